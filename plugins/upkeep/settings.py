@@ -1,0 +1,59 @@
+"""Where things are: the one place that knows paths and environment variables.
+
+Everything can be moved by an environment variable; the defaults keep state and caches outside the
+checkout, in a folder that an unprivileged server process can enter even when the user is root.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def checkout() -> Path:
+    """Return the folder that holds ``dags/``, ``include/`` and ``plugins/`` (``UPKEEP_HOME`` moves it)."""
+    override = os.environ.get("UPKEEP_HOME")
+    return Path(override) if override else Path(__file__).resolve().parents[2]
+
+
+def include_dir() -> Path:
+    """Return the folder of SQL statements, expectation suites and the sample fleet."""
+    return checkout() / "include"
+
+
+def fleet_file() -> Path:
+    """Return the fleet file in use: ``UPKEEP_FLEET`` or the sample fleet."""
+    override = os.environ.get("UPKEEP_FLEET")
+    return Path(override) if override else include_dir() / "fleet.yaml"
+
+
+def state_dir() -> Path:
+    """Return the folder of this checkout's local stack: data directories, logs, passwords.
+
+    ``UPKEEP_STATE_DIR`` moves it. Two checkouts never share one: the name carries a digest of the
+    checkout's path.
+    """
+    override = os.environ.get("UPKEEP_STATE_DIR")
+    if override:
+        return Path(override)
+    digest = hashlib.sha256(str(checkout()).encode()).hexdigest()[:8]
+    if os.geteuid() == 0:  # servers run as another user, who cannot enter root's home
+        return Path("/var/lib/upkeep") / digest
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "upkeep" / digest
+
+
+def cache_dir() -> Path:
+    """Return the folder of downloaded and built servers, shared by all checkouts (``UPKEEP_CACHE_DIR``)."""
+    override = os.environ.get("UPKEEP_CACHE_DIR")
+    if override:
+        return Path(override)
+    if os.geteuid() == 0:
+        return Path("/var/cache/upkeep")
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "upkeep"
+
+
+def connections_file() -> Path:
+    """Return the local stack's connections: a JSON object, connection id → URI, readable by its owner only."""
+    override = os.environ.get("UPKEEP_CONNECTIONS_FILE")
+    return Path(override) if override else state_dir() / "connections.json"
