@@ -1,0 +1,53 @@
+# The commands of this project. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+# Set by some environments; without .pyc files every Airflow process compiles everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup run down status test test-fast lint format bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## build .venv with every pinned requirement and Upkeep itself
+	@local/setup.sh
+
+run: setup ## start the real servers and Airflow, load the sample fleet, run the nightly jobs, show what happened
+	@$(PY) -m local up
+	@$(PY) -m local demo
+
+down: setup ## stop everything that `make run` started
+	@$(PY) -m local down
+
+status: setup ## what runs, and where
+	@$(PY) -m local status
+
+test: lint ## everything: lint, then unit, integration, Airflow and browser tests on real servers
+	@$(PY) -m pytest
+
+test-fast: setup ## unit tests only: seconds, no server
+	@$(PY) -m pytest tests/unit -m "not slow"
+
+lint: setup ## ruff, mypy, sqlfluff, import-linter
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy plugins
+	@.venv/bin/sqlfluff lint --nocolor include/sql
+	@.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
+
+format: setup ## let ruff and sqlfluff mend what they can
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+	@.venv/bin/sqlfluff fix --nocolor include/sql
+
+bench: setup ## the benchmarks: ratios side by side in one run
+	@$(PY) -m benchmarks
+
+lock: setup ## compile requirements*.in into the pinned requirements*.txt
+	@.venv/bin/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 requirements.in -o requirements.txt
+	@.venv/bin/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+clean: ## stop the stack; remove .venv and this checkout's state (downloaded servers stay in the cache)
+	@if [ -x $(PY) ]; then $(PY) -m local down --remove; fi
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
