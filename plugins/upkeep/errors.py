@@ -1,0 +1,45 @@
+"""The exceptions of Upkeep: one small tree. Every message says what is wrong and how to mend it."""
+
+
+class UpkeepError(Exception):
+    """Base of all expected failures; its text is shown to people as it is."""
+
+    exit_status = 1
+
+
+class ConfigurationError(UpkeepError):
+    """The fleet file, a connection or an argument is wrong."""
+
+    exit_status = 2
+
+
+class UnreachableError(UpkeepError):
+    """A server did not answer, or refused the login."""
+
+    exit_status = 3
+
+
+class LedgerError(UpkeepError):
+    """The control database cannot record: nothing may be changed."""
+
+    exit_status = 3
+
+
+class LeaseLostError(UpkeepError):
+    """The run no longer holds the lock on the physical database: it must stop at once."""
+
+
+class PausedError(UpkeepError):
+    """Somebody paused the target: the run stops between two batches."""
+
+
+class CancelledError(UpkeepError):
+    """The run was asked to stop (Ctrl-C, or the task was cancelled in the UI)."""
+
+
+class ApprovalRefusedError(UpkeepError):
+    """No valid approval of exactly this plan is recorded."""
+
+
+class GateFailedError(UpkeepError):
+    """An expectation before or after did not hold."""

@@ -1,0 +1,175 @@
+"""The job contract, and the registry that finds the module for a job on an engine.
+
+A job is observe (I/O) → plan (pure) → apply (I/O), with frames for the gates in between. The runner
+(`runner.py`) owns the order, the ledger, the lock and the decisions that are alike on all engines
+(approval, backup, window, limits, pause); the engine's module owns what is to be done and how.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeAlias, cast
+
+from upkeep.errors import ConfigurationError
+from upkeep.fleet import Target
+from upkeep.plan import Action, Json, Observation, Outcome, Plan
+
+Stage: TypeAlias = Literal["before", "after"]
+
+JOBS = ("partition_creation", "data_retention")
+"""Jobs that exist; the DAG ids are the same names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How to reach a server: a resolved Airflow connection, without Airflow.
+
+    ``password`` never appears in ``repr``. ``options`` are the connection's extras, as strings
+    (``sslmode``, ``connect_timeout`` …).
+    """
+
+    connection_id: str
+    host: str
+    port: int | None
+    user: str
+    database: str
+    password: str = field(default="", repr=False)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class Session(Protocol):
+    """An open connection to one target, made by its engine's room."""
+
+    @property
+    def identity(self) -> str:
+        """The physical database, e.g. ``postgres:7301…:16384``; equal whatever the address."""
+
+    @property
+    def version(self) -> str:
+        """The server's version as it prints it."""
+
+    @property
+    def tested(self) -> bool:
+        """Whether the version is in the tested list (else observe only, unless the target allows it)."""
+
+    def now(self) -> datetime:
+        """Return the server's clock, in UTC."""
+
+    def cancel(self) -> None:
+        """Cancel the running statement on the server; callable from another thread or a signal handler."""
+
+    def close(self) -> None:
+        """Close; never raises."""
+
+
+class Engine(Protocol):
+    """What each engine's room offers as ``engine.ENGINE``."""
+
+    name: str
+
+    def open(self, address: Address, *, application: str) -> AbstractContextManager[Session]:
+        """Connect. Raises `UnreachableError` with host, port, user and a remedy, never the password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the ledger remembers that a plan needs.
+
+    Attributes
+    ----------
+    detached
+        Object id (as text) → the evidence recorded when Upkeep detached that partition.
+    intents
+        Intents without an outcome: what an earlier, killed run had begun. Newest last;
+        each the action's JSON with ``run_id`` and ``intended_at``.
+    """
+
+    detached: Mapping[str, Json] = field(default_factory=dict)
+    intents: Sequence[Json] = ()
+
+
+class Checkpoint(Protocol):
+    """Called by an engine before every batch and before every statement that changes something."""
+
+    def __call__(self, message: str = "", *, rows: int = 0) -> None:
+        """Report progress; raise `LeaseLostError`, `PausedError` or `CancelledError` when the run must stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One action to carry out.
+
+    Attributes
+    ----------
+    observation
+        What the plan was made from (for preconditions).
+    checkpoint
+        To be called with no transaction open, before each batch or statement.
+    sleep
+        Waits so many seconds, ending early (by raising) when the run must stop.
+    note
+        Writes a JSON note to the ledger under the action's intent, committed at once: progress that the
+        next run needs after a kill.
+    """
+
+    session: Session
+    target: Target
+    action: Action
+    observation: Observation
+    checkpoint: Checkpoint
+    sleep: Callable[[float], None]
+    note: Callable[[Json], None]
+
+
+class Job(Protocol):
+    """One job on one engine: what ``<room>/<job>.py`` offers as ``JOB``."""
+
+    name: str
+
+    def observe(self, session: Session, target: Target, at: datetime, memory: Memory) -> Observation:
+        """Read what the plan and the gates need, in as few round trips as possible; change nothing."""
+
+    def plan(self, observation: Observation, target: Target) -> Plan:
+        """Decide; pure. Per-table problems become findings and blocked actions, not exceptions."""
+
+    def frames(
+        self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
+    ) -> Mapping[str, list[dict[str, Any]]]:
+        """Return the tables that the stage's suite looks at; each row has a ``subject``. Pure."""
+
+    def apply(self, work: Work) -> Outcome:
+        """Carry one action out. Re-checks its precondition. Expected trouble becomes an outcome, not an exception."""
+
+    def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:
+        """Take one done action back (re-attach …), or say that it cannot be undone."""
+
+
+def engine(name: str) -> Engine:
+    """Return an engine's room, importing its driver only now."""
+    return cast("Engine", importlib.import_module(f"upkeep.{name}.engine").ENGINE)
+
+
+def job(name: str, engine_name: str) -> Job | None:
+    """Return the job's module on that engine, or ``None`` when it is not available there yet."""
+    if name not in JOBS:
+        message = f"unknown job {name!r}; there are: {', '.join(JOBS)}"
+        raise ConfigurationError(message)
+    module = f"upkeep.{engine_name}.{name}"
+    try:
+        return cast("Job", importlib.import_module(module).JOB)
+    except ModuleNotFoundError as error:
+        if error.name in (module, f"upkeep.{engine_name}"):
+            return None
+        raise
+
+
+def policies(target: Target, job_name: str) -> Iterator[str]:
+    """Yield the names in the target's fleet entry that declare something for this job."""
+    part = {"partition_creation": "partition", "data_retention": "retain"}[job_name]
+    for name, policy in target.subjects().items():
+        if getattr(policy, part, None) is not None:
+            yield name
