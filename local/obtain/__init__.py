@@ -1,0 +1,1 @@
+"""Where each server program comes from, without installing anything on the system."""

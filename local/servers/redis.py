@@ -1,0 +1,92 @@
+"""Redis: Debian's, unpacked into the cache, or ``redis-server`` on PATH where there is no apt."""
+
+import secrets
+import shutil
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import quote
+
+import redis
+
+from local.errors import LocalError
+from local.obtain import debs
+from local.process import free_port, give_to_account
+from local.servers.base import Server
+
+
+@cache
+def redis_program() -> tuple[Path, debs.Unpacked | None]:
+    """Return ``redis-server`` and the packages it lies in (None: it is the system's).
+
+    Raises
+    ------
+    LocalError
+        When it can neither be fetched nor found.
+    """
+    try:
+        unpacked = debs.obtain("redis", ["redis-server", "redis-tools"])
+    except LocalError:
+        found = shutil.which("redis-server")
+        if found is None:
+            raise
+        return Path(found), None
+    return unpacked.root / "usr" / "bin" / "redis-server", unpacked
+
+
+class RedisServer(Server):
+    """One Redis server with a password; see `start_redis`."""
+
+    name: ClassVar[str] = "redis"
+
+    @property
+    def user(self) -> str:
+        """Redis' built-in user."""
+        return "default"
+
+    def uri(self, database: str = "0") -> str:
+        """Return a ``redis://`` URI of a database number, password included."""
+        return f"redis://:{quote(self.password, safe='')}@{self.host}:{self.port}/{database or '0'}"
+
+    def prepare(self) -> None:
+        """Write the configuration; it holds the password, which an argument would show to everybody."""
+        lines = [
+            f"bind {self.host}",
+            f"port {self.port}",
+            f"dir {self.directory}",
+            f"requirepass {self.password}",
+            "appendonly yes",
+            'save ""',  # the append-only file is the persistence
+            "daemonize no",
+        ]
+        conf = self.directory / "redis.conf"
+        conf.write_text("\n".join(lines) + "\n")
+        give_to_account(conf)
+
+    def command(self) -> Sequence[str | Path]:
+        """Return the server in the foreground."""
+        return [redis_program()[0], self.directory / "redis.conf"]
+
+    def environment(self) -> dict[str, str] | None:
+        """Return the environment with the unpacked shared libraries."""
+        unpacked = redis_program()[1]
+        return unpacked.environment() if unpacked else None
+
+    def probe(self) -> None:
+        """Log in and ping."""
+        with redis.Redis.from_url(self.uri(), socket_timeout=5) as client:
+            client.ping()
+
+
+def start_redis(directory: Path) -> RedisServer:
+    """Start a Redis server on a free port and return it.
+
+    Raises
+    ------
+    LocalError
+        When it cannot be obtained or does not start.
+    """
+    server = RedisServer(directory, port=free_port(), password=secrets.token_urlsafe(18))
+    server.start()
+    return server

@@ -1,0 +1,80 @@
+"""Real servers for every test that wants one: started at first use, stopped at the end of the session."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from local.servers import (
+    MongoServer,
+    PostgresServer,
+    RedisServer,
+    Server,
+    TidbServer,
+    start_mongo,
+    start_postgres,
+    start_redis,
+    start_tidb,
+    temporary_directory,
+)
+from tests.servers import TEST_SETTINGS, fresh_database
+
+S = TypeVar("S", bound=Server)
+
+
+def _running(start: Callable[[Path], S]) -> Iterator[S]:
+    directory = temporary_directory()
+    try:
+        server = start(directory)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL server for the session (wal_level=logical, max_connections=200)."""
+    yield from _running(lambda directory: start_postgres(directory, settings=TEST_SETTINGS))
+
+
+@pytest.fixture
+def own_postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for this test alone, for tests that kill or reconfigure it."""
+    yield from _running(lambda directory: start_postgres(directory, settings=TEST_SETTINGS))
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer) -> Iterator[str]:
+    """URI of a fresh database, the target of the test."""
+    with fresh_database(postgres_server, "target") as uri:
+        yield uri
+
+
+@pytest.fixture
+def control_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """URI of a fresh database for the ledger."""
+    with fresh_database(postgres_server, "control") as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One Redis server for the session."""
+    yield from _running(start_redis)
+
+
+@pytest.fixture(scope="session")
+def mongo_server() -> Iterator[MongoServer]:
+    """One MongoDB server, primary of a replica set of one, for the session."""
+    yield from _running(start_mongo)
+
+
+@pytest.fixture(scope="session")
+def tidb_server() -> Iterator[TidbServer]:
+    """One TiDB server for the session; built first if it is not there, which takes 8 to 12 minutes."""
+    yield from _running(start_tidb)
