@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
-from upkeep.plan import Action, Json, Observation, Outcome, Plan
+from upkeep.plan import Action, Finding, Json, Observation, Outcome, Plan
 
 Stage: TypeAlias = Literal["before", "after"]
 
@@ -39,6 +39,8 @@ class Address:
     database: str
     password: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict)
+    kind: str = ""
+    """The connection's type (URI scheme), to notice a connection that belongs to another engine."""
 
 
 class Session(Protocol):
@@ -73,6 +75,9 @@ class Engine(Protocol):
 
     def open(self, address: Address, *, application: str) -> AbstractContextManager[Session]:
         """Connect. Raises `UnreachableError` with host, port, user and a remedy, never the password."""
+
+    def check(self, session: Session, target: Target) -> list[Finding]:
+        """Return what `upkeep check` says of a target: version, role, privileges on what is in care."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +158,15 @@ def engine(name: str) -> Engine:
     return cast("Engine", importlib.import_module(f"upkeep.{name}.engine").ENGINE)
 
 
+def require(name: str) -> None:
+    """Raise `ConfigurationError` for an unknown job."""
+    if name not in JOBS:
+        raise ConfigurationError(f"unknown job {name!r}; there are: {', '.join(JOBS)}")
+
+
 def job(name: str, engine_name: str) -> Job | None:
     """Return the job's module on that engine, or ``None`` when it is not available there yet."""
-    if name not in JOBS:
-        message = f"unknown job {name!r}; there are: {', '.join(JOBS)}"
-        raise ConfigurationError(message)
+    require(name)
     module = f"upkeep.{engine_name}.{name}"
     try:
         return cast("Job", importlib.import_module(module).JOB)

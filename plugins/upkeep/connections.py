@@ -1,0 +1,123 @@
+"""Connection ids to addresses, outside Airflow.
+
+The order is Airflow's own: the environment variable ``AIRFLOW_CONN_<ID>`` (a URI or JSON) first, then
+the local stack's connections file. Inside Airflow the hooks resolve connections instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from upkeep import settings
+from upkeep.errors import ConfigurationError
+from upkeep.jobs import Address
+
+CONTROL = "upkeep_control"
+"""Connection id of the control database, where the ledger lives."""
+SCHEMES = {
+    "postgres": ("postgres", "postgresql"),
+    "tidb": ("tidb", "mysql"),
+    "mongo": ("mongo", "mongodb", "mongodb+srv"),
+    "redis": ("redis", "rediss"),
+}
+"""Engine → URI schemes (= Airflow connection types) that reach it."""
+
+
+def resolve(connection_id: str) -> Address:
+    """Return the address behind a connection id.
+
+    Raises
+    ------
+    ConfigurationError
+        When it is defined nowhere, or cannot be read; the message never shows the URI.
+    """
+    variable = f"AIRFLOW_CONN_{connection_id.upper()}"
+    text = os.environ.get(variable) or _from_file(connection_id)
+    if not text:
+        message = (
+            f"connection '{connection_id}' is not defined: set {variable}=scheme://user:password@host:port/database, "
+            f"or start the local stack with `make run` (its connections: {settings.connections_file()})"
+        )
+        raise ConfigurationError(message)
+    return parse(connection_id, text)
+
+
+def parse(connection_id: str, text: str) -> Address:
+    """Read an Airflow connection URI or JSON. Raises `ConfigurationError` without showing its content."""
+    try:
+        return _from_json(connection_id, json.loads(text)) if text.lstrip().startswith("{") else _from_uri(connection_id, text)
+    except (ValueError, TypeError, AttributeError) as error:
+        message = (
+            f"connection '{connection_id}' cannot be read; write scheme://user:password@host:port/database with special "
+            "characters percent-encoded, or Airflow's JSON form"
+        )
+        raise ConfigurationError(message) from error
+
+
+def require_engine(address: Address, engine: str) -> None:
+    """Raise `ConfigurationError` when the connection's type cannot reach that engine."""
+    if address.kind and address.kind not in SCHEMES[engine]:
+        message = (
+            f"connection '{address.connection_id}' is of type '{address.kind}', but the target's engine is {engine}; "
+            f"use a connection of type {' or '.join(SCHEMES[engine])}"
+        )
+        raise ConfigurationError(message)
+
+
+def _from_file(connection_id: str) -> str | None:
+    path = settings.connections_file()
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        message = f"{path}: cannot read the connections file ({error}); run `make run` again to write it anew"
+        raise ConfigurationError(message) from error
+    value = known.get(connection_id)
+    return str(value) if value else None
+
+
+def _from_uri(connection_id: str, text: str) -> Address:
+    parts = urlsplit(text)
+    if not parts.scheme or not parts.netloc:
+        raise ValueError(connection_id)
+    userinfo, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = userinfo.partition(":")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    extra = options.pop("__extra__", None)
+    if extra:
+        options |= _texts(json.loads(extra))
+    several = "," in hosts
+    return Address(
+        connection_id=connection_id,
+        host=hosts if several else unquote(parts.hostname or ""),
+        port=None if several else parts.port,
+        user=unquote(user),
+        database=unquote(parts.path.lstrip("/")),
+        password=unquote(password),
+        options=options,
+        kind=parts.scheme,
+    )
+
+
+def _from_json(connection_id: str, data: dict[str, Any]) -> Address:
+    extra = data.get("extra") or {}
+    if isinstance(extra, str):
+        extra = json.loads(extra)
+    return Address(
+        connection_id=connection_id,
+        host=str(data.get("host") or ""),
+        port=int(data["port"]) if data.get("port") else None,
+        user=str(data.get("login") or ""),
+        database=str(data.get("schema") or ""),
+        password=str(data.get("password") or ""),
+        options=_texts(extra),
+        kind=str(data.get("conn_type") or ""),
+    )
+
+
+def _texts(extra: dict[str, Any]) -> dict[str, str]:
+    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in extra.items()}

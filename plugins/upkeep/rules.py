@@ -1,0 +1,199 @@
+"""The decisions that are alike on all engines: may this action run now, and how did a target end?
+
+Pure functions over values; the safety rules of the product (approval, backup, window, limits, pause,
+observe only) are here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from upkeep.errors import UpkeepError
+from upkeep.plan import (
+    Action,
+    FindingStatus,
+    GateResult,
+    Outcome,
+    OutcomeStatus,
+    Plan,
+    ReasonCode,
+    RunReport,
+    Severity,
+    TargetReport,
+    TargetStatus,
+)
+
+if TYPE_CHECKING:
+    from upkeep.fleet import Target
+
+INCOMPLETE = frozenset({ReasonCode.LOCK_NOT_OBTAINED, ReasonCode.CONNECTION_LOST, ReasonCode.STATE_CHANGED})
+"""Reasons that say "not now": nothing is wrong with the plan, the next run tries again."""
+WAITING = frozenset({ReasonCode.NEEDS_APPROVAL, ReasonCode.OVER_LIMIT})
+"""Reasons that say "a person must look"."""
+
+
+class StopError(UpkeepError):
+    """The run must stop between two batches; nothing is wrong.
+
+    Attributes
+    ----------
+    code
+        ``paused`` or ``outside_window``.
+    """
+
+    def __init__(self, code: ReasonCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def skipped(action: Action, code: ReasonCode, message: str, *, seconds: float = 0.0) -> Outcome:
+    """Return the outcome of an action that was not carried out."""
+    return Outcome(action_id=action.id, status=OutcomeStatus.SKIPPED, reason_code=code, message=message, seconds=seconds)
+
+
+def failed(action: Action, code: ReasonCode, message: str, *, seconds: float = 0.0) -> Outcome:
+    """Return the outcome of an action that was tried and failed."""
+    return Outcome(action_id=action.id, status=OutcomeStatus.FAILED, reason_code=code, message=message, seconds=seconds)
+
+
+def decide(
+    action: Action,
+    target: Target,
+    *,
+    approved: bool,
+    done: Collection[str],
+    planned: Collection[str],
+    now: datetime,
+    paused: str | None,
+    tested: bool,
+    backup_at: datetime | None,
+) -> Outcome | None:
+    """Return why the action may not run, as its outcome, or ``None`` when it may.
+
+    Parameters
+    ----------
+    approved
+        Whether a person approved exactly this plan.
+    done, planned
+        Ids of the actions already done in this run, and of all in the plan.
+    now
+        The real clock.
+    backup_at
+        Snapshot time of the newest verified backup.
+    """
+    if action.blocked is not None:
+        return skipped(action, *action.blocked)
+    if not tested and not target.allow_untested:
+        message = "this server version is not in the tested list: observe only; allow_untested: true overrides"
+        return skipped(action, ReasonCode.OBSERVE_ONLY, message)
+    if paused:
+        return skipped(action, ReasonCode.PAUSED, paused)
+    if target.window is not None and not target.window.contains(now):
+        return skipped(action, ReasonCode.OUTSIDE_WINDOW, f"changes are made {target.window} only")
+    missing = [a for a in action.after if a in planned and a not in done]
+    refusal = _requirement(action, approved=approved, now=now, backup_at=backup_at)
+    if refusal is not None:
+        return refusal
+    if missing:
+        return skipped(action, ReasonCode.DEPENDENCY, f"waits for {len(missing)} action(s) that are not done")
+    return None
+
+
+def _requirement(action: Action, *, approved: bool, now: datetime, backup_at: datetime | None) -> Outcome | None:
+    if action.requires.kind == "backup":
+        age = timedelta(seconds=action.requires.backup_age_seconds or 0)
+        if backup_at is None:
+            return skipped(action, ReasonCode.NEEDS_BACKUP, f"no verified backup is recorded; one younger than {age} is required")
+        if now - backup_at > age:
+            text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; one younger than {age} is required"
+            return skipped(action, ReasonCode.NEEDS_BACKUP, text)
+    if action.over_limit and not approved:
+        return skipped(action, ReasonCode.OVER_LIMIT, f"{action.over_limit}; waits for approval")
+    if action.requires.kind == "approval" and not approved:
+        return skipped(action, ReasonCode.NEEDS_APPROVAL, "waits for a person's approval of this plan")
+    return None
+
+
+def stop_if_closed(target: Target, now: datetime, paused: str | None) -> None:
+    """Raise `StopError` when the target was paused or its window has closed."""
+    if paused:
+        raise StopError(ReasonCode.PAUSED, paused)
+    if target.window is not None and not target.window.contains(now):
+        raise StopError(ReasonCode.OUTSIDE_WINDOW, f"the window {target.window} has closed; the next run goes on from here")
+
+
+def stopped_by_gate(plan: Plan, gate: GateResult) -> Plan:
+    """Return the plan with the actions blocked whose subject (or whole target) failed the gate before."""
+    if gate.success:
+        return plan
+    subjects = gate.stopped_subjects
+    why = {s: f.summary for f in gate.failed for s in f.subjects}
+    actions = []
+    for action in plan.actions:
+        if gate.stops_target:
+            blocked = (ReasonCode.GATE_FAILED, "; ".join(f.summary for f in gate.failed if f.stops == "target"))
+        elif action.subject in subjects:
+            blocked = (ReasonCode.GATE_FAILED, why[action.subject])
+        else:
+            actions.append(action)
+            continue
+        actions.append(action if action.blocked else action.model_copy(update={"blocked": blocked}))
+    return plan.model_copy(update={"actions": tuple(actions)})
+
+
+def observe_only(plan: Plan) -> Plan:
+    """Return the plan with every action blocked: the target is only observed, so nothing waits for approval either."""
+    reason = (ReasonCode.OBSERVE_ONLY, "mode: observe – reported, not done")
+    return plan.model_copy(update={"actions": tuple(a.model_copy(update={"blocked": reason}) for a in plan.actions)})
+
+
+def awaiting_part(plan: Plan) -> Plan:
+    """Return the plan with only the actions that wait for a person, and what depends on them; same id."""
+    wanted: set[str] = {a.id for a in plan.awaiting}
+    for action in plan.actions:  # dependencies come before their dependants
+        if wanted & set(action.after):
+            wanted.add(action.id)
+    return plan.model_copy(update={"actions": tuple(a for a in plan.actions if a.id in wanted), "findings": ()})
+
+
+def conclude(report: TargetReport) -> TargetStatus:
+    """Return how a target ended, from its gates, outcomes and findings."""
+    outcomes = report.outcomes
+    done = [o for o in outcomes if o.status is OutcomeStatus.DONE]
+    bad = [o for o in outcomes if o.status is OutcomeStatus.FAILED or o.reason_code in INCOMPLETE]
+    bad += [o for o in outcomes if o.reason_code is ReasonCode.GATE_FAILED]
+    serious = [f for f in report.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank]
+    if any(g.stops_target for g in report.gates):
+        return TargetStatus.FAILED
+    if bad or serious or any(not g.success for g in report.gates):
+        only_bad = bad and len(bad) == len(outcomes) and not done
+        return TargetStatus.FAILED if only_bad else TargetStatus.PARTIAL
+    if any(o.reason_code in WAITING for o in outcomes):
+        return TargetStatus.AWAITING_APPROVAL
+    if not outcomes:
+        return TargetStatus.AWAITING_APPROVAL if any(a.needs_person for a in report.actions) else _planned(report)
+    return TargetStatus.OK
+
+
+def _planned(report: TargetReport) -> TargetStatus:
+    return TargetStatus.OK if report.actions else TargetStatus.NOTHING_TO_DO
+
+
+def exit_status(report: RunReport) -> int:
+    """Return 0 fine, 1 failed, or 3 incomplete (DESIGN 4); a failure outweighs an incomplete target."""
+    incomplete = False
+    for target in report.targets:
+        failures = [o for o in target.outcomes if o.status is OutcomeStatus.FAILED]
+        wrong = [o for o in failures if o.reason_code not in INCOMPLETE]
+        serious = [f for f in target.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank]
+        if wrong or serious or any(not g.success for g in target.gates):
+            return 1
+        if target.status is TargetStatus.FAILED and target.error:
+            return 1
+        incomplete |= target.status is TargetStatus.UNREACHABLE or any(o.reason_code in INCOMPLETE for o in target.outcomes)
+        incomplete |= any(
+            f.status is FindingStatus.NOT_AVAILABLE and f.severity.rank >= Severity.WARNING.rank for f in target.findings
+        )
+    return 3 if incomplete else 0

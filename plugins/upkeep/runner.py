@@ -1,0 +1,462 @@
+"""The order of a run: observe → gate → plan → apply → observe → gate, every step in the ledger.
+
+Each step is a method that can run in a process of its own (an Airflow task) and passes nothing on but
+the run's id and the target's name. What is alike on all engines is decided here: approval, backup,
+window, limits, pause, the lease on the physical database; what is to be done is the engine's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from upkeep import connections, jobs, rules
+from upkeep.errors import CancelledError, ConfigurationError, LeaseLostError, UnreachableError, UpkeepError
+from upkeep.jobs import Address, Job, Session, Stage, Work
+from upkeep.plan import (
+    Action,
+    Finding,
+    FindingStatus,
+    GateResult,
+    Json,
+    Observation,
+    Outcome,
+    OutcomeStatus,
+    Plan,
+    ReasonCode,
+    RunReport,
+    Severity,
+    TargetReport,
+    TargetStatus,
+)
+
+if TYPE_CHECKING:
+    from upkeep.fleet import Fleet, Target
+    from upkeep.ledger import Ledger
+    from upkeep.locks import Lease
+
+LEASE_WAIT_SECONDS = 1800.0
+"""How long a run waits for another run on the same database before it fails visibly."""
+PAUSE_CHECK_SECONDS = 1.0
+"""How often a running action asks whether somebody paused the target."""
+
+
+class Progress(Protocol):
+    """Told what happens, for people who watch."""
+
+    def __call__(self, target: str, message: str, *, rows: int = 0) -> None:
+        """Take a line of progress; ``rows`` are the rows touched since the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """A reference to what a step stored: small enough to pass between tasks."""
+
+    run_id: str
+    target: str
+    rows: int
+
+
+@dataclass
+class Runner:
+    """Runs the steps of one or more runs.
+
+    Attributes
+    ----------
+    addresses
+        Resolves a connection id; raises `ConfigurationError`.
+    progress
+        Told what happens.
+    now
+        The real clock, for windows and ages of approvals and backups.
+    """
+
+    fleet: Fleet
+    ledger: Ledger
+    addresses: Callable[[str], Address] = connections.resolve
+    progress: Progress | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
+    _session: Session | None = field(default=None, repr=False)
+
+    # -- the run ------------------------------------------------------------------------------------
+
+    def targets(self, job: str, names: Sequence[str] = ()) -> list[str]:
+        """Return the targets that declare something for the job, or of ``names`` those given.
+
+        Raises `ConfigurationError` for an unknown job or target, or a named target without such a policy.
+        """
+        jobs.require(job)
+        for name in names:
+            if not any(True for _ in jobs.policies(self.fleet.target(name), job)):
+                raise ConfigurationError(f"target '{name}' declares nothing for {job}; add it to the fleet file")
+        declared = [name for name, target in self.fleet.targets.items() if any(True for _ in jobs.policies(target, job))]
+        return [name for name in declared if not names or name in names]
+
+    def start(
+        self,
+        job: str,
+        at: datetime,
+        *,
+        trigger: str,
+        actor: str,
+        targets: Sequence[str] = (),
+        options: Json | None = None,
+    ) -> str:
+        """Begin a run over the targets and return its id."""
+        names = self.targets(job, targets)
+        run_id = self.ledger.start_run(job, at, trigger=trigger, actor=actor, options=options or {})
+        for name in names:
+            self.ledger.start_target(run_id, name, self.fleet.target(name).engine)
+        return run_id
+
+    def start_approved(self, plan_id: str, *, trigger: str, actor: str, options: Json | None = None) -> tuple[str, str]:
+        """Begin a run of its own that will apply the part of a recorded plan that waits for a person.
+
+        Returns
+        -------
+        tuple
+            The run's id and the target's name.
+        """
+        origin, plan = self.ledger.find_plan(plan_id)
+        self.fleet.target(plan.target)
+        merged = {**(options or {}), "plan_id": plan.plan_id, "planned_by": origin}
+        run_id = self.ledger.start_run(plan.job, plan.at, trigger=trigger, actor=actor, options=merged)
+        self.ledger.start_target(run_id, plan.target, plan.engine)
+        self.ledger.save_plan(run_id, rules.awaiting_part(plan))
+        return run_id, plan.target
+
+    def report(self, run_id: str) -> RunReport:
+        """Return everything that the run did."""
+        return self.ledger.report(run_id)
+
+    def cancel(self) -> None:
+        """Stop as soon as possible: cancel the running statement on the server; callable from a signal handler."""
+        self._cancelled.set()
+        session = self._session
+        if session is not None:
+            session.cancel()
+
+    # -- the steps ----------------------------------------------------------------------------------
+
+    def observe(self, run_id: str, target: str, stage: Stage = "before") -> StepResult:
+        """Read the target's state and store it."""
+        with self._step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            job = self._job(run.job, declared)
+            memory = self.ledger.memory(target, run.job)
+            with self._open(declared) as session:
+                at = min(run.at, session.now())
+                observation = job.observe(session, declared, at, memory)
+            self.ledger.save_observation(run_id, target, stage, observation)
+            rows = sum(len(frame) for frame in observation.frames.values())
+            self._say(target, f"observed {rows} rows")
+            return StepResult(run_id, target, rows)
+
+    def gate(self, run_id: str, target: str, stage: Stage) -> GateResult:
+        """Evaluate the stage's suite on the stored observation and store the result; never raises for a failed gate."""
+        from upkeep import gates  # noqa: PLC0415 - Great Expectations takes seconds to import
+
+        with self._step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            job = self._job(run.job, declared)
+            observation = self.ledger.load_observation(run_id, target, stage)
+            plan = self.ledger.load_plan(run_id, target) if stage == "after" else None
+            outcomes = self.ledger.outcomes(run_id, target) if stage == "after" else []
+            frames = job.frames(observation, declared, stage, plan, outcomes)
+            result = gates.evaluate(run.job, declared.engine, stage, frames)
+            self.ledger.save_gate(run_id, target, result)
+            self._say(target, f"gate {stage}: {'passed' if result.success else 'FAILED'}")
+            return result
+
+    def plan(self, run_id: str, target: str) -> Plan:
+        """Decide from the stored observation what to do, and store it with its findings."""
+        with self._step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            job = self._job(run.job, declared)
+            observation = self.ledger.load_observation(run_id, target, "before")
+            plan = job.plan(observation, declared)
+            gate = self.ledger.load_gate(run_id, target, "before")
+            if gate is not None:
+                plan = rules.stopped_by_gate(plan, gate)
+            if declared.mode == "observe":
+                plan = rules.observe_only(plan)
+            self.ledger.save_plan(run_id, plan)
+            self.ledger.save_findings(run_id, target, plan.findings)
+            self._say(target, f"planned {len(plan.actions)} actions")
+            return plan
+
+    def apply(self, run_id: str, target: str, *, approval: str | None = None) -> list[Outcome]:
+        """Carry out the stored plan; without ``approval`` only what needs no person.
+
+        Parameters
+        ----------
+        approval
+            The id of this very plan: its recorded approval is used up.
+
+        Raises
+        ------
+        ApprovalRefusedError
+            No valid approval of exactly this plan is recorded.
+        LeaseLostError, CancelledError
+            The run had to stop; what was done is recorded.
+        """
+        with self._step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            plan = self.ledger.load_plan(run_id, target)
+            if approval is not None:
+                if approval != plan.plan_id:
+                    raise ConfigurationError(f"the approval names plan {approval}, but this run planned {plan.plan_id}")
+                self.ledger.use_approval(plan.plan_id, run_id=run_id)
+            gate = self.ledger.load_gate(run_id, target, "before")
+            if gate is not None and gate.stops_target:
+                return self._skip_all(run_id, plan, ReasonCode.GATE_FAILED, "the gate before it failed")
+            if not plan.actions:
+                return []
+            job = self._job(run.job, declared)
+            observation = self.ledger.load_observation(run_id, target, "before")
+            return _Application(self, run_id, declared, job, plan, observation, approved=approval is not None).carry_out()
+
+    def finish(self, run_id: str, target: str, error: str | None = None) -> TargetReport:
+        """Conclude a target: its status from outcomes, gates and findings; return its report."""
+        report = self._target_report(run_id, target)
+        status = TargetStatus.FAILED if error else rules.conclude(report)
+        plan_at = report.at
+        self.ledger.finish_target(run_id, target, status, at=plan_at, error=error)
+        return report.model_copy(update={"status": status, "error": error})
+
+    def run_target(self, run_id: str, target: str, *, apply: bool, approve: bool = False, actor: str = "") -> TargetReport:
+        """Do all steps for one target in this process; failures end in the report, not in an exception.
+
+        Parameters
+        ----------
+        apply
+            ``False``: stop after the plan.
+        approve
+            Approve, as ``actor``, what this very run plans.
+        """
+        try:
+            self.observe(run_id, target)
+            gate = self.gate(run_id, target, "before")
+            plan = self.plan(run_id, target)
+            if not apply:
+                return self.finish(run_id, target)
+            approval = None
+            if approve and plan.awaiting and not gate.stops_target:
+                self.ledger.approve(plan.plan_id, actor=actor, how="non-interactive")
+                approval = plan.plan_id
+            return self._apply_and_prove(run_id, target, approval)
+        except CancelledError:
+            raise
+        except UpkeepError:
+            return self._target_report(run_id, target)
+
+    def run_approved(self, run_id: str, target: str, plan_id: str) -> TargetReport:
+        """Do all steps of an approved plan's own run in this process (begun by `start_approved`)."""
+        try:
+            self.observe(run_id, target)
+            self.gate(run_id, target, "before")
+            return self._apply_and_prove(run_id, target, plan_id)
+        except CancelledError:
+            raise
+        except UpkeepError:
+            return self._target_report(run_id, target)
+
+    def _apply_and_prove(self, run_id: str, target: str, approval: str | None) -> TargetReport:
+        self.apply(run_id, target, approval=approval)
+        self.observe(run_id, target, "after")
+        self.gate(run_id, target, "after")
+        return self.finish(run_id, target)
+
+    # -- helpers ------------------------------------------------------------------------------------
+
+    def _job(self, name: str, target: Target) -> Job:
+        job = jobs.job(name, target.engine)
+        if job is None:
+            raise ConfigurationError(f"{name} is not available on {target.engine} yet; take it out of '{target.name}'")
+        return job
+
+    @contextmanager
+    def _open(self, target: Target) -> Iterator[Session]:
+        address = self.addresses(target.connection)
+        connections.require_engine(address, target.engine)
+        with jobs.engine(target.engine).open(address, application="upkeep") as session:
+            self._session = session
+            try:
+                yield session
+            finally:
+                self._session = None
+
+    @contextmanager
+    def _step(self, run_id: str, target: str) -> Iterator[None]:
+        """Record how the target ended when a step cannot go on."""
+        try:
+            if self._cancelled.is_set():
+                raise CancelledError("the run was asked to stop")
+            yield
+        except Exception as error:
+            status = TargetStatus.UNREACHABLE if isinstance(error, UnreachableError) else TargetStatus.FAILED
+            expected = isinstance(error, UpkeepError)
+            text = str(error) if expected else f"{type(error).__name__}: {error}"
+            self.ledger.finish_target(run_id, target, status, at=None, error=text)
+            self._say(target, f"{status.value}: {text}")
+            if self._cancelled.is_set() and not expected:
+                raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
+            if not expected:
+                raise UpkeepError(text) from error
+            raise
+
+    def _target_report(self, run_id: str, target: str) -> TargetReport:
+        report = self.ledger.report(run_id)
+        return next(t for t in report.targets if t.target == target)
+
+    def _skip_all(self, run_id: str, plan: Plan, code: ReasonCode, message: str) -> list[Outcome]:
+        outcomes = [rules.skipped(a, code, message) for a in plan.actions]
+        for outcome in outcomes:
+            self.ledger.record(run_id, plan.target, outcome)
+        return outcomes
+
+    def _say(self, target: str, message: str, *, rows: int = 0) -> None:
+        if self.progress is not None:
+            self.progress(target, message, rows=rows)
+
+
+@dataclass
+class _Application:
+    """Carrying out one plan under one lease."""
+
+    runner: Runner
+    run_id: str
+    target: Target
+    job: Job
+    plan: Plan
+    observation: Observation
+    approved: bool
+    lease: Lease | None = None
+    asked_at: float = 0.0
+    done: set[str] = field(default_factory=set)
+
+    def carry_out(self) -> list[Outcome]:
+        """Apply the actions in order, each on its own: one that fails does not stop the others."""
+        decided = {a.id: self._decide(a) for a in self.plan.actions}
+        if all(decided.values()):  # nothing may run: no lease, no session
+            return [self._record(outcome) for outcome in decided.values() if outcome]
+        from upkeep import locks  # noqa: PLC0415 - not needed by a run that changes nothing
+
+        with locks.exclusive(
+            self.runner.addresses(connections.CONTROL),
+            self.plan.identity,
+            owner=f"{self.run_id} ({self.target.name})",
+            deadline_seconds=LEASE_WAIT_SECONDS,
+            waiting=lambda text: self.runner._say(self.target.name, text),  # noqa: SLF001
+            cancelled=self._raise_if_cancelled,
+        ) as self.lease:
+            return list(self._all())
+
+    def _all(self) -> Iterator[Outcome]:
+        waiting = list(self.plan.actions)
+        while waiting:
+            with self.runner._open(self.target) as session:  # noqa: SLF001 - anew after a lost connection
+                if session.identity != self.plan.identity:
+                    message = "the connection now leads to another database than the one that was planned for"
+                    yield from (self._record(rules.skipped(a, ReasonCode.STATE_CHANGED, message)) for a in waiting)
+                    return
+                while waiting:
+                    action = waiting.pop(0)
+                    outcome = self._one(session, action)
+                    yield outcome
+                    if outcome.reason_code == ReasonCode.CONNECTION_LOST:
+                        break
+
+    def _one(self, session: Session, action: Action) -> Outcome:
+        outcome = self._decide(action)
+        if outcome is not None:
+            return self._record(outcome)
+        self.runner._say(self.target.name, f"{action.kind} {action.subject}")  # noqa: SLF001
+        started = time.monotonic()
+        try:
+            self._checkpoint()
+            self.runner.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
+            outcome = self.job.apply(self._work(session, action))
+            outcome = outcome.model_copy(update={"seconds": time.monotonic() - started})
+        except rules.StopError as stop:
+            outcome = rules.skipped(action, stop.code, str(stop), seconds=time.monotonic() - started)
+        except (LeaseLostError, CancelledError) as error:
+            code = ReasonCode.CANCELLED if isinstance(error, CancelledError) else ReasonCode.LEASE_LOST
+            self._record(rules.failed(action, code, str(error), seconds=time.monotonic() - started))
+            raise
+        except UnreachableError as error:
+            outcome = rules.failed(action, ReasonCode.CONNECTION_LOST, str(error), seconds=time.monotonic() - started)
+        except Exception as error:  # noqa: BLE001 - one failing table must not stop the others (pg_partman#732)
+            text = str(error) if isinstance(error, UpkeepError) else f"{type(error).__name__}: {error}"
+            outcome = rules.failed(action, ReasonCode.ERROR, text, seconds=time.monotonic() - started)
+            if self.runner._cancelled.is_set():  # noqa: SLF001
+                self._record(outcome.model_copy(update={"reason_code": ReasonCode.CANCELLED}))
+                raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
+        if outcome.status is OutcomeStatus.DONE:
+            self.done.add(action.id)
+        return self._record(outcome)
+
+    def _work(self, session: Session, action: Action) -> Work:
+        return Work(
+            session=session,
+            target=self.target,
+            action=action,
+            observation=self.observation,
+            checkpoint=self._checkpoint,
+            sleep=self._sleep,
+            note=lambda note: self.runner.ledger.note(self.run_id, self.target.name, action.id, note),
+        )
+
+    def _decide(self, action: Action) -> Outcome | None:
+        ledger, name = self.runner.ledger, self.target.name
+        return rules.decide(
+            action,
+            self.target,
+            approved=self.approved,
+            done=self.done,
+            planned={a.id for a in self.plan.actions},
+            now=self.runner.now(),
+            paused=ledger.paused(name),
+            tested=str(self.observation.frames.get("server", [{}])[0].get("version_tested", True)) != "False",
+            backup_at=ledger.newest_verified_backup(name) if action.requires.kind == "backup" else None,
+        )
+
+    def _checkpoint(self, message: str = "", *, rows: int = 0) -> None:
+        self._raise_if_cancelled()
+        if self.lease is not None:
+            self.lease.verify()
+        if time.monotonic() - self.asked_at >= PAUSE_CHECK_SECONDS:
+            self.asked_at = time.monotonic()
+            rules.stop_if_closed(self.target, self.runner.now(), self.runner.ledger.paused(self.target.name))
+        if message or rows:
+            self.runner._say(self.target.name, message, rows=rows)  # noqa: SLF001
+
+    def _sleep(self, seconds: float) -> None:
+        if self.runner._cancelled.wait(seconds):  # noqa: SLF001
+            self._raise_if_cancelled()
+
+    def _raise_if_cancelled(self) -> None:
+        if self.runner._cancelled.is_set():  # noqa: SLF001
+            raise CancelledError("the run was asked to stop; what was committed stays, the next run goes on from there")
+
+    def _record(self, outcome: Outcome) -> Outcome:
+        self.runner.ledger.record(self.run_id, self.target.name, outcome)
+        return outcome
+
+
+def not_available(job: str, target: Target) -> Finding:
+    """Return the finding that says a job does not exist on the target's engine."""
+    return Finding(
+        check=job,
+        subject=target.name,
+        status=FindingStatus.NOT_AVAILABLE,
+        severity=Severity.WARNING,
+        summary=f"{job} is not available on {target.engine} yet",
+        remedy="take the policy out of the fleet file until it is",
+    )
