@@ -266,13 +266,22 @@ class GateFailure(Value):
 
 
 class GateResult(Value):
-    """The result of one expectation suite at one stage."""
+    """The result of one expectation suite at one stage.
+
+    Attributes
+    ----------
+    evaluated
+        How many expectations were evaluated.
+    checked
+        What was expected, in words, for people; failed or not.
+    """
 
     suite: str
     stage: str
     success: bool
     evaluated: int
     failed: tuple[GateFailure, ...] = ()
+    checked: tuple[str, ...] = ()
 
     @property
     def stops_target(self) -> bool:
