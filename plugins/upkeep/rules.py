@@ -158,6 +158,20 @@ def awaiting_part(plan: Plan) -> Plan:
     return plan.model_copy(update={"actions": tuple(a for a in plan.actions if a.id in wanted), "findings": ()})
 
 
+def inverse(action: Action) -> Action:
+    """Return the action that takes ``action`` back, for the ledger (a detached partition is re-attached)."""
+    kind = {"detach_partition": "reattach_partition"}.get(action.kind, f"undo_{action.kind}")
+    return Action.make(
+        kind=kind,
+        subject=action.subject,
+        args={"undoes": action.id},
+        statements=(),
+        reason=action.undo or f"takes back: {action.reason}",
+        destructive=False,
+        precondition="the objects are still as the action left them",
+    )
+
+
 def conclude(report: TargetReport) -> TargetStatus:
     """Return how a target ended, from its gates, outcomes and findings."""
     outcomes = report.outcomes

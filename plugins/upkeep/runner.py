@@ -37,7 +37,7 @@ from upkeep.plan import (
 
 if TYPE_CHECKING:
     from upkeep.fleet import Fleet, Target
-    from upkeep.ledger import Ledger
+    from upkeep.ledger import DoneAction, Ledger
     from upkeep.locks import Lease
 
 LEASE_WAIT_SECONDS = 1800.0
@@ -266,6 +266,58 @@ class Runner:
             raise
         except UpkeepError:
             return self._target_report(run_id, target)
+
+    def undo(self, what: str, *, actor: str) -> RunReport:
+        """Take back the done actions of a run (or one action), newest first, in a run of its own.
+
+        Raises
+        ------
+        ConfigurationError
+            Nothing done is known under that id.
+        """
+        done = self.ledger.done_actions(what)
+        if not done:
+            raise ConfigurationError(f"nothing that was done is known as {what!r}; `upkeep runs` and `upkeep show RUN` list ids")
+        first = done[0]
+        run_id = self.ledger.start_run(first.job, self.now(), trigger="undo", actor=actor, options={"undo": what})
+        for name in dict.fromkeys(entry.target for entry in done):
+            declared = self.fleet.target(name)
+            self.ledger.start_target(run_id, name, declared.engine)
+            entries = [entry for entry in done if entry.target == name]
+            try:
+                with self._step(run_id, name):
+                    self._undo_target(run_id, declared, entries)
+                self.finish(run_id, name)
+            except CancelledError:
+                raise
+            except UpkeepError:
+                continue
+        self.ledger.finish_run(run_id)
+        return self.report(run_id)
+
+    def _undo_target(self, run_id: str, target: Target, entries: Sequence[DoneAction]) -> None:
+        from upkeep import locks  # noqa: PLC0415 - not needed by a run that changes nothing
+
+        job = self._job(entries[0].job, target)
+        with self._open(target) as session:
+            inverse = [rules.inverse(entry.action) for entry in entries]
+            observation = Observation(
+                target=target.name,
+                engine=target.engine,
+                job=job.name,
+                identity=session.identity,
+                version=session.version,
+                at=self.now(),
+                frames={},
+            )
+            self.ledger.save_plan(run_id, Plan.make(observation, inverse))
+            address = self.addresses(connections.CONTROL)
+            owner = f"{run_id} ({target.name})"
+            with locks.exclusive(address, session.identity, owner=owner, deadline_seconds=LEASE_WAIT_SECONDS):
+                for entry, action in zip(entries, inverse, strict=True):
+                    self.ledger.intend(run_id, target.name, job.name, action)
+                    outcome = job.undo(session, entry.action, entry.outcome)
+                    self.ledger.record(run_id, target.name, outcome.model_copy(update={"action_id": action.id}))
 
     def _apply_and_prove(self, run_id: str, target: str, approval: str | None) -> TargetReport:
         self.apply(run_id, target, approval=approval)

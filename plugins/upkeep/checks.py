@@ -1,0 +1,86 @@
+"""`upkeep check`: can every target be reached, with which version, role and privileges?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from upkeep import connections, jobs
+from upkeep.errors import ConfigurationError, UnreachableError
+from upkeep.plan import Finding, FindingStatus, Json, Severity
+
+if TYPE_CHECKING:
+    from upkeep.fleet import Fleet, Target
+    from upkeep.jobs import Address
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCheck:
+    """What was found about one target."""
+
+    target: str
+    engine: str
+    findings: tuple[Finding, ...]
+    unreachable: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The line above its findings."""
+        return f"{self.target} ({self.engine})"
+
+    @property
+    def bad(self) -> bool:
+        """Whether anything is at least an ERROR."""
+        return any(f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank for f in self.findings)
+
+    def document(self) -> Json:
+        """Return its part of the ``--json`` document."""
+        findings = [f.model_dump(mode="json", exclude_none=True) for f in self.findings]
+        status = "unreachable" if self.unreachable else "failed" if self.bad else "ok"
+        return {"target": self.target, "engine": self.engine, "status": status, "findings": findings}
+
+
+def check_fleet(fleet: Fleet, addresses: Callable[[str], Address], names: Sequence[str] = ()) -> list[TargetCheck]:
+    """Check the targets (all, or those named); one that fails does not stop the others."""
+    chosen = [fleet.target(name) for name in names] or list(fleet.targets.values())
+    return [check_target(target, addresses) for target in chosen]
+
+
+def check_target(target: Target, addresses: Callable[[str], Address]) -> TargetCheck:
+    """Connect to one target and let its engine look at version, role and privileges."""
+    try:
+        address = addresses(target.connection)
+        connections.require_engine(address, target.engine)
+        engine = jobs.engine(target.engine)
+        with engine.open(address, application="upkeep check") as session:
+            found = engine.check(session, target)
+    except (UnreachableError, ConfigurationError) as error:
+        severity = Severity.ERROR
+        finding = Finding(
+            check="connection", subject=target.name, status=FindingStatus.FAILED, severity=severity, summary=str(error)
+        )
+        return TargetCheck(target.name, target.engine, (finding,), unreachable=isinstance(error, UnreachableError))
+    return TargetCheck(target.name, target.engine, tuple(found))
+
+
+def connected(target: Target, version: str, *, tested: bool, tested_versions: str) -> Finding:
+    """Return the finding that every engine begins with: reached, and is this version in the tested list?"""
+    if tested or target.allow_untested:
+        return Finding(
+            check="connection",
+            subject=target.name,
+            status=FindingStatus.OK,
+            severity=Severity.INFO,
+            summary=f"connected, version {version}",
+            evidence={"version": version, "tested": tested},
+        )
+    return Finding(
+        check="version",
+        subject=target.name,
+        status=FindingStatus.FINDING,
+        severity=Severity.WARNING,
+        summary=f"version {version} is not in the tested list ({tested_versions}): observe only",
+        evidence={"version": version, "tested": False},
+        remedy="set allow_untested: true on the target once you have tried it on a copy",
+    )

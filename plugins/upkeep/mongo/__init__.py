@@ -1,0 +1,1 @@
+"""The MongoDB room: the only place that imports its driver."""

@@ -1,0 +1,1 @@
+"""The Redis room: the only place that imports its driver."""

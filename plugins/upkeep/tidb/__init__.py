@@ -1,0 +1,1 @@
+"""The TiDB room: the only place that imports its driver."""
