@@ -1,0 +1,164 @@
+"""Gates: what passes, what fails, and that "could not look" is never fine."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upkeep import gates, settings
+from upkeep.errors import ConfigurationError
+
+SUITES = sorted((settings.include_dir() / "expectations").glob("*.json"))
+SERVER_OK = {"subject": "server", "reachable": True, "is_replica": False, "disk_free_bytes": None, "version_tested": True}
+TABLE_OK = {
+    "subject": "public.a",
+    "exists": True,
+    "supported": True,
+    "owned": True,
+    "detach_pending": False,
+    "blocking_seconds": 0,
+}
+
+
+def before(*, server: dict[str, Any] | None = None, tables: list[dict[str, Any]] | None = None) -> Any:
+    frames = {"server": [SERVER_OK | (server or {})], "tables": [TABLE_OK] if tables is None else tables}
+    return gates.evaluate("partition_creation", "postgres", "before", frames)
+
+
+def test_all_is_well() -> None:
+    result = before()
+    assert result.success, result.failed
+    assert result.evaluated > 8
+    assert "the server is a primary, not a replica" in result.checked
+
+
+@pytest.mark.parametrize(
+    ("change", "label"),
+    [
+        ({"is_replica": True}, "server.is_replica"),
+        ({"reachable": False}, "server.reachable"),
+        ({"disk_free_bytes": 1024}, "server.disk_free_bytes"),
+    ],
+)
+def test_a_wrong_server_stops_the_target(change: dict[str, Any], label: str) -> None:
+    result = before(server=change)
+    assert not result.success
+    assert result.stops_target
+    assert [f.expectation.split(":")[0] for f in result.failed] == [label]
+
+
+@pytest.mark.parametrize("column", ["exists", "supported", "owned"])
+def test_a_wrong_table_stops_itself_alone(column: str) -> None:
+    result = before(tables=[TABLE_OK, TABLE_OK | {"subject": "public.b", column: False}])
+    assert not result.success
+    assert not result.stops_target
+    assert result.stopped_subjects == {"public.b"}
+    assert "public.b" in result.failed[0].summary
+    assert result.failed[0].evidence["rows"][0]["subject"] == "public.b"
+    assert result.failed[0].remedy
+
+
+def test_a_value_that_is_not_available_fails_unless_the_suite_says_otherwise() -> None:
+    assert before(server={"disk_free_bytes": None}).success
+    result = before(tables=[TABLE_OK | {"owned": None}])
+    assert not result.success
+    assert result.stopped_subjects == {"public.a"}
+    assert "not available" in result.failed[0].summary
+
+
+def test_a_missing_column_is_a_failure() -> None:
+    result = before(tables=[{k: v for k, v in TABLE_OK.items() if k != "owned"}])
+    assert not result.success
+    assert result.stops_target  # nobody knows which tables are concerned
+    (failure,) = result.failed
+    assert "could not look" in failure.summary
+
+
+def test_an_expectation_that_raises_is_a_failure() -> None:
+    result = before(tables=[TABLE_OK | {"blocking_seconds": "a while"}])
+    assert not result.success
+    assert "could not look" in result.failed[0].summary
+
+
+@pytest.mark.parametrize(("tables", "word"), [([], "no rows"), (None, "not delivered")])
+def test_an_empty_or_missing_frame_is_a_failure(tables: list[dict[str, Any]] | None, word: str) -> None:
+    frames = {"server": [SERVER_OK]} | ({} if tables is None else {"tables": tables})
+    result = gates.evaluate("partition_creation", "postgres", "before", frames)
+    assert not result.success
+    assert word in result.failed[0].summary
+
+
+AFTER_OK = {"subject": "t", "ahead_missing": 0, "gaps": 0, "overlaps": 0, "default_rows": 0, "default_rows_unreported": 0}
+
+
+def moved(copied: int | None, deleted: int | None) -> dict[str, Any]:
+    return {"subject": "t", "kind": "move_default_rows", "status": "done", "rows_copied": copied, "rows_deleted": deleted}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "success"),
+    [
+        ([], True),
+        ([moved(None, None)], True),
+        ([moved(7, 7), moved(0, 0)], True),
+        ([moved(7, 6)], False),
+        ([moved(7, None)], False),
+        ([moved(2**60 + 1, 2**60)], False),
+    ],
+)
+def test_conservation(outcomes: list[dict[str, Any]], success: bool) -> None:
+    frames = {"tables": [AFTER_OK], "outcomes": outcomes}
+    result = gates.evaluate("partition_creation", "postgres", "after", frames)
+    assert result.success is success, result.failed
+    assert result.stops_target is not success
+
+
+def test_evidence_is_limited() -> None:
+    tables = [TABLE_OK | {"subject": f"public.t{n}", "owned": False} for n in range(100)]
+    result = before(tables=tables)
+    assert len(result.failed[0].subjects) == 100
+    assert len(result.failed[0].evidence["rows"]) == gates.EVIDENCE_ROWS
+    assert "and 97 more" in result.failed[0].summary
+    json.dumps(result.model_dump(mode="json"))
+
+
+def test_an_engine_adds_to_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "include" / "expectations"
+    folder.mkdir(parents=True)
+    entry = {
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {
+            "column": "n",
+            "max_value": 1,
+            "row_condition": {
+                "type": "comparison",
+                "column": {"name": "kind"},
+                "operator": "==",
+                "parameter": "x",
+            },
+        },
+        "meta": {"expects": "n is small", "why": "because", "stops": "subject"},
+    }
+    (folder / "job.before.json").write_text(json.dumps({"frames": {"a": [entry]}}))
+    more = {**entry, "kwargs": {"column": "n", "min_value": 0}}
+    (folder / "job.before.tidb.json").write_text(json.dumps({"frames": {"a": [more]}}))
+    monkeypatch.setenv("UPKEEP_HOME", str(tmp_path))
+    gates.load.cache_clear()
+    rows = [{"subject": "s", "n": -1, "kind": "x"}, {"subject": "t", "n": 5, "kind": "y"}]
+    assert gates.evaluate("job", "postgres", "before", {"a": rows}).success
+    assert gates.evaluate("job", "tidb", "before", {"a": rows}).stopped_subjects == {"s"}
+    gates.load.cache_clear()
+
+
+def test_no_suite_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="no gate suite"):
+        gates.evaluate("cooking", "postgres", "before", {})
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda p: p.name)
+def test_every_suite_is_one_that_great_expectations_can_build(path: Path) -> None:
+    job, stage, *engine = path.stem.split(".")
+    suite = gates.load(job, stage, engine[0] if engine else "none")
+    for checks in suite.frames.values():
+        assert len(gates._ge_suite(suite.name, tuple(range(len(checks))), checks).expectations) == len(checks)
