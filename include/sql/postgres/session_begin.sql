@@ -1,0 +1,22 @@
+-- Pins every setting that our statements rely on, and says who the server is, in one round trip.
+-- search_path: a hostile schema must not shadow anything. row_security off: fail rather than miss rows.
+-- datestyle and timezone: bounds are printed in one form. jit: our statements are short.
+select
+    pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false) as pinned,
+    pg_catalog.set_config('timezone', 'UTC', false) as pinned_timezone,
+    pg_catalog.set_config('datestyle', 'ISO, YMD', false) as pinned_datestyle,
+    pg_catalog.set_config('intervalstyle', 'postgres', false) as pinned_intervalstyle,
+    pg_catalog.set_config('client_min_messages', 'warning', false) as pinned_messages,
+    pg_catalog.set_config('jit', 'off', false) as pinned_jit,
+    pg_catalog.set_config('row_security', 'off', false) as pinned_row_security,
+    pg_catalog.set_config('default_transaction_isolation', 'read committed', false) as pinned_isolation,
+    pg_catalog.set_config('default_transaction_read_only', 'off', false) as pinned_read_only,
+    pg_catalog.set_config('lock_timeout', %(lock_timeout)s, false) as pinned_lock_timeout,
+    pg_catalog.set_config('statement_timeout', %(statement_timeout)s, false) as pinned_statement_timeout,
+    pg_catalog.set_config('idle_in_transaction_session_timeout', %(idle_timeout)s, false) as pinned_idle_timeout,
+    pg_catalog.current_setting('server_version_num')::integer as version_number,
+    pg_catalog.current_setting('server_version') as version,
+    pg_catalog.pg_is_in_recovery() as is_replica,
+    pg_catalog.pg_backend_pid() as backend_pid,
+    (select c.system_identifier::text from pg_catalog.pg_control_system() as c) as system_identifier,
+    (select d.oid::bigint from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()) as database_oid

@@ -1,0 +1,1 @@
+"""The PostgreSQL room: the only place that knows its catalog, its locks and its driver."""

@@ -1,0 +1,31 @@
+"""PostgreSQL as an engine: how the runner opens a session."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from upkeep.postgres.session import PostgresSession
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from upkeep.jobs import Address
+
+
+class PostgresEngine:
+    """Opens sessions on PostgreSQL servers."""
+
+    name: Final = "postgres"
+
+    @contextmanager
+    def open(self, address: Address, *, application: str) -> Iterator[PostgresSession]:
+        """Connect; close at the end of the block. Raises `UnreachableError` or `ConfigurationError`."""
+        session = PostgresSession.connect(address, application=application)
+        try:
+            yield session
+        finally:
+            session.close()
+
+
+ENGINE: Final = PostgresEngine()

@@ -1,0 +1,283 @@
+"""One connection to one PostgreSQL database: the only door through which statements go.
+
+Every setting that our statements rely on is pinned at connect; transaction-pooled connections, where such
+settings and session locks silently land on another backend, are refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeAlias, cast
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from upkeep import sqlfiles
+from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from upkeep.jobs import Address
+
+Row: TypeAlias = dict[str, Any]
+Params: TypeAlias = Mapping[str, Any]
+
+TESTED_VERSIONS: Final = (15,)
+"""Major versions that the test suite has run on. The statements are written for 14 to 18."""
+OLDEST_VERSION: Final = 14
+"""DETACH … CONCURRENTLY, and the catalog columns read here, exist since then."""
+LOCK_TIMEOUT: Final = "2s"
+"""For statements that meet a lock nobody expected; work that plans for locks sets its own (`ddl`)."""
+STATEMENT_TIMEOUT: Final = "10min"
+"""Nothing single that this tool sends should take longer; long work goes in batches."""
+IDLE_TIMEOUT: Final = "60s"
+"""A job that froze in a transaction must not hold its locks for longer."""
+_KEEPALIVE: Final = {
+    "connect_timeout": "10",
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+_LIBPQ: Final = frozenset(
+    {"sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslcompression", "sslsni", "passfile"}
+    | {"channel_binding", "gssencmode", "krbsrvname", "requirepeer", "target_session_attrs", "load_balance_hosts"}
+    | {"require_auth", "ssl_min_protocol_version", "ssl_max_protocol_version", "sslnegotiation", "hostaddr"}
+    | set(_KEEPALIVE)
+)
+"""Connection extras that libpq understands; others belong to Airflow and are left out."""
+
+
+class ConnectionLostError(UnreachableError):
+    """The connection broke while it was in use: what the last statement did is unknown until the next look."""
+
+
+class PostgresSession:
+    """An open session; implements `upkeep.jobs.Session`.
+
+    Attributes
+    ----------
+    is_replica
+        Whether the server is in recovery.
+    version_number
+        As ``server_version_num``: 150018 for 15.18.
+    trace
+        Called with each statement's text before it is sent; for tests that kill the job at each of them.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Row], address: Address) -> None:
+        self._connection = connection
+        self._where = _where(address)
+        self._cancelled = False
+        self.trace: Callable[[str], None] | None = None
+        timeouts = {"lock_timeout": LOCK_TIMEOUT, "statement_timeout": STATEMENT_TIMEOUT, "idle_timeout": IDLE_TIMEOUT}
+        about = self.rows("session_begin", timeouts)[0]
+        self.is_replica: bool = about["is_replica"]
+        self.version_number: int = about["version_number"]
+        self.backend_pid: int = about["backend_pid"]
+        self._version: str = about["version"]
+        self._identity = f"postgres:{about['system_identifier']}:{about['database_oid']}"
+
+    @classmethod
+    def connect(cls, address: Address, *, application: str) -> PostgresSession:
+        """Connect and pin the settings.
+
+        Raises
+        ------
+        UnreachableError
+            The server does not answer or refuses the login.
+        ConfigurationError
+            A transaction pooler stands between, the server is too old, or a connection option is wrong.
+        """
+        connection = _connect(address, application)
+        try:
+            session = cls(connection, address)
+            session.refuse_old_version()
+            if connection.info.backend_pid != session.backend_pid:
+                session.refuse_transaction_pooling(address, application)
+        except psycopg.Error as error:
+            connection.close()
+            raise UnreachableError(f"{_where(address)}: {_clean(error, address)}") from error
+        except BaseException:
+            connection.close()
+            raise
+        return session
+
+    @property
+    def identity(self) -> str:
+        """``postgres:<system identifier>:<database oid>``: equal whatever the address."""
+        return self._identity
+
+    @property
+    def version(self) -> str:
+        """The server's version as it prints it."""
+        return self._version
+
+    @property
+    def major(self) -> int:
+        """The major version."""
+        return self.version_number // 10_000
+
+    @property
+    def tested(self) -> bool:
+        """Whether the test suite ran on this major version."""
+        return self.major in TESTED_VERSIONS
+
+    @property
+    def connection(self) -> psycopg.Connection[Row]:
+        """The driver's connection, for COPY and server-side cursors."""
+        return self._connection
+
+    def now(self) -> datetime:
+        """Return the server's clock, in UTC."""
+        return cast("datetime", self.rows("clock")[0]["at"])
+
+    def rows(self, name: str, params: Params | None = None) -> list[Row]:
+        """Run ``include/sql/postgres/<name>.sql`` and return its rows; a literal ``%`` is doubled in the file."""
+        return self.execute(self.statement(name), params or {}).fetchall()
+
+    def statement(self, name: str, **parts: sql.Composable) -> sql.Composed:
+        """Return the statement of a file, without its comments, ``{braces}`` filled by identifiers and literals."""
+        return statement(name, getattr(self, "version_number", None), **parts)
+
+    def execute(self, statement: sql.SQL | sql.Composed, params: Params | None = None) -> psycopg.Cursor[Row]:
+        """Send one statement.
+
+        Raises
+        ------
+        ConnectionLostError
+            The connection broke.
+        CancelledError
+            `cancel` was called.
+        psycopg.Error
+            What the server said otherwise.
+        """
+        if self._cancelled:
+            raise CancelledError("the run was asked to stop")
+        if self.trace is not None:
+            self.trace(statement.as_string(self._connection))
+        with self._translated():
+            return self._connection.execute(statement, params)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Open a transaction (nested: a savepoint); commit at the end of the block, roll back when it raises."""
+        with self._translated(), self._connection.transaction():
+            yield
+
+    def cancel(self) -> None:
+        """Cancel the running statement on the server, and refuse further ones; callable from any thread."""
+        self._cancelled = True
+        with contextlib.suppress(psycopg.Error, OSError):
+            self._connection.cancel_safe(timeout=5)
+
+    def close(self) -> None:
+        """Close; never raises."""
+        with contextlib.suppress(Exception):
+            self._connection.close()
+
+    def refuse_old_version(self) -> None:
+        """Raise `ConfigurationError` when the server is older than `OLDEST_VERSION`."""
+        if self.major < OLDEST_VERSION:
+            raise ConfigurationError(
+                f"{self._where}: version {self.version} is older than {OLDEST_VERSION}; upgrade it"
+            )
+
+    def refuse_transaction_pooling(self, address: Address, application: str) -> None:
+        """Raise `ConfigurationError` when a second client is given our backend while we are still connected.
+
+        Called when the process id that the login returned is not the backend's: something stands between.
+        A session pooler keeps the backend for us alone; a transaction pooler lends it to the next.
+        """
+        with contextlib.closing(_connect(address, application)) as second:
+            for _ in range(3):
+                ours = self.rows("backend_pid")[0]["pid"]
+                with second.transaction():
+                    theirs = second.execute(self.statement("backend_pid"), {}).fetchall()[0]["pid"]
+                    after = self.rows("backend_pid")[0]["pid"]
+                if ours == theirs or after != ours:
+                    raise ConfigurationError(
+                        f"{self._where}: a transaction pooler stands between, where session settings and locks are "
+                        "lost between statements; use the server's own port, or a pool in session mode"
+                    )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            if self._cancelled:
+                raise CancelledError("the run was asked to stop; its statement was cancelled on the server") from error
+            if self._connection.broken or self._connection.closed:
+                text = str(error).strip().splitlines()
+                raise ConnectionLostError(
+                    f"{self._where}: the connection was lost ({text[0] if text else 'no reason given'}); "
+                    "the next run looks at the state and carries on"
+                ) from error
+            raise
+
+
+def statement(name: str, version: int | None = None, /, **parts: sql.Composable) -> sql.Composed:
+    """Return the statement of ``include/sql/postgres/<name>.sql`` with its ``{braces}`` filled, without a server."""
+    return sql.SQL(_bare(name, version)).format(**parts)
+
+
+@cache
+def _bare(name: str, version: int | None) -> LiteralString:
+    lines = sqlfiles.load("postgres", name, version).splitlines()
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("--")).strip().rstrip(";")
+    return text  # a literal in spirit: ours, from a file of this checkout
+
+
+def _connect(address: Address, application: str) -> psycopg.Connection[Row]:
+    options = {k: v for k, v in address.options.items() if k in _LIBPQ}
+    wanted = {
+        "host": address.host or None,
+        "port": address.port,
+        "user": address.user or None,
+        "password": address.password or None,
+        "dbname": address.database or None,
+        "application_name": f"upkeep {application}".replace("upkeep upkeep", "upkeep")[:63],
+    }
+    try:
+        return psycopg.Connection[Row].connect(
+            **{**_KEEPALIVE, **options, **{k: v for k, v in wanted.items() if v is not None}},  # type: ignore[arg-type]
+            autocommit=True,
+            row_factory=cast("Any", dict_row),
+        )
+    except psycopg.ProgrammingError as error:
+        text = f"{_where(address)}: a connection option is wrong: {_clean(error, address)}"
+        raise ConfigurationError(text) from None
+    except psycopg.Error as error:
+        text = f"{_where(address)}: cannot connect: {_clean(error, address)}; {_remedy(error)}"
+        raise UnreachableError(text) from None
+
+
+def _where(address: Address) -> str:
+    user, database = address.user or "(default)", address.database or "(default)"
+    return (
+        f"PostgreSQL at {address.host or 'the local socket'}:{address.port or 5432}, user {user}, "
+        f"database {database} (connection '{address.connection_id}')"
+    )
+
+
+def _clean(error: BaseException, address: Address) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.replace(address.password, "***") if address.password else text
+
+
+def _remedy(error: BaseException) -> str:
+    text = str(error).lower()
+    if "password" in text or "pg_hba" in text or "role" in text:
+        return "check user and password, and that pg_hba.conf lets this host in"
+    if "does not exist" in text:
+        return "check the name of the database"
+    if "too many" in text or "remaining connection slots" in text:
+        return "the server has no free connection: raise max_connections or close idle ones"
+    return "check host and port, and that the server is running and reachable from here"
