@@ -13,17 +13,18 @@ from local.obtain import tidb
 from local.process import free_port, give_to_account
 from local.servers.base import Server
 
-ACCESS_DENIED = 1045
-
 
 class TidbServer(Server):
     """One TiDB server with a password; see `start_tidb`."""
 
     name: ClassVar[str] = "tidb"
 
-    def __init__(self, directory: Path, *, port: int, password: str, status_port: int) -> None:
+    def __init__(
+        self, directory: Path, *, port: int, password: str, status_port: int, database: str = "test"
+    ) -> None:
         super().__init__(directory, port=port, password=password)
         self.status_port = status_port
+        self.database = database
 
     @property
     def user(self) -> str:
@@ -37,9 +38,17 @@ class TidbServer(Server):
     def prepare(self) -> None:
         """Write the configuration: everything below our directory, nothing sent anywhere."""
         conf = self.directory / "tidb.toml"
+        # Run by the server at its very first start, so that there is no moment without a password.
+        first = self.directory / "first-start.sql"
+        first.write_text(
+            f"alter user 'root'@'%' identified by '{self.password}';\n"
+            f"create database if not exists `{self.database}`;\n"
+        )
+        give_to_account(first)
         conf.write_text(
             f'temp-dir = "{self.directory}/temp"\n'
             f'socket = "{self.directory}/tidb.sock"\n'
+            f'initialize-sql-file = "{first}"\n'
             f'[log]\nlevel = "warn"\nslow-query-file = "{self.directory}/slow.log"\n'
         )
         give_to_account(conf)
@@ -58,29 +67,10 @@ class TidbServer(Server):
         return {**os.environ, "HOME": str(self.directory)}
 
     def probe(self) -> None:
-        """Log in and out; before the first start has set the password, without one."""
-        try:
-            self._connect(self.password).close()
-        except pymysql.err.OperationalError as error:
-            if error.args[0] != ACCESS_DENIED:
-                raise
-            self._connect("").close()
-
-    def after_start(self) -> None:
-        """Set the password the first time: a new TiDB lets root in without one."""
-        try:
-            connection = self._connect("")
-        except pymysql.err.OperationalError as error:
-            if error.args[0] == ACCESS_DENIED:
-                return
-            raise
-        with connection, connection.cursor() as cursor:
-            cursor.execute("alter user 'root'@'%%' identified by %s", (self.password,))
-
-    def _connect(self, password: str) -> "pymysql.connections.Connection[pymysql.cursors.Cursor]":
-        return pymysql.connect(
-            host=self.host, port=self.port, user=self.user, password=password, connect_timeout=5, autocommit=True
-        )
+        """Log in and out."""
+        pymysql.connect(
+            host=self.host, port=self.port, user=self.user, password=self.password, connect_timeout=5
+        ).close()
 
 
 def start_tidb(directory: Path) -> TidbServer:

@@ -1,0 +1,1 @@
+"""One module per command of ``python -m local``; each has a ``main(arguments) -> int``."""

@@ -1,0 +1,50 @@
+"""``local exec PROGRAM``: become one program of the stack.
+
+Supervisor starts every program through this, so that its own configuration holds no secret and a restarted server
+gets its configuration written anew. The kernel asks each program to stop if supervisor dies, be it by kill -9.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.errors import LocalError
+from local.process import as_account
+from local.stack import airflow_env, state
+from local.stack.servers import stack_servers
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Replace this process by the program; returns only by an exception."""
+    known = state.load()
+    if known is None:
+        message = "the stack has never been started here: `make run` first"
+        raise LocalError(message)
+    name = arguments.program
+    if name in airflow_env.PROGRAMS:
+        _become_airflow(name, known)
+    server = stack_servers(known)[name]
+    command = server.command()  # builds TiDB first if need be
+    server.prepare()
+    environment = server.environment() or dict(os.environ)
+    os.chdir(server.directory)
+    _become(as_account(command), environment)
+    return 0
+
+
+def _become_airflow(name: str, known: state.State) -> None:
+    os.chdir(airflow_env.airflow_home())
+    words = [Path(sys.executable).parent / "airflow", name]
+    setpriv = shutil.which("setpriv")
+    tied = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
+    _become([*tied, *words], airflow_env.airflow_environment(known))
+
+
+def _become(command: Sequence[str | Path], environment: dict[str, str]) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    words = [str(word) for word in command]
+    os.execvpe(words[0], words, environment)

@@ -1,0 +1,1 @@
+"""The sample fleet: real series and believable logs in PostgreSQL, hard cases included."""

@@ -1,0 +1,2 @@
+def load(*, reset: bool) -> None:
+    """Load."""

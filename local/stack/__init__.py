@@ -1,0 +1,1 @@
+"""The local stack: real servers and Airflow under supervisor, on free ports, with generated passwords."""

@@ -1,0 +1,172 @@
+"""What the stack remembers between starts: its ports and its secrets, in one file that only its owner may read."""
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from local.errors import LocalError
+from local.process import free_port, port_is_free
+from upkeep import settings
+
+# Every port of the stack. The log servers are Airflow's: tasks' and triggers' logs are read through them.
+PORTS = (
+    "web",
+    "postgres",
+    "redis",
+    "mongo",
+    "tidb",
+    "tidb_status",
+    "worker_logs",
+    "trigger_logs",
+)
+PREFERRED = {"web": 8080}  # the address that people try first
+SECRETS = (
+    "admin",
+    "viewer",
+    "postgres",
+    "airflow",
+    "pipeline",
+    "upkeep_control",
+    "redis",
+    "mongo",
+    "tidb",
+    "jwt",
+    "session",
+)
+
+
+@dataclass
+class State:
+    """Ports and secrets by name."""
+
+    ports: dict[str, int]
+    secrets: dict[str, str]
+    fernet: str
+
+    def save(self) -> None:
+        """Write the file, readable by its owner alone from the first byte."""
+        write_private(state_file(), json.dumps(asdict(self), indent=1))
+
+
+def state_file() -> Path:
+    """Return the file of ports and secrets."""
+    return settings.state_dir() / "stack.json"
+
+
+def make_state_dir() -> Path:
+    """Create the state directory and return it.
+
+    Raises
+    ------
+    LocalError
+        When it cannot be written, or is too long for the Unix sockets in it.
+    """
+    folder = settings.state_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)  # the servers' account has to pass; what is private in it has its own mode
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        message = f"cannot write {folder}: {error.strerror}. Choose another place: UPKEEP_STATE_DIR=/somewhere/writable"
+        raise LocalError(message) from error
+    if len(str(folder)) > 70:  # noqa: PLR2004 - 108 bytes for a socket's path, less the longest name below the folder
+        message = f"{folder} is too long a path for Unix sockets: set UPKEEP_STATE_DIR to a shorter one"
+        raise LocalError(message)
+    return folder
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file's text at once; nobody else may read it, not even while it is written."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(text)
+    fresh.replace(path)
+
+
+def load() -> State | None:
+    """Return what was remembered, or None before the first start; LocalError when the file is damaged."""
+    path = state_file()
+    try:
+        data = json.loads(path.read_text())
+        return State(data["ports"], data["secrets"], data["fernet"])
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        message = f"{path} belongs to another user: stop the stack as that user, or set UPKEEP_STATE_DIR"
+        raise LocalError(message) from error
+    except (ValueError, KeyError) as error:
+        message = f"{path} is damaged: `make clean` starts afresh (the local sample data is made again)"
+        raise LocalError(message) from error
+
+
+def load_or_create() -> State:
+    """Return what was remembered, made up where it is new, and saved."""
+    state = load() or State({}, {}, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    for name in SECRETS:
+        state.secrets.setdefault(name, secrets.token_urlsafe(15))
+    taken = set(state.ports.values())
+    for name in PORTS:
+        if name not in state.ports:
+            state.ports[name] = _new_port(name, taken)
+            taken.add(state.ports[name])
+    state.save()
+    return state
+
+
+def _new_port(name: str, taken: set[int]) -> int:
+    preferred = PREFERRED.get(name)
+    if preferred and preferred not in taken and port_is_free(preferred):
+        return preferred
+    while (port := free_port()) in taken:
+        pass
+    return port
+
+
+def check_ports(state: State, own_pids: set[int]) -> None:
+    """Refuse to start on a port that a foreign process listens on.
+
+    Parameters
+    ----------
+    state
+        The remembered ports.
+    own_pids
+        Processes of this stack, which may of course listen.
+
+    Raises
+    ------
+    LocalError
+        Naming the port, who has it as far as this user may know, and the remedy.
+    """
+    for name, port in state.ports.items():
+        if port_is_free(port):
+            continue
+        pid = listener(port)
+        if pid in own_pids:
+            continue
+        owner = f"process {pid} ({psutil.Process(pid).name()})" if pid else "a process of another user"
+        message = (
+            f"port {port}, which this stack used for {name}, is taken by {owner}. Stop that, or choose new ports:"
+            " .venv/bin/python -m local up --new-ports"
+        )
+        raise LocalError(message)
+
+
+def listener(port: int) -> int | None:
+    """Return the process that listens on ``port``, as far as this user may see it."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return None
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+            return connection.pid
+    return None
