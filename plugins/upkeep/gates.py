@@ -1,16 +1,9 @@
 """Gates: what must hold before and after a job, as Great Expectations suites that are data.
 
 A suite is ``include/expectations/<job>.<stage>.json``, with additions for one engine in
-``<job>.<stage>.<engine>.json``::
-
-    {"may_be_empty": ["tables"],
-     "frames": {"server": [{"type": "expect_column_values_to_be_in_set",
-                            "kwargs": {"column": "is_replica", "value_set": [false]},
-                            "meta": {"expects": "the server is a primary, not a replica",
-                                     "why": "a replica refuses changes", "remedy": "…",
-                                     "stops": "target", "null": "fails"}}]}}
-
-``stops`` says whether a failure stops the whole ``target`` or only the failing ``subject``s. ``null``
+``<job>.<stage>.<engine>.json``: per frame a list of expectations, each with its type and arguments as Great
+Expectations names them, and in ``meta`` what it ``expects`` in words, ``why``, the ``remedy``, ``stops`` and
+``null``. ``stops`` says whether a failure stops the whole ``target`` or only the failing ``subject``s. ``null``
 says what a missing value means: ``fails`` (the default: could not look is never fine) or ``passes``.
 A missing frame or column, an empty frame that may not be empty, and an expectation that raises are
 failures. Great Expectations takes seconds to import, so this happens at the first evaluation, or in
@@ -41,6 +34,7 @@ NAMED_IN_SUMMARY = 3
 _ROW = "row number in frame"
 _MAP_TYPES = ("expect_column_values_", "expect_column_value_")
 _ABOUT_NULL = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_null")
+_NOT_AVAILABLE = "not available"
 _STOPS = ("target", "subject")
 
 
@@ -129,8 +123,9 @@ def evaluate(job: str, engine: str, stage: str, frames: Mapping[str, Rows]) -> G
             if name not in suite.may_be_empty:
                 failed.append(_blind(checks[0], f"frame '{name}' has no rows"))
         else:
-            failed += _evaluate_frame(suite.name, checks, rows)
-            evaluated += len(checks)
+            asked = [c for c in checks if not c.implied or _missing(rows, c.kwargs["column"])]
+            failed += _evaluate_frame(suite.name, asked, rows)
+            evaluated += len(asked)
     return GateResult(
         suite=suite.name,
         stage=stage,
@@ -159,12 +154,14 @@ def load(job: str, stage: str, engine: str) -> Suite:
         except FileNotFoundError:
             if frames or path.name != f"{name}.json":
                 continue
-            raise ConfigurationError(f"{path}: there is no gate suite for {job} ({stage}); a job has one per stage") from None
+            raise ConfigurationError(f"{path}: no gate suite for {job} ({stage}); a job has one per stage") from None
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{path}: cannot read the gate suite: {error}") from error
         may_be_empty |= set(data.get("may_be_empty", ()))
         for frame, entries in data["frames"].items():
-            frames.setdefault(frame, []).extend(_check(f"{path}: {frame}[{n}]", frame, e) for n, e in enumerate(entries))
+            frames.setdefault(frame, []).extend(
+                _check(f"{path}: {frame}[{n}]", frame, e) for n, e in enumerate(entries)
+            )
     return Suite(name, {f: tuple(_with_implied(checks)) for f, checks in frames.items()}, frozenset(may_be_empty))
 
 
@@ -182,7 +179,7 @@ def _check(where: str, frame: str, entry: Json) -> Check:
             null_passes={"fails": False, "passes": True}[meta.get("null", "fails")],
         )
     except (KeyError, TypeError) as error:
-        message = f"{where}: needs type, kwargs and meta with expects, why, stops (null: fails or passes); wrong: {error}"
+        message = f"{where}: needs type, kwargs, meta (expects, why, stops; null: fails or passes); wrong: {error}"
         raise ConfigurationError(message) from error
     if check.stops not in _STOPS:
         raise ConfigurationError(f"{where}: stops is {check.stops!r}; write 'target' or 'subject'")
@@ -215,6 +212,11 @@ def _with_implied(checks: Iterable[Check]) -> list[Check]:
             )
         )
     return result
+
+
+def _missing(rows: Rows, column: str) -> bool:
+    """Return whether the column has a missing value: only then is it worth asking which rows fail by it."""
+    return any(_say(row.get(column)) == _NOT_AVAILABLE for row in rows)
 
 
 def _evaluate_frame(suite: str, checks: Sequence[Check], rows: Rows) -> list[GateFailure]:
@@ -287,7 +289,7 @@ def _raised(info: Any) -> str | None:
 
 
 def _say(value: Any) -> str:
-    return "not available" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN
+    return _NOT_AVAILABLE if value is None or value != value else str(value)  # noqa: PLR0124 - NaN
 
 
 def _plain(value: Any) -> Any:
@@ -332,9 +334,12 @@ def _context() -> Any:
         warnings.simplefilter("ignore")
         import great_expectations as gx  # noqa: PLC0415 - see the module's docstring
         from great_expectations import expectations as _expectations  # noqa: F401, PLC0415
-        from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
+        from great_expectations.data_context.types import base  # noqa: PLC0415
 
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+        config = base.DataContextConfig(
+            progress_bars=base.ProgressBarsConfig(globally=False, metric_calculations=False),
+            store_backend_defaults=base.InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        )
+        context = gx.get_context(mode="ephemeral", project_config=config)
         asset = context.data_sources.add_pandas("upkeep").add_dataframe_asset("frame")
         return asset.add_batch_definition_whole_dataframe("all rows")
