@@ -29,6 +29,12 @@ class LeaseLostError(UpkeepError):
     """The run no longer holds the lock on the physical database: it must stop at once."""
 
 
+class LeaseBusyError(UpkeepError):
+    """Another run still changes the physical database, and the time to wait for it is over."""
+
+    exit_status = 3
+
+
 class PausedError(UpkeepError):
     """Somebody paused the target: the run stops between two batches."""
 
