@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 from rich.console import Console
@@ -71,14 +71,25 @@ class _Instant(click.ParamType[datetime]):
         return moment.astimezone(UTC)
 
 
-_target_option = click.option("--target", "targets", multiple=True, metavar="NAME", help="Only this target (repeatable).")
-_at_option = click.option("--at", type=_Instant(), help="Run as of this instant (with offset); never later than the server's clock.")
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output.")
+_target_option = click.option(
+    "--target", "targets", multiple=True, metavar="NAME", help="Only this target (repeatable)."
+)
+_at_option = click.option(
+    "--at", type=_Instant(), help="Run as of this instant (with offset); never later than the server's clock."
+)
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
+)
 _job_argument = click.argument("job", type=click.Choice(jobs.JOBS))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--fleet", "fleet_path", type=click.Path(path_type=Path), help="The fleet file (default: UPKEEP_FLEET, else include/fleet.yaml).")
+@click.option(
+    "--fleet",
+    "fleet_path",
+    type=click.Path(path_type=Path),
+    help="The fleet file (default: UPKEEP_FLEET, else include/fleet.yaml).",
+)
 @click.version_option(__version__)
 @click.pass_context
 def main(context: click.Context, fleet_path: Path | None) -> None:
@@ -146,7 +157,7 @@ class _Watch:
         self._rows = 0
         self._status = err.status("starting …") if err.is_terminal and not quiet else None
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> Self:
         if self._status:
             self._status.start()
         return self
@@ -182,7 +193,14 @@ def _print(run: RunReport, *, as_json: bool, statements: bool = False) -> None:
 @click.pass_obj
 @_mend
 def plan(
-    path: Path | None, job: str, targets: Sequence[str], at: datetime | None, *, as_json: bool, statements: bool, exit_code: bool
+    path: Path | None,
+    job: str,
+    targets: Sequence[str],
+    at: datetime | None,
+    *,
+    as_json: bool,
+    statements: bool,
+    exit_code: bool,
 ) -> int:
     """Say what JOB would do, and why. Changes nothing."""
     with _runner(path, quiet=as_json) as runner:
@@ -237,7 +255,9 @@ def _run_all(
 def _run_approved(runner: Runner, job: str, targets: Sequence[str], plan_id: str) -> RunReport:
     _, recorded = runner.ledger.find_plan(plan_id)
     if recorded.job != job or (targets and recorded.target not in targets):
-        raise ConfigurationError(f"plan {plan_id} is for {recorded.job} on '{recorded.target}', not for what the command names")
+        raise ConfigurationError(
+            f"plan {plan_id} is for {recorded.job} on '{recorded.target}', not for what the command names"
+        )
     runner.ledger.approve(recorded.plan_id, actor=_actor(), how="cli")
     run_id, target = runner.start_approved(recorded.plan_id, trigger="cli", actor=_actor())
     runner.run_approved(run_id, target, recorded.plan_id)
@@ -274,7 +294,9 @@ def check(path: Path | None, targets: Sequence[str], *, as_json: bool) -> int:
 
 
 @main.command()
-@click.option("--from", "connection", metavar="CONNECTION", help="Look at this database and write a first fleet file for it.")
+@click.option(
+    "--from", "connection", metavar="CONNECTION", help="Look at this database and write a first fleet file for it."
+)
 @click.pass_obj
 @_mend
 def init(path: Path | None, connection: str | None) -> int:
@@ -309,7 +331,13 @@ def pending(*, as_json: bool) -> int:
         waiting = ledger.pending()
     if as_json:
         plans = [
-            {"plan_id": p.plan.plan_id, "job": p.plan.job, "target": p.plan.target, "run_id": p.run_id, "actions": len(p.plan.awaiting)}
+            {
+                "plan_id": p.plan.plan_id,
+                "job": p.plan.job,
+                "target": p.plan.target,
+                "run_id": p.run_id,
+                "actions": len(p.plan.awaiting),
+            }
             for p in waiting
         ]
         click.echo(json.dumps({"schema_version": 1, "pending": plans}))
@@ -317,7 +345,9 @@ def pending(*, as_json: bool) -> int:
     if not waiting:
         out.print("nothing waits for approval")
     for entry in waiting:
-        out.print(f"{entry.plan.plan_id}  {entry.plan.job} on {entry.plan.target}, planned by {entry.run_id}", markup=False)
+        out.print(
+            f"{entry.plan.plan_id}  {entry.plan.job} on {entry.plan.target}, planned by {entry.run_id}", markup=False
+        )
         for action in entry.plan.awaiting:
             out.print(f"    {console.title(action.kind)} {action.subject}: {action.reason}", markup=False)
         out.print(f"    approve: upkeep run {entry.plan.job} --approve {entry.plan.plan_id}", markup=False)
@@ -375,7 +405,12 @@ def runs(limit: int, job: str | None, *, as_json: bool) -> int:
         found = ledger.runs(limit, job)
     if as_json:
         rows = [
-            {"run_id": r.run_id, "job": r.job, "started_at": r.started_at.isoformat(), "targets": {k: str(v) for k, v in r.targets.items()}}
+            {
+                "run_id": r.run_id,
+                "job": r.job,
+                "started_at": r.started_at.isoformat(),
+                "targets": {k: str(v) for k, v in r.targets.items()},
+            }
             for r in found
         ]
         click.echo(json.dumps({"schema_version": 1, "runs": rows}))

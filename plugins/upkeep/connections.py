@@ -48,11 +48,13 @@ def resolve(connection_id: str) -> Address:
 def parse(connection_id: str, text: str) -> Address:
     """Read an Airflow connection URI or JSON. Raises `ConfigurationError` without showing its content."""
     try:
-        return _from_json(connection_id, json.loads(text)) if text.lstrip().startswith("{") else _from_uri(connection_id, text)
+        if text.lstrip().startswith("{"):
+            return _from_json(connection_id, json.loads(text))
+        return _from_uri(connection_id, text)
     except (ValueError, TypeError, AttributeError) as error:
         message = (
-            f"connection '{connection_id}' cannot be read; write scheme://user:password@host:port/database with special "
-            "characters percent-encoded, or Airflow's JSON form"
+            f"connection '{connection_id}' cannot be read; write scheme://user:password@host:port/database with "
+            "special characters percent-encoded, or Airflow's JSON form"
         )
         raise ConfigurationError(message) from error
 

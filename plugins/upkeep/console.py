@@ -69,13 +69,13 @@ def seconds(value: float) -> str:
     >>> seconds(0.0123), seconds(7.25), seconds(3725)
     ('12 ms', '7.2 s', '1 h 02 min')
     """
-    if value < 1:
-        return f"{value * 1000:.0f} ms"
-    if value < 60:
-        return f"{value:.1f} s"
-    if value < 3600:
-        return f"{int(value // 60)} min {int(value % 60):02d} s"
-    return f"{int(value // 3600)} h {int(value % 3600 // 60):02d} min"
+    minutes, rest = divmod(value, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    if minutes:
+        return f"{minutes} min {int(rest):02d} s"
+    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
 
 
 def instant(moment: datetime | None) -> str:
@@ -86,7 +86,15 @@ def instant(moment: datetime | None) -> str:
 def report(console: Console, run: RunReport, *, statements: bool = False) -> None:
     """Print a run: each target's plan, gates, outcomes and findings."""
     console.print()
-    console.print(Text.assemble(("Run ", "dim"), (run.run_id, "bold"), ("  ", ""), (title(run.job), "bold"), (f"  at {instant(run.at)}", "dim")))
+    console.print(
+        Text.assemble(
+            ("Run ", "dim"),
+            (run.run_id, "bold"),
+            ("  ", ""),
+            (title(run.job), "bold"),
+            (f"  at {instant(run.at)}", "dim"),
+        )
+    )
     for target in run.targets:
         console.print(_target(target, statements=statements))
 
@@ -160,7 +168,9 @@ def _reason(action: Action) -> str:
 def _finding(finding: Finding) -> Text:
     state = "" if finding.status is FindingStatus.FINDING else f" ({title(finding.status.value)})"
     text = Text.assemble(
-        (f"{finding.severity.value}{state} ", _SEVERITY_STYLE[finding.severity]), (finding.subject, "bold"), f" {finding.summary}"
+        (f"{finding.severity.value}{state} ", _SEVERITY_STYLE[finding.severity]),
+        (finding.subject, "bold"),
+        f" {finding.summary}",
     )
     if finding.remedy:
         text.append(f"\n     → {finding.remedy}", style="dim")

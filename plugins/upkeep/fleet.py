@@ -90,7 +90,7 @@ def _zone(value: Any) -> Any:
 def _clock(value: Any) -> Any:
     match = re.fullmatch(r"(\d{1,2}):(\d{2})", str(value))
     if match is None or int(match.group(1)) > 23 or int(match.group(2)) > 59:  # noqa: PLR2004
-        message = f"{value!r} is not a time of day; write it quoted, e.g. \"01:00\""
+        message = f'{value!r} is not a time of day; write it quoted, e.g. "01:00"'
         raise ValueError(message)
     return time(int(match.group(1)), int(match.group(2)))
 
@@ -153,7 +153,9 @@ class PartitionPolicy(Strict):
     def _possible(self) -> PartitionPolicy:
         if isinstance(self.every, int):
             if self.unit not in (None, "id"):
-                message = f"every: {self.every} is a number of ids, but unit is {self.unit}; write a duration or unit: id"
+                message = (
+                    f"every: {self.every} is a number of ids, but unit is {self.unit}; write a duration or unit: id"
+                )
                 raise ValueError(message)
             if self.every < 1:
                 message = "every: must be at least 1"
@@ -341,7 +343,9 @@ class Fleet(Strict):
         defaults = data.get("defaults") or {}
         targets = {}
         for name, target in data["targets"].items():
-            inherited = {k: v for k, v in defaults.items() if k in Defaults.model_fields} if isinstance(defaults, dict) else {}
+            inherited = (
+                {k: v for k, v in defaults.items() if k in Defaults.model_fields} if isinstance(defaults, dict) else {}
+            )
             targets[name] = {**inherited, **target, "name": str(name)} if isinstance(target, dict) else target
         return {**data, "targets": targets}
 
@@ -384,7 +388,9 @@ def parse(text: str, name: str = "fleet.yaml") -> Fleet:
         message = f"{where}: not YAML: {getattr(error, 'problem', None) or error}; check indentation and quotes"
         raise ConfigurationError(message) from error
     if duplicates:
-        raise ConfigurationError("\n".join(f"{name}:{line}: {key}: written twice; keep one" for key, line in duplicates))
+        raise ConfigurationError(
+            "\n".join(f"{name}:{line}: {key}: written twice; keep one" for key, line in duplicates)
+        )
     if not isinstance(data, dict):
         message = f"{name}:1: a fleet file is a mapping that starts with 'version: 1' and 'targets:'"
         raise ConfigurationError(message)
@@ -437,7 +443,9 @@ def _say(error: Any, location: tuple[str, ...]) -> str:
     if kind == "literal_error":
         return f"{error['input']!r} is not possible; write {error['ctx']['expected']}"
     message = str(error["msg"]).removeprefix("Value error, ")
-    return message if "input" not in error or isinstance(error["input"], dict) else f"{message} (got {error['input']!r})"
+    return (
+        message if "input" not in error or isinstance(error["input"], dict) else f"{message} (got {error['input']!r})"
+    )
 
 
 def elapsed(duration: Duration) -> timedelta:

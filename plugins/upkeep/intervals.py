@@ -49,7 +49,9 @@ class Duration:
             match = _PART.match(text, position)
             unit = match.group(2).lower().rstrip("s") if match else ""
             if match is None or unit not in _UNIT:
-                message = f"{text!r} is not a duration; write a number and a unit, e.g. '30 days', '1 month', '26 hours'"
+                message = (
+                    f"{text!r} is not a duration; write a number and a unit, e.g. '30 days', '1 month', '26 hours'"
+                )
                 raise ValueError(message)
             field, factor = _UNIT[unit]
             amounts[field] += int(match.group(1)) * factor

@@ -50,7 +50,9 @@ class StopError(UpkeepError):
 
 def skipped(action: Action, code: ReasonCode, message: str, *, seconds: float = 0.0) -> Outcome:
     """Return the outcome of an action that was not carried out."""
-    return Outcome(action_id=action.id, status=OutcomeStatus.SKIPPED, reason_code=code, message=message, seconds=seconds)
+    return Outcome(
+        action_id=action.id, status=OutcomeStatus.SKIPPED, reason_code=code, message=message, seconds=seconds
+    )
 
 
 def failed(action: Action, code: ReasonCode, message: str, *, seconds: float = 0.0) -> Outcome:
@@ -105,9 +107,13 @@ def _requirement(action: Action, *, approved: bool, now: datetime, backup_at: da
     if action.requires.kind == "backup":
         age = timedelta(seconds=action.requires.backup_age_seconds or 0)
         if backup_at is None:
-            return skipped(action, ReasonCode.NEEDS_BACKUP, f"no verified backup is recorded; one younger than {age} is required")
+            return skipped(
+                action, ReasonCode.NEEDS_BACKUP, f"no verified backup is recorded; one younger than {age} is required"
+            )
         if now - backup_at > age:
-            text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; one younger than {age} is required"
+            text = (
+                f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; one younger than {age} is required"
+            )
             return skipped(action, ReasonCode.NEEDS_BACKUP, text)
     if action.over_limit and not approved:
         return skipped(action, ReasonCode.OVER_LIMIT, f"{action.over_limit}; waits for approval")
@@ -121,7 +127,9 @@ def stop_if_closed(target: Target, now: datetime, paused: str | None) -> None:
     if paused:
         raise StopError(ReasonCode.PAUSED, paused)
     if target.window is not None and not target.window.contains(now):
-        raise StopError(ReasonCode.OUTSIDE_WINDOW, f"the window {target.window} has closed; the next run goes on from here")
+        raise StopError(
+            ReasonCode.OUTSIDE_WINDOW, f"the window {target.window} has closed; the next run goes on from here"
+        )
 
 
 def stopped_by_gate(plan: Plan, gate: GateResult) -> Plan:
@@ -178,7 +186,9 @@ def conclude(report: TargetReport) -> TargetStatus:
     done = [o for o in outcomes if o.status is OutcomeStatus.DONE]
     bad = [o for o in outcomes if o.status is OutcomeStatus.FAILED or o.reason_code in INCOMPLETE]
     bad += [o for o in outcomes if o.reason_code is ReasonCode.GATE_FAILED]
-    serious = [f for f in report.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank]
+    serious = [
+        f for f in report.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank
+    ]
     if any(g.stops_target for g in report.gates):
         return TargetStatus.FAILED
     if bad or serious or any(not g.success for g in report.gates):
@@ -201,13 +211,18 @@ def exit_status(report: RunReport) -> int:
     for target in report.targets:
         failures = [o for o in target.outcomes if o.status is OutcomeStatus.FAILED]
         wrong = [o for o in failures if o.reason_code not in INCOMPLETE]
-        serious = [f for f in target.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank]
+        serious = [
+            f for f in target.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank
+        ]
         if wrong or serious or any(not g.success for g in target.gates):
             return 1
         if target.status is TargetStatus.FAILED and target.error:
             return 1
-        incomplete |= target.status is TargetStatus.UNREACHABLE or any(o.reason_code in INCOMPLETE for o in target.outcomes)
+        incomplete |= target.status is TargetStatus.UNREACHABLE or any(
+            o.reason_code in INCOMPLETE for o in target.outcomes
+        )
         incomplete |= any(
-            f.status is FindingStatus.NOT_AVAILABLE and f.severity.rank >= Severity.WARNING.rank for f in target.findings
+            f.status is FindingStatus.NOT_AVAILABLE and f.severity.rank >= Severity.WARNING.rank
+            for f in target.findings
         )
     return 3 if incomplete else 0

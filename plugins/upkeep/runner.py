@@ -7,8 +7,6 @@ window, limits, pause, the lease on the physical database; what is to be done is
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,34 +14,25 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from upkeep import connections, jobs, rules
-from upkeep.errors import CancelledError, ConfigurationError, LeaseLostError, UnreachableError, UpkeepError
-from upkeep.jobs import Address, Job, Session, Stage, Work
+from upkeep.application import LEASE_WAIT_SECONDS, Application
+from upkeep.errors import CancelledError, ConfigurationError, UnreachableError, UpkeepError
+from upkeep.jobs import Address, Job, Session, Stage
 from upkeep.plan import (
-    Action,
-    Finding,
-    FindingStatus,
     GateResult,
     Json,
     Observation,
     Outcome,
-    OutcomeStatus,
     Plan,
     ReasonCode,
     RunReport,
-    Severity,
     TargetReport,
     TargetStatus,
 )
+from upkeep.stopping import Stop
 
 if TYPE_CHECKING:
     from upkeep.fleet import Fleet, Target
     from upkeep.ledger import DoneAction, Ledger
-    from upkeep.locks import Lease
-
-LEASE_WAIT_SECONDS = 1800.0
-"""How long a run waits for another run on the same database before it fails visibly."""
-PAUSE_CHECK_SECONDS = 1.0
-"""How often a running action asks whether somebody paused the target."""
 
 
 class Progress(Protocol):
@@ -81,8 +70,7 @@ class Runner:
     addresses: Callable[[str], Address] = connections.resolve
     progress: Progress | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
-    _session: Session | None = field(default=None, repr=False)
+    stop: Stop = field(default_factory=Stop, repr=False)
 
     # -- the run ------------------------------------------------------------------------------------
 
@@ -95,7 +83,9 @@ class Runner:
         for name in names:
             if not any(True for _ in jobs.policies(self.fleet.target(name), job)):
                 raise ConfigurationError(f"target '{name}' declares nothing for {job}; add it to the fleet file")
-        declared = [name for name, target in self.fleet.targets.items() if any(True for _ in jobs.policies(target, job))]
+        declared = [
+            name for name, target in self.fleet.targets.items() if any(True for _ in jobs.policies(target, job))
+        ]
         return [name for name in declared if not names or name in names]
 
     def start(
@@ -137,10 +127,7 @@ class Runner:
 
     def cancel(self) -> None:
         """Stop as soon as possible: cancel the running statement on the server; callable from a signal handler."""
-        self._cancelled.set()
-        session = self._session
-        if session is not None:
-            session.cancel()
+        self.stop.cancel()
 
     # -- the steps ----------------------------------------------------------------------------------
 
@@ -220,7 +207,21 @@ class Runner:
                 return []
             job = self._job(run.job, declared)
             observation = self.ledger.load_observation(run_id, target, "before")
-            return _Application(self, run_id, declared, job, plan, observation, approved=approval is not None).carry_out()
+            application = Application(
+                run_id=run_id,
+                target=declared,
+                job=job,
+                plan=plan,
+                observation=observation,
+                approved=approval is not None,
+                ledger=self.ledger,
+                control=self.addresses(connections.CONTROL),
+                connect=lambda: self._open(declared),
+                stop=self.stop,
+                say=self._say,
+                now=self.now,
+            )
+            return application.carry_out()
 
     def finish(self, run_id: str, target: str, error: str | None = None) -> TargetReport:
         """Conclude a target: its status from outcomes, gates and findings; return its report."""
@@ -230,7 +231,9 @@ class Runner:
         self.ledger.finish_target(run_id, target, status, at=plan_at, error=error)
         return report.model_copy(update={"status": status, "error": error})
 
-    def run_target(self, run_id: str, target: str, *, apply: bool, approve: bool = False, actor: str = "") -> TargetReport:
+    def run_target(
+        self, run_id: str, target: str, *, apply: bool, approve: bool = False, actor: str = ""
+    ) -> TargetReport:
         """Do all steps for one target in this process; failures end in the report, not in an exception.
 
         Parameters
@@ -277,7 +280,9 @@ class Runner:
         """
         done = self.ledger.done_actions(what)
         if not done:
-            raise ConfigurationError(f"nothing that was done is known as {what!r}; `upkeep runs` and `upkeep show RUN` list ids")
+            raise ConfigurationError(
+                f"nothing that was done is known as {what!r}; `upkeep runs` and `upkeep show RUN` list ids"
+            )
         first = done[0]
         run_id = self.ledger.start_run(first.job, self.now(), trigger="undo", actor=actor, options={"undo": what})
         for name in dict.fromkeys(entry.target for entry in done):
@@ -337,19 +342,15 @@ class Runner:
     def _open(self, target: Target) -> Iterator[Session]:
         address = self.addresses(target.connection)
         connections.require_engine(address, target.engine)
-        with jobs.engine(target.engine).open(address, application="upkeep") as session:
-            self._session = session
-            try:
-                yield session
-            finally:
-                self._session = None
+        engine = jobs.engine(target.engine)
+        with engine.open(address, application="upkeep") as session, self.stop.watching(session):
+            yield session
 
     @contextmanager
     def _step(self, run_id: str, target: str) -> Iterator[None]:
         """Record how the target ended when a step cannot go on."""
         try:
-            if self._cancelled.is_set():
-                raise CancelledError("the run was asked to stop")
+            self.stop.raise_if_asked()
             yield
         except Exception as error:
             status = TargetStatus.UNREACHABLE if isinstance(error, UnreachableError) else TargetStatus.FAILED
@@ -357,7 +358,7 @@ class Runner:
             text = str(error) if expected else f"{type(error).__name__}: {error}"
             self.ledger.finish_target(run_id, target, status, at=None, error=text)
             self._say(target, f"{status.value}: {text}")
-            if self._cancelled.is_set() and not expected:
+            if self.stop.asked and not expected:
                 raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
             if not expected:
                 raise UpkeepError(text) from error
@@ -376,139 +377,3 @@ class Runner:
     def _say(self, target: str, message: str, *, rows: int = 0) -> None:
         if self.progress is not None:
             self.progress(target, message, rows=rows)
-
-
-@dataclass
-class _Application:
-    """Carrying out one plan under one lease."""
-
-    runner: Runner
-    run_id: str
-    target: Target
-    job: Job
-    plan: Plan
-    observation: Observation
-    approved: bool
-    lease: Lease | None = None
-    asked_at: float = 0.0
-    done: set[str] = field(default_factory=set)
-
-    def carry_out(self) -> list[Outcome]:
-        """Apply the actions in order, each on its own: one that fails does not stop the others."""
-        decided = {a.id: self._decide(a) for a in self.plan.actions}
-        if all(decided.values()):  # nothing may run: no lease, no session
-            return [self._record(outcome) for outcome in decided.values() if outcome]
-        from upkeep import locks  # noqa: PLC0415 - not needed by a run that changes nothing
-
-        with locks.exclusive(
-            self.runner.addresses(connections.CONTROL),
-            self.plan.identity,
-            owner=f"{self.run_id} ({self.target.name})",
-            deadline_seconds=LEASE_WAIT_SECONDS,
-            waiting=lambda text: self.runner._say(self.target.name, text),  # noqa: SLF001
-            cancelled=self._raise_if_cancelled,
-        ) as self.lease:
-            return list(self._all())
-
-    def _all(self) -> Iterator[Outcome]:
-        waiting = list(self.plan.actions)
-        while waiting:
-            with self.runner._open(self.target) as session:  # noqa: SLF001 - anew after a lost connection
-                if session.identity != self.plan.identity:
-                    message = "the connection now leads to another database than the one that was planned for"
-                    yield from (self._record(rules.skipped(a, ReasonCode.STATE_CHANGED, message)) for a in waiting)
-                    return
-                while waiting:
-                    action = waiting.pop(0)
-                    outcome = self._one(session, action)
-                    yield outcome
-                    if outcome.reason_code == ReasonCode.CONNECTION_LOST:
-                        break
-
-    def _one(self, session: Session, action: Action) -> Outcome:
-        outcome = self._decide(action)
-        if outcome is not None:
-            return self._record(outcome)
-        self.runner._say(self.target.name, f"{action.kind} {action.subject}")  # noqa: SLF001
-        started = time.monotonic()
-        try:
-            self._checkpoint()
-            self.runner.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
-            outcome = self.job.apply(self._work(session, action))
-            outcome = outcome.model_copy(update={"seconds": time.monotonic() - started})
-        except rules.StopError as stop:
-            outcome = rules.skipped(action, stop.code, str(stop), seconds=time.monotonic() - started)
-        except (LeaseLostError, CancelledError) as error:
-            code = ReasonCode.CANCELLED if isinstance(error, CancelledError) else ReasonCode.LEASE_LOST
-            self._record(rules.failed(action, code, str(error), seconds=time.monotonic() - started))
-            raise
-        except UnreachableError as error:
-            outcome = rules.failed(action, ReasonCode.CONNECTION_LOST, str(error), seconds=time.monotonic() - started)
-        except Exception as error:  # noqa: BLE001 - one failing table must not stop the others (pg_partman#732)
-            text = str(error) if isinstance(error, UpkeepError) else f"{type(error).__name__}: {error}"
-            outcome = rules.failed(action, ReasonCode.ERROR, text, seconds=time.monotonic() - started)
-            if self.runner._cancelled.is_set():  # noqa: SLF001
-                self._record(outcome.model_copy(update={"reason_code": ReasonCode.CANCELLED}))
-                raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
-        if outcome.status is OutcomeStatus.DONE:
-            self.done.add(action.id)
-        return self._record(outcome)
-
-    def _work(self, session: Session, action: Action) -> Work:
-        return Work(
-            session=session,
-            target=self.target,
-            action=action,
-            observation=self.observation,
-            checkpoint=self._checkpoint,
-            sleep=self._sleep,
-            note=lambda note: self.runner.ledger.note(self.run_id, self.target.name, action.id, note),
-        )
-
-    def _decide(self, action: Action) -> Outcome | None:
-        ledger, name = self.runner.ledger, self.target.name
-        return rules.decide(
-            action,
-            self.target,
-            approved=self.approved,
-            done=self.done,
-            planned={a.id for a in self.plan.actions},
-            now=self.runner.now(),
-            paused=ledger.paused(name),
-            tested=str(self.observation.frames.get("server", [{}])[0].get("version_tested", True)) != "False",
-            backup_at=ledger.newest_verified_backup(name) if action.requires.kind == "backup" else None,
-        )
-
-    def _checkpoint(self, message: str = "", *, rows: int = 0) -> None:
-        self._raise_if_cancelled()
-        if self.lease is not None:
-            self.lease.verify()
-        if time.monotonic() - self.asked_at >= PAUSE_CHECK_SECONDS:
-            self.asked_at = time.monotonic()
-            rules.stop_if_closed(self.target, self.runner.now(), self.runner.ledger.paused(self.target.name))
-        if message or rows:
-            self.runner._say(self.target.name, message, rows=rows)  # noqa: SLF001
-
-    def _sleep(self, seconds: float) -> None:
-        if self.runner._cancelled.wait(seconds):  # noqa: SLF001
-            self._raise_if_cancelled()
-
-    def _raise_if_cancelled(self) -> None:
-        if self.runner._cancelled.is_set():  # noqa: SLF001
-            raise CancelledError("the run was asked to stop; what was committed stays, the next run goes on from there")
-
-    def _record(self, outcome: Outcome) -> Outcome:
-        self.runner.ledger.record(self.run_id, self.target.name, outcome)
-        return outcome
-
-
-def not_available(job: str, target: Target) -> Finding:
-    """Return the finding that says a job does not exist on the target's engine."""
-    return Finding(
-        check=job,
-        subject=target.name,
-        status=FindingStatus.NOT_AVAILABLE,
-        severity=Severity.WARNING,
-        summary=f"{job} is not available on {target.engine} yet",
-        remedy="take the policy out of the fleet file until it is",
-    )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TESTED: Final = ("6.0",)
 CONNECT_MS: Final = 5_000
+_AIRFLOW_OPTIONS: Final = ("srv", "ssl", "allow_insecure")
+"""Extras of Airflow's connection type that are not options of the driver."""
 
 
 class MongoSession:
@@ -49,7 +51,7 @@ class MongoSession:
 
     def now(self) -> datetime:
         """Return the server's clock."""
-        moment = self.client.admin.command("hello")["localTime"]
+        moment: datetime = self.client.admin.command("hello")["localTime"]
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
     def cancel(self) -> None:
@@ -69,7 +71,7 @@ class MongoEngine:
     @contextmanager
     def open(self, address: Address, *, application: str) -> Iterator[MongoSession]:
         """Connect. Raises `UnreachableError` without showing the password."""
-        options = {k: v for k, v in address.options.items() if k not in ("srv", "ssl", "allow_insecure")}
+        options: dict[str, Any] = {k: v for k, v in address.options.items() if k not in _AIRFLOW_OPTIONS}
         client: pymongo.MongoClient[dict[str, Any]] | None = None
         try:
             client = pymongo.MongoClient(
@@ -89,7 +91,7 @@ class MongoEngine:
             reason = str(error).partition(", Timeout:")[0]
             message = (
                 f"{address.connection_id}: no MongoDB at {address.host}:{address.port or 27017} for user "
-                f"'{address.user or 'none'}': {reason}; check host, port, password, replicaSet and TLS of the connection"
+                f"'{address.user or 'none'}': {reason}; check host, port, password, replicaSet and TLS"
             )
             raise UnreachableError(message) from error
         try:

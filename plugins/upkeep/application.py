@@ -1,0 +1,151 @@
+"""Carrying out one plan under one lease: each action on its own, so that one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from upkeep import rules
+from upkeep.errors import CancelledError, LeaseLostError, UnreachableError, UpkeepError
+from upkeep.fleet import Target
+from upkeep.jobs import Address, Job, Session, Work
+from upkeep.plan import Action, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
+from upkeep.stopping import Stop
+
+if TYPE_CHECKING:
+    from upkeep.ledger import Ledger
+    from upkeep.locks import Lease
+    from upkeep.runner import Progress
+
+LEASE_WAIT_SECONDS = 1800.0
+"""How long a run waits for another run on the same database before it fails visibly."""
+PAUSE_CHECK_SECONDS = 1.0
+"""How often a running action asks whether somebody paused the target."""
+
+
+@dataclass
+class Application:
+    """Carrying out one plan under one lease."""
+
+    run_id: str
+    target: Target
+    job: Job
+    plan: Plan
+    observation: Observation
+    approved: bool
+    ledger: Ledger
+    control: Address
+    connect: Callable[[], AbstractContextManager[Session]]
+    stop: Stop
+    say: Progress
+    now: Callable[[], datetime]
+    lease: Lease | None = None
+    asked_at: float = 0.0
+    done: set[str] = field(default_factory=set)
+
+    def carry_out(self) -> list[Outcome]:
+        """Apply the actions in order, each on its own: one that fails does not stop the others."""
+        decided = {a.id: self._decide(a) for a in self.plan.actions}
+        if all(decided.values()):  # nothing may run: no lease, no session
+            return [self._record(outcome) for outcome in decided.values() if outcome]
+        from upkeep import locks  # noqa: PLC0415 - not needed by a run that changes nothing
+
+        with locks.exclusive(
+            self.control,
+            self.plan.identity,
+            owner=f"{self.run_id} ({self.target.name})",
+            deadline_seconds=LEASE_WAIT_SECONDS,
+            waiting=lambda text: self.say(self.target.name, text),
+            cancelled=self.stop.raise_if_asked,
+        ) as self.lease:
+            return list(self._all())
+
+    def _all(self) -> Iterator[Outcome]:
+        waiting = list(self.plan.actions)
+        while waiting:
+            with self.connect() as session:  # anew after a lost connection
+                if session.identity != self.plan.identity:
+                    message = "the connection now leads to another database than the one that was planned for"
+                    yield from (self._record(rules.skipped(a, ReasonCode.STATE_CHANGED, message)) for a in waiting)
+                    return
+                while waiting:
+                    action = waiting.pop(0)
+                    outcome = self._one(session, action)
+                    yield outcome
+                    if outcome.reason_code == ReasonCode.CONNECTION_LOST:
+                        break
+
+    def _one(self, session: Session, action: Action) -> Outcome:
+        outcome = self._decide(action)
+        if outcome is not None:
+            return self._record(outcome)
+        self.say(self.target.name, f"{action.kind} {action.subject}")
+        started = time.monotonic()
+        try:
+            self._checkpoint()
+            self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
+            outcome = self.job.apply(self._work(session, action))
+            outcome = outcome.model_copy(update={"seconds": time.monotonic() - started})
+        except rules.StopError as stop:
+            outcome = rules.skipped(action, stop.code, str(stop), seconds=time.monotonic() - started)
+        except (LeaseLostError, CancelledError) as error:
+            code = ReasonCode.CANCELLED if isinstance(error, CancelledError) else ReasonCode.LEASE_LOST
+            self._record(rules.failed(action, code, str(error), seconds=time.monotonic() - started))
+            raise
+        except UnreachableError as error:
+            outcome = rules.failed(action, ReasonCode.CONNECTION_LOST, str(error), seconds=time.monotonic() - started)
+        except Exception as error:  # one failing table must not stop the others (pg_partman#732)
+            text = str(error) if isinstance(error, UpkeepError) else f"{type(error).__name__}: {error}"
+            outcome = rules.failed(action, ReasonCode.ERROR, text, seconds=time.monotonic() - started)
+            if self.stop.asked:
+                self._record(outcome.model_copy(update={"reason_code": ReasonCode.CANCELLED}))
+                raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
+        if outcome.status is OutcomeStatus.DONE:
+            self.done.add(action.id)
+        return self._record(outcome)
+
+    def _work(self, session: Session, action: Action) -> Work:
+        return Work(
+            session=session,
+            target=self.target,
+            action=action,
+            observation=self.observation,
+            checkpoint=self._checkpoint,
+            sleep=self._sleep,
+            note=lambda note: self.ledger.note(self.run_id, self.target.name, action.id, note),
+        )
+
+    def _decide(self, action: Action) -> Outcome | None:
+        ledger, name = self.ledger, self.target.name
+        return rules.decide(
+            action,
+            self.target,
+            approved=self.approved,
+            done=self.done,
+            planned={a.id for a in self.plan.actions},
+            now=self.now(),
+            paused=ledger.paused(name),
+            tested=str(self.observation.frames.get("server", [{}])[0].get("version_tested", True)) != "False",
+            backup_at=ledger.newest_verified_backup(name) if action.requires.kind == "backup" else None,
+        )
+
+    def _checkpoint(self, message: str = "", *, rows: int = 0) -> None:
+        self.stop.raise_if_asked()
+        if self.lease is not None:
+            self.lease.verify()
+        if time.monotonic() - self.asked_at >= PAUSE_CHECK_SECONDS:
+            self.asked_at = time.monotonic()
+            rules.stop_if_closed(self.target, self.now(), self.ledger.paused(self.target.name))
+        if message or rows:
+            self.say(self.target.name, message, rows=rows)
+
+    def _sleep(self, seconds: float) -> None:
+        self.stop.wait(seconds)
+
+    def _record(self, outcome: Outcome) -> Outcome:
+        self.ledger.record(self.run_id, self.target.name, outcome)
+        return outcome

@@ -1,0 +1,75 @@
+"""Connection ids to addresses; a secret never shows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from upkeep import connections
+from upkeep.errors import ConfigurationError
+
+
+def test_a_uri_with_percent_encoded_parts() -> None:
+    address = connections.parse("c", "postgresql://us%40er:p%2Fw%3A@db.example:6432/my%20db?sslmode=require")
+    assert (address.host, address.port, address.user, address.database) == ("db.example", 6432, "us@er", "my db")
+    assert address.password == "p/w:"
+    assert address.options == {"sslmode": "require"}
+    assert "p/w:" not in repr(address)
+
+
+def test_several_hosts_stay_together() -> None:
+    address = connections.parse("c", "mongo://u:p@a:27017,b:27018/infra?replicaSet=rs0")
+    assert (address.host, address.port) == ("a:27017,b:27018", None)
+
+
+def test_airflows_json_form() -> None:
+    text = json.dumps(
+        {
+            "conn_type": "tidb",
+            "host": "h",
+            "port": 4000,
+            "login": "u",
+            "password": "p",
+            "schema": "d",
+            "extra": {"ssl": True},
+        }
+    )
+    address = connections.parse("c", text)
+    assert (address.kind, address.host, address.port, address.database, address.options) == (
+        "tidb",
+        "h",
+        4000,
+        "d",
+        {"ssl": "true"},
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["secret", "postgres:/secret", "postgres://u:secret@h:nan/d", '{"host": "secret", "port": "x"}']
+)
+def test_an_unreadable_connection_is_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        connections.parse("c", text)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_environment_comes_first_then_the_local_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "connections.json"
+    file.write_text(json.dumps({"c": "postgres://u@file/d"}))
+    monkeypatch.setenv("UPKEEP_CONNECTIONS_FILE", str(file))
+    monkeypatch.delenv("AIRFLOW_CONN_C", raising=False)
+    assert connections.resolve("c").host == "file"
+    monkeypatch.setenv("AIRFLOW_CONN_C", "postgres://u@env/d")
+    assert connections.resolve("c").host == "env"
+
+
+def test_an_undefined_connection_says_how_to_define_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPKEEP_CONNECTIONS_FILE", str(tmp_path / "none.json"))
+    with pytest.raises(ConfigurationError, match="AIRFLOW_CONN_NOWHERE="):
+        connections.resolve("nowhere")
+
+
+def test_a_connection_of_another_engine_is_refused() -> None:
+    address = connections.parse("c", "redis://h:6379/0")
+    with pytest.raises(ConfigurationError, match="engine is postgres"):
+        connections.require_engine(address, "postgres")

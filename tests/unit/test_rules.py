@@ -1,0 +1,219 @@
+"""May this action run now, and how did a target end? Tables of examples."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from upkeep import rules
+from upkeep.fleet import Target
+from upkeep.plan import (
+    Action,
+    Finding,
+    FindingStatus,
+    GateFailure,
+    GateResult,
+    Observation,
+    Outcome,
+    OutcomeStatus,
+    Plan,
+    ReasonCode,
+    Requirement,
+    RunReport,
+    Severity,
+    TargetReport,
+    TargetStatus,
+)
+
+NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+NOTHING, APPROVAL = Requirement(), Requirement(kind="approval")
+BACKUP = Requirement(kind="backup", backup_age_seconds=26 * 3600)
+
+
+def action(subject: str = "t", **rest: Any) -> Action:
+    base: dict[str, Any] = {"statements": ("x",), "reason": "r", "destructive": True, "precondition": "p"}
+    return Action.make(kind=rest.pop("kind", "delete_rows"), subject=subject, args={"s": subject}, **{**base, **rest})
+
+
+def target(**rest: Any) -> Target:
+    return Target.model_validate({"name": "a", "engine": "postgres", "connection": "c", **rest})
+
+
+def decide(the_action: Action, the_target: Target | None = None, **rest: Any) -> ReasonCode | None:
+    facts: dict[str, Any] = {
+        "approved": False,
+        "done": set(),
+        "planned": {the_action.id},
+        "now": NOW,
+        "paused": None,
+        "tested": True,
+        "backup_at": None,
+    }
+    outcome = rules.decide(the_action, the_target or target(), **{**facts, **rest})
+    assert outcome is None or outcome.status is OutcomeStatus.SKIPPED
+    return outcome.reason_code if outcome else None
+
+
+@pytest.mark.parametrize(
+    ("requires", "approved", "backup_age", "expected"),
+    [
+        (NOTHING, False, None, None),
+        (APPROVAL, False, None, ReasonCode.NEEDS_APPROVAL),
+        (APPROVAL, True, None, None),
+        (BACKUP, False, None, ReasonCode.NEEDS_BACKUP),
+        (BACKUP, True, None, ReasonCode.NEEDS_BACKUP),  # it never falls back to approval
+        (BACKUP, False, timedelta(hours=25), None),
+        (BACKUP, False, timedelta(hours=27), ReasonCode.NEEDS_BACKUP),
+    ],
+)
+def test_requirements(
+    requires: Requirement, approved: bool, backup_age: timedelta | None, expected: ReasonCode | None
+) -> None:
+    backup_at = NOW - backup_age if backup_age else None
+    assert decide(action(requires=requires), approved=approved, backup_at=backup_at) is expected
+
+
+def test_more_than_the_limit_waits_for_approval_even_when_nothing_is_required() -> None:
+    big = action(over_limit="90 % of the table")
+    assert decide(big) is ReasonCode.OVER_LIMIT
+    assert decide(big, approved=True) is None
+    assert big.needs_person
+
+
+def test_a_backup_rule_and_a_limit_both_have_to_be_met() -> None:
+    big = action(over_limit="90 %", requires=BACKUP)
+    fresh = NOW - timedelta(hours=1)
+    assert decide(big, backup_at=fresh) is ReasonCode.OVER_LIMIT
+    assert decide(big, backup_at=fresh, approved=True) is None
+
+
+def test_pause_window_and_untested_versions_stop_changes() -> None:
+    assert decide(action(), paused="paused by ann") is ReasonCode.PAUSED
+    closed = target(window={"start": "03:00", "end": "05:00"})
+    assert decide(action(), closed) is ReasonCode.OUTSIDE_WINDOW
+    assert decide(action(), tested=False) is ReasonCode.OBSERVE_ONLY
+    assert decide(action(), target(allow_untested=True), tested=False) is None
+
+
+def test_what_comes_after_waits_for_what_comes_before() -> None:
+    first, second = action("a"), action("b")
+    second = second.model_copy(update={"after": (first.id,)})
+    planned = {first.id, second.id}
+    assert decide(second, planned=planned) is ReasonCode.DEPENDENCY
+    assert decide(second, planned=planned, done={first.id}) is None
+
+
+def test_a_running_action_stops_when_the_window_closes_or_somebody_pauses() -> None:
+    with pytest.raises(rules.StopError) as caught:
+        rules.stop_if_closed(target(window={"start": "03:00", "end": "05:00"}), NOW, None)
+    assert caught.value.code is ReasonCode.OUTSIDE_WINDOW
+    with pytest.raises(rules.StopError) as caught:
+        rules.stop_if_closed(target(), NOW, "paused by ann")
+    assert caught.value.code is ReasonCode.PAUSED
+    rules.stop_if_closed(target(), NOW, None)
+
+
+def plan(*actions: Action) -> Plan:
+    observation = Observation(
+        target="a", engine="postgres", job="data_retention", identity="i", version="15", at=NOW, frames={}
+    )
+    return Plan.make(observation, actions)
+
+
+def test_a_gate_stops_the_subject_that_failed_and_no_other() -> None:
+    failure = GateFailure(expectation="e", summary="no privilege", stops="subject", subjects=("a",))
+    gate = GateResult(suite="s", stage="before", success=False, evaluated=1, failed=(failure,))
+    stopped = rules.stopped_by_gate(plan(action("a"), action("b")), gate)
+    assert [a.blocked is not None for a in stopped.actions] == [True, False]
+    assert stopped.actions[0].blocked == (ReasonCode.GATE_FAILED, "no privilege")
+
+
+def test_a_gate_on_the_server_stops_everything() -> None:
+    failure = GateFailure(expectation="e", summary="a replica", stops="target")
+    gate = GateResult(suite="s", stage="before", success=False, evaluated=1, failed=(failure,))
+    assert all(a.blocked for a in rules.stopped_by_gate(plan(action("a"), action("b")), gate).actions)
+
+
+def test_the_plan_id_binds_to_server_objects_and_estimates() -> None:
+    same = plan(action("a", rows=10)).plan_id
+    assert plan(action("a", rows=10)).plan_id == same
+    assert plan(action("a", rows=11)).plan_id != same  # a grown plan needs a new approval
+    assert plan(action("b", rows=10)).plan_id != same
+    other = Observation(
+        target="a", engine="postgres", job="data_retention", identity="j", version="15", at=NOW, frames={}
+    )
+    assert Plan.make(other, [action("a", rows=10)]).plan_id != same  # a restored copy is another server
+
+
+def test_the_part_that_waits_keeps_what_depends_on_it_and_its_id() -> None:
+    free, waiting = action("a"), action("b", requires=APPROVAL)
+    then = action("c", after=(waiting.id,))
+    whole = plan(free, waiting, then)
+    part = rules.awaiting_part(whole)
+    assert part.plan_id == whole.plan_id
+    assert [a.subject for a in part.actions] == ["b", "c"]
+
+
+def test_observe_only_leaves_nothing_for_a_person() -> None:
+    assert not rules.observe_only(plan(action(requires=APPROVAL))).awaiting
+
+
+def outcome(status: str, code: ReasonCode | None = None) -> Outcome:
+    return Outcome(action_id="x", status=OutcomeStatus(status), reason_code=code)
+
+
+def finding(severity: Severity, status: FindingStatus = FindingStatus.FINDING) -> Finding:
+    return Finding(check="c", subject="t", status=status, severity=severity, summary="s")
+
+
+FAILED_AFTER = GateResult(
+    suite="s",
+    stage="after",
+    success=False,
+    evaluated=1,
+    failed=(GateFailure(expectation="e", summary="gap", stops="subject", subjects=("t",)),),
+)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "findings", "gates", "status", "exit_status"),
+    [
+        ([], [], [], "nothing_to_do", 0),
+        ([outcome("done")], [], [], "ok", 0),
+        ([outcome("done"), outcome("skipped", ReasonCode.NEEDS_BACKUP)], [], [], "ok", 0),
+        ([outcome("done"), outcome("skipped", ReasonCode.NEEDS_APPROVAL)], [], [], "awaiting_approval", 0),
+        ([outcome("skipped", ReasonCode.OVER_LIMIT)], [], [], "awaiting_approval", 0),
+        ([outcome("done"), outcome("skipped", ReasonCode.LOCK_NOT_OBTAINED)], [], [], "partial", 3),
+        ([outcome("done"), outcome("failed", ReasonCode.LOCK_NOT_OBTAINED)], [], [], "partial", 3),
+        ([outcome("done"), outcome("failed", ReasonCode.ERROR)], [], [], "partial", 1),
+        ([outcome("failed", ReasonCode.ERROR)], [], [], "failed", 1),
+        ([outcome("done")], [finding(Severity.ERROR)], [], "partial", 1),
+        ([outcome("done")], [finding(Severity.WARNING)], [], "ok", 0),
+        ([], [finding(Severity.WARNING, FindingStatus.NOT_AVAILABLE)], [], "nothing_to_do", 3),
+        ([outcome("done")], [], [FAILED_AFTER], "partial", 1),
+    ],
+)
+def test_how_a_target_ends(
+    outcomes: list[Outcome], findings: list[Finding], gates: list[GateResult], status: str, exit_status: int
+) -> None:
+    report = TargetReport(
+        target="a",
+        engine="postgres",
+        status=TargetStatus.OK,
+        outcomes=tuple(outcomes),
+        findings=tuple(findings),
+        gates=tuple(gates),
+    )
+    concluded = report.model_copy(update={"status": rules.conclude(report)})
+    assert concluded.status.value == status
+    run = RunReport(run_id="r", job="data_retention", at=NOW, targets=(concluded,))
+    assert rules.exit_status(run) == exit_status
+
+
+def test_a_failure_outweighs_an_unreachable_target() -> None:
+    gone = TargetReport(target="a", engine="postgres", status=TargetStatus.UNREACHABLE, error="no server")
+    broken = TargetReport(target="b", engine="postgres", status=TargetStatus.FAILED, error="boom")
+    assert rules.exit_status(RunReport(run_id="r", job="j", at=NOW, targets=(gone,))) == 3
+    assert rules.exit_status(RunReport(run_id="r", job="j", at=NOW, targets=(gone, broken))) == 1
