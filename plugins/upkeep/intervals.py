@@ -6,6 +6,7 @@ February); hours and smaller are elapsed time. All instants are aware datetimes,
 
 from __future__ import annotations
 
+import calendar
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,8 @@ _UNIT: Final = {
 }
 _PART: Final = re.compile(r"\s*(\d+)\s*([a-zA-Z]+)\s*,?")
 _ISO_MONDAY: Final = datetime(1970, 1, 5)  # noqa: DTZ001 - wall clock of the declared zone
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,53 +82,92 @@ class Duration:
         return timedelta(days=self.months * 30.44 + self.days, seconds=self.seconds)
 
 
+_ONE_DAY: Final = Duration(days=1)
+
+
 def shift(moment: datetime, duration: Duration, zone: ZoneInfo, times: int = 1) -> datetime:
     """Return ``moment`` moved by ``times`` × ``duration`` on the wall clock of ``zone``, in UTC.
 
-    Months are clamped to the month's end; a wall time that the clock skips is read as the instant that
-    follows by the earlier offset (PEP 495 ``fold=0``), so the result never moves backwards.
+    Months are clamped to the month's end. A wall time that the clock skips is read by the offset before the
+    change, one that it shows twice as the earlier of the two (PEP 495, ``fold=0``).
     """
-    wall = moment.astimezone(zone)
-    if duration.months:
-        wall = _add_months(wall, duration.months * times)
-    if duration.days:
-        wall = (wall.replace(tzinfo=None) + timedelta(days=duration.days * times)).replace(tzinfo=zone)
-    return wall.astimezone(UTC) + timedelta(seconds=duration.seconds * times)
+    if duration.months or duration.days:
+        wall = moment.astimezone(zone).replace(tzinfo=None, fold=0)
+        wall = _add_months(wall, duration.months * times) + timedelta(days=duration.days * times)
+        moment = _instant(wall, zone)
+    return moment.astimezone(UTC) + timedelta(seconds=duration.seconds * times)
 
 
 def floor(moment: datetime, every: Duration, zone: ZoneInfo) -> datetime:
     """Return the start of the period of length ``every`` that contains ``moment``, in UTC.
 
     Months count from January of year 1 (so 3 months are quarters, 12 are years), days from Monday
-    1970-01-05 (so 7 days are ISO weeks), seconds from the day's midnight where they divide a day,
-    else from the epoch. Mixed lengths have no natural grid and are refused with `ValueError`.
+    1970-01-05 (so 7 days are ISO weeks). Hours and smaller are elapsed time from the day's midnight where
+    they divide a day: the day on which clocks change has a period more or less, and a rest of less than
+    half a period belongs to the one before. What does not divide a day counts from the epoch.
+
+    Raises
+    ------
+    ValueError
+        ``every`` mixes units: such lengths have no natural grid.
     """
-    given = [bool(every.months), bool(every.days), bool(every.seconds)]
-    if sum(given) != 1:
+    _require_one_unit(every)
+    if not every.seconds:
+        number = _period(moment, every, zone)
+        start = _period_start(number, every, zone)
+        return start if start <= moment else _period_start(number - 1, every, zone)
+    step = timedelta(seconds=every.seconds)
+    if _DAY % every.seconds:
+        return _EPOCH + (moment - _EPOCH) // step * step
+    midnight, next_midnight = floor(moment, _ONE_DAY, zone), following(moment, _ONE_DAY, zone)
+    start = midnight + (moment - midnight) // step * step
+    return start - step if start > midnight and next_midnight - start < step / 2 else start
+
+
+def following(moment: datetime, every: Duration, zone: ZoneInfo) -> datetime:
+    """Return the first start of a period after ``moment``, in UTC: where the period that contains it ends.
+
+    Raises as `floor` does.
+    """
+    _require_one_unit(every)
+    if not every.seconds:
+        number = _period(moment, every, zone)
+        while (start := _period_start(number, every, zone)) <= moment:
+            number += 1
+        return start
+    end = floor(moment, every, zone) + timedelta(seconds=every.seconds)
+    if _DAY % every.seconds:
+        return end
+    next_midnight = following(moment, _ONE_DAY, zone)
+    return next_midnight if next_midnight - end < timedelta(seconds=every.seconds) / 2 else end
+
+
+def _require_one_unit(every: Duration) -> None:
+    if sum(map(bool, (every.months, every.days, every.seconds))) != 1:
         message = f"'{every}' mixes months, days and hours: partitions need one unit"
         raise ValueError(message)
-    wall = moment.astimezone(zone).replace(tzinfo=None)
-    midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _period(moment: datetime, every: Duration, zone: ZoneInfo) -> int:
+    """Return the number of the calendar period that the wall clock shows at ``moment``."""
+    wall = moment.astimezone(zone)
     if every.months:
-        index = (wall.year - 1) * 12 + wall.month - 1
-        index -= index % every.months
-        start = midnight.replace(year=index // 12 + 1, month=index % 12 + 1, day=1)
-        return start.replace(tzinfo=zone).astimezone(UTC)
-    if every.days:
-        number = (midnight - _ISO_MONDAY).days
-        start = _ISO_MONDAY + timedelta(days=number - number % every.days)
-        return start.replace(tzinfo=zone).astimezone(UTC)
-    epoch = int(moment.timestamp())
-    offset = 0
-    if 86400 % every.seconds == 0:
-        utcoffset = moment.astimezone(zone).utcoffset()
-        offset = int(utcoffset.total_seconds()) if utcoffset else 0
-    start_epoch = epoch + offset - (epoch + offset) % every.seconds - offset
-    return datetime.fromtimestamp(start_epoch, UTC)
+        return ((wall.year - 1) * 12 + wall.month - 1) // every.months
+    return (wall.date() - _ISO_MONDAY.date()).days // every.days
+
+
+def _period_start(number: int, every: Duration, zone: ZoneInfo) -> datetime:
+    if every.months:
+        year, month = divmod(number * every.months, 12)
+        return _instant(datetime(year + 1, month + 1, 1), zone)  # noqa: DTZ001 - wall clock of the zone
+    return _instant(_ISO_MONDAY + timedelta(days=number * every.days), zone)
+
+
+def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    return wall.replace(tzinfo=zone).astimezone(UTC)
 
 
 def _add_months(wall: datetime, months: int) -> datetime:
-    index = wall.year * 12 + wall.month - 1 + months
-    year, month = divmod(index, 12)
-    last = (datetime(year + month // 11, (month + 1) % 12 + 1, 1) - timedelta(days=1)).day  # noqa: DTZ001
+    year, month = divmod(wall.year * 12 + wall.month - 1 + months, 12)
+    last = calendar.monthrange(year, month + 1)[1]
     return wall.replace(year=year, month=month + 1, day=min(wall.day, last))

@@ -231,8 +231,7 @@ def statement(name: str, version: int | None = None, /, **parts: sql.Composable)
 @cache
 def _bare(name: str, version: int | None) -> LiteralString:
     lines = sqlfiles.load("postgres", name, version).splitlines()
-    text = "\n".join(line for line in lines if not line.lstrip().startswith("--")).strip().rstrip(";")
-    return text  # a literal in spirit: ours, from a file of this checkout
+    return "\n".join(line for line in lines if not line.lstrip().startswith("--")).strip().rstrip(";")
 
 
 def _connect(address: Address, application: str) -> psycopg.Connection[Row]:
