@@ -39,6 +39,9 @@ def main() -> int:
     except LocalError as error:
         print(f"local {arguments.command}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
 

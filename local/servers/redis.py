@@ -59,6 +59,7 @@ class RedisServer(Server):
             "appendonly yes",
             'save ""',  # the append-only file is the persistence
             "daemonize no",
+            "set-proc-title no",  # it would write over the environment, by which a stack knows its processes
         ]
         conf = self.directory / "redis.conf"
         conf.write_text("\n".join(lines) + "\n")

@@ -77,6 +77,7 @@ def stack_environment() -> dict[str, str]:
         "UPKEEP_STATE_DIR": str(settings.state_dir()),
         "UPKEEP_CACHE_DIR": str(settings.cache_dir()),
         STACK_MARK: str(settings.state_dir()),
+        "SPT_NOENV": "1",  # setproctitle (in Airflow) would write its title over the mark
     }
 
 

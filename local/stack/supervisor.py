@@ -21,8 +21,8 @@ from upkeep import settings
 PRIORITIES = {"postgres": 10, "redis": 20, "mongo": 20, "tidb": 20, **dict.fromkeys(PROGRAMS, 50)}
 STOP_SIGNALS = {"postgres": "INT"}  # "fast" shutdown; everything else stops cleanly on TERM
 STOP_SECONDS = 30
-SPAWN_ERROR = 50  # fault codes of supervisor
-ALREADY_STARTED = 60
+STOPPABLE = {"STARTING", "RUNNING"}
+ALREADY_STARTED = 60  # fault code of supervisor
 
 
 @dataclass(frozen=True)
@@ -156,20 +156,13 @@ def programs() -> list[Program]:
 
 
 def start_program(name: str) -> None:
-    """Start one program if it does not run.
-
-    Raises
-    ------
-    LocalError
-        When it ends at once; the message carries the end of its log.
-    """
+    """Start one program if it does not run, without waiting for it."""
     try:
-        client().startProcess(name, True)  # noqa: FBT003 - XML-RPC knows no keywords
+        client().startProcess(name, False)  # noqa: FBT003 - XML-RPC knows no keywords
     except xmlrpc.client.Fault as fault:
-        if fault.faultCode == ALREADY_STARTED:
-            return
-        message = f"{name} does not start. The end of {log_folder() / name}.log:\n{log_tail(name)}"
-        raise LocalError(message) from fault
+        if fault.faultCode != ALREADY_STARTED:
+            message = f"{name} does not start ({fault.faultString}). The end of its log:\n{log_tail(name)}"
+            raise LocalError(message) from fault
 
 
 def log_tail(name: str, lines: int = 15) -> str:
@@ -185,6 +178,7 @@ def shutdown() -> None:
         return
     process = psutil.Process(number)
     try:
+        _stop_together(PROGRAMS)
         client().shutdown()
     except (OSError, xmlrpc.client.Error):  # the socket is gone, the process is not
         process.terminate()
@@ -195,9 +189,22 @@ def shutdown() -> None:
         process.wait(STOP_SECONDS)
 
 
+def _stop_together(names: tuple[str, ...]) -> None:
+    """Tell several programs to stop and wait for all: supervisor itself would do it one after the other."""
+    running = [program.name for program in programs() if program.name in names and program.state in STOPPABLE]
+    for name in running:
+        client().stopProcess(name, False)  # noqa: FBT003 - XML-RPC knows no keywords
+    deadline = time.monotonic() + STOP_SECONDS + 5
+    while time.monotonic() < deadline:
+        if not any(program.name in running and program.pid for program in programs()):
+            return
+        time.sleep(0.1)
+
+
 def stack_processes() -> list[psutil.Process]:
-    """Return every living process that carries this stack's mark, whoever started it; ourselves not."""
-    mark, found = str(settings.state_dir()), []
+    """Return every living process of this stack, ourselves not: by the mark in its environment, or by descent."""
+    mark, number = str(settings.state_dir()), pid()
+    found = psutil.Process(number).children(recursive=True) if number else []
     us = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter():
         try:
