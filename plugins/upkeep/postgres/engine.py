@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from upkeep.postgres import checking
 from upkeep.postgres.session import PostgresSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from upkeep.fleet import Target
     from upkeep.jobs import Address
+    from upkeep.plan import Finding
 
 
 class PostgresEngine:
@@ -26,6 +29,10 @@ class PostgresEngine:
             yield session
         finally:
             session.close()
+
+    def check(self, session: PostgresSession, target: Target) -> list[Finding]:
+        """Return what `upkeep check` says of a target."""
+        return checking.check(session, target)
 
 
 ENGINE: Final = PostgresEngine()

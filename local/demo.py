@@ -1,0 +1,170 @@
+"""What `make run` does once the stack is up: let Airflow run the nightly jobs, and show what happened.
+
+It drives Airflow as a person would, through its public API, and reads the result from the ledger.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.panel import Panel
+
+from local.errors import LocalError
+from local.stack import airflow_env
+from local.stack.state import State
+from upkeep import connections, console
+from upkeep.ledger import Ledger
+
+NIGHTLY = ("partition_creation", "data_retention")
+APPROVALS = "approved_changes"
+PARSE_SECONDS = 90.0  # until the DAG processor has read the DAG files on a slow machine
+SCHEDULE_SECONDS = 15.0  # until the scheduler starts the latest night of a DAG that was just switched on
+RUN_SECONDS = 600.0
+FINISHED = ("success", "failed")
+
+out = Console(highlight=False)
+
+
+@dataclass
+class Airflow:
+    """Airflow's public API, as the admin user."""
+
+    client: httpx.Client
+
+    def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """Return the JSON of a GET; raises `LocalError` with the answer when Airflow refuses."""
+        return self._json(self.client.get(f"/api/v2{path}", params=params))
+
+    def send(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON of a PATCH or POST; raises as `get` does."""
+        return self._json(self.client.request(method, f"/api/v2{path}", json=body))
+
+    @staticmethod
+    def _json(response: httpx.Response) -> dict[str, Any]:
+        if response.is_error:
+            message = f"Airflow refused {response.request.method} {response.request.url.path}: {response.text[:300]}"
+            raise LocalError(message)
+        content: dict[str, Any] = response.json()
+        return content
+
+
+@contextmanager
+def log_in(state: State) -> Iterator[Airflow]:
+    """Log in as admin, with the generated password."""
+    password = json.loads(airflow_env.passwords_file().read_text())["admin"]
+    with httpx.Client(base_url=airflow_env.web_url(state), timeout=30, trust_env=False) as client:
+        answer = client.post("/auth/token", json={"username": "admin", "password": password})
+        answer.raise_for_status()
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield Airflow(client)
+
+
+def run_nightly(airflow: Airflow, dag_id: str) -> str:
+    """Have one DAG run now, as it does every night, and wait for it; return the DAG run's id."""
+    dag = _wait_for_dag(airflow, dag_id)
+    before = {run["dag_run_id"] for run in _runs(airflow, dag_id)}
+    if dag["is_paused"]:
+        airflow.send("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+    run_id = _scheduled(airflow, dag_id, before) if dag["is_paused"] else None
+    if run_id is None:
+        run_id = str(airflow.send("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"])
+    _wait_for_run(airflow, dag_id, run_id)
+    return run_id
+
+
+def _wait_for_dag(airflow: Airflow, dag_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + PARSE_SECONDS
+    while time.monotonic() < deadline:
+        found = airflow.get("/dags", dag_id_pattern=dag_id, exclude_stale=True)["dags"]
+        for dag in found:
+            if dag["dag_id"] == dag_id:
+                return dict(dag)
+        time.sleep(1)
+    errors = [entry["stack_trace"] for entry in airflow.get("/importErrors")["import_errors"]]
+    message = f"Airflow did not read dags/{dag_id}.py within {PARSE_SECONDS:.0f} s\n" + "\n".join(errors)
+    raise LocalError(message)
+
+
+def _runs(airflow: Airflow, dag_id: str) -> list[dict[str, Any]]:
+    found = airflow.get(f"/dags/{dag_id}/dagRuns", order_by="-run_after", limit=20)["dag_runs"]
+    return [dict(run) for run in found]
+
+
+def _scheduled(airflow: Airflow, dag_id: str, before: set[str]) -> str | None:
+    """Return the run of the latest night, which a DAG that is switched on gets at once."""
+    deadline = time.monotonic() + SCHEDULE_SECONDS
+    while time.monotonic() < deadline:
+        for run in _runs(airflow, dag_id):
+            if run["dag_run_id"] not in before:
+                return str(run["dag_run_id"])
+        time.sleep(0.5)
+    return None
+
+
+def _wait_for_run(airflow: Airflow, dag_id: str, run_id: str) -> None:
+    deadline = time.monotonic() + RUN_SECONDS
+    with out.status(f"{dag_id}: waiting …") as status:
+        while time.monotonic() < deadline:
+            run = airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}")
+            if run["state"] in FINISHED:
+                return
+            tasks = airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100)["task_instances"]
+            running = [task["task_display_name"] for task in tasks if task["state"] == "running"]
+            done = sum(task["state"] == "success" for task in tasks)
+            status.update(f"{dag_id}: {done} of {len(tasks)} steps done{', now ' + running[0] if running else ''}")
+            time.sleep(0.5)
+    message = f"{dag_id} run {run_id} did not finish within {RUN_SECONDS:.0f} s; see its log in the web interface"
+    raise LocalError(message)
+
+
+def show(state: State, finished: dict[str, str], airflow: Airflow) -> int:
+    """Print what the runs did, what waits for the visitor, and where to look; return the exit status."""
+    ledger = Ledger.open(connections.resolve(connections.CONTROL), migrate=False)
+    try:
+        for dag_id, dag_run_id in finished.items():
+            run_id = ledger.run_for(dag_id, dag_run_id)
+            if run_id is None:
+                message = f"{dag_id} left no record in the ledger; see the log of {dag_run_id} in the web interface"
+                raise LocalError(message)
+            console.report(out, ledger.report(run_id))
+        pending = ledger.pending()
+    finally:
+        ledger.close()
+    waiting = _runs_waiting(airflow)
+    url = airflow_env.web_url(state)
+    lines = []
+    for entry in pending:
+        lines.append(
+            f"[bold]{entry.plan.job}[/] on [bold]{entry.plan.target}[/]: plan {entry.plan.plan_id} waits for you"
+        )
+        link = next((f"{url}/dags/{APPROVALS}/runs/{r}" for r, p in waiting.items() if p == entry.plan.plan_id), None)
+        lines.append(f"  approve or reject it: {link or url + '/required_actions'}")
+    password = json.loads(airflow_env.passwords_file().read_text())["admin"]
+    lines += ["", f"Airflow: [bold]{url}[/]   user [bold]admin[/]   password [bold]{password}[/]"]
+    lines += ["stop everything: make down"]
+    out.print(Panel("\n".join(lines), title="your turn", title_align="left"))
+    return 0
+
+
+def _runs_waiting(airflow: Airflow) -> dict[str, str]:
+    """Return the approval runs that are open: DAG run id → plan id."""
+    return {
+        run["dag_run_id"]: str((run.get("conf") or {}).get("plan_id", ""))
+        for run in _runs(airflow, APPROVALS)
+        if run["state"] not in FINISHED
+    }
+
+
+def main() -> int:
+    """Run the nightly jobs through Airflow and show the result."""
+    state = State.load()
+    with log_in(state) as airflow:
+        _wait_for_dag(airflow, APPROVALS)
+        airflow.send("PATCH", f"/dags/{APPROVALS}", {"is_paused": False})
+        finished = {dag_id: run_nightly(airflow, dag_id) for dag_id in NIGHTLY}
+        return show(state, finished, airflow)

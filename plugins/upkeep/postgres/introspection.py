@@ -1,0 +1,141 @@
+"""A first fleet entry for an existing PostgreSQL database: what is there, and what could be declared of it.
+
+Partitioned tables get the policy that continues what exists; other tables with a time column get a
+retention rule that is commented out, because how long rows are needed is the owner's to say.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
+from zoneinfo import ZoneInfo
+
+from upkeep.postgres import bounds, names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from upkeep.jobs import Session
+    from upkeep.postgres.session import PostgresSession, Row
+
+MOST_TABLES: Final = 60
+"""A first file should be read to its end: the biggest so many tables, the rest are counted."""
+_LENGTHS: Final = (
+    (timedelta(hours=1), "1 hour"),
+    (timedelta(days=1), "1 day"),
+    (timedelta(days=7), "1 week"),
+    (timedelta(days=30.44), "1 month"),
+    (timedelta(days=91.3), "3 months"),
+    (timedelta(days=365.25), "1 year"),
+)
+_AGE_NAMES: Final = (
+    "timestamp",
+    "created_at",
+    "created",
+    "time",
+    "ts",
+    "at",
+    "logged_at",
+    "inserted_at",
+    "date",
+    "day",
+)
+"""Column names that usually tell when a row came to be, the likeliest first."""
+
+
+def lines(session: Session) -> Iterator[str]:
+    """Yield the lines below ``tables:`` for a target, indented for it."""
+    found = cast("PostgresSession", session).rows("introspect")
+    timed = [row for row in found if row["time_columns"] or row["strategy"]]
+    for row in timed[:MOST_TABLES]:
+        yield from _table(row)
+    left_out = len(timed) - MOST_TABLES
+    if left_out > 0:
+        yield f"      # … and {left_out} smaller tables with a time column"
+    if len(found) > len(timed):
+        yield f"      # {len(found) - len(timed)} tables have no time column: nothing here tells a row's age"
+
+
+def _table(row: Row) -> Iterator[str]:
+    subject = names.display(row["schema"], row["name"])
+    key = subject if subject.replace(".", "").replace("_", "").isalnum() else "'" + subject.replace("'", "''") + "'"
+    yield ""
+    yield f"      # {_facts(row)}"
+    policy = _partition(row)
+    retain = _retain(row)
+    if policy:
+        yield f"      {key}:"
+        yield f"        {policy}"
+        if retain:
+            yield f"        # {retain}"
+    else:
+        yield from (f"      # {line}" for line in _advice(row))
+        yield f"      # {key}:"
+        yield f"      #   {retain}"
+
+
+def _facts(row: Row) -> str:
+    size = row["bytes"] / 2**20
+    about = f"about {row['rows']:,} rows, {size:,.0f} MiB" if row["rows"] else "empty, or never analysed"
+    if not row["strategy"]:
+        return about
+    kind = {"r": "range", "l": "list", "h": "hash"}[row["strategy"]]
+    default = ", with a default partition" if row["has_default"] else ""
+    return f"{about}; {kind} partitions: {len(row['bounds'])}{default}"
+
+
+def _partition(row: Row) -> str | None:
+    if row["strategy"] != "r" or row["key_type"] not in ("timestamptz", "timestamp", "date"):
+        return None
+    every = usual_length(row["key_type"], row["bounds"])
+    return f"partition: {{by: {_column(row['key_column'])}, every: {every}, ahead: 3}}" if every else None
+
+
+def _retain(row: Row) -> str:
+    column = row["key_column"] if row["strategy"] else _age_column(row["time_columns"])
+    precision = "" if row["strategy"] == "r" else ", precision: row"
+    return f"retain: {{by: {_column(column)}, for: 90 days, then: delete{precision}}}"
+
+
+def _advice(row: Row) -> Iterator[str]:
+    if row["strategy"]:
+        yield "partitioned in a way that partition_creation does not handle yet"
+    column = _age_column(row["time_columns"])
+    known = next((c for c in row["time_columns"] if c["name"] == column), None)
+    if known and not known["indexed"]:
+        subject = names.display(row["schema"], row["name"])
+        yield f"no index leads with {column}; first: create index concurrently on {subject} ({names.quote(column)})"
+
+
+def _age_column(columns: Sequence[dict[str, Any]]) -> str:
+    known = [str(column["name"]) for column in columns]
+    for name in _AGE_NAMES:
+        if name in known:
+            return name
+    indexed = [str(column["name"]) for column in columns if column["indexed"]]
+    return (indexed or known or ["?"])[0]
+
+
+def _column(name: str) -> str:
+    quoted = names.quote(name)
+    return quoted if quoted == name else "'" + quoted.replace("'", "''") + "'"
+
+
+def usual_length(key_type: str, children: Sequence[str]) -> str | None:
+    """Return the length that most of the partitions have, as a duration, or ``None`` when none is near it."""
+    axis = bounds.Axis(key_type, ZoneInfo("UTC"))
+    widths: Counter[str] = Counter()
+    for text in children:
+        if text == "DEFAULT":
+            continue
+        try:
+            lower, upper = bounds.read(text, axis)
+        except bounds.UnknownBoundsError:
+            continue
+        if bounds.EARLIEST in (lower, upper) or bounds.LATEST in (lower, upper):
+            continue
+        width = cast("datetime", upper) - cast("datetime", lower)
+        widths.update(name for length, name in _LENGTHS if abs(width / length - 1) < 0.12)  # noqa: PLR2004 - 28 to 31 days
+    return widths.most_common(1)[0][0] if widths else None
