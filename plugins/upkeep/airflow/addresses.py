@@ -1,0 +1,47 @@
+"""Airflow connections as addresses: inside Airflow, connection ids resolve through Airflow's own secrets."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from upkeep.errors import ConfigurationError
+from upkeep.jobs import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def from_connection(connection: Any) -> Address:
+    """Return the address that an Airflow connection describes (the SDK's or the core's)."""
+    extra: Mapping[str, Any] = connection.extra_dejson
+    return Address(
+        connection_id=str(connection.conn_id),
+        host=connection.host or "",
+        port=connection.port,
+        user=connection.login or "",
+        database=connection.schema or "",
+        password=connection.password or "",
+        options={str(k): v if isinstance(v, str) else json.dumps(v) for k, v in extra.items()},
+        kind=connection.conn_type or "",
+    )
+
+
+def resolve(connection_id: str) -> Address:
+    """Return the address behind a connection id, in a task.
+
+    Raises
+    ------
+    ConfigurationError
+        No such connection is defined in Airflow.
+    """
+    from airflow.sdk import BaseHook  # noqa: PLC0415 - this module is also read where no task runs
+    from airflow.sdk.exceptions import AirflowNotFoundException  # noqa: PLC0415
+
+    try:
+        return from_connection(BaseHook.get_connection(connection_id))
+    except AirflowNotFoundException as error:
+        raise ConfigurationError(
+            f"Airflow has no connection '{connection_id}'; add it under Admin → Connections, in airflow_settings.yaml, "
+            f"or as AIRFLOW_CONN_{connection_id.upper()}"
+        ) from error

@@ -1,0 +1,129 @@
+"""The DAG of a job: start → for each target (observe → gate → plan → apply → gate) → hand over what needs a person.
+
+Read with every DAG file, so it imports nothing but Airflow's SDK. The run's state is the state of its
+last two tasks: `all_well` follows the targets by the plain rule, so one bad target makes the run visibly
+failed; `hand_over` starts one `approved_changes` run for each plan that waits.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup, task_group
+from upkeep import settings
+from upkeep.airflow.operators import (
+    APPROVALS,
+    PLAN_ONLY,
+    Apply,
+    Conclude,
+    GateAfter,
+    GateBefore,
+    MakePlan,
+    Observe,
+    StartRun,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START_DATE: Final = datetime(2024, 1, 1, tzinfo=UTC)
+"""The earliest day that a backfill can reach."""
+RUN_TIMEOUT: Final = timedelta(hours=20)
+"""A night that is not over by then must not stand in the way of the next."""
+READ_TIMEOUT: Final = timedelta(minutes=15)
+"""Observing, planning, gating: minutes even on thousands of partitions."""
+APPLY_TIMEOUT: Final = timedelta(hours=12)
+"""Deleting in throttled batches may take a night."""
+RUN_ID: Final = "{{ ti.xcom_pull(task_ids='start', key='run_id') }}"
+LABEL: Final = "{{ task.target }}"
+
+
+def maintenance_dag(job: str, *, cron: str, description: str, doc: str, tags: tuple[str, ...] = ()) -> DAG:
+    """Return the DAG of a job.
+
+    Parameters
+    ----------
+    job
+        Its name, which is the DAG's id.
+    cron
+        When it runs, in UTC; its data interval ends then.
+    doc
+        Markdown for the DAG's page.
+    """
+    with DAG(
+        dag_id=job,
+        description=description,
+        doc_md=doc,
+        schedule=CronDataIntervalTimetable(cron, timezone="UTC"),
+        start_date=START_DATE,
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=RUN_TIMEOUT,
+        default_args={"owner": "upkeep", "retries": 0, "execution_timeout": READ_TIMEOUT},
+        params=_params(),
+        tags=["upkeep", *tags],
+    ) as dag:
+        start = StartRun(task_id="start", job=job)
+        targets = _per_target(job).expand(target=start.output)
+        conclude = Conclude(task_id="conclude", run_id=RUN_ID, trigger_rule="all_done")
+        hand_over = TriggerDagRunOperator.partial(
+            task_id="hand_over",
+            trigger_dag_id=APPROVALS,
+            logical_date=None,
+            map_index_template="{{ task.conf['target'] }}",
+        ).expand_kwargs(conclude.output)
+        all_well = EmptyOperator(task_id="all_well", trigger_rule="none_failed")
+        targets >> conclude >> hand_over
+        targets >> all_well
+    return dag
+
+
+def _per_target(job: str) -> Any:
+    asset = Asset(name=f"upkeep.{job}", uri=f"upkeep://{job}")
+
+    @task_group(group_id="targets", prefix_group_id=False)
+    def steps(target: str) -> TaskGroup | None:
+        common: dict[str, Any] = {"run_id": RUN_ID, "target": target, "map_index_template": LABEL}
+        observe = Observe(task_id="observe", **common)
+        before = GateBefore(task_id="gate_before", **common)
+        plan = MakePlan(task_id="plan", **common)
+        apply = Apply(task_id="apply", execution_timeout=APPLY_TIMEOUT, **common)
+        after = GateAfter(task_id="gate_after", outlets=[asset], **common)
+        observe >> before >> plan >> apply >> after
+        return None
+
+    return steps
+
+
+def _params() -> dict[str, Param]:
+    return {
+        "targets": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="Targets",
+            description="Names from the fleet file; none means all that declare something for this job.",
+            examples=target_names(settings.fleet_file()),
+        ),
+        "mode": Param(
+            "enforce",
+            type="string",
+            enum=["enforce", PLAN_ONLY],
+            title="Mode",
+            description="enforce: do what needs no approval and hand over the rest; plan: only say what would be done.",
+        ),
+    }
+
+
+def target_names(path: Path) -> list[str]:
+    """Return the targets' names, for the form; a fleet file that cannot be read fails the run, not the DAG file."""
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+        return sorted(map(str, data["targets"]))
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return []

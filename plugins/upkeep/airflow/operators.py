@@ -1,0 +1,260 @@
+"""The steps of a run as operators: each calls one step of the runner and returns a small value.
+
+Nothing is decided here. What a step needs is imported when it runs, so that reading a DAG file stays
+cheap. A step that cannot go on raises: Airflow then stops this target's chain and no other. Cancelling
+the task cancels the running statement on the server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from airflow.sdk import Context
+    from upkeep.plan import TargetReport
+    from upkeep.runner import Runner
+
+APPROVALS = "approved_changes"
+"""The DAG that asks for and applies what is pending."""
+PLAN_ONLY = "plan"
+"""Value of the parameter ``mode`` with which a run changes nothing."""
+_MOST_WAITING = 100
+"""Answers to one and the same plan that are told apart; a plan is not asked about more often."""
+
+
+class UpkeepOperator(BaseOperator):
+    """Base of the steps: gives a runner, and cancels it when the task is cancelled."""
+
+    ui_color: ClassVar[str] = "#e6f2ee"
+    _runner: Runner | None = None
+
+    def runner(self) -> AbstractContextManager[Runner]:
+        """Open a runner that `on_kill` can reach."""
+        from contextlib import contextmanager  # noqa: PLC0415
+        from upkeep.airflow.runtime import open_runner  # noqa: PLC0415 - see the module's docstring
+
+        @contextmanager
+        def opened() -> Iterator[Runner]:
+            with open_runner() as runner:
+                self._runner = runner
+                try:
+                    yield runner
+                finally:
+                    self._runner = None
+
+        return opened()
+
+    def on_kill(self) -> None:
+        """Cancel the running statement on the server."""
+        runner = self._runner
+        if runner is not None:
+            runner.cancel()
+
+
+class StartRun(UpkeepOperator):
+    """Begin a run in the ledger; returns the names of its targets, and the run's id as XCom ``run_id``.
+
+    A cleared start begins a new run: nothing of the old one is used again.
+
+    Parameters
+    ----------
+    job
+        What kind of maintenance.
+    """
+
+    template_fields = ("job",)
+
+    def __init__(self, *, job: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+
+    def execute(self, context: Context) -> list[str]:
+        """Begin the run."""
+        from upkeep.airflow import runtime  # noqa: PLC0415
+
+        params = context["params"]
+        with self.runner() as runner:
+            names = runner.targets(self.job, params.get("targets") or ())
+            run_id = runner.start(
+                self.job,
+                runtime.instant(context),
+                trigger=str(context["dag_run"].run_type),
+                actor=runtime.actor(context),
+                targets=names,
+                options={**runtime.origin(context), "mode": params.get("mode", "enforce")},
+            )
+        context["ti"].xcom_push(key="run_id", value=run_id)
+        self.log.info("run %s at %s over %s", run_id, runtime.instant(context).isoformat(), ", ".join(names) or "nothing")
+        return names
+
+
+class StepOperator(UpkeepOperator):
+    """A step of one target.
+
+    Parameters
+    ----------
+    run_id
+        The ledger's run, or a template of it.
+    target
+        Name of the target.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "target")
+
+    def __init__(self, *, run_id: str, target: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run_id = run_id
+        self.target = target
+
+
+class Observe(StepOperator):
+    """Read the target's state; returns the number of rows read."""
+
+    def execute(self, context: Context) -> int:  # noqa: ARG002
+        """Read and store."""
+        with self.runner() as runner:
+            return runner.observe(self.run_id, self.target).rows
+
+
+class GateBefore(StepOperator):
+    """Evaluate the suite before; fails when the target as a whole must not be touched.
+
+    Subjects that fail alone do not stop the others: the plan then leaves them out, and the target ends partial.
+    """
+
+    def execute(self, context: Context) -> bool:  # noqa: ARG002
+        """Evaluate; returns whether everything held."""
+        with self.runner() as runner:
+            result = runner.gate(self.run_id, self.target, "before")
+            for failure in result.failed:
+                self.log.warning("%s\n  remedy: %s", failure.summary, failure.remedy or "see the report")
+            self.log.info("%d of %d expectations held", result.evaluated - len(result.failed), result.evaluated)
+            if result.stops_target:
+                text = "; ".join(f.summary for f in result.failed if f.stops == "target")
+                runner.finish(self.run_id, self.target, error=f"the gate before did not pass: {text}")
+                raise AirflowFailException(f"{self.target}: the gate before did not pass: {text}")
+            return result.success
+
+
+class MakePlan(StepOperator):
+    """Decide what to do; returns the plan's id and the number of its actions."""
+
+    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+        """Plan and store."""
+        with self.runner() as runner:
+            plan = runner.plan(self.run_id, self.target)
+        for action in plan.actions:
+            self.log.info("%s %s: %s", action.kind, action.subject, action.reason)
+        return {"plan_id": plan.plan_id, "actions": len(plan.actions), "awaiting_approval": len(plan.awaiting)}
+
+
+class Apply(StepOperator):
+    """Carry the plan out; returns how many actions ended how.
+
+    Parameters
+    ----------
+    approval
+        Id of the plan whose recorded approval is used up; without it only what needs no person is done.
+    """
+
+    template_fields: Sequence[str] = (*StepOperator.template_fields, "approval")
+
+    def __init__(self, *, approval: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.approval = approval
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Apply; an action that fails does not stop the others."""
+        if context["params"].get("mode") == PLAN_ONLY:
+            self.log.info("plan only: nothing is changed")
+            return {}
+        with self.runner() as runner:
+            outcomes = runner.apply(self.run_id, self.target, approval=self.approval)
+        counts: dict[str, int] = {}
+        for outcome in outcomes:
+            counts[outcome.status.value] = counts.get(outcome.status.value, 0) + 1
+            self.log.info("%s %s %s", outcome.status.value, outcome.reason_code or "", outcome.message or "")
+        return counts
+
+
+class GateAfter(StepOperator):
+    """Observe again, evaluate the suite after, conclude the target; fails when it did not end well."""
+
+    def execute(self, context: Context) -> str:
+        """Prove; returns the target's status."""
+        from upkeep.airflow import runtime  # noqa: PLC0415
+
+        with self.runner() as runner:
+            if context["params"].get("mode") != PLAN_ONLY:
+                runner.observe(self.run_id, self.target, "after")
+                runner.gate(self.run_id, self.target, "after")
+            report = runner.finish(self.run_id, self.target)
+        self._announce(context, report)
+        text = runtime.verdict(report)
+        if report.status in runtime.BAD:
+            raise AirflowFailException(text)
+        self.log.info(text)
+        return report.status.value
+
+    def _announce(self, context: Context, report: TargetReport) -> None:
+        """Give the asset event of this job its target and status, for whoever schedules on it."""
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {
+                "target": self.target,
+                "status": report.status.value,
+                "run_id": self.run_id,
+            }
+
+
+class Conclude(UpkeepOperator):
+    """Close what a killed task left open, and list the plans that wait for a person.
+
+    Runs whatever became of the targets and fails only when the ledger cannot be read; the run as a whole
+    fails through the task beside it. Returns one entry for each `approved_changes` run to be made.
+    """
+
+    template_fields = ("run_id",)
+
+    def __init__(self, *, run_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run_id = run_id
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Close and list."""
+        from upkeep.airflow import runtime  # noqa: PLC0415
+
+        if not self.run_id or self.run_id == "None":
+            raise AirflowFailException("the run never began: see the log of the first task")
+        with self.runner() as runner:
+            report = runner.report(self.run_id)
+            for name in runner.ledger.unfinished(self.run_id):
+                runner.finish(self.run_id, name, error="its task ended without a result: see the task's log")
+        waiting = []
+        for target, plan_id in runtime.waiting_plans(report):
+            self.log.info("%s: plan %s waits for a person", target, plan_id)
+            run_id = _free_run_id(context, f"{target}.{plan_id}")
+            if run_id is None:
+                self.log.info("%s: plan %s is being asked about already", target, plan_id)
+                continue
+            conf = {"plan_id": plan_id, "target": target, "job": report.job, "run_id": self.run_id}
+            waiting.append({"trigger_run_id": run_id, "conf": conf})
+        return waiting
+
+
+def _free_run_id(context: Context, name: str) -> str | None:
+    """Return an unused run id of `approved_changes`, or ``None`` while a run for the same plan is open."""
+    ti: Any = context["ti"]
+    ids = [f"{name}.{n}" for n in range(1, _MOST_WAITING + 1)]
+    if ti.get_dr_count(APPROVALS, run_ids=ids, states=["queued", "running"]):
+        return None
+    used = ti.get_dr_count(APPROVALS, run_ids=ids)
+    for candidate in ids[used:]:  # a deleted run leaves a gap below
+        if not ti.get_dr_count(APPROVALS, run_ids=[candidate]):
+            return candidate
+    raise AirflowFailException(f"{name} was asked about {_MOST_WAITING} times; delete old runs of {APPROVALS}")

@@ -1,0 +1,89 @@
+"""What a task needs to do its step: the runner, made from the fleet file, the ledger and Airflow's connections.
+
+Imported inside tasks only, never while a DAG file is read.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from upkeep import fleet, settings
+from upkeep.airflow import addresses
+from upkeep.connections import CONTROL
+from upkeep.ledger import Ledger
+from upkeep.plan import RunReport, TargetReport, TargetStatus
+from upkeep.runner import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+log = logging.getLogger("upkeep")
+
+BAD = frozenset({TargetStatus.FAILED, TargetStatus.PARTIAL, TargetStatus.UNREACHABLE})
+"""How a target ends when its run must not look fine."""
+
+
+@contextmanager
+def open_runner() -> Iterator[Runner]:
+    """Open the ledger and give a runner. Raises `ConfigurationError` or `LedgerError`, which say what to do."""
+    ledger = Ledger.open(addresses.resolve(CONTROL), migrate=False)
+    try:
+        yield Runner(fleet.load(settings.fleet_file()), ledger, addresses.resolve, progress=_progress)
+    finally:
+        ledger.close()
+
+
+def _progress(target: str, message: str, *, rows: int = 0) -> None:
+    log.info("%s: %s%s", target, message, f" ({rows:,} rows)" if rows else "")
+
+
+def instant(context: Mapping[str, Any]) -> datetime:
+    """Return the run's ``at``: the end of its data interval, or ``run_after`` when it has none (DESIGN 1)."""
+    run = context["dag_run"]
+    moment: datetime = run.data_interval_end or run.run_after
+    return moment
+
+
+def actor(context: Mapping[str, Any]) -> str:
+    """Return who started the DAG run: the user in the UI, else Airflow itself."""
+    return str(getattr(context["dag_run"], "triggering_user_name", None) or "airflow")
+
+
+def origin(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return which DAG run this is, for the ledger: how the report page finds the ledger's run."""
+    run = context["dag_run"]
+    return {"dag_id": str(run.dag_id), "dag_run_id": str(run.run_id)}
+
+
+def waiting_plans(report: RunReport) -> list[tuple[str, str]]:
+    """Return ``(target, plan id)`` of the plans of a run that wait for a person."""
+    from upkeep import rules  # noqa: PLC0415 - only the last task of a run needs it
+
+    return [
+        (target.target, target.plan_id)
+        for target in report.targets
+        if target.plan_id and any(o.reason_code in rules.WAITING for o in target.outcomes)
+    ]
+
+
+def verdict(report: TargetReport) -> str:
+    """Return in a few lines how a target ended, for the task's log and its error."""
+    counts: dict[str, int] = {}
+    for outcome in report.outcomes:
+        word = outcome.status.value + (f" ({outcome.reason_code.value})" if outcome.reason_code else "")
+        counts[word] = counts.get(word, 0) + 1
+    lines = [f"{report.target}: {report.status.value}"]
+    lines += [f"  actions: {', '.join(f'{n} {word}' for word, n in counts.items())}"] if counts else []
+    lines += [f"  error: {report.error}"] if report.error else []
+    lines += [f"  gate {g.stage}: {f.summary}" for g in report.gates for f in g.failed]
+    subjects = {a.id: a.subject for a in report.actions}
+    lines += [
+        f"  {subjects.get(o.action_id, o.action_id)}: {o.message}"
+        for o in report.outcomes
+        if o.status.value == "failed" or (o.reason_code and o.reason_code.value == "lock_not_obtained")
+    ]
+    lines += [f"  {f.subject}: {f.summary}" for f in report.findings if f.severity.rank >= 2]  # noqa: PLR2004 - ERROR
+    return "\n".join(lines)
