@@ -1,0 +1,2 @@
+-- The ledger's schema.
+create schema upkeep;

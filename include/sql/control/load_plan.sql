@@ -1,0 +1,6 @@
+-- The newest plan of a run and target.
+select content
+from upkeep.plan
+where run_id = %(run_id)s and target = %(target)s
+order by id desc
+limit 1;

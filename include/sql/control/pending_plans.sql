@@ -1,0 +1,48 @@
+-- The newest plan of each target and job that has actions which wait for a person and have neither been
+-- done nor failed since, with the last decision about it.
+select
+    coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
+    newest.plan_id,
+    newest.run_id,
+    newest.recorded_at as created_at,
+    newest.content,
+    newest.id as planned_id,
+    newest.run_id as planned_by,
+    newest.plan_id as newest_plan_id,
+    newest.run_id as newest_run_id,
+    decision.id as decision_id,
+    decision.event as decision,
+    decision.actor,
+    decision.how,
+    decision.reason,
+    decision.run_id as decision_run_id,
+    decision.recorded_at as decided_at
+from (
+    select distinct on (p.target, p.job) p.id, p.recorded_at, p.run_id, p.target, p.job, p.plan_id, p.awaiting, p.content
+    from upkeep.plan as p
+    where not p.carried
+    order by p.target asc, p.job asc, p.id desc
+) as newest
+left join lateral (
+    select a.*
+    from upkeep.approval as a
+    where a.plan_id = newest.plan_id
+    order by a.id desc
+    limit 1
+) as decision on true
+where
+    exists (
+        select 1
+        from unnest(newest.awaiting) as waiting (action_id)
+        where
+            not exists (
+                select 1
+                from upkeep.action_event as ended
+                where
+                    ended.action_id = waiting.action_id
+                    and ended.target = newest.target
+                    and ended.event in ('done', 'failed')
+                    and ended.id > newest.id
+            )
+    )
+order by newest.id;

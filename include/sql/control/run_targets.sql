@@ -1,0 +1,5 @@
+-- The targets of a run.
+select target, engine, status, at, error, started_at, finished_at
+from upkeep.run_target
+where run_id = %(run_id)s
+order by target;

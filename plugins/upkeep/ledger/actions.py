@@ -1,0 +1,113 @@
+"""What was about to be done, and what became of it: intents, notes, outcomes, and the memory made of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg.types.json import Jsonb
+
+from upkeep.errors import ConfigurationError
+from upkeep.jobs import Memory
+from upkeep.ledger import codec
+from upkeep.ledger.base import Part
+from upkeep.ledger.records import DoneAction
+from upkeep.plan import Action, Outcome
+
+if TYPE_CHECKING:
+    from upkeep.ledger.control import Row
+    from upkeep.plan import Json
+
+
+class Actions(Part):
+    """The part of the ledger that knows what was done."""
+
+    def intend(self, run_id: str, target: str, job: str, action: Action) -> None:
+        """Write down, before its first statement, that an action is about to be carried out."""
+        self._write(
+            "intend",
+            run_id=run_id,
+            target=target,
+            job=job,
+            action_id=action.id,
+            action_kind=action.kind,
+            body=_body(action),
+        )
+
+    def note(self, run_id: str, target: str, action_id: str, note: Json) -> None:
+        """Write progress under an action's intent: what the next run needs after a kill."""
+        self._write("note", run_id=run_id, target=target, action_id=action_id, body=Jsonb(codec.clean(note)))
+
+    def record(self, run_id: str, target: str, outcome: Outcome) -> None:
+        """Write an outcome. It closes the intent of its own run; ``done`` closes those of earlier runs too."""
+        self._write(
+            "record",
+            run_id=run_id,
+            target=target,
+            action_id=outcome.action_id,
+            event=outcome.status.value,
+            body=_body(outcome),
+        )
+
+    def memory(self, target: str, job: str) -> Memory:
+        """Return what an earlier run had begun, and the partitions that Upkeep detached and still keeps.
+
+        Returns
+        -------
+        Memory
+            ``intents``: action JSON with ``run_id``, ``intended_at`` (ISO) and ``notes`` (a list), newest last.
+            ``detached``: object id → evidence, with ``run_id`` and ``recorded_at`` where it has none.
+        """
+        return Memory(
+            detached={
+                row["object_oid"]: _evidence(row) for row in self._fetch("detached_partitions", target=target, job=job)
+            },
+            intents=[_intent(row) for row in self._fetch("open_intents", target=target, job=job)],
+        )
+
+    def done_actions(self, what: str) -> list[DoneAction]:
+        """Return what a run (its id or a unique beginning) or an action (its id, the last time) has done.
+
+        Newest first, without what was taken back since.
+
+        Raises
+        ------
+        ConfigurationError
+            Several runs begin so, or the action was done on several targets.
+        """
+        runs = self._fetch("find_runs", prefix=what) if what else []
+        if len(runs) > 1 and runs[0]["run_id"] != what:
+            raise ConfigurationError(f"several runs begin with '{what}'; write more of the id")
+        if runs:
+            rows = self._fetch("done_actions", run_id=runs[0]["run_id"], action_id=None)
+            return [_done(row) for row in rows]
+        rows = self._fetch("done_actions", run_id=None, action_id=what)
+        if len({row["target"] for row in rows}) > 1:
+            raise ConfigurationError(f"action {what} was done on several targets; name the run instead (`upkeep runs`)")
+        return [_done(row) for row in rows[:1]]
+
+
+def _body(value: Action | Outcome) -> Jsonb:
+    return Jsonb(codec.clean(value.model_dump(mode="json")))
+
+
+def _intent(row: Row) -> dict[str, Any]:
+    return {
+        **row["action"],
+        "run_id": row["run_id"],
+        "intended_at": row["intended_at"].isoformat(),
+        "notes": row["notes"],
+    }
+
+
+def _evidence(row: Row) -> dict[str, Any]:
+    return {"run_id": row["run_id"], "recorded_at": row["recorded_at"].isoformat(), **row["evidence"]}
+
+
+def _done(row: Row) -> DoneAction:
+    return DoneAction(
+        run_id=row["run_id"],
+        target=row["target"],
+        job=row["job"],
+        action=Action.model_validate(row["action"]),
+        outcome=Outcome.model_validate(row["outcome"]),
+    )

@@ -1,0 +1,105 @@
+"""What the ledger answers with, besides the values of `upkeep.plan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from upkeep.plan import Action, Json, Outcome, Plan
+
+NOT_FINISHED = "not_finished"
+"""State of a target that has no end: the run still goes on, or was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run, without what it did.
+
+    Attributes
+    ----------
+    at
+        The instant that the run works on.
+    trigger, actor
+        What started it (``cli``, ``schedule`` …), and who.
+    finished_at
+        ``None`` while it goes on, or when it was killed.
+    """
+
+    run_id: str
+    job: str
+    at: datetime
+    trigger: str
+    actor: str
+    options: Json
+    started_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A line in the list of runs.
+
+    Attributes
+    ----------
+    targets
+        Target → a `TargetStatus` value or `NOT_FINISHED`; by name.
+    """
+
+    run_id: str
+    job: str
+    at: datetime
+    trigger: str
+    actor: str
+    started_at: datetime
+    finished_at: datetime | None
+    targets: Mapping[str, str]
+
+
+class ApprovalState(StrEnum):
+    """Where a plan stands."""
+
+    AWAITING = "awaiting"
+    GRANTED = "granted"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    USED = "used"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPlan:
+    """A plan that waits for a person, or was approved and waits for its run.
+
+    Attributes
+    ----------
+    run_id, created_at
+        The newest run that planned exactly this, and when.
+    state
+        ``awaiting``, ``granted`` or ``expired``.
+    decided_by, decided_at, expires_at
+        The approval, when there is one; it counts before ``expires_at``.
+    """
+
+    plan: Plan
+    run_id: str
+    created_at: datetime
+    state: ApprovalState
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DoneAction:
+    """An action that was done, and how."""
+
+    run_id: str
+    target: str
+    job: str
+    action: Action
+    outcome: Outcome

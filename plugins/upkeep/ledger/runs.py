@@ -1,0 +1,169 @@
+"""Runs and their targets: begin, end, list, report."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from psycopg.types.json import Jsonb
+
+from upkeep.errors import ConfigurationError, LedgerError
+from upkeep.ledger import codec
+from upkeep.ledger.base import Part
+from upkeep.ledger.records import NOT_FINISHED, RunRecord, RunSummary
+from upkeep.plan import Finding, GateResult, Outcome, Plan, RunReport, TargetReport, TargetStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from upkeep.ledger.control import Row
+    from upkeep.plan import Json
+
+
+class Runs(Part):
+    """The part of the ledger that knows runs."""
+
+    def start_run(self, job: str, at: datetime, *, trigger: str, actor: str, options: Json) -> str:
+        """Begin a run.
+
+        Parameters
+        ----------
+        at
+            The instant that the run works on (with zone).
+        options
+            What it was started with. ``planned_by`` marks a run that applies the plan of another run:
+            plans saved under it are carried, not newly planned.
+
+        Returns
+        -------
+        str
+            The run's id, e.g. ``20261121T020000Z-1f3a5c7e``; ids sort by the time of starting.
+        """
+        rows = self._write(
+            "start_run",
+            suffix=secrets.token_hex(4),
+            job=job,
+            at=at,
+            trigger=codec.text(trigger),
+            actor=codec.text(actor),
+            options=Jsonb(codec.clean(options)),
+        )
+        return str(rows[0]["run_id"])
+
+    def start_target(self, run_id: str, target: str, engine: str) -> None:
+        """Begin a target of a run; doing it again (a cleared task) takes back how it ended."""
+        self._write("start_target", run_id=run_id, target=target, engine=engine)
+
+    def finish_target(
+        self, run_id: str, target: str, status: TargetStatus, *, at: datetime | None, error: str | None
+    ) -> None:
+        """Record how a target ended; the last word counts."""
+        safe = None if error is None else codec.text(error)
+        if not self._write("finish_target", run_id=run_id, target=target, status=status.value, at=at, error=safe):
+            raise LedgerError(f"run {run_id} has no target '{target}'; call start_target first")
+
+    def finish_run(self, run_id: str) -> None:
+        """Record the end of a run."""
+        if not self._write("finish_run", run_id=run_id):
+            raise LedgerError(f"there is no run {run_id}")
+
+    def run(self, run_id: str) -> RunRecord:
+        """Return a run by its id or a unique beginning of it.
+
+        Raises
+        ------
+        ConfigurationError
+            There is none, or there are several that begin so.
+        """
+        found = self._fetch("find_runs", prefix=run_id) if run_id else []
+        if not found:
+            raise ConfigurationError(f"no run '{run_id}' in the ledger; `upkeep runs` lists them")
+        if len(found) > 1 and found[0]["run_id"] != run_id:
+            several = ", ".join(row["run_id"] for row in found)
+            raise ConfigurationError(f"several runs begin with '{run_id}' ({several} …); write more of the id")
+        return RunRecord(**found[0])
+
+    def runs(self, limit: int = 20, job: str | None = None) -> list[RunSummary]:
+        """Return the newest runs, newest first, with the states of their targets."""
+        return [_summary(row) for row in self._fetch("recent_runs", limit=limit, job=job)]
+
+    def last_success(self, job: str, target: str) -> datetime | None:
+        """Return when the job last ended ``ok`` or ``nothing_to_do`` for the target."""
+        moment: datetime | None = self._fetch("last_success", job=job, target=target)[0]["finished_at"]
+        return moment
+
+    def report(self, run_id: str) -> RunReport:
+        """Return everything that a run did, its targets by name.
+
+        A target without an end is ``partial`` while the run goes on and ``failed`` when the run has ended
+        without it; its ``error`` says so. Findings are those saved, and those of the plan that were not
+        saved separately.
+
+        Raises
+        ------
+        ConfigurationError
+            As `run` does.
+        """
+        run = self.run(run_id)
+        values: Row = {"run_id": run.run_id}
+        plans = {
+            row["target"]: Plan.model_validate(codec.unpack(row["content"]))
+            for row in self._fetch("run_plans", **values)
+        }
+        outcomes = _by_target(self._fetch("run_outcomes", target=None, **values), Outcome)
+        findings = _by_target(self._fetch("run_findings", **values), Finding)
+        gates = _by_target(self._fetch("run_gates", **values), GateResult)
+        targets = tuple(
+            _target(
+                row,
+                run,
+                plans.get(row["target"]),
+                outcomes=tuple(outcomes.get(row["target"], ())),
+                findings=tuple(findings.get(row["target"], ())),
+                gates=tuple(gates.get(row["target"], ())),
+            )
+            for row in self._fetch("run_targets", **values)
+        )
+        return RunReport(run_id=run.run_id, job=run.job, at=run.at, targets=targets)
+
+
+def _summary(row: Row) -> RunSummary:
+    states = {name: state or NOT_FINISHED for name, state in sorted(row.pop("targets").items())}
+    return RunSummary(**row, targets=states)
+
+
+def _by_target(rows: list[Row], kind: type[Any]) -> dict[str, list[Any]]:
+    grouped: dict[str, list[Any]] = {}
+    for row in rows:
+        grouped.setdefault(row["target"], []).append(kind.model_validate(row["body"]))
+    return grouped
+
+
+def _target(
+    row: Row,
+    run: RunRecord,
+    plan: Plan | None,
+    *,
+    outcomes: tuple[Outcome, ...],
+    findings: tuple[Finding, ...],
+    gates: tuple[GateResult, ...],
+) -> TargetReport:
+    status, error = row["status"], row["error"]
+    if status is None and run.finished_at is None:
+        status, error = TargetStatus.PARTIAL, f"not finished yet (begun {row['started_at']:%Y-%m-%d %H:%M:%S} UTC)"
+    elif status is None:
+        status, error = TargetStatus.FAILED, "never finished: its process was stopped; the next run carries on"
+    said = {(f.check, f.subject) for f in findings}
+    planned = () if plan is None else tuple(f for f in plan.findings if (f.check, f.subject) not in said)
+    return TargetReport(
+        target=row["target"],
+        engine=row["engine"],
+        status=TargetStatus(status),
+        at=row["at"] or (plan.at if plan else None),
+        plan_id=plan.plan_id if plan else None,
+        actions=plan.actions if plan else (),
+        outcomes=outcomes,
+        findings=findings + planned,
+        gates=gates,
+        error=error,
+    )
