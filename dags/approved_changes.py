@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param
+
 from upkeep.airflow.approval import ApprovePlan, DescribePlan, StartApproved
 from upkeep.airflow.dags import APPLY_TIMEOUT, READ_TIMEOUT, START_DATE
-from upkeep.airflow.operators import Apply, GateAfter, GateBefore, Observe
+from upkeep.airflow.operators import Apply, Conclude, GateAfter, GateBefore, Observe
 
 ANSWER_WITHIN = timedelta(hours=24)
 PLAN_ID = "{{ params.plan_id }}"
@@ -22,7 +24,9 @@ with DAG(
     dagrun_timeout=ANSWER_WITHIN + APPLY_TIMEOUT,
     default_args={"owner": "upkeep", "retries": 0},
     params={
-        "plan_id": Param(type="string", minLength=4, title="Plan", description="Id of a pending plan (`upkeep pending`)."),
+        "plan_id": Param(
+            type="string", minLength=4, title="Plan", description="Id of a pending plan (`upkeep pending`)."
+        ),
         "target": Param(None, type=["null", "string"], title="Target", description="For reading; the plan knows it."),
         "job": Param(None, type=["null", "string"], title="Job", description="For reading; the plan knows it."),
         "run_id": Param(None, type=["null", "string"], title="Run", description="The run that made the plan."),
@@ -52,4 +56,6 @@ older one is refused even if it is approved later. Clearing a task uses nothing 
     gate_before = GateBefore(task_id="gate_before", execution_timeout=READ_TIMEOUT, **step)
     apply = Apply(task_id="apply", approval=approve.plan_id, execution_timeout=APPLY_TIMEOUT, **step)
     gate_after = GateAfter(task_id="gate_after", execution_timeout=READ_TIMEOUT, **step)
-    describe >> approve >> start >> observe >> gate_before >> apply >> gate_after
+    conclude = Conclude(task_id="conclude", run_id=RUN_ID, trigger_rule="all_done", execution_timeout=READ_TIMEOUT)
+    all_well = EmptyOperator(task_id="all_well", trigger_rule="none_failed")
+    describe >> approve >> start >> observe >> gate_before >> apply >> gate_after >> [conclude, all_well]

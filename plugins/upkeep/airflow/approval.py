@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowFailException
+
 from upkeep.airflow.operators import UpkeepOperator
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ class DescribePlan(UpkeepOperator):
 
         with self.runner() as runner:
             _, plan = runner.ledger.find_plan(self.plan_id)
-            if plan.plan_id not in {p.plan_id for p in runner.ledger.pending()}:
+            if plan.plan_id not in {p.plan.plan_id for p in runner.ledger.pending()}:
                 raise AirflowFailException(
-                    f"plan {plan.plan_id} ({plan.job} on {plan.target}) no longer waits: it was answered, has expired, or a "
-                    "newer plan has taken its place; `upkeep pending` or the newest run's report shows what waits now"
+                    f"plan {plan.plan_id} ({plan.job} on {plan.target}) no longer waits: it was answered, or "
+                    "a newer plan has taken its place; `upkeep pending` or the newest run's report shows what waits now"
                 )
         count = len(plan.awaiting)
         subject = f"{plan.job} on {plan.target}: {count} change{'s' * (count != 1)} to approve"

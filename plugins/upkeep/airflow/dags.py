@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
-
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup, task_group
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, task_group
+
 from upkeep import settings
 from upkeep.airflow.operators import (
     APPROVALS,
@@ -78,7 +78,7 @@ def maintenance_dag(job: str, *, cron: str, description: str, doc: str, tags: tu
             map_index_template="{{ task.conf['target'] }}",
         ).expand_kwargs(conclude.output)
         all_well = EmptyOperator(task_id="all_well", trigger_rule="none_failed")
-        targets >> conclude >> hand_over
+        [start, targets] >> conclude >> hand_over
         targets >> all_well
     return dag
 
@@ -87,7 +87,7 @@ def _per_target(job: str) -> Any:
     asset = Asset(name=f"upkeep.{job}", uri=f"upkeep://{job}")
 
     @task_group(group_id="targets", prefix_group_id=False)
-    def steps(target: str) -> TaskGroup | None:
+    def steps(target: str) -> None:
         common: dict[str, Any] = {"run_id": RUN_ID, "target": target, "map_index_template": LABEL}
         observe = Observe(task_id="observe", **common)
         before = GateBefore(task_id="gate_before", **common)
@@ -95,7 +95,6 @@ def _per_target(job: str) -> Any:
         apply = Apply(task_id="apply", execution_timeout=APPLY_TIMEOUT, **common)
         after = GateAfter(task_id="gate_after", outlets=[asset], **common)
         observe >> before >> plan >> apply >> after
-        return None
 
     return steps
 

@@ -15,6 +15,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow.providers.mongo.hooks.mongo import MongoHook
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.providers.redis.hooks.redis import RedisHook
+
 from upkeep import jobs
 from upkeep.airflow.addresses import from_connection
 

@@ -19,10 +19,12 @@ def plan_table(plan: Plan) -> str:
     actions = plan.awaiting
     destructive = sum(a.destructive for a in actions)
     rows = sum(a.rows or 0 for a in actions)
+    about = (
+        f"**{text(plan.job)}** on **{text(plan.target)}** ({text(plan.engine)}), as of {plan.at:%Y-%m-%d %H:%M} UTC: "
+        f"{len(actions)} change{'s' * (len(actions) != 1)}, {destructive} of them destructive; about {rows:,} rows."
+    )
     lines = [
-        f"**{text(plan.job)}** on **{text(plan.target)}** ({text(plan.engine)}), as of "
-        f"{plan.at:%Y-%m-%d %H:%M} UTC: {len(actions)} change{'s' * (len(actions) != 1)} wait for you, "
-        f"{destructive} of them destructive; about {rows:,} rows.",
+        about,
         "",
         "| what | where | why | rows | lock | undo |",
         "|---|---|---|---:|---|---|",
@@ -51,10 +53,10 @@ def _statement(statement: str) -> str:
 
 
 def text(value: str) -> str:
-    """Return ``value`` with everything escaped that Markdown or HTML would read as markup.
+    r"""Return ``value`` with everything escaped that Markdown or HTML would read as markup.
 
     >>> text("a|b <i>*c*")
-    'a\\\\|b &lt;i&gt;\\\\*c\\\\*'
+    'a\\|b &lt;i&gt;\\*c\\*'
     """
     flat = " ".join(value.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]|~#!])", r"\\\1", flat)

@@ -7,16 +7,17 @@ the task cancels the running statement on the server.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from airflow.sdk import Context
+
     from upkeep.plan import TargetReport
     from upkeep.runner import Runner
 
@@ -31,24 +32,20 @@ _MOST_WAITING = 100
 class UpkeepOperator(BaseOperator):
     """Base of the steps: gives a runner, and cancels it when the task is cancelled."""
 
-    ui_color: ClassVar[str] = "#e6f2ee"
+    ui_color = "#e6f2ee"
     _runner: Runner | None = None
 
-    def runner(self) -> AbstractContextManager[Runner]:
+    @contextmanager
+    def runner(self) -> Iterator[Runner]:
         """Open a runner that `on_kill` can reach."""
-        from contextlib import contextmanager  # noqa: PLC0415
         from upkeep.airflow.runtime import open_runner  # noqa: PLC0415 - see the module's docstring
 
-        @contextmanager
-        def opened() -> Iterator[Runner]:
-            with open_runner() as runner:
-                self._runner = runner
-                try:
-                    yield runner
-                finally:
-                    self._runner = None
-
-        return opened()
+        with open_runner() as runner:
+            self._runner = runner
+            try:
+                yield runner
+            finally:
+                self._runner = None
 
     def on_kill(self) -> None:
         """Cancel the running statement on the server."""
@@ -90,7 +87,9 @@ class StartRun(UpkeepOperator):
                 options={**runtime.origin(context), "mode": params.get("mode", "enforce")},
             )
         context["ti"].xcom_push(key="run_id", value=run_id)
-        self.log.info("run %s at %s over %s", run_id, runtime.instant(context).isoformat(), ", ".join(names) or "nothing")
+        self.log.info(
+            "run %s at %s over %s", run_id, runtime.instant(context).isoformat(), ", ".join(names) or "nothing"
+        )
         return names
 
 
@@ -213,10 +212,10 @@ class GateAfter(StepOperator):
 
 
 class Conclude(UpkeepOperator):
-    """Close what a killed task left open, and list the plans that wait for a person.
+    """End the run: close what a killed task left open, and list the plans that wait for a person.
 
-    Runs whatever became of the targets and fails only when the ledger cannot be read; the run as a whole
-    fails through the task beside it. Returns one entry for each `approved_changes` run to be made.
+    Runs whatever became of the targets and fails only when the ledger cannot be used; the DAG run as a
+    whole fails through the task beside it. Returns one entry for each `approved_changes` run to be made.
     """
 
     template_fields = ("run_id",)
@@ -229,22 +228,22 @@ class Conclude(UpkeepOperator):
         """Close and list."""
         from upkeep.airflow import runtime  # noqa: PLC0415
 
-        if not self.run_id or self.run_id == "None":
-            raise AirflowFailException("the run never began: see the log of the first task")
+        if self.run_id in ("", "None"):
+            raise AirflowSkipException("no run began")
         with self.runner() as runner:
-            report = runner.report(self.run_id)
             for name in runner.ledger.unfinished(self.run_id):
                 runner.finish(self.run_id, name, error="its task ended without a result: see the task's log")
-        waiting = []
-        for target, plan_id in runtime.waiting_plans(report):
-            self.log.info("%s: plan %s waits for a person", target, plan_id)
+            runner.ledger.finish_run(self.run_id)
+            report = runner.report(self.run_id)
+            waiting = runtime.waiting_plans(report, runner.ledger.pending())
+        entries = []
+        for target, plan_id in waiting:
             run_id = _free_run_id(context, f"{target}.{plan_id}")
-            if run_id is None:
-                self.log.info("%s: plan %s is being asked about already", target, plan_id)
-                continue
-            conf = {"plan_id": plan_id, "target": target, "job": report.job, "run_id": self.run_id}
-            waiting.append({"trigger_run_id": run_id, "conf": conf})
-        return waiting
+            self.log.info("%s: plan %s waits for a person: %s", target, plan_id, run_id or "being asked about already")
+            if run_id is not None:
+                conf = {"plan_id": plan_id, "target": target, "job": report.job, "run_id": self.run_id}
+                entries.append({"trigger_run_id": run_id, "conf": conf})
+        return entries
 
 
 def _free_run_id(context: Context, name: str) -> str | None:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from upkeep import fleet, settings
 from upkeep.airflow import addresses
 from upkeep.connections import CONTROL
-from upkeep.ledger import Ledger
+from upkeep.ledger import ApprovalState, Ledger
 from upkeep.plan import RunReport, TargetReport, TargetStatus
 from upkeep.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
+
+    from upkeep.ledger import PendingPlan
 
 log = logging.getLogger("upkeep")
 
@@ -58,14 +60,18 @@ def origin(context: Mapping[str, Any]) -> dict[str, str]:
     return {"dag_id": str(run.dag_id), "dag_run_id": str(run.run_id)}
 
 
-def waiting_plans(report: RunReport) -> list[tuple[str, str]]:
-    """Return ``(target, plan id)`` of the plans of a run that wait for a person."""
+def waiting_plans(report: RunReport, pending: Iterable[PendingPlan]) -> list[tuple[str, str]]:
+    """Return ``(target, plan id)`` of the plans of a run that a person is to be asked about.
+
+    They are those whose actions were left for a person, less those that were answered in the meantime.
+    """
     from upkeep import rules  # noqa: PLC0415 - only the last task of a run needs it
 
+    open_plans = {p.plan.plan_id for p in pending if p.state is not ApprovalState.GRANTED}
     return [
         (target.target, target.plan_id)
         for target in report.targets
-        if target.plan_id and any(o.reason_code in rules.WAITING for o in target.outcomes)
+        if target.plan_id in open_plans and any(o.reason_code in rules.WAITING for o in target.outcomes)
     ]
 
 
