@@ -47,4 +47,4 @@ def _become(command: Sequence[str | Path], environment: dict[str, str]) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     words = [str(word) for word in command]
-    os.execvpe(words[0], words, environment)
+    os.execvpe(words[0], words, environment)  # noqa: S606 - to become it is the point

@@ -17,7 +17,7 @@ from local.commands.status import print_status
 from local.errors import LocalError
 from local.obtain import tidb
 from local.process import exclusive
-from local.servers import PostgresServer, Server
+from local.servers import Server
 from local.servers.mongo import mongod_program
 from local.servers.postgres import postgres_bin
 from local.servers.redis import redis_program
@@ -100,9 +100,7 @@ def _start_servers(known: state.State, servers: dict[str, Server]) -> None:
     for name in names:
         _await(servers[name].probe, name)
         servers[name].after_start()
-    postgres = servers["postgres"]
-    assert isinstance(postgres, PostgresServer)
-    databases.create_databases(postgres, known)
+    databases.create_databases(servers["postgres"], known)
 
 
 def _announce_tidb(servers: dict[str, Server]) -> None:

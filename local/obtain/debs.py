@@ -33,7 +33,11 @@ class Unpacked:
 
     def environment(self) -> dict[str, str]:
         """Return this process's environment with the unpacked shared libraries findable."""
-        folders = [str(folder) for folder in sorted([*self.root.glob("usr/lib/*-linux-gnu*"), *self.root.glob("lib/*-linux-gnu*")]) if folder.is_dir()]
+        folders = [
+            str(folder)
+            for folder in sorted([*self.root.glob("usr/lib/*-linux-gnu*"), *self.root.glob("lib/*-linux-gnu*")])
+            if folder.is_dir()
+        ]
         inherited = os.environ.get("LD_LIBRARY_PATH")
         return {**os.environ, "LD_LIBRARY_PATH": ":".join([*folders, *([inherited] if inherited else [])])}
 

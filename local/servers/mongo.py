@@ -42,8 +42,7 @@ class MongoServer(Server):
         """Return a ``mongodb://`` URI of ``database``, password included (users live in ``admin``)."""
         login = f"{self.user}:{quote(self.password, safe='')}"
         return (
-            f"mongodb://{login}@{self.host}:{self.port}/{database or 'admin'}"
-            f"?authSource=admin&replicaSet={REPLICA_SET}"
+            f"mongodb://{login}@{self.host}:{self.port}/{database or 'admin'}?authSource=admin&replicaSet={REPLICA_SET}"
         )
 
     def prepare(self) -> None:
@@ -98,7 +97,7 @@ class MongoServer(Server):
         with self._direct() as client:
             while not client.admin.command("hello").get("isWritablePrimary"):
                 if time.monotonic() > deadline:
-                    message = f"mongod on port {self.port} did not become primary in {PRIMARY_TIMEOUT:.0f} s: see {self.log}"
+                    message = f"mongod on port {self.port} is no primary after {PRIMARY_TIMEOUT:.0f} s: see {self.log}"
                     raise TimeoutError(message)
                 time.sleep(0.05)
 

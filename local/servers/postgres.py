@@ -96,9 +96,7 @@ class PostgresServer(Server):
     name: ClassVar[str] = "postgres"
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": disconnect everybody, then a clean shutdown
 
-    def __init__(
-        self, directory: Path, *, port: int, password: str, settings: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, directory: Path, *, port: int, password: str, settings: Mapping[str, str] | None = None) -> None:
         super().__init__(directory, port=port, password=password)
         self.settings = dict(settings or {})
 

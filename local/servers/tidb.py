@@ -19,9 +19,7 @@ class TidbServer(Server):
 
     name: ClassVar[str] = "tidb"
 
-    def __init__(
-        self, directory: Path, *, port: int, password: str, status_port: int, database: str = "test"
-    ) -> None:
+    def __init__(self, directory: Path, *, port: int, password: str, status_port: int, database: str = "test") -> None:
         super().__init__(directory, port=port, password=password)
         self.status_port = status_port
         self.database = database
@@ -81,8 +79,6 @@ def start_tidb(directory: Path) -> TidbServer:
     LocalError
         When it cannot be built or does not start.
     """
-    server = TidbServer(
-        directory, port=free_port(), password=secrets.token_urlsafe(18), status_port=free_port()
-    )
+    server = TidbServer(directory, port=free_port(), password=secrets.token_urlsafe(18), status_port=free_port())
     server.start()
     return server

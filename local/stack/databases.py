@@ -3,14 +3,14 @@
 import psycopg
 from psycopg import sql
 
-from local.servers import PostgresServer
+from local.servers import Server
 from local.stack.state import State
 
 # role → its database. Each owns its own and cannot enter the others'; none is a superuser.
 OWNERS = {"airflow": "airflow", "upkeep_control": "upkeep_control", "pipeline": "pipeline"}
 
 
-def create_databases(server: PostgresServer, state: State) -> None:
+def create_databases(server: Server, state: State) -> None:
     """Create roles and databases that are missing; set the passwords to the remembered ones."""
     with psycopg.connect(server.uri(), autocommit=True) as connection:
         roles = {row[0] for row in connection.execute("select rolname from pg_roles")}

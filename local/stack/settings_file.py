@@ -77,9 +77,7 @@ def read(path: Path, values: Mapping[str, str]) -> AirflowSettings:
     except (OSError, yaml.YAMLError, TypeError) as error:
         message = f"{path} cannot be read: {error}"
         raise LocalError(message) from error
-    return AirflowSettings(
-        filled.get("connections") or [], filled.get("pools") or [], filled.get("variables") or []
-    )
+    return AirflowSettings(filled.get("connections") or [], filled.get("pools") or [], filled.get("variables") or [])
 
 
 def _fill(node: Any, values: Mapping[str, str]) -> Any:
@@ -95,8 +93,16 @@ def _fill(node: Any, values: Mapping[str, str]) -> Any:
 def uri(connection: Mapping[str, Any]) -> str:
     """Return one connection of the file as a URI; its extras become the query.
 
-    >>> uri({"conn_type": "postgres", "conn_host": "h", "conn_port": 5, "conn_login": "u", "conn_password": "p/@",
-    ...      "conn_schema": "db"})
+    >>> uri(
+    ...     {
+    ...         "conn_type": "postgres",
+    ...         "conn_host": "h",
+    ...         "conn_port": 5,
+    ...         "conn_login": "u",
+    ...         "conn_password": "p/@",
+    ...         "conn_schema": "db",
+    ...     }
+    ... )
     'postgresql://u:p%2F%40@h:5/db'
     """
     kind = connection["conn_type"]

@@ -15,18 +15,20 @@ from (
         names.metric_name,
         names.unit,
         names.days,
-        max(points.at) as last_point,
-        max(points.at) - min(points.at) + interval '5 minutes' as period
+        max(measured.at) as last_point,
+        max(measured.at) - min(measured.at) + interval '5 minutes' as period
     from pg_temp.series as names
-    inner join pg_temp.points on names.file = points.file
+    inner join pg_temp.points as measured on names.file = measured.file
     group by names.file, names.node_id, names.metric_name, names.unit, names.days
 ) as series
 inner join pg_temp.points on series.file = points.file
-cross join lateral generate_series(
-    0, ceil(series.days * 86400 / extract(epoch from series.period))::integer
-) as repetition (number)
-cross join lateral (
-    select date_trunc('second', now()) + (points.at - series.last_point) - repetition.number * series.period as at
-) as places
+cross join
+    lateral generate_series(
+        0, ceil(series.days * 86400 / extract(epoch from series.period))::integer
+    ) as repetition (number)
+cross join
+    lateral (
+        select date_trunc('second', now()) + (points.at - series.last_point) - repetition.number * series.period as at
+    ) as places
 where places.at > now() - make_interval(days => series.days)
 order by places.at;
