@@ -1,0 +1,53 @@
+"""The Airflow plugin: the report of a run as a tab on the run, and the list of runs in the navigation.
+
+Every Airflow process imports this file, so it imports nothing of its own: the web application behind it
+is loaded at the first request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    Message = MutableMapping[str, Any]
+
+PREFIX = "/upkeep"
+
+
+async def application(
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """Hand an ASGI request to the web application, importing it only now."""
+    from upkeep.web.app import app  # noqa: PLC0415 - see above
+
+    await app(scope, receive, send)
+
+
+_APPS: list[Any] = [{"app": application, "url_prefix": PREFIX, "name": "Upkeep"}]
+_VIEWS: list[Any] = [
+    {
+        "name": "Upkeep",
+        "href": f"{PREFIX}/report/{{DAG_ID}}/{{RUN_ID}}",  # Airflow fills both in
+        "destination": "dag_run",
+        "url_route": "upkeep",
+    },
+    {
+        "name": "Upkeep runs",
+        "href": f"{PREFIX}/runs",
+        "destination": "nav",
+        "category": "browse",
+        "url_route": "upkeep_runs",
+    },
+]
+
+
+class UpkeepPlugin(AirflowPlugin):
+    """What Airflow is told."""
+
+    name = "upkeep"
+    fastapi_apps = _APPS
+    external_views = _VIEWS
