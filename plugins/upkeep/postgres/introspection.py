@@ -15,7 +15,6 @@ from upkeep.postgres import bounds, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from upkeep.jobs import Session
     from upkeep.postgres.session import PostgresSession, Row
@@ -134,8 +133,8 @@ def usual_length(key_type: str, children: Sequence[str]) -> str | None:
             lower, upper = bounds.read(text, axis)
         except bounds.UnknownBoundsError:
             continue
-        if bounds.EARLIEST in (lower, upper) or bounds.LATEST in (lower, upper):
+        if lower == bounds.LOWEST or upper == bounds.HIGHEST:
             continue
-        width = cast("datetime", upper) - cast("datetime", lower)
+        width = timedelta(microseconds=upper - lower)
         widths.update(name for length, name in _LENGTHS if abs(width / length - 1) < 0.12)  # noqa: PLR2004 - 28 to 31 days
     return widths.most_common(1)[0][0] if widths else None
