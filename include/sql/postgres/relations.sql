@@ -11,6 +11,14 @@ with chosen as (
     inner join pg_namespace as n on n.nspname like g.schema
     inner join pg_class as c on n.oid = c.relnamespace and c.relname like g.name
     where not c.relispartition and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname != 'information_schema'
+),
+
+published as materialized (
+    select distinct
+        b.pubname::text as publication,
+        coalesce(pg_partition_root(g.relid), g.relid) as root
+    from pg_publication as b
+    cross join lateral pg_get_publication_tables(b.pubname) as g
 )
 
 select
@@ -65,11 +73,7 @@ select
         where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled != 'D'
     ) as triggers,
     array(select r.rulename::text from pg_rewrite as r where r.ev_class = c.oid and r.ev_type != '1') as rules,
-    array(
-        select b.pubname::text
-        from pg_publication as b
-        where b.puballtables or exists (select from pg_publication_rel as r where r.prpubid = b.oid and r.prrelid = c.oid)
-    ) as publications
+    array(select x.publication from published as x where x.root = c.oid order by x.publication) as publications
 from chosen
 inner join pg_class as c on chosen.oid = c.oid
 inner join pg_namespace as n on c.relnamespace = n.oid

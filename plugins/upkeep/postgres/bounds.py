@@ -1,9 +1,9 @@
 """Partition bounds: read from the catalog's text, computed on the column's own axis, written with offsets.
 
 An `Axis` is what the partition column counts: instants (timestamptz, or whole numbers since 1970), the
-wall clock of a declared zone (timestamp, date: columns without a zone), or plain ids. Instants and wall
-clock readings are both carried as datetimes in UTC; on a wall axis that is only a label, so that no
-hour is missing or doubled there when clocks change.
+wall clock of a declared zone (timestamp, date: columns without a zone), or plain ids. A `Value` on it is a
+whole number: microseconds since 1970-01-01 00:00 (in UTC, or of the wall clock), or the id. On a wall axis
+no hour is missing or doubled when clocks change.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from upkeep import intervals
 if TYPE_CHECKING:
     from upkeep.intervals import Duration
 
-Value: TypeAlias = datetime | int
+Value: TypeAlias = int
 
-EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
-LATEST: Final = datetime.max.replace(tzinfo=UTC)
-SMALLEST: Final = -(2**63)
-LARGEST: Final = 2**63
-"""Beyond every bigint: MAXVALUE on an axis of ids."""
+LOWEST: Final = -(2**63)
+"""What MINVALUE, -infinity and years before 1 are read as."""
+HIGHEST: Final = 2**63
+"""What MAXVALUE, infinity and years after 9999 are read as; beyond every bigint."""
 _UTC: Final = ZoneInfo("UTC")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_PER_SECOND: Final = {"seconds": 1, "milliseconds": 1000, "microseconds": 1_000_000}
+_MICROSECOND: Final = timedelta(microseconds=1)
+_MICROSECONDS: Final = {"seconds": 1_000_000, "milliseconds": 1000, "microseconds": 1}
+_ENDS: Final = {"MINVALUE": LOWEST, "-infinity": LOWEST, "MAXVALUE": HIGHEST, "infinity": HIGHEST}
 _RANGE: Final = re.compile(r"FOR VALUES FROM \((.*)\) TO \((.*)\)", re.DOTALL)
 _ONE: Final = re.compile(r"'((?:[^']|'')*)'|(MINVALUE|MAXVALUE|-?\d+)")
 
@@ -66,94 +67,76 @@ class Axis:
         return self.type in ("timestamp", "date")
 
     @property
-    def lowest(self) -> Value:
-        """What MINVALUE is read as."""
-        return SMALLEST if self.is_id else EARLIEST
-
-    @property
-    def highest(self) -> Value:
-        """What MAXVALUE is read as."""
-        return LARGEST if self.is_id else LATEST
-
-    @property
     def grid_zone(self) -> ZoneInfo:
         """The zone for calendar arithmetic on this axis: a wall axis is its own."""
         return _UTC if self.is_wall else self.zone
 
-    def of(self, instant: datetime) -> datetime:
+    def of(self, instant: datetime) -> Value:
         """Return where an instant lies on this axis of time."""
         if self.is_wall:
-            return instant.astimezone(self.zone).replace(tzinfo=UTC)
-        return instant.astimezone(UTC)
+            instant = instant.astimezone(self.zone).replace(tzinfo=UTC)
+        return (instant - _EPOCH) // _MICROSECOND
 
-    def instant(self, value: datetime) -> datetime:
-        """Return the instant at a place on this axis of time (the earlier one where the wall clock shows it twice)."""
-        if self.is_wall and value not in (EARLIEST, LATEST):
-            return value.replace(tzinfo=self.zone).astimezone(UTC)
-        return value
+    def instant(self, value: Value) -> datetime:
+        """Return the instant at a place on this axis of time (the earlier one where the wall clock shows it twice).
+
+        Raises `OverflowError` at `LOWEST` and `HIGHEST`.
+        """
+        moment = _moment(value)
+        return moment.replace(tzinfo=self.zone).astimezone(UTC) if self.is_wall else moment
 
     def read(self, text: str) -> Value:
-        """Return the value of a bound's text; beyond the years 1 to 9999 it is the lowest or highest.
+        """Return the value of a bound's text.
 
         Raises
         ------
         UnknownBoundsError
             The text is no value of this axis.
         """
-        if text == "MINVALUE":
-            return self.lowest
-        if text == "MAXVALUE":
-            return self.highest
+        if text in _ENDS:
+            return _ENDS[text]
         if self.type.startswith("int"):
-            return int(text) if self.is_id else self._from_epoch(int(text))
+            return int(text) * self._factor
         try:
             value = datetime.fromisoformat(text)
         except ValueError:
-            return self._beyond(text)
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            return _beyond(text)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+        return (value - _EPOCH) // _MICROSECOND
 
     def write(self, value: Value) -> str:
         """Return a value as the text of a literal: with its offset on timestamptz, a plain number on integers."""
-        if isinstance(value, int):
-            return str(value)
         if self.type.startswith("int"):
-            return str(self._to_epoch(value))
+            return str(value // self._factor)
+        moment = _moment(value)
         if self.type == "date":
-            return f"{value:%Y-%m-%d}"
+            return f"{moment.date().isoformat()}"
         if self.type == "timestamptz":
-            value = value.astimezone(self.zone)
-        text = value.isoformat(sep=" ", timespec="microseconds" if value.microsecond else "seconds")
-        return text if self.type == "timestamptz" else text.removesuffix("+00:00")
+            return moment.astimezone(self.zone).isoformat(sep=" ")
+        return moment.replace(tzinfo=None).isoformat(sep=" ")
 
     def floor(self, value: Value, every: Duration | int) -> Value:
         """Return the start of the period that contains ``value``."""
-        if isinstance(value, int):
-            return value - value % cast("int", every)
-        return intervals.floor(value, cast("Duration", every), self.grid_zone)
+        if isinstance(every, int):
+            return value - value % every
+        return (intervals.floor(_moment(value), every, self.grid_zone) - _EPOCH) // _MICROSECOND
 
     def following(self, value: Value, every: Duration | int) -> Value:
         """Return the first start of a period after ``value``."""
-        if isinstance(value, int):
-            return value - value % cast("int", every) + cast("int", every)
-        return intervals.following(value, cast("Duration", every), self.grid_zone)
+        if isinstance(every, int):
+            return value - value % every + every
+        return (intervals.following(_moment(value), every, self.grid_zone) - _EPOCH) // _MICROSECOND
 
-    def _from_epoch(self, number: int) -> datetime:
-        micros = number * (1_000_000 // _PER_SECOND[self.unit or "seconds"])
-        try:
-            return _EPOCH + timedelta(microseconds=micros)
-        except OverflowError:
-            return LATEST if micros > 0 else EARLIEST
+    @property
+    def _factor(self) -> int:
+        """Microseconds (or ids) to one of the column's whole numbers."""
+        return 1 if self.is_id else _MICROSECONDS[self.unit or "seconds"]
 
-    def _to_epoch(self, value: datetime) -> int:
-        micros = (value - _EPOCH) // timedelta(microseconds=1)
-        return micros // (1_000_000 // _PER_SECOND[self.unit or "seconds"])
 
-    def _beyond(self, text: str) -> datetime:
-        if text.endswith("BC") or text == "-infinity":
-            return EARLIEST
-        if text == "infinity" or re.match(r"\d{5,}-", text):
-            return LATEST
-        raise UnknownBoundsError(text)
+def length(every: Duration | int) -> int:
+    """Return about how long a period is on an axis."""
+    return every if isinstance(every, int) else every.approximate // _MICROSECOND
 
 
 def texts(bounds: str) -> tuple[str, str]:
@@ -181,3 +164,15 @@ def read(bounds: str, axis: Axis) -> tuple[Value, Value]:
 def _text(match: re.Match[str]) -> str:
     quoted = match.group(1)
     return quoted.replace("''", "'") if quoted is not None else cast("str", match.group(2))
+
+
+def _moment(value: Value) -> datetime:
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def _beyond(text: str) -> Value:
+    if text.endswith("BC"):
+        return LOWEST
+    if re.match(r"\d{5,}-", text):
+        return HIGHEST
+    raise UnknownBoundsError(text)
