@@ -123,7 +123,9 @@ def layout(existing: Iterable[Span], wish: Wish, axis: Axis) -> Layout:
 def _start(covered: Sequence[Span], wish: Wish, axis: Axis, current: Value) -> Value:
     if wish.since is not None:
         return axis.floor(wish.since, wish.every)
-    return min(covered[0].lower, current) if covered else current
+    if covered and covered[0].lower <= wish.at:  # what lies before the first one was never wanted
+        return covered[0].lower
+    return current
 
 
 def _holes(covered: Sequence[Span], start: Value, end: Value) -> Iterator[Span]:
