@@ -6,6 +6,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE # without .pyc files every Airflow process compiles everything again (6 s instead of 1.6 s)
+# The system's certificates where it has some: behind a proxy that looks into TLS only those know its issuer.
+if [ -s /etc/ssl/certs/ca-certificates.crt ]; then
+    export UV_SYSTEM_CERTS=true PIP_CERT="${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}"
+fi
 
 say() { printf '%s\n' "setup: $*" >&2; }
 fail() { say "$@"; exit 1; }
@@ -64,7 +68,6 @@ fi
 started=$SECONDS
 [ -x .venv/bin/uv ] && .venv/bin/python -c '' 2>/dev/null || make_environment
 say "installing the pinned requirements"
-# Hard links fail between file systems with a warning: say copy where that is so.
 .venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements.txt -r requirements-dev.txt
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --editable .
 say "compiling once, so that no Airflow process has to"
