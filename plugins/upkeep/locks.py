@@ -28,6 +28,10 @@ _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
 """Seconds between two tries: short enough that a freed lock is taken at once, long enough to cost nothing."""
 _POOL_PROBES = 3
+_POOLED = (
+    "leads to a pooler that lends sessions for single transactions (PgBouncer's pool_mode = transaction): a lock "
+    "cannot be held there; connect to the server itself, or through a pool with pool_mode = session"
+)
 
 
 @dataclass(slots=True)
@@ -177,11 +181,7 @@ def _refuse_transaction_pool(control: Control, address: Address) -> None:
                 (borrowed,) = other.fetch("lease_session")
                 (again,) = control.fetch("lease_session")
             if borrowed["backend_pid"] == first["backend_pid"] or again["backend_pid"] != first["backend_pid"]:
-                raise LedgerError(
-                    f"connection '{address.connection_id}' leads to a pooler that lends sessions for single "
-                    "transactions (PgBouncer's pool_mode = transaction): a lock cannot be held there; connect to the server itself, "
-                    "or through a pool with pool_mode = session"
-                )
+                raise LedgerError(f"connection '{address.connection_id}' {_POOLED}")
     finally:
         other.close()
 

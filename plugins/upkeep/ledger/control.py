@@ -34,6 +34,7 @@ KEEPALIVE = {
 }
 """A dead network is noticed within half a minute instead of the kernel's two hours."""
 CONNECT_TIMEOUT = "10"
+_SHUTDOWN = "57P"  # SQLSTATEs of a server or session that is being stopped
 _DATA_EXCEPTION = "22"  # SQLSTATE class whose messages quote the offending value
 
 
@@ -82,7 +83,7 @@ def connect(address: Address, application: str) -> Connection:
             connection.close()
         message = (
             f"the control database (connection '{address.connection_id}', {where(address)}) cannot be reached: "
-            f"{_reason(error)}; check that the server runs and that the connection is right: "
+            f"{reason(error)}; check that the server runs and that the connection is right: "
             "without the ledger nothing is changed"
         )
         raise LedgerError(message) from None
@@ -184,7 +185,7 @@ class Control:
         try:
             poll = select.poll()
             poll.register(self._connection.fileno(), select.POLLIN)
-            if poll.poll(0):
+            while poll.poll(0):  # its last words first, the end of the stream next
                 self._connection.pgconn.consume_input()
         except (psycopg.Error, OSError):
             return True
@@ -196,13 +197,13 @@ def _translated(error: psycopg.Error) -> LedgerError:
         return StatementError(
             "the ledger has no partition for this month; run `upkeep init`, which creates it", error.sqlstate
         )
-    if error.sqlstate is None:
-        message = f"the connection to the control database was lost ({_reason(error)})"
+    if error.sqlstate is None or error.sqlstate.startswith(_SHUTDOWN):
+        message = f"the connection to the control database was lost ({reason(error)})"
         return StatementError(f"{message}; nothing more is changed until it is back", None)
-    return StatementError(f"the control database refused to record: {_reason(error)}", error.sqlstate)
+    return StatementError(f"the control database refused to record: {reason(error)}", error.sqlstate)
 
 
-def _reason(error: psycopg.Error) -> str:
+def reason(error: psycopg.Error) -> str:
     """Return what went wrong, without the values that DETAIL, CONTEXT and data exceptions quote."""
     kind = type(error).__name__
     if error.sqlstate is None:

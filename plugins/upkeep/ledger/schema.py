@@ -11,8 +11,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
+from psycopg.rows import tuple_row
+
 from upkeep.errors import LedgerError
-from upkeep.ledger.control import StatementError, connect
+from upkeep.ledger.control import StatementError, connect, reason
 
 if TYPE_CHECKING:
     from upkeep.jobs import Address
@@ -86,19 +89,15 @@ def _upgrade(address: Address) -> None:
         connection.row_factory = tuple_row  # type: ignore[assignment]  # what SQLAlchemy reads
         return connection
 
-    from psycopg.rows import tuple_row  # noqa: PLC0415
-
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=creator, poolclass=sqlalchemy.NullPool)
     try:
         with _alembic_guard, engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except sqlalchemy.exc.DBAPIError as error:
-        primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
-        message = (
-            f"the ledger could not be created or upgraded: {primary or type(error.orig).__name__}; nothing was changed"
-        )
-        raise LedgerError(message) from None
+    except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:
+        cause = getattr(error, "orig", error)  # SQLAlchemy wraps the errors of its own statements
+        why = reason(cause) if isinstance(cause, psycopg.Error) else type(cause).__name__
+        raise LedgerError(f"the ledger could not be created or upgraded: {why}; nothing was changed") from None
     finally:
         engine.dispose()
 
