@@ -177,11 +177,6 @@ def reachable_cache(path: Path) -> Path:
     return path
 
 
-def check_umask() -> None:
-    """Make what we create readable by others: a strict umask of root would lock out the servers' account."""
-    os.umask(0o022)
-
-
 def give_to_account(path: Path, mode: int = 0o600) -> None:
     """Make a file readable by the servers' account and by nobody else."""
     path.chmod(mode)

@@ -11,18 +11,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.errors import LocalError
 from local.process import as_account
-from local.stack import airflow_env, state
+from local.stack import airflow_env
 from local.stack.servers import stack_servers
+from local.stack.state import State
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Replace this process by the program; returns only by an exception."""
-    known = state.load()
-    if known is None:
-        message = "the stack has never been started here: `make run` first"
-        raise LocalError(message)
+    known = State.load()
     name = arguments.program
     if name in airflow_env.PROGRAMS:
         _become_airflow(name, known)
@@ -35,12 +32,11 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _become_airflow(name: str, known: state.State) -> None:
+def _become_airflow(name: str, known: State) -> None:
     os.chdir(airflow_env.airflow_home())
-    words = [Path(sys.executable).parent / "airflow", name]
     setpriv = shutil.which("setpriv")
     tied = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
-    _become([*tied, *words], airflow_env.airflow_environment(known))
+    _become([*tied, str(Path(sys.executable).parent / "airflow"), name], airflow_env.airflow_environment(known))
 
 
 def _become(command: Sequence[str | Path], environment: dict[str, str]) -> None:

@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def print_status() -> int:
     """Print all programs with their addresses, and how to log in; 0 when everything runs, else 1."""
-    known, programs = state.load(), supervisor.programs()
+    known, programs = state.remembered(), supervisor.programs()
     if known is None or not programs:
         print("the local stack does not run: `make run` starts it")
         return 1

@@ -72,7 +72,7 @@ def _recover() -> None:
 def _ports(*, new_ports: bool) -> state.State:
     if new_ports:
         supervisor.shutdown()
-        known = state.load()
+        known = state.remembered()
         if known is not None:
             known.ports.clear()
             known.save()

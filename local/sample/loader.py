@@ -11,10 +11,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from local.errors import LocalError
 from local.sample.months import AUDIT, LAYOUTS, LOGS_GAP, REFERENCED_LOGS, Layout, month
 from local.sample.series import SERIES, points
-from local.stack import state
+from local.stack.state import State
 from upkeep import settings
 
 MARKER = "public.pipeline_metrics"  # there: loaded
@@ -43,10 +42,7 @@ def load(*, reset: bool = False) -> bool:
     LocalError
         When the stack has never been started.
     """
-    known = state.load()
-    if known is None:
-        message = "the stack has never been started here: `make run` first"
-        raise LocalError(message)
+    known = State.load()
     address = psycopg.conninfo.make_conninfo(
         host="127.0.0.1",
         port=known.ports["postgres"],

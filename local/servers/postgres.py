@@ -135,7 +135,7 @@ class PostgresServer(Server):
         secret = self.directory / ".password"
         secret.write_text(self.password)
         give_to_account(secret)
-        command = [
+        command: list[str | Path] = [
             *(postgres_bin() / "initdb", "--pgdata", self.data, "--username", self.user, "--pwfile", secret),
             *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions"),
         ]

@@ -6,6 +6,7 @@ import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -47,6 +48,29 @@ class State:
     ports: dict[str, int]
     secrets: dict[str, str]
     fernet: str
+
+    @classmethod
+    def load(cls) -> Self:
+        """Return what was remembered.
+
+        Raises
+        ------
+        LocalError
+            When the stack was never started here, or the file is damaged or another user's.
+        """
+        path = state_file()
+        try:
+            data = json.loads(path.read_text())
+            return cls(data["ports"], data["secrets"], data["fernet"])
+        except FileNotFoundError as error:
+            message = "the stack has never been started here: `make run` first"
+            raise LocalError(message) from error
+        except PermissionError as error:
+            message = f"{path} belongs to another user: stop the stack as that user, or set UPKEEP_STATE_DIR"
+            raise LocalError(message) from error
+        except (ValueError, KeyError) as error:
+            message = f"{path} is damaged: `make clean` starts afresh (the local sample data is made again)"
+            raise LocalError(message) from error
 
     def save(self) -> None:
         """Write the file, readable by its owner alone from the first byte."""
@@ -92,25 +116,14 @@ def write_private(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def load() -> State | None:
-    """Return what was remembered, or None before the first start; LocalError when the file is damaged."""
-    path = state_file()
-    try:
-        data = json.loads(path.read_text())
-        return State(data["ports"], data["secrets"], data["fernet"])
-    except FileNotFoundError:
-        return None
-    except PermissionError as error:
-        message = f"{path} belongs to another user: stop the stack as that user, or set UPKEEP_STATE_DIR"
-        raise LocalError(message) from error
-    except (ValueError, KeyError) as error:
-        message = f"{path} is damaged: `make clean` starts afresh (the local sample data is made again)"
-        raise LocalError(message) from error
+def remembered() -> State | None:
+    """Return what was remembered, or None before the first start; LocalError as `State.load`."""
+    return State.load() if state_file().exists() else None
 
 
 def load_or_create() -> State:
     """Return what was remembered, made up where it is new, and saved."""
-    state = load() or State({}, {}, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    state = remembered() or State({}, {}, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     for name in SECRETS:
         state.secrets.setdefault(name, secrets.token_urlsafe(15))
     taken = set(state.ports.values())

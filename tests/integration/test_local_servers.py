@@ -2,11 +2,12 @@
 
 import psycopg
 import pymongo
+import pymysql
 import pytest
 import redis
 from pymongo.errors import OperationFailure
 
-from local.servers import MongoServer, PostgresServer, RedisServer
+from local.servers import MongoServer, PostgresServer, RedisServer, TidbServer
 
 
 def test_postgres_database_is_fresh_and_empty(database: str, control_database: str) -> None:
@@ -48,3 +49,13 @@ def test_mongo_is_a_primary_and_wants_the_password(mongo_server: MongoServer) ->
         pytest.raises(OperationFailure),
     ):
         client["infrastructure"]["probe"].find_one()
+
+
+@pytest.mark.tidb
+def test_tidb_answers_and_wants_the_password(tidb_server: TidbServer) -> None:
+    login = {"host": tidb_server.host, "port": tidb_server.port, "user": tidb_server.user}
+    with pymysql.connect(**login, password=tidb_server.password) as connection, connection.cursor() as cursor:
+        cursor.execute("select version()")
+        assert "TiDB-v8.5" in cursor.fetchone()[0]
+    with pytest.raises(pymysql.err.OperationalError, match="Access denied"):
+        pymysql.connect(**login, password="")
