@@ -13,7 +13,6 @@ ANSWER_WITHIN = timedelta(hours=24)
 PLAN_ID = "{{ params.plan_id }}"
 TARGET = "{{ ti.xcom_pull(task_ids='describe')['target'] }}"
 RUN_ID = "{{ ti.xcom_pull(task_ids='start') }}"
-APPROVER = "{{ (ti.xcom_pull(task_ids='approve')['responded_by_user'] or {}).get('name', 'unknown') }}"
 
 with DAG(
     dag_id="approved_changes",
@@ -50,7 +49,7 @@ older one is refused even if it is approved later. Clearing a task uses nothing 
         defaults="Reject",
         response_timeout=ANSWER_WITHIN,
     )
-    start = StartApproved(task_id="start", plan_id=approve.plan_id, approver=APPROVER, execution_timeout=READ_TIMEOUT)
+    start = StartApproved(task_id="start", plan_id=approve.plan_id, execution_timeout=READ_TIMEOUT)
     step = {"run_id": RUN_ID, "target": TARGET}
     observe = Observe(task_id="observe", execution_timeout=READ_TIMEOUT, **step)
     gate_before = GateBefore(task_id="gate_before", execution_timeout=READ_TIMEOUT, **step)

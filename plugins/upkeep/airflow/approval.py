@@ -88,21 +88,34 @@ def _name(user: Any) -> str:
 
 
 class StartApproved(UpkeepOperator):
-    """Begin the approved plan's own run; returns its id."""
+    """Begin the approved plan's own run, in the approver's name; returns the run's id.
 
-    template_fields = ("plan_id", "approver")
+    Parameters
+    ----------
+    plan_id
+        The plan. Without a recorded approval that still counts, this fails and nothing is begun.
+    """
 
-    def __init__(self, *, plan_id: str, approver: str, **kwargs: Any) -> None:
+    template_fields = ("plan_id",)
+
+    def __init__(self, *, plan_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.plan_id = plan_id
-        self.approver = approver
 
     def execute(self, context: Context) -> str:
-        """Begin the run; refuses when no approval of this plan is recorded."""
+        """Begin the run."""
         from upkeep.airflow import runtime  # noqa: PLC0415
+        from upkeep.ledger import ApprovalState  # noqa: PLC0415
 
         with self.runner() as runner:
+            granted = {p.plan.plan_id: p for p in runner.ledger.pending() if p.state is ApprovalState.GRANTED}
+            if self.plan_id not in granted:
+                raise AirflowFailException(
+                    f"the ledger holds no approval of plan {self.plan_id} that counts: answer the task `approve`, "
+                    "marking it is not enough; an approval is used once, lasts 24 hours, and ends with a newer plan"
+                )
+            actor = granted[self.plan_id].decided_by or "unknown"
             run_id, _ = runner.start_approved(
-                self.plan_id, trigger="approval", actor=self.approver, options=runtime.origin(context)
+                self.plan_id, trigger="approval", actor=actor, options=runtime.origin(context)
             )
         return run_id

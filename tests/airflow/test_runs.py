@@ -1,0 +1,251 @@
+# ruff: noqa: PLC0415 - Airflow may be imported only when its environment is set
+"""The DAGs end to end: real PostgreSQL, Airflow on SQLite, one run after the other in this process."""
+
+import copy
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Airflow's own, many; the DAG files' are seen in test_dag_files
+
+READINGS = """
+    create table public.readings (at timestamptz not null, value int) partition by range (at);
+    create index on public.readings (at);
+"""
+PARTITIONS = """
+version: 1
+targets:
+  good:
+    engine: postgres
+    connection: good
+    tables:
+      public.readings:
+        partition: {by: at, every: 1 month, ahead: 2}
+"""
+UNREACHABLE = """
+  far:
+    engine: postgres
+    connection: nowhere
+    tables:
+      public.readings: {partition: {by: at, every: 1 month, ahead: 2}}
+"""
+RETENTION = """
+version: 1
+targets:
+  good:
+    engine: postgres
+    connection: good
+    tables:
+      public.readings:
+        retain: {by: at, for: 30 days, then: delete, grace: 0 days}
+"""
+OLD = """
+    create table public.readings_old partition of public.readings for values from ('2020-01-01Z') to ('2020-02-01Z');
+    create table public.readings_new partition of public.readings for values from ('2020-02-01Z') to ('2099-01-01Z');
+    insert into public.readings select '2020-01-10Z', n from generate_series(1, 50) n;
+    insert into public.readings select now(), n from generate_series(1, 100) n;
+"""
+
+
+def execute(uri: str, statement: str) -> list[Any]:
+    with psycopg.connect(uri, autocommit=True) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def run(dag: "DAG", **arguments: Any) -> Any:
+    """Run a DAG once in this process and return its run; a copy, since its parameters stay with the object."""
+    return copy.deepcopy(dag).test(**arguments)
+
+
+def states(dag_run: Any) -> dict[str, str]:
+    """Return the state of each task, mapped ones by their label."""
+    found = {}
+    for ti in dag_run.get_task_instances():
+        label = f"[{ti.rendered_map_index or ti.map_index}]" if ti.map_index >= 0 else ""
+        found[f"{ti.task_id}{label}"] = str(ti.state)
+    return found
+
+
+def report(ledger: Any, dag_run: Any) -> Any:
+    run_id = ledger.run_for(dag_run.dag_id, dag_run.run_id)
+    assert run_id is not None
+    return ledger.report(run_id)
+
+
+def partitions(uri: str) -> int:
+    counted = "select count(*) from pg_inherits i join pg_class c on c.oid = i.inhrelid where c.relkind = 'r'"
+    return int(execute(uri, counted)[0][0])
+
+
+def test_partition_creation(dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str, ledger: Any) -> None:
+    execute(database, READINGS)
+    fleet(PARTITIONS)
+    first = run(dags["partition_creation"])
+    assert first.state == "success", states(first)
+    assert states(first)["gate_after[good]"] == "success"
+    (target,) = report(ledger, first).targets
+    assert target.status == "ok"
+    assert [g.success for g in target.gates] == [True, True]
+    assert partitions(database) == 3
+
+    again = run(dags["partition_creation"])
+    assert again.state == "success"
+    assert report(ledger, again).targets[0].status == "nothing_to_do"
+    assert set(states(again).values()) == {"success", "skipped"}  # skipped: nothing to hand over
+    assert [t for t, s in states(again).items() if s == "skipped"] == ["hand_over"]
+    assert partitions(database) == 3
+    recorded = ledger.run(report(ledger, again).run_id)
+    assert recorded.finished_at is not None
+    assert recorded.options["dag_run_id"] == again.run_id
+
+
+def test_one_target_fails_the_other_goes_on(
+    dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str, ledger: Any
+) -> None:
+    execute(database, READINGS)
+    fleet(PARTITIONS + UNREACHABLE)
+    dag_run = run(dags["partition_creation"])
+    assert dag_run.state == "failed"
+    seen = states(dag_run)
+    assert seen["gate_after[good]"] == "success"
+    assert seen["observe[far]"] == "failed"
+    assert seen["conclude"] == "success"
+    assert seen["all_well"] == "upstream_failed"
+    assert {t.target: t.status for t in report(ledger, dag_run).targets} == {"good": "ok", "far": "unreachable"}
+    assert partitions(database) == 3
+
+
+def test_plan_only_changes_nothing(
+    dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str, ledger: Any
+) -> None:
+    execute(database, READINGS)
+    fleet(PARTITIONS)
+    dag_run = run(dags["partition_creation"], run_conf={"mode": "plan", "targets": ["good"]})
+    assert dag_run.state == "success", states(dag_run)
+    assert len(report(ledger, dag_run).targets[0].actions) == 3
+    assert partitions(database) == 0
+
+
+def test_an_unknown_target_is_said_so(dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str) -> None:
+    fleet(PARTITIONS)
+    dag_run = run(dags["partition_creation"], run_conf={"targets": ["gud"]})
+    assert dag_run.state == "failed"
+    assert states(dag_run)["start"] == "failed"
+
+
+def test_a_past_instant_creates_what_was_missing_then(
+    dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str, ledger: Any
+) -> None:
+    """What a backfill does: the data interval of the past night, today's state."""
+    execute(database, READINGS)
+    fleet(PARTITIONS)
+    dag_run = run(dags["partition_creation"], logical_date=datetime(2026, 3, 1, 2, tzinfo=UTC))
+    assert dag_run.state == "success", states(dag_run)
+    assert report(ledger, dag_run).at == dag_run.data_interval_end
+    assert partitions(database) == 3
+
+
+def ask(dags: "dict[str, DAG]", ledger: Any) -> tuple[Any, str]:
+    """Run the retention; return its run, and the plan that now waits."""
+    nightly = run(dags["data_retention"])
+    assert nightly.state == "success", states(nightly)
+    (target,) = report(ledger, nightly).targets
+    assert target.status == "awaiting_approval"
+    return nightly, target.plan_id
+
+
+def approve(plan_id: str, answer: str, user: dict[str, str] | None) -> None:
+    """Answer as the UI does: Airflow resumes the waiting task with this event."""
+    from upkeep.airflow.approval import ApprovePlan
+
+    task = ApprovePlan(task_id="approve", plan_id=plan_id, subject="-", defaults="Reject")
+    event = {
+        "chosen_options": [answer],
+        "params_input": {},
+        "responded_at": datetime.now(UTC),
+        "responded_by_user": user,
+        "timedout": user is None,
+    }
+    task.execute_complete({}, event)
+
+
+ANNA = {"id": "7", "name": "anna"}
+
+
+@pytest.fixture
+def old_rows(fleet: Callable[[str], Path], database: str) -> None:
+    execute(database, READINGS + OLD)
+    fleet(RETENTION)
+
+
+def test_what_needs_a_person_is_handed_over_once(
+    dags: "dict[str, DAG]", old_rows: None, database: str, ledger: Any
+) -> None:
+    nightly, plan_id = ask(dags, ledger)
+    assert execute(database, "select count(*) from public.readings") == [(150,)]
+    assert [s for t, s in states(nightly).items() if t.startswith("hand_over")] == ["success"]
+    (entry,) = nightly.get_task_instance("conclude").xcom_pull(task_ids="conclude")
+    assert entry["conf"]["plan_id"] == plan_id
+    assert entry["trigger_run_id"] == f"good.{plan_id}.1"
+
+    again, same_plan = ask(dags, ledger)
+    assert same_plan == plan_id
+    assert states(again)["hand_over"] == "skipped"  # somebody is being asked already
+
+
+def test_an_approved_plan_is_applied_once(dags: "dict[str, DAG]", old_rows: None, database: str, ledger: Any) -> None:
+    _, plan_id = ask(dags, ledger)
+    approve(plan_id, "Approve", ANNA)
+    applied = run(dags["approved_changes"], run_conf={"plan_id": plan_id}, mark_success_pattern="approve")
+    assert applied.state == "success", states(applied)
+    assert execute(database, "select count(*) from public.readings") == [(100,)]
+    done = report(ledger, applied)
+    assert done.targets[0].status == "ok"
+    assert ledger.run(done.run_id).actor == "anna"
+
+    cleared = run(dags["approved_changes"], run_conf={"plan_id": plan_id}, mark_success_pattern="approve")
+    assert cleared.state == "failed"
+    assert states(cleared)["describe"] == "failed"
+
+
+def test_marking_the_task_approves_nothing(dags: "dict[str, DAG]", old_rows: None, database: str, ledger: Any) -> None:
+    _, plan_id = ask(dags, ledger)
+    dag_run = run(dags["approved_changes"], run_conf={"plan_id": plan_id}, mark_success_pattern="approve")
+    assert dag_run.state == "failed"
+    assert states(dag_run)["start"] == "failed"
+    assert execute(database, "select count(*) from public.readings") == [(150,)]
+
+
+@pytest.mark.parametrize("user", [ANNA, None], ids=["a person", "a time-out"])
+def test_a_rejection_is_recorded(
+    dags: "dict[str, DAG]", old_rows: None, ledger: Any, user: dict[str, str] | None
+) -> None:
+    _, plan_id = ask(dags, ledger)
+    approve(plan_id, "Reject", user)
+    assert ledger.pending() == []
+    nightly = run(dags["data_retention"])  # a no is not asked about again the same night
+    assert states(nightly)["hand_over"] == "skipped"
+
+
+def test_a_newer_plan_takes_the_older_ones_place(
+    dags: "dict[str, DAG]", old_rows: None, database: str, ledger: Any
+) -> None:
+    _, first = ask(dags, ledger)
+    execute(
+        database,
+        "create table public.older partition of public.readings for values from ('2019-01-01Z') to ('2019-02-01Z')",
+    )
+    execute(database, "insert into public.readings values ('2019-01-10Z', 1); analyze public.readings")
+    _, second = ask(dags, ledger)
+    assert first != second
+    dag_run = run(dags["approved_changes"], run_conf={"plan_id": first}, mark_success_pattern="approve")
+    assert dag_run.state == "failed"
+    assert states(dag_run)["describe"] == "failed"
