@@ -5,4 +5,5 @@ with ended as (
     where identity = %(identity)s and token = %(token)s
     returning token
 )
+
 select pg_advisory_unlock(%(key)s) as unlocked, (select count(*) from ended) as ended;

@@ -18,7 +18,7 @@ select
     decision.run_id as decision_run_id,
     decision.recorded_at as decided_at
 from (
-    select distinct on (p.target, p.job) p.id, p.recorded_at, p.run_id, p.target, p.job, p.plan_id, p.awaiting, p.content
+    select distinct on (p.target, p.job) p.*
     from upkeep.plan as p
     where not p.carried
     order by p.target asc, p.job asc, p.id desc

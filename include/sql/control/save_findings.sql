@@ -1,5 +1,6 @@
 -- Store findings as one batch.
 with batch as (select nextval('upkeep.entry_id') as id)
+
 insert into upkeep.finding (recorded_at, run_id, target, batch, check_name, subject, status, severity, body)
 select
     coalesce(%(now)s::timestamptz, statement_timestamp()),

@@ -4,7 +4,7 @@ insert into upkeep.plan (recorded_at, run_id, carried, target, job, plan_id, awa
 values (
     coalesce(%(now)s::timestamptz, clock_timestamp()),
     %(run_id)s,
-    exists(select 1 from upkeep.run where run_id = %(run_id)s and options ? 'planned_by'),
+    exists (select 1 from upkeep.run where run_id = %(run_id)s and options ? 'planned_by'),
     %(target)s,
     %(job)s,
     %(plan_id)s,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg.types.json import Jsonb
-
 from upkeep.errors import ConfigurationError
 from upkeep.jobs import Memory
 from upkeep.ledger import codec
@@ -30,12 +28,12 @@ class Actions(Part):
             job=job,
             action_id=action.id,
             action_kind=action.kind,
-            body=_body(action),
+            body=codec.jsonb(action.model_dump(mode="json")),
         )
 
     def note(self, run_id: str, target: str, action_id: str, note: Json) -> None:
         """Write progress under an action's intent: what the next run needs after a kill."""
-        self._write("note", run_id=run_id, target=target, action_id=action_id, body=Jsonb(codec.clean(note)))
+        self._write("note", run_id=run_id, target=target, action_id=action_id, body=codec.jsonb(note))
 
     def record(self, run_id: str, target: str, outcome: Outcome) -> None:
         """Write an outcome. It closes the intent of its own run; ``done`` closes those of earlier runs too."""
@@ -45,7 +43,7 @@ class Actions(Part):
             target=target,
             action_id=outcome.action_id,
             event=outcome.status.value,
-            body=_body(outcome),
+            body=codec.jsonb(outcome.model_dump(mode="json")),
         )
 
     def memory(self, target: str, job: str) -> Memory:
@@ -84,10 +82,6 @@ class Actions(Part):
         if len({row["target"] for row in rows}) > 1:
             raise ConfigurationError(f"action {what} was done on several targets; name the run instead (`upkeep runs`)")
         return [_done(row) for row in rows[:1]]
-
-
-def _body(value: Action | Outcome) -> Jsonb:
-    return Jsonb(codec.clean(value.model_dump(mode="json")))
 
 
 def _intent(row: Row) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from psycopg.types.json import Jsonb
+
 from upkeep.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -42,6 +44,11 @@ def pack(value: Any) -> bytes:
 def unpack(content: bytes) -> Any:
     """Return what `pack` was given; tuples come back as lists."""
     return json.loads(zlib.decompress(content), object_hook=_unmark)
+
+
+def jsonb(value: Any) -> Jsonb:
+    """Return a value, cleaned, as a parameter of type ``jsonb``."""
+    return Jsonb(clean(value))
 
 
 def clean(value: Any) -> Any:

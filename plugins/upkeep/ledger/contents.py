@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psycopg.types.json import Jsonb
-
 from upkeep.errors import ConfigurationError
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
@@ -75,9 +73,9 @@ class Contents(Part):
 
     def save_findings(self, run_id: str, target: str, findings: Iterable[Finding]) -> None:
         """Store findings; what they say about a check and subject replaces what was saved before."""
-        bodies = [codec.clean(finding.model_dump(mode="json")) for finding in findings]
+        bodies = [finding.model_dump(mode="json") for finding in findings]
         if bodies:
-            self._write("save_findings", run_id=run_id, target=target, findings=Jsonb(bodies))
+            self._write("save_findings", run_id=run_id, target=target, findings=codec.jsonb(bodies))
 
     def save_gate(self, run_id: str, target: str, gate: GateResult) -> None:
         """Store the result of a gate."""
@@ -88,7 +86,7 @@ class Contents(Part):
             stage=gate.stage,
             suite=gate.suite,
             success=gate.success,
-            body=Jsonb(codec.clean(gate.model_dump(mode="json"))),
+            body=codec.jsonb(gate.model_dump(mode="json")),
         )
 
     def load_gate(self, run_id: str, target: str, stage: str) -> GateResult | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from psycopg.types.json import Jsonb
-
 from upkeep.errors import ConfigurationError, LedgerError
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
@@ -46,7 +44,7 @@ class Runs(Part):
             at=at,
             trigger=codec.text(trigger),
             actor=codec.text(actor),
-            options=Jsonb(codec.clean(options)),
+            options=codec.jsonb(options),
         )
         return str(rows[0]["run_id"])
 

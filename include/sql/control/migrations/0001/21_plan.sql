@@ -9,11 +9,11 @@ create table upkeep.plan (
     target text not null,
     job text not null,
     plan_id text collate "C" not null,
-    awaiting text [] not null,
+    awaiting text[] not null,
     content bytea not null,
     primary key (id, recorded_at)
 ) partition by range (recorded_at);
-comment on table upkeep.plan is 'Plans; content: zlib-compressed JSON; carried: planned by another run, applied by this';
+comment on table upkeep.plan is 'Plans; content: zlib-compressed JSON; carried: planned by another run';
 alter table upkeep.plan alter column content set storage external;
 create index plan_run_idx on upkeep.plan (run_id, target, id desc);
 create index plan_plan_id_idx on upkeep.plan (plan_id, id desc) where not carried;

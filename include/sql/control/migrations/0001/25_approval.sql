@@ -13,5 +13,5 @@ create table upkeep.approval (
     run_id text collate "C" not null,
     primary key (id, recorded_at)
 ) partition by range (recorded_at);
-comment on table upkeep.approval is 'Approvals, append-only; run_id: the run that planned it, for used the run that used it';
+comment on table upkeep.approval is 'Approvals, append-only; run_id: the run that planned, or used it';
 create index approval_plan_id_idx on upkeep.approval (plan_id, id desc);

@@ -11,4 +11,5 @@ create table upkeep.pause (
     resume_reason text
 );
 comment on table upkeep.pause is 'Pauses; target null: the whole fleet';
-create unique index pause_in_force_idx on upkeep.pause ((coalesce(target, '')), (target is null)) where resumed_at is null;
+create unique index pause_in_force_idx on upkeep.pause ((coalesce(target, '')), (target is null))
+where resumed_at is null;
