@@ -1,0 +1,15 @@
+-- What stands in the way of moving rows out of a default partition unseen: whatever else would react to the delete.
+select
+    array(
+        select t.tgname::text
+        from pg_trigger as t
+        where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled != 'D'
+    ) as triggers,
+    array(select r.rulename::text from pg_rewrite as r where r.ev_class = c.oid and r.ev_type != '1') as rules,
+    array(
+        select distinct x.conrelid::regclass::text
+        from pg_constraint as x
+        where x.confrelid = c.oid and x.contype = 'f' and x.conparentid = 0
+    ) as referenced_by
+from pg_class as c
+where c.oid = %(oid)s::oid

@@ -1,0 +1,2 @@
+-- Drops one table; never with CASCADE: what depends on it is a reason to stop.
+drop table {table}

@@ -1,0 +1,32 @@
+-- Tables that carry our marker: detached by us, waiting out their grace period (or attached again by somebody).
+select
+    c.oid::bigint as oid,
+    n.nspname::text as schema,
+    c.relname::text as name,
+    c.relkind::text as kind,
+    c.relispartition as is_partition,
+    coalesce(i.inhdetachpending, false) as detach_pending,
+    i.inhparent::bigint as parent,
+    c.reltuples::double precision as rows,
+    case when c.relkind = 'r' then pg_relation_size(c.oid) / 8192 else c.relpages end as pages,
+    d.description as marker,
+    pg_has_role(c.relowner, 'usage') as may_alter,
+    array(
+        select f.conname::text from pg_constraint as f where f.conrelid = c.oid and f.contype = 'f' order by f.conname
+    ) as foreign_keys,
+    array(
+        select distinct pg_describe_object(p.classid, p.objid, p.objsubid)
+        from pg_depend as p
+        left join pg_constraint as f on p.classid = 'pg_constraint'::regclass and p.objid = f.oid
+        where
+            p.refclassid = 'pg_class'::regclass and p.refobjid = c.oid and p.deptype = 'n'
+            and coalesce(f.conrelid, 0) != c.oid
+    ) as dependants
+from pg_description as d
+inner join pg_class as c on d.objoid = c.oid
+inner join pg_namespace as n on c.relnamespace = n.oid
+left join pg_inherits as i on c.oid = i.inhrelid and c.relispartition
+where
+    d.classoid = 'pg_class'::regclass and d.objsubid = 0
+    and d.description like 'upkeep: {{%%' and d.description like '%%"detached_from"%%'
+    and c.relkind in ('r', 'p', 'f')

@@ -1,0 +1,2 @@
+-- The planner's estimate of due rows, where there are too many to count.
+explain (format json) select 1 from {table} where {due}

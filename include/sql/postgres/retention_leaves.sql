@@ -1,0 +1,50 @@
+-- The tables that really hold the rows of the given tables (themselves, or their partitions at the lowest level),
+-- with their true size and whether an index leads with the age column: rows are deleted leaf by leaf.
+-- The estimate of rows is the planner's way: the density of the last ANALYZE times the pages there are now.
+select
+    w.root::bigint as root,
+    c.oid::bigint as oid,
+    n.nspname::text as schema,
+    c.relname::text as name,
+    c.relkind::text as kind,
+    i.inhparent::bigint as parent,
+    coalesce(i.inhdetachpending, false) as detach_pending,
+    s.pages,
+    case
+        when c.reltuples >= 0 and c.relpages > 0 then c.reltuples / c.relpages * s.pages
+        when s.pages = 0 then 0
+        when c.reltuples > 0 then c.reltuples
+        else nullif(pg_stat_get_live_tuples(c.oid), 0)
+    end::double precision as rows,
+    exists(
+        select
+        from pg_index as x
+        inner join pg_class as xc on x.indexrelid = xc.oid
+        inner join pg_am as m on xc.relam = m.oid
+        inner join pg_attribute as a on x.indrelid = a.attrelid and x.indkey[0] = a.attnum
+        where x.indrelid = c.oid and x.indisvalid and x.indpred is null and m.amname = 'btree' and a.attname = w.age
+    ) as ordered,
+    exists(
+        select
+        from pg_index as x
+        inner join pg_class as xc on x.indexrelid = xc.oid
+        inner join pg_am as m on xc.relam = m.oid
+        inner join pg_attribute as a on x.indrelid = a.attrelid and a.attnum = any(x.indkey)
+        where x.indrelid = c.oid and x.indisvalid and x.indpred is null and m.amname = 'brin' and a.attname = w.age
+    ) as brin
+from unnest(%(roots)s::oid[], %(ages)s::text[]) as w (root, age)
+cross join
+    lateral (
+        select w.root as leaf
+        union
+        select t.relid::oid from pg_partition_tree(w.root) as t
+    ) as o
+inner join pg_class as c on o.leaf = c.oid
+inner join pg_namespace as n on c.relnamespace = n.oid
+left join pg_inherits as i on c.oid = i.inhrelid and c.relispartition
+cross join
+    lateral (
+        select case when c.relkind in ('r', 'm', 't') then pg_relation_size(c.oid) / 8192 else 0 end as pages
+    ) as s
+where c.relkind in ('r', 'f')
+order by w.root, n.nspname, c.relname

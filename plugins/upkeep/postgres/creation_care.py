@@ -1,0 +1,282 @@
+"""What partition creation makes of each policy's table: can it be extended, and what is missing. Pure.
+
+Used three times on the same observation: while it is read (to know what else to ask), to plan, and for
+the gates.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from upkeep.errors import ConfigurationError
+from upkeep.intervals import shift
+from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.postgres import bounds, catalog, names
+from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
+from upkeep.postgres.catalog import Partition, Relation
+from upkeep.postgres.partition_plan import Layout, Span, Wish, layout
+
+if TYPE_CHECKING:
+    from upkeep.fleet import PartitionPolicy, TablePolicy, Target
+
+Frames: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
+
+TIME_TYPES: Final = ("timestamptz", "timestamp", "date")
+INTEGER_TYPES: Final = ("int2", "int4", "int8")
+_DAY_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """One policy's table, or why there is none that can be extended.
+
+    Attributes
+    ----------
+    key
+        The policy's name in the fleet file.
+    problem
+        Why nothing can be done; `later` when it is only not available yet.
+    partitions
+        Its range partitions with their spans, sorted; default and pending ones apart.
+    """
+
+    key: str
+    subject: str
+    policy: PartitionPolicy
+    relation: Relation | None = None
+    problem: Finding | None = None
+    later: bool = False
+    axis: Axis | None = None
+    layout: Layout | None = None
+    partitions: tuple[tuple[Span, Partition], ...] = ()
+    default: Partition | None = None
+    pending: tuple[Partition, ...] = ()
+
+    @property
+    def to_create(self) -> tuple[Span, ...]:
+        """What this run may create: the most urgent, up to the policy's cap."""
+        return self.layout.missing[: self.policy.max_creations] if self.layout else ()
+
+    @property
+    def newest(self) -> Partition | None:
+        """The sibling after which new partitions are modelled."""
+        return self.partitions[-1][1] if self.partitions else None
+
+
+@dataclass(slots=True)
+class _Known:
+    relations: dict[str, list[Relation]]
+    at: datetime
+    now: datetime
+    partitions: dict[int, list[Partition]] = field(default_factory=lambda: defaultdict(list))
+    highest: dict[int, int] = field(default_factory=dict)
+
+
+def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
+    """Return every table of every ``partition`` policy, in the fleet file's order."""
+    declared = {key: policy for key, policy in target.subjects().items() if policy.partition is not None}
+    patterns = {key: names.parse(key) for key in declared}
+    relations = [Relation(**row) for row in frames["relations"]]
+    now = datetime.fromisoformat(frames["server"][0]["now"])
+    known = _Known(catalog.by_policy(relations, patterns), at=at, now=now)
+    for row in frames["partitions"]:
+        known.partitions[row["parent"]].append(Partition(**row))
+    known.highest = {row["oid"]: row["at"] for row in frames.get("ids", ())}
+    found: list[Care] = []
+    for key, policy in declared.items():
+        tables = known.relations[key]
+        if not tables:
+            found.append(_absent(key, policy, patterns[key]))
+        found += [_care(key, policy, table, known) for table in sorted(tables, key=lambda t: t.subject)]
+    return found
+
+
+def _absent(key: str, policy: TablePolicy, pattern: names.Pattern) -> Care:
+    assert policy.partition is not None  # noqa: S101 - for the type checker
+    if pattern.is_glob:
+        problem = _finding(
+            "table_exists", key, Severity.WARNING, f"no table matches {key}", remedy="correct the pattern"
+        )
+        return Care(key, key, policy.partition, problem=problem, later=True)
+    subject = names.display(pattern.schema, pattern.name)
+    remedy = "correct the name in the fleet file (write it as in SQL), or create the table"
+    problem = _finding("table_exists", subject, Severity.ERROR, f"{subject} does not exist", remedy=remedy)
+    return Care(key, subject, policy.partition, problem=problem)
+
+
+def _care(key: str, policy: TablePolicy, table: Relation, known: _Known) -> Care:
+    part = policy.partition
+    assert part is not None  # noqa: S101 - for the type checker
+    children = known.partitions.get(table.oid, [])
+    pending = tuple(p for p in children if p.detach_pending)
+    base = Care(key, table.subject, part, table, pending=pending)
+    problem, later = _unsupported(table, part, children)
+    if problem is not None:
+        return replace(base, problem=problem, later=later)
+    axis = axis_of(table, part)
+    if isinstance(axis, Finding):
+        return replace(base, problem=axis)
+    try:
+        spans = sorted((Span(*_read(p.bounds, axis)), p) for p in children if p.bounds and not p.is_default)
+    except UnknownBoundsError as error:
+        text = f"bounds not understood: {error}"
+        problem = _finding("bounds", table.subject, Severity.ERROR, text, remedy="report this")
+        return replace(base, problem=problem)
+    wish = _wish(policy, axis, spans, known, known.highest.get(table.oid))
+    return replace(
+        base,
+        axis=axis,
+        layout=layout([s for s, _ in spans], wish, axis),
+        partitions=tuple(spans),
+        default=next((p for p in children if p.is_default), None),
+    )
+
+
+def _wish(
+    policy: TablePolicy, axis: Axis, spans: Sequence[tuple[Span, Partition]], known: _Known, highest: int | None
+) -> Wish:
+    part = policy.partition
+    assert part is not None  # noqa: S101 - for the type checker
+    since = _since(part.from_, axis)
+    if axis.is_id:  # ids follow no clock: they stand where the sequence or the data stand
+        first = spans[0][0].lower if spans else 0
+        place = highest if highest is not None else since if since is not None else max(first, 0)
+        return Wish(every=part.every, ahead=part.ahead, at=place, since=since, limit=part.max_creations)
+    keep_after = None
+    retain = policy.retain
+    if retain is not None and retain.precision == "partition" and column_of(retain.by or part.by) == column_of(part.by):
+        keep_after = axis.of(shift(known.now, retain.for_, retain.zone, -1))
+    return Wish(
+        every=part.every,
+        ahead=part.ahead,
+        at=axis.of(known.at),
+        since=since,
+        keep_after=keep_after,
+        limit=part.max_creations,
+    )
+
+
+def _since(value: datetime | date | int | None, axis: Axis) -> Value | None:
+    if value is None or (isinstance(value, int) and axis.is_id):
+        return value
+    if isinstance(value, int):
+        return axis.read(str(value)) if axis.type in INTEGER_TYPES else None
+    moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001
+    return axis.of(moment.replace(tzinfo=axis.zone) if moment.tzinfo is None else moment)
+
+
+def axis_of(table: Relation, part: PartitionPolicy) -> Axis | Finding:
+    """Return what the table's partition column counts, or why the policy does not fit it."""
+    type_ = table.key_types[0] or ""
+    column = table.key_columns[0]
+    if type_ in TIME_TYPES and isinstance(part.every, int):
+        text = f"{column} is a {type_}, but every: {part.every} is a number of ids"
+        return _finding(
+            "policy", table.subject, Severity.ERROR, text, remedy="write a length of time, e.g. every: 1 month"
+        )
+    if type_ == "date" and not isinstance(part.every, int) and part.every.seconds % _DAY_SECONDS:
+        text = f"{column} is a date, but every: {part.every} is not whole days"
+        return _finding("policy", table.subject, Severity.ERROR, text, remedy="write days or longer")
+    if type_ in INTEGER_TYPES and not isinstance(part.every, int) and part.unit is None:
+        text = f"{column} is a whole number: the policy does not say what it counts"
+        remedy = "add unit: seconds, milliseconds or microseconds (since 1970), or write every as a number of ids"
+        return _finding("policy", table.subject, Severity.ERROR, text, remedy=remedy)
+    if type_ in TIME_TYPES:
+        return Axis(type_, part.zone)
+    return Axis(type_, part.zone, "id" if isinstance(part.every, int) else part.unit)
+
+
+def _unsupported(table: Relation, part: PartitionPolicy, children: Sequence[Partition]) -> tuple[Finding | None, bool]:
+    """Return why the table cannot be extended, and whether that is only not available yet."""
+    if table.kind != "p":
+        return _not_partitioned(table, part), False
+    strategy = catalog.STRATEGIES.get(table.strategy or "", "?")
+    reason = None
+    if strategy != "range":
+        reason = f"partitioned by {strategy}"
+    elif len(table.key_columns) > 1:
+        reason = f"partitioned by {len(table.key_columns)} columns"
+    elif table.key_columns[0] is None:
+        reason = f"partitioned by the expression {table.key_expressions}"
+    elif table.is_partition:
+        reason = "itself a partition of another table"
+    elif any(p.kind == "p" for p in children):
+        reason = "its partitions are partitioned themselves"
+    elif table.key_types[0] not in (*TIME_TYPES, *INTEGER_TYPES):
+        reason = f"partitioned by a column of type {table.key_types[0]}"
+    if reason is not None:
+        summary = f"{table.subject} is {reason}: recognised, its partitions are not created yet"
+        return _not_yet(table.subject, summary), True
+    if column_of(part.by) != table.key_columns[0]:
+        text = f"{table.subject} is partitioned by {table.key_columns[0]}, but the policy says by: {part.by}"
+        remedy = f"write by: {names.quote(table.key_columns[0] or '')}"
+        return _finding("partition_key", table.subject, Severity.ERROR, text, remedy=remedy), False
+    return None, False
+
+
+def _not_partitioned(table: Relation, part: PartitionPolicy) -> Finding:
+    if table.kind != "r":
+        text = f"{table.subject} is not a table"
+        return _finding("partitioned", table.subject, Severity.ERROR, text, remedy="correct the name")
+    column = column_of(part.by)
+    lacking = [k for k in table.unique_keys if column not in _columns_of(k)]
+    text = f"{table.subject} is a plain table, not partitioned; converting it online comes in a later version"
+    remedy = (
+        f"create a new table partitioned by range ({part.by}) and move the rows, or take 'partition' out of the policy"
+    )
+    if lacking:
+        text += f"; its key {'; '.join(lacking)} lacks the partition column {part.by}, which PostgreSQL demands"
+        remedy = f"first make {part.by} part of every primary and unique key; then {remedy}"
+    return _finding("partitioned", table.subject, Severity.ERROR, text, remedy=remedy)
+
+
+def column_of(by: str) -> str:
+    """Return the column that a policy names, written as in SQL."""
+    try:
+        return names.parse(f"x.{by}").name
+    except ConfigurationError:
+        return by
+
+
+def _columns_of(key: str) -> list[str]:
+    inside = key[key.rindex("(") + 1 : -1] if key.endswith(")") and "(" in key else key
+    return [c.strip().strip('"').replace('""', '"') for c in inside.split(",")]
+
+
+def _not_yet(subject: str, summary: str) -> Finding:
+    return Finding(
+        check="partition_strategy",
+        subject=subject,
+        status=FindingStatus.NOT_AVAILABLE,
+        severity=Severity.INFO,
+        summary=summary,
+        remedy="comes in a later version; until then create its partitions by hand",
+    )
+
+
+def _finding(check: str, subject: str, severity: Severity, summary: str, *, remedy: str) -> Finding:
+    return Finding(
+        check=check,
+        subject=subject,
+        status=FindingStatus.FINDING,
+        severity=severity,
+        summary=summary,
+        remedy=remedy,
+    )
+
+
+@lru_cache(maxsize=16_384)
+def _read(text: str, axis: Axis) -> tuple[Value, Value]:
+    return bounds.read(text, axis)  # many tables share their bounds
+
+
+def with_default(cares: Sequence[Care]) -> Iterator[tuple[Care, Partition]]:
+    """Yield the tables that have a default partition, and that."""
+    for care in cares:
+        if care.default is not None and care.axis is not None:
+            yield care, care.default

@@ -1,0 +1,199 @@
+"""What partition creation reads: the server, the tables, their partitions.
+
+Only where something is missing it asks on: how siblings are made, which names are taken, who holds locks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg import sql
+
+from upkeep.plan import Observation
+from upkeep.postgres import catalog, names
+from upkeep.postgres.creation_care import Care, cares, with_default
+from upkeep.postgres.creation_statements import child_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from upkeep.fleet import Target
+    from upkeep.postgres.catalog import Partition
+    from upkeep.postgres.session import PostgresSession, Row
+
+COUNT_SECONDS: Final = 20
+"""How long counting the rows of one default partition may take; longer, and it is said to be unknown."""
+LOOK_BACK: Final = 50
+"""Partitions of ids that are looked into, from the newest, for the highest id."""
+
+
+def observe(session: PostgresSession, target: Target, at: datetime) -> Observation:
+    """Read what the plan and the gates need; change nothing."""
+    frames: dict[str, list[Row]] = {"server": [_server(session)], "ids": []}
+    declared = [key for key, policy in target.subjects().items() if policy.partition is not None]
+    frames["relations"] = catalog.relation_rows(session, [names.parse(key) for key in declared])
+    parents = [row["oid"] for row in frames["relations"] if row["kind"] == "p"]
+    frames["partitions"] = catalog.partition_rows(session, parents)
+    found = cares(frames, target, at)
+    if any(care.axis is not None and care.axis.is_id for care in found):
+        frames["ids"] = list(_ids(session, found))
+        found = cares(frames, target, at)
+    frames["defaults"] = _defaults(session, found)
+    needy = [care for care in found if care.to_create]
+    frames["siblings"] = _siblings(session, needy)
+    frames["taken"] = _taken(session, needy)
+    frames["columns"] = _columns(session, needy)
+    frames["blockers"] = _blockers(session, needy)
+    return Observation(
+        target=target.name,
+        engine="postgres",
+        job="partition_creation",
+        identity=session.identity,
+        version=session.version,
+        at=at,
+        frames=frames,
+    )
+
+
+def _server(session: PostgresSession) -> Row:
+    row = session.rows("server_state")[0]
+    return {
+        "subject": "server",
+        "reachable": True,
+        "is_replica": session.is_replica,
+        "version": session.version,
+        "version_tested": session.tested,
+        "disk_free_bytes": None,  # SQL does not tell
+        **row,
+        "now": row["now"].isoformat(),
+    }
+
+
+def _ids(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
+    """Yield where each table of plain ids stands: its sequence, else the highest id in its newest partitions."""
+    for care in found:
+        if care.axis is None or not care.axis.is_id or care.relation is None:
+            continue
+        column = care.relation.key_columns[0]
+        at = session.rows("highest_id", {"oid": care.relation.oid, "column": column})[0]["at"]
+        for _, partition in reversed(care.partitions[-LOOK_BACK:]) if at is None else ():
+            at = _highest_in(session, partition, column or "")
+            if at is not None:
+                break
+        if at is not None:
+            yield {"oid": care.relation.oid, "at": at}
+
+
+def _highest_in(session: PostgresSession, partition: Partition, column: str) -> int | None:
+    parts: dict[str, sql.Composable] = {"key": sql.Identifier(column), "table": partition.full_name.identifier}
+    try:
+        rows = session.execute(session.statement("highest_in", **parts)).fetchall()
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable):
+        return None
+    return rows[0]["at"] if rows else None
+
+
+def _defaults(session: PostgresSession, found: Sequence[Care]) -> list[Row]:
+    known = list(with_default(found))
+    if not known:
+        return []
+    oids = [default.oid for _, default in known]
+    try:
+        sizes = {row["oid"]: row["bytes"] for row in session.rows("default_sizes", {"oids": oids})}
+    except psycopg.errors.LockNotAvailable:  # somebody holds one of them: ask for each alone
+        sizes = {oid: _size(session, oid) for oid in oids}
+    return [_default(session, care, default, sizes.get(default.oid)) for care, default in known]
+
+
+def _size(session: PostgresSession, oid: int) -> int | None:
+    try:
+        rows = session.rows("default_sizes", {"oids": [oid]})
+    except psycopg.errors.LockNotAvailable:
+        return None
+    return int(rows[0]["bytes"] or 0) if rows else None
+
+
+def _default(session: PostgresSession, care: Care, default: Partition, size: int | None) -> Row:
+    """Return what the default partition holds, by the ranges that are missing."""
+    row: Row = {"oid": default.oid, "parent": default.parent, "bytes": size, "buckets": [], "unknown": None}
+    if size is None:
+        return {**row, "unknown": "another session holds it locked"}
+    if size == 0:
+        return row
+    thresholds = _thresholds(care)
+    try:
+        row["buckets"] = _count(session, care, default, thresholds)
+        row.update(session.rows("default_facts", {"oid": default.oid})[0])
+    except psycopg.errors.LockNotAvailable:
+        row["unknown"] = "another session holds it locked"
+    except psycopg.errors.QueryCanceled:
+        row["unknown"] = f"its rows could not be counted in {COUNT_SECONDS} s"
+    except psycopg.errors.InsufficientPrivilege as error:
+        row["unknown"] = str(error.diag.message_primary)
+    for bucket in row["buckets"]:
+        number = bucket["bucket"]
+        bucket["lower"] = thresholds[number - 1] if number else None
+        bucket["upper"] = thresholds[number] if number is not None and number < len(thresholds) else None
+    return row
+
+
+def _thresholds(care: Care) -> list[int]:
+    assert care.layout is not None  # noqa: S101 - with_default yields tables with a layout
+    marks = {care.layout.horizon}
+    for span in care.to_create:
+        marks |= {span.lower, span.upper}
+    return sorted(marks)
+
+
+def _count(session: PostgresSession, care: Care, default: Partition, thresholds: list[int]) -> list[Row]:
+    assert care.axis is not None and care.relation is not None  # noqa: S101, PT018 - with_default
+    axis = care.axis
+    texts = [axis.write(mark) for mark in thresholds]
+    parts: dict[str, sql.Composable] = {
+        "key": sql.Identifier(care.relation.key_columns[0] or ""),
+        "type": sql.Identifier("pg_catalog", axis.type),
+        "table": default.full_name.identifier,
+    }
+    with session.transaction():
+        session.rows("set_local_timeouts", {"lock": "2s", "statement": f"{COUNT_SECONDS}s"})
+        return session.execute(session.statement("default_rows", **parts), {"thresholds": texts}).fetchall()
+
+
+def _siblings(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
+    models = {model_oid(care) for care in needy}
+    return session.rows("siblings", {"oids": sorted(models)}) if models else []
+
+
+def model_oid(care: Care) -> int:
+    """Return the table that a new partition is made like: the newest sibling, else the parent."""
+    assert care.relation is not None  # noqa: S101 - only tables with something missing get here
+    return care.newest.oid if care.newest is not None else care.relation.oid
+
+
+def _taken(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
+    wanted: list[tuple[str, str]] = []
+    for care in needy:
+        if care.relation is not None and care.axis is not None:
+            for span in care.to_create:
+                known = child_names(care.relation.name, span, care.axis, care.policy.every)
+                wanted += [(care.relation.schema, name) for name in known]
+    if not wanted:
+        return []
+    return session.rows("taken_names", {"schemas": [s for s, _ in wanted], "names": [n for _, n in wanted]})
+
+
+def _columns(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
+    parents = [care.relation.oid for care in needy if care.relation is not None and care.default is not None]
+    return [{"oid": oid, "names": [r["name"] for r in session.rows("columns", {"oid": oid})]} for oid in parents]
+
+
+def _blockers(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
+    if not needy:
+        return []
+    params: dict[str, Any] = {
+        "parents": [care.relation.oid for care in needy if care.relation is not None],
+        "defaults": [care.default.oid for care in needy if care.default is not None],
+    }
+    return session.rows("blockers", params)

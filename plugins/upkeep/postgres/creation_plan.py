@@ -1,0 +1,284 @@
+"""What partition creation decides: one action for each missing partition, findings for the rest. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
+from upkeep.postgres import names
+from upkeep.postgres.creation_care import Care, cares, with_default
+from upkeep.postgres.creation_statements import child_names, shown
+
+if TYPE_CHECKING:
+    from upkeep.fleet import Target
+    from upkeep.postgres.partition_plan import Span
+
+KIND: Final = "create_partition"
+SCAN_BYTES: Final = 8 * 1024 * 1024
+"""Up to this size ATTACH may read the default partition under its lock: about 10 ms."""
+HALF_MADE: Final = "upkeep: half made partition"
+"""How the comment on a table starts that a killed run may leave."""
+
+
+def plan(observation: Observation, target: Target) -> Plan:
+    """Return what would be done, and what was seen."""
+    frames = observation.frames
+    found = cares(frames, target, observation.at)
+    findings: list[Finding] = []
+    actions: list[Action] = []
+    taken = {(row["schema"], row["name"]) for row in frames["taken"]}
+    for care in found:
+        findings += _of_table(care)
+        actions += _creations(care, observation, taken)
+    findings += _of_defaults(found, observation, actions)
+    findings.append(_disk())
+    return Plan.make(observation, actions, findings)
+
+
+def _creations(care: Care, observation: Observation, taken: set[tuple[str, str]]) -> Iterator[Action]:
+    relation, axis = care.relation, care.axis
+    if relation is None or axis is None:
+        return
+    frames = observation.frames
+    default = _default_row(care, frames)
+    for span in care.to_create:
+        names_of = child_names(relation.name, span, axis, care.policy.every)
+        name = next((n for n in names_of if (relation.schema, n) not in taken), names_of[-1])
+        taken.add((relation.schema, name))
+        yield _creation(care, span, name, default, observation)
+
+
+def _creation(care: Care, span: Span, name: str, default: Mapping[str, Any] | None, observation: Observation) -> Action:
+    relation, axis = care.relation, care.axis
+    assert relation is not None and axis is not None  # noqa: S101, PT018 - as in _creations
+    frames = observation.frames
+    model = care.newest.oid if care.newest is not None else relation.oid
+    like = next((row for row in frames["siblings"] if row["oid"] == model), None)
+    rows = rows_in(default, span)
+    now = datetime.fromisoformat(frames["server"][0]["now"])
+    args: Json = {
+        "parent": {"oid": relation.oid, "schema": relation.schema, "name": relation.name},
+        "child": {"schema": relation.schema, "name": name},
+        "default": _default_args(care, default),
+        "key": relation.key_columns[0],
+        "type": axis.type,
+        "lower": axis.write(span.lower),
+        "upper": axis.write(span.upper),
+        "move": rows or 0,
+        "move_at_most": care.policy.move_default_rows,
+        # rows may arrive in this range at any moment: writers must wait for the few milliseconds, or one would fail
+        "live": axis.is_id or span.lower <= axis.of(now),
+        "role": frames["server"][0]["role"],
+        "like": dict(like) if like is not None else None,
+    }
+    blocked = _blocked(care, default, rows, like)
+    columns: list[str] = next((row["names"] for row in frames["columns"] if row["oid"] == relation.oid), [])
+    child = names.display(relation.schema, name)
+    parent = relation.subject
+    return Action.make(
+        kind=KIND,
+        subject=parent,
+        args=args,
+        statements=shown(args, columns) if like is not None else (),
+        reason=_reason(care, span, rows),
+        destructive=False,
+        precondition=f"no partition of {parent} meets [{args['lower']}, {args['upper']}), and {child} does not exist",
+        undo=f"alter table {parent} detach partition {child}; drop table {child} (only while it is empty)",
+        lock=_lock(care, args),
+        rows=rows or 0,
+        blocked=blocked,
+    )
+
+
+def _reason(care: Care, span: Span, rows: int | None) -> str:
+    layout = care.layout
+    assert layout is not None  # noqa: S101 - a table with something missing has a layout
+    if span.upper <= layout.current:
+        why = "a gap between partitions"
+    elif span.lower <= layout.current:
+        why = "the current period has no partition"
+    else:
+        why = f"{care.policy.ahead} ahead of the current one are declared, not all are there"
+    return f"{why}; moves {rows} rows out of the default partition" if rows else why
+
+
+def _lock(care: Care, args: Json) -> str:
+    if args["move"]:
+        return "ACCESS EXCLUSIVE on the parent and its default partition, for milliseconds"
+    if care.default is None:
+        return "SHARE UPDATE EXCLUSIVE on the parent: readers and writers pass"
+    parent = (
+        "SHARE ROW EXCLUSIVE (readers pass)" if args["live"] else "SHARE UPDATE EXCLUSIVE (readers and writers pass)"
+    )
+    return f"{parent} on the parent, ACCESS EXCLUSIVE on its default partition, for milliseconds"
+
+
+def _default_row(care: Care, frames: Mapping[str, Sequence[Mapping[str, Any]]]) -> Mapping[str, Any] | None:
+    if care.default is None:
+        return None
+    return next((row for row in frames["defaults"] if row["oid"] == care.default.oid), None)
+
+
+def _default_args(care: Care, default: Mapping[str, Any] | None) -> Json | None:
+    if care.default is None or default is None:
+        return None
+    size = default["bytes"]
+    known = {"oid": care.default.oid, "schema": care.default.schema, "name": care.default.name}
+    return {**known, "large": size is not None and size > SCAN_BYTES}
+
+
+def rows_in(default: Mapping[str, Any] | None, span: Span) -> int | None:
+    """Return how many rows of the default partition belong to the range; ``None`` when that is unknown."""
+    if default is None:
+        return 0
+    if default["unknown"]:
+        return None
+    buckets = default["buckets"]
+    inside = [b for b in buckets if b["lower"] is not None and span.lower <= b["lower"] < span.upper]
+    return sum(int(b["rows"]) for b in inside)
+
+
+def _blocked(
+    care: Care, default: Mapping[str, Any] | None, rows: int | None, like: Mapping[str, Any] | None
+) -> tuple[ReasonCode, str] | None:
+    if like is None:
+        return ReasonCode.STATE_CHANGED, "the table to model it after went away while it was looked at"
+    if rows is None and default is not None:
+        return ReasonCode.NOT_SUPPORTED, f"the rows of the default partition are unknown: {default['unknown']}"
+    if not rows or default is None or care.relation is None:
+        return None
+    if rows > care.policy.move_default_rows:
+        limit = care.policy.move_default_rows
+        return ReasonCode.OVER_LIMIT, f"{rows} rows of the default partition belong here, over the limit of {limit}"
+    hindrance = _hindrance(care, default)
+    return (ReasonCode.NOT_SUPPORTED, hindrance) if hindrance else None
+
+
+def _hindrance(care: Care, default: Mapping[str, Any]) -> str | None:
+    """Return what else would react to rows leaving the default partition, so that the move would not go unseen."""
+    relation = care.relation
+    assert relation is not None  # noqa: S101 - only tables that exist get here
+    referenced = sorted({*relation.referenced_by, *default.get("referenced_by", ())})
+    if referenced:
+        return f"rows cannot leave the default partition unseen: foreign keys of {', '.join(referenced)} would react"
+    if relation.publications:
+        known = ", ".join(relation.publications)
+        return f"rows cannot leave the default partition unseen: publication {known} would send the delete alone"
+    reacting = [*default.get("triggers", ()), *default.get("rules", ())]
+    if reacting:
+        return f"rows cannot leave the default partition unseen: {', '.join(reacting)} would fire"
+    return None
+
+
+def _of_table(care: Care) -> Iterator[Finding]:
+    if care.problem is not None:
+        yield care.problem
+    for pending in care.pending:
+        yield finding(
+            "detach_pending",
+            care.subject,
+            Severity.ERROR,
+            f"the detaching of {pending.subject} was interrupted and is pending",
+            remedy=f"alter table {care.subject} detach partition {pending.subject} finalize",
+        )
+    layout = care.layout
+    if layout is None:
+        return
+    left = len(layout.missing) - len(care.to_create)
+    if left > 0 or layout.more:
+        more = f"at least {left} more" if layout.more else f"{left} more"
+        yield finding(
+            "creation_cap",
+            care.subject,
+            Severity.WARNING,
+            f"{len(care.to_create)} partitions are created in this run, {more} are missing",
+            evidence={"max_creations": care.policy.max_creations, "missing": len(layout.missing)},
+            remedy="check 'every' and 'from'; the next runs create the rest, or raise max_creations",
+        )
+    if layout.expired:
+        yield finding(
+            "gap_expired",
+            care.subject,
+            Severity.INFO,
+            "a gap lies before what retention keeps today; it is left alone",
+            remedy=None,
+        )
+
+
+def _of_defaults(found: Sequence[Care], observation: Observation, actions: Sequence[Action]) -> Iterator[Finding]:
+    blocked = {(a.subject, a.args["lower"]): a.blocked for a in actions if a.blocked}
+    for care, default in with_default(found):
+        row = _default_row(care, observation.frames)
+        if row is None or care.axis is None or care.layout is None:
+            continue
+        subject = care.subject
+        if row["unknown"]:
+            yield Finding(
+                check="default_rows",
+                subject=subject,
+                status=FindingStatus.NOT_AVAILABLE,
+                severity=Severity.WARNING,
+                summary=f"whether {default.subject} holds rows is unknown: {row['unknown']}",
+                remedy="run again when it is free",
+            )
+        for bucket in row["buckets"]:
+            yield _of_bucket(care, default.subject, bucket, blocked)
+
+
+def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Mapping[Any, Any]) -> Finding:
+    axis, layout = care.axis, care.layout
+    assert axis is not None and layout is not None  # noqa: S101, PT018 - as in _of_defaults
+    rows, lower, upper = bucket["rows"], bucket["lower"], bucket["upper"]
+    evidence = {"rows": rows, "lowest": bucket["lowest"], "highest": bucket["highest"], "default_partition": default}
+    if bucket["bucket"] is None:
+        text = f"{rows} rows in {default} have no {care.policy.by} (NULL): no range partition takes them"
+        return finding(
+            "default_null_rows", care.subject, Severity.WARNING, text, evidence, "give them a value, or delete them"
+        )
+    between = f"{bucket['lowest']} to {bucket['highest']}"
+    span = next((s for s in care.to_create if lower is not None and s.lower <= lower < s.upper), None)
+    if span is not None:
+        why = blocked.get((care.subject, axis.write(span.lower)))
+        evidence |= {"lower": axis.write(span.lower), "upper": axis.write(span.upper)}
+        if why is None:
+            text = f"{rows} rows in {default} ({between}) belong to a partition that is missing; they are moved into it"
+            return finding("default_rows", care.subject, Severity.WARNING, text, evidence, None)
+        text = f"{rows} rows in {default} ({between}) keep a partition from being created: {why[1]}"
+        remedy = "raise move_default_rows in the policy, or move the rows by hand, then run again"
+        return finding("default_rows", care.subject, Severity.ERROR, text, evidence, remedy)
+    if lower is not None and lower >= layout.horizon:
+        text = f"{rows} rows in {default} ({between}) lie beyond the declared partitions; no partition is made for them"
+        remedy = "correct their time, or raise 'ahead' when they are right"
+        return finding("default_future_rows", care.subject, Severity.WARNING, text, evidence, remedy)
+    del upper
+    text = f"{rows} rows in {default} ({between}) lie outside every declared partition"
+    remedy = "declare 'from' early enough to have partitions made for them, or delete them"
+    return finding("default_rows", care.subject, Severity.WARNING, text, evidence, remedy)
+
+
+def _disk() -> Finding:
+    return Finding(
+        check="disk_free",
+        subject="server",
+        status=FindingStatus.NOT_AVAILABLE,
+        severity=Severity.INFO,
+        summary="free disk space cannot be seen through SQL",
+        remedy="watch it on the host",
+    )
+
+
+def finding(  # noqa: PLR0917 - in the order of the value's own fields
+    check: str, subject: str, severity: Severity, summary: str, evidence: Json | None = None, remedy: str | None = None
+) -> Finding:
+    """Return something that was seen and matters."""
+    return Finding(
+        check=check,
+        subject=subject,
+        status=FindingStatus.FINDING,
+        severity=severity,
+        summary=summary,
+        evidence=evidence or {},
+        remedy=remedy,
+    )

@@ -1,0 +1,182 @@
+"""The statements that make one partition, built from an action's arguments alone.
+
+The plan shows them and apply sends them: they are the same because both come from here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from psycopg import sql
+
+from upkeep.plan import digest
+from upkeep.postgres import names
+from upkeep.postgres.session import statement
+
+if TYPE_CHECKING:
+    from upkeep.intervals import Duration
+    from upkeep.postgres.bounds import Axis
+    from upkeep.postgres.partition_plan import Span
+
+Args: TypeAlias = Mapping[str, Any]
+
+CHECK: Final = "upkeep_bounds"
+"""Name of the CHECK constraint that lets ATTACH trust the rows; gone once attached."""
+_PRIVILEGES: Final = frozenset(
+    {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"}
+)
+_OPTION: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_DIGEST: Final = 8
+_MONTHS_A_YEAR: Final = 12
+_HOUR: Final = 3600
+
+
+def child_names(parent: str, span: Span, axis: Axis, every: Duration | int) -> list[str]:
+    """Return names for a partition, the best first: ``<parent>_<YYYY>_<MM>…``, then with a digest.
+
+    Never longer than PostgreSQL keeps: a long parent's name is cut, and a digest keeps it distinct.
+    """
+    label = f"_{_label(span, axis, every)}"
+    base = parent
+    if len((parent + label).encode()) > names.MAX_BYTES:
+        mark = f"_{digest(parent)[:_DIGEST]}"
+        base = names.shorten(parent, names.MAX_BYTES - len(label) - len(mark)) + mark
+    found = [base + label]
+    for salt in range(3):
+        mark = f"_{digest(parent, span.lower, span.upper, salt)[:_DIGEST]}"
+        found.append(names.shorten(base, names.MAX_BYTES - len(label) - len(mark)) + label + mark)
+    return found
+
+
+def _label(span: Span, axis: Axis, every: Duration | int) -> str:
+    if axis.is_id or isinstance(every, int):
+        return f"p{span.lower}".replace("-", "m")
+    wall = axis.instant(span.lower).astimezone(axis.zone)
+    parts = [f"{wall.year:04d}", f"{wall.month:02d}", f"{wall.day:02d}", f"{wall.hour:02d}", f"{wall.minute:02d}"]
+    parts.append(f"{wall.second:02d}" + (f"{wall.microsecond:06d}" if wall.microsecond else ""))
+    return "_".join(parts[: max(_level(every), _exact(wall))])
+
+
+def _level(every: Duration) -> int:
+    """Return how many of year, month, day, hour, minute, second name a period of that length."""
+    if every.months:
+        return 1 if every.months % _MONTHS_A_YEAR == 0 else 2
+    if every.days:
+        return 3
+    return 4 if every.seconds % _HOUR == 0 else 5
+
+
+def _exact(wall: datetime) -> int:
+    rests = (wall.month - 1, wall.day - 1, wall.hour, wall.minute, wall.second or wall.microsecond)
+    smaller = reversed(list(enumerate(rests, start=2)))
+    return next((level for level, rest in smaller if rest), 1)
+
+
+def table(args: Args, which: str) -> sql.Identifier:
+    """Return the identifier of ``parent``, ``child`` or ``default``."""
+    return sql.Identifier(args[which]["schema"], args[which]["name"])
+
+
+def bound(args: Args, which: str) -> sql.Literal:
+    """Return the literal of the ``lower`` or ``upper`` bound: a number on integer keys, else a text with its offset."""
+    text = args[which]
+    return sql.Literal(int(text)) if args["type"].startswith("int") else sql.Literal(text)
+
+
+def make(args: Args) -> Iterator[sql.Composed]:
+    """Yield what makes the table, alone and empty: nobody waits for any of it."""
+    like, child = args["like"], table(args, "child")
+    yield statement(
+        "create_table_like",
+        persistence=sql.SQL("unlogged " if like["persistence"] == "u" else ""),
+        child=child,
+        parent=table(args, "parent"),
+        using=_part(" using {}", like["access_method"] if like["access_method"] not in (None, "heap") else None),
+        options=_options(like),
+        tablespace=_part(" tablespace {}", like["tablespace"]),
+    )
+    yield statement(
+        "add_bounds_check",
+        child=child,
+        name=sql.Identifier(CHECK),
+        key=sql.Identifier(args["key"]),
+        lower=bound(args, "lower"),
+        upper=bound(args, "upper"),
+    )
+    if like["owner"] != args["role"]:
+        yield sql.SQL("alter table {} owner to {}").format(child, sql.Identifier(like["owner"]))
+    for column, target in like["statistics_targets"].items():
+        text = "alter table only {} alter column {} set statistics {}"
+        yield sql.SQL(text).format(child, sql.Identifier(column), sql.Literal(int(target)))
+    if like["replica_identity"] in ("f", "n"):
+        kind = sql.SQL("full" if like["replica_identity"] == "f" else "nothing")
+        yield sql.SQL("alter table only {} replica identity {}").format(child, kind)
+    if like["row_security"]:
+        yield sql.SQL("alter table only {} enable row level security").format(child)
+    if like["force_row_security"]:
+        yield sql.SQL("alter table only {} force row level security").format(child)
+    for tail in like["own_indexes"]:  # PostgreSQL's own text of a sibling's index, from its catalog
+        yield sql.SQL("create index on {} {}").format(child, sql.SQL(tail))
+    for grant in like["grants"]:
+        if grant["privilege"] in _PRIVILEGES:
+            yield _grant(child, grant)
+
+
+def attach(args: Args) -> Iterator[sql.Composed]:
+    """Yield what makes the table a partition."""
+    child = table(args, "child")
+    yield statement(
+        "attach_partition",
+        parent=table(args, "parent"),
+        child=child,
+        lower=bound(args, "lower"),
+        upper=bound(args, "upper"),
+    )
+    yield statement("drop_constraint", table=child, name=sql.Identifier(CHECK))
+
+
+def move(args: Args, columns: list[str]) -> sql.Composed:
+    """Return the statement that moves the rows of the new range out of the default partition."""
+    known = [sql.Identifier(c) for c in columns]
+    return statement(
+        "move_rows",
+        default=table(args, "default"),
+        child=table(args, "child"),
+        key=sql.Identifier(args["key"]),
+        lower=bound(args, "lower"),
+        upper=bound(args, "upper"),
+        columns=sql.SQL(", ").join(known),
+        returned=sql.SQL(", ").join(sql.SQL("d.{}").format(c) for c in known),
+    )
+
+
+def shown(args: Args, columns: list[str]) -> tuple[str, ...]:
+    """Return all statements of the creation as texts, in their order."""
+    known = [*make(args), *([move(args, columns)] if args["move"] else []), *attach(args)]
+    return tuple(s.as_string(None) for s in known)
+
+
+def _options(like: Args) -> sql.Composable:
+    options = [(o, "") for o in like["options"]] + [(o, "toast.") for o in like["toast_options"]]
+    parts = []
+    for text, prefix in options:
+        name, _, value = text.partition("=")
+        if _OPTION.fullmatch(name):
+            parts.append(sql.SQL("{}{} = {}").format(sql.SQL(prefix), sql.SQL(name), sql.Literal(value)))
+    return sql.SQL(" with ({})").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("")
+
+
+def _part(text: str, name: str | None) -> sql.Composable:
+    return sql.SQL(text).format(sql.Identifier(name)) if name else sql.SQL("")
+
+
+def _grant(child: sql.Composable, grant: Args) -> sql.Composed:
+    column = sql.SQL(" ({})").format(sql.Identifier(grant["column"])) if grant["column"] else sql.SQL("")
+    role = sql.Identifier(grant["role"]) if grant["role"] else sql.SQL("public")
+    again = sql.SQL(" with grant option") if grant["grantable"] else sql.SQL("")
+    text = "grant {privilege}{column} on {child} to {role}{again}"
+    privilege = sql.SQL(grant["privilege"].lower())
+    return sql.SQL(text).format(privilege=privilege, column=column, child=child, role=role, again=again)

@@ -1,0 +1,122 @@
+"""Partition creation on PostgreSQL: what is declared ahead exists, gaps are filled, defaults are drained.
+
+Range partitions by one column of time or whole numbers. The parts: `creation_observe` reads,
+`creation_care` judges each table, `partition_plan` works out what is missing, `creation_plan` decides,
+`creation_apply` makes one partition; here they are put together as the job.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from upkeep.postgres import creation_apply, creation_observe, creation_plan
+from upkeep.postgres.creation_care import Care, cares
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from upkeep.fleet import Target
+    from upkeep.jobs import Memory, Session, Stage, Work
+    from upkeep.plan import Action, Observation, Outcome, Plan
+    from upkeep.postgres.session import PostgresSession
+
+_SERVER: Final = (
+    "subject",
+    "reachable",
+    "is_replica",
+    "version",
+    "version_tested",
+    "longest_transaction_seconds",
+    "disk_free_bytes",
+)
+
+
+class PartitionCreation:
+    """The job; implements `upkeep.jobs.Job`."""
+
+    name: Final = "partition_creation"
+
+    def observe(self, session: Session, target: Target, at: datetime, memory: Memory) -> Observation:
+        """Read what the plan and the gates need, in three queries when nothing is missing; change nothing."""
+        del memory
+        return creation_observe.observe(cast("PostgresSession", session), target, at)
+
+    def plan(self, observation: Observation, target: Target) -> Plan:
+        """Decide; pure."""
+        return creation_plan.plan(observation, target)
+
+    def frames(
+        self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
+    ) -> Mapping[str, list[dict[str, Any]]]:
+        """Return the tables that the stage's suite looks at."""
+        found = cares(observation.frames, target, observation.at)
+        if stage == "before":
+            server = {column: observation.frames["server"][0][column] for column in _SERVER}
+            blockers = {row["oid"]: row["seconds"] for row in observation.frames["blockers"]}
+            return {"server": [server], "tables": [_before(c, blockers) for c in found if not c.later]}
+        defaults = {row["parent"]: row for row in observation.frames["defaults"]}
+        tables = [_after(c, defaults, plan) for c in found if c.layout is not None]
+        return {"tables": tables, "outcomes": _outcomes(plan, outcomes)}
+
+    def apply(self, work: Work) -> Outcome:
+        """Make one partition."""
+        return creation_apply.apply(work)
+
+    def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:
+        """Detach and drop the partition while it is empty."""
+        return creation_apply.undo(cast("PostgresSession", session), action, outcome)
+
+
+def _before(care: Care, blockers: Mapping[int, float | None]) -> dict[str, Any]:
+    relation = care.relation
+    held = [relation.oid] if relation is not None else []
+    held += [care.default.oid] if care.default is not None else []
+    return {
+        "subject": care.subject,
+        "exists": relation is not None,
+        "supported": relation is None or care.problem is None,
+        "owned": relation is None or (relation.may_alter and relation.may_create),
+        "detach_pending": bool(care.pending),
+        "blocking_seconds": max((blockers[oid] or 0.0 for oid in held if oid in blockers), default=0.0),
+    }
+
+
+def _after(care: Care, defaults: Mapping[int, Mapping[str, Any]], plan: Plan | None) -> dict[str, Any]:
+    layout, relation = care.layout, care.relation
+    assert layout is not None and relation is not None  # noqa: S101, PT018 - only such get here
+    default = defaults.get(relation.oid)
+    unknown = default is not None and default["unknown"]
+    rows = sum(bucket["rows"] for bucket in default["buckets"]) if default is not None else 0
+    findings = plan.findings if plan is not None else ()
+    reported = any(f.subject == care.subject and f.check.startswith("default_") for f in findings)
+    return {
+        "subject": care.subject,
+        "ahead_missing": layout.ahead_missing,
+        "gaps": layout.gaps,
+        "overlaps": layout.overlaps,
+        "default_rows": None if unknown else rows,
+        "default_rows_reported": rows if reported else 0,
+        "default_rows_unreported": 0 if reported or unknown else rows,
+    }
+
+
+def _outcomes(plan: Plan | None, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    actions = {action.id: action for action in plan.actions} if plan is not None else {}
+    rows = []
+    for outcome in outcomes:
+        action = actions.get(outcome.action_id)
+        rows.append(
+            {
+                "subject": action.subject if action is not None else outcome.action_id,
+                "kind": action.kind if action is not None else None,
+                "status": outcome.status.value,
+                "reason_code": outcome.reason_code.value if outcome.reason_code is not None else None,
+                "rows_copied": outcome.evidence.get("rows_copied"),
+                "rows_deleted": outcome.evidence.get("rows_deleted"),
+            }
+        )
+    return rows
+
+
+JOB: Final = PartitionCreation()
