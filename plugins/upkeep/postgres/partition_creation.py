@@ -54,9 +54,9 @@ class PartitionCreation:
         if stage == "before":
             server = {column: observation.frames["server"][0][column] for column in _SERVER}
             blockers = {row["oid"]: row["seconds"] for row in observation.frames["blockers"]}
-            return {"server": [server], "tables": [_before(c, blockers) for c in found if not c.later]}
+            return {"server": [server], "tables": [_before(c, blockers) for c in found if c.relation or not c.later]}
         defaults = {row["parent"]: row for row in observation.frames["defaults"]}
-        tables = [_after(c, defaults, plan) for c in found if c.layout is not None]
+        tables = [_after(c, defaults, plan) for c in found if c.layout is not None or (c.later and c.relation)]
         return {"tables": tables, "outcomes": _outcomes(plan, outcomes)}
 
     def apply(self, work: Work) -> Outcome:
@@ -69,14 +69,15 @@ class PartitionCreation:
 
 
 def _before(care: Care, blockers: Mapping[int, float | None]) -> dict[str, Any]:
+    """Return a table's row. What is only not available yet has its finding: nothing will be done, nothing is wrong."""
     relation = care.relation
     held = [relation.oid] if relation is not None else []
     held += [care.default.oid] if care.default is not None else []
     return {
         "subject": care.subject,
         "exists": relation is not None,
-        "supported": relation is None or care.problem is None,
-        "owned": relation is None or (relation.may_alter and relation.may_create),
+        "supported": relation is None or care.problem is None or care.later,
+        "owned": relation is None or care.later or (relation.may_alter and relation.may_create),
         "detach_pending": bool(care.pending),
         "blocking_seconds": max((blockers[oid] or 0.0 for oid in held if oid in blockers), default=0.0),
     }
@@ -84,17 +85,16 @@ def _before(care: Care, blockers: Mapping[int, float | None]) -> dict[str, Any]:
 
 def _after(care: Care, defaults: Mapping[int, Mapping[str, Any]], plan: Plan | None) -> dict[str, Any]:
     layout, relation = care.layout, care.relation
-    assert layout is not None and relation is not None  # noqa: S101, PT018 - only such get here
-    default = defaults.get(relation.oid)
+    default = defaults.get(relation.oid) if relation is not None else None
     unknown = default is not None and default["unknown"]
     rows = sum(bucket["rows"] for bucket in default["buckets"]) if default is not None else 0
     findings = plan.findings if plan is not None else ()
     reported = any(f.subject == care.subject and f.check.startswith("default_") for f in findings)
     return {
         "subject": care.subject,
-        "ahead_missing": layout.ahead_missing,
-        "gaps": layout.gaps,
-        "overlaps": layout.overlaps,
+        "ahead_missing": layout.ahead_missing if layout is not None else 0,
+        "gaps": layout.gaps if layout is not None else 0,
+        "overlaps": layout.overlaps if layout is not None else 0,
         "default_rows": None if unknown else rows,
         "default_rows_reported": rows if reported else 0,
         "default_rows_unreported": 0 if reported or unknown else rows,
