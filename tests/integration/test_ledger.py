@@ -234,6 +234,8 @@ def test_a_role_that_may_only_use_the_ledger(ledger: Ledger, address: Address, c
         with Ledger.open(role, migrate=False) as opened:
             _, made = planned(opened)
             opened.approve(made.plan_id, actor="ada", how="ui")
+        execute(control_database, f"alter table upkeep.gate_p{datetime.now(UTC):%Y%m} rename to gate_other_name")
+        Ledger.open(role, migrate=True).close()  # nothing to create, so nothing that needs the owner
     finally:
         execute(control_database, "drop owned by upkeep_task")
         execute(control_database, "drop role upkeep_task")
