@@ -122,7 +122,8 @@ def _target(target: TargetReport, *, statements: bool) -> RenderableType:
 def _gates(gates: Iterable[GateResult]) -> Iterable[str]:
     for gate in gates:
         verdict = "passed" if gate.success else "FAILED"
-        yield f"gate {gate.stage}: {verdict} ({gate.evaluated} expectations)"
+        left_out = f"; left undone on purpose, so not looked at: {', '.join(gate.left_out)}" if gate.left_out else ""
+        yield f"gate {gate.stage}: {verdict} ({gate.evaluated} expectations{left_out})"
         for failure in gate.failed:
             yield f"   ✗ {failure.summary}" + (f" → {failure.remedy}" if failure.remedy else "")
 

@@ -274,6 +274,9 @@ class GateResult(Value):
         How many expectations were evaluated.
     checked
         What was expected, in words, for people; failed or not.
+    left_out
+        Subjects that were not looked at because nothing was to be proven: their actions were left undone on
+        purpose (observe only, paused, outside the window, waiting for approval or backup).
     """
 
     suite: str
@@ -282,6 +285,7 @@ class GateResult(Value):
     evaluated: int
     failed: tuple[GateFailure, ...] = ()
     checked: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def stops_target(self) -> bool:

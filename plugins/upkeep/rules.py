@@ -6,7 +6,7 @@ observe only) are here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,15 @@ INCOMPLETE = frozenset({ReasonCode.LOCK_NOT_OBTAINED, ReasonCode.CONNECTION_LOST
 """Reasons that say "not now": nothing is wrong with the plan, the next run tries again."""
 WAITING = frozenset({ReasonCode.NEEDS_APPROVAL, ReasonCode.OVER_LIMIT})
 """Reasons that say "a person must look"."""
+
+
+ON_PURPOSE = WAITING | {
+    ReasonCode.NEEDS_BACKUP,
+    ReasonCode.OBSERVE_ONLY,
+    ReasonCode.PAUSED,
+    ReasonCode.OUTSIDE_WINDOW,
+}
+"""Reasons that leave an action undone on purpose: the state after is not expected to be as declared."""
 
 
 class StopError(UpkeepError):
@@ -164,6 +173,12 @@ def awaiting_part(plan: Plan) -> Plan:
         if wanted & set(action.after):
             wanted.add(action.id)
     return plan.model_copy(update={"actions": tuple(a for a in plan.actions if a.id in wanted), "findings": ()})
+
+
+def left_undone(plan: Plan, outcomes: Sequence[Outcome]) -> frozenset[str]:
+    """Return the subjects with an action that was left undone on purpose: the gate after proves nothing of them."""
+    subjects = {action.id: action.subject for action in plan.actions}
+    return frozenset(subjects[o.action_id] for o in outcomes if o.reason_code in ON_PURPOSE and o.action_id in subjects)
 
 
 def inverse(action: Action) -> Action:

@@ -153,10 +153,15 @@ class Runner:
             run, declared = self.ledger.run(run_id), self.fleet.target(target)
             job = self._job(run.job, declared)
             observation = self.ledger.load_observation(run_id, target, stage)
-            plan = self.ledger.load_plan(run_id, target) if stage == "after" else None
-            outcomes = self.ledger.outcomes(run_id, target) if stage == "after" else []
-            frames = job.frames(observation, declared, stage, plan, outcomes)
-            result = gates.evaluate(run.job, declared.engine, stage, frames)
+            if stage == "before":
+                result = gates.evaluate(
+                    run.job, declared.engine, stage, job.frames(observation, declared, stage, None, ())
+                )
+            else:
+                plan, outcomes = self.ledger.load_plan(run_id, target), self.ledger.outcomes(run_id, target)
+                frames = job.frames(observation, declared, stage, plan, outcomes)
+                undone = rules.left_undone(plan, outcomes)
+                result = gates.evaluate(run.job, declared.engine, stage, frames, left_out=undone)
             self.ledger.save_gate(run_id, target, result)
             self._say(target, f"gate {stage}: {'passed' if result.success else 'FAILED'}")
             return result

@@ -87,12 +87,17 @@ def test_an_expectation_that_raises_is_a_failure() -> None:
     assert "could not look" in result.failed[0].summary
 
 
-@pytest.mark.parametrize(("tables", "word"), [([], "no rows"), (None, "not delivered")])
-def test_an_empty_or_missing_frame_is_a_failure(tables: list[dict[str, Any]] | None, word: str) -> None:
-    frames = {"server": [SERVER_OK]} | ({} if tables is None else {"tables": tables})
+@pytest.mark.parametrize(("server", "word"), [([], "no rows"), (None, "not delivered")])
+def test_an_empty_or_missing_frame_is_a_failure(server: list[dict[str, Any]] | None, word: str) -> None:
+    frames = {"tables": [TABLE_OK]} | ({} if server is None else {"server": server})
     result = gates.evaluate("partition_creation", "postgres", "before", frames)
     assert not result.success
+    assert result.stops_target
     assert word in result.failed[0].summary
+
+
+def test_a_frame_may_be_empty_when_the_suite_says_so() -> None:
+    assert before(tables=[]).success
 
 
 AFTER_OK = {
@@ -181,3 +186,23 @@ def test_every_suite_is_one_that_great_expectations_can_build(path: Path) -> Non
     suite = gates.load(job, stage, engine[0] if engine else "none")
     for checks in suite.frames.values():
         assert len(gates._ge_suite(suite.name, tuple(range(len(checks))), checks).expectations) == len(checks)
+
+
+def test_what_was_left_undone_on_purpose_is_not_judged_but_what_was_done_is() -> None:
+    tables = [
+        {
+            "subject": "public.a",
+            "ahead_missing": 3,
+            "gaps": 0,
+            "overlaps": 0,
+            "default_rows": 0,
+            "default_rows_unreported": 0,
+        }
+    ]
+    lost = [{"subject": "public.a", "kind": "move_default_rows", "status": "done", "rows_copied": 5, "rows_deleted": 4}]
+    judged = gates.evaluate("partition_creation", "postgres", "after", {"tables": tables, "outcomes": []})
+    assert not judged.success
+    undone = {"tables": tables, "outcomes": []}
+    assert gates.evaluate("partition_creation", "postgres", "after", undone, left_out={"public.a"}).success
+    doubled = {"tables": tables, "outcomes": lost}
+    assert not gates.evaluate("partition_creation", "postgres", "after", doubled, left_out={"public.a"}).success
