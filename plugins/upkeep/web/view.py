@@ -242,7 +242,7 @@ def _action(action: Action, outcome: Outcome | None) -> ActionRow:
     requires = action.requires.kind
     needs = {"nothing": "", "approval": "approval", "backup": "backup"}.get(requires, requires)
     if action.over_limit:
-        needs = f"approval: {action.over_limit}"
+        needs = "approval (over its limit)"
     rows = outcome.rows if outcome and outcome.rows is not None else action.rows
     estimated = outcome is None or outcome.rows is None
     return ActionRow(
@@ -299,7 +299,7 @@ def _finding(finding: Finding) -> FindingRow:
     word = "ok" if ok else finding.severity.value
     tone = "good" if ok else _SEVERITY_TONES[finding.severity.value]
     if finding.status in (FindingStatus.NOT_AVAILABLE, FindingStatus.INSUFFICIENT_EVIDENCE):
-        word = f"{word}: {finding.status.value.replace('_', ' ')}"
+        word = finding.status.value.replace("_", " ")
     evidence = pretty(finding.evidence) if finding.evidence else ""
     return FindingRow(Badge(word, tone), finding.subject, finding.summary, finding.remedy or "", evidence)
 
