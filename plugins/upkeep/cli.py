@@ -244,7 +244,7 @@ def _run_all(
     runner: Runner, job: str, targets: Sequence[str], at: datetime | None, *, apply: bool, approve: bool
 ) -> RunReport:
     moment = at or datetime.now(UTC)
-    options = {"command": "run" if apply else "plan"}
+    options = {"plan_only": not apply}
     run_id = runner.start(job, moment, trigger="cli", actor=_actor(), targets=targets, options=options)
     for name in runner.targets(job, targets):
         runner.run_target(run_id, name, apply=apply, approve=approve, actor=_actor())

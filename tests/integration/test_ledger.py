@@ -618,6 +618,20 @@ def test_a_run_that_carries_an_approved_plan_plans_nothing_new(ledger: Ledger) -
     assert [p.plan.plan_id for p in ledger.pending()] == [other.plan_id]
 
 
+def test_a_look_at_what_would_be_done_supersedes_nothing_but_may_be_approved(ledger: Ledger) -> None:
+    _, real = planned(ledger, action("a"))
+    look = plan(action("a"), action("b"), target="pipeline", job=JOB)
+    looking = begin(ledger, plan_only=True)
+    ledger.save_plan(looking, look)
+    assert real.plan_id in [p.plan.plan_id for p in ledger.pending()]
+    ledger.approve(real.plan_id, actor="ada", how="ui")
+    ledger.approve(look.plan_id, actor="ada", how="cli")
+    ledger.use_approval(look.plan_id, run_id=looking)
+    newer, grown = planned(ledger, action("c"))
+    with pytest.raises(ApprovalRefusedError, match=f"superseded by plan {grown.plan_id} of run {newer}"):
+        ledger.use_approval(real.plan_id, run_id=newer)
+
+
 def test_a_newer_plan_supersedes(ledger: Ledger) -> None:
     _, old = planned(ledger, action("a"))
     planned(ledger, action("a"), target="other")

@@ -1,5 +1,5 @@
 -- The newest plan of each target and job that has actions which wait for a person and have neither been
--- done nor failed since, with the last decision about it.
+-- done nor failed since, with the last decision about it. A look at what would be done (`plan_only`) is not one.
 select
     coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
     newest.plan_id,
@@ -20,7 +20,8 @@ select
 from (
     select distinct on (p.target, p.job) p.*
     from upkeep.plan as p
-    where not p.carried
+    left join upkeep.run as r on p.run_id = r.run_id
+    where not p.carried and r.options -> 'plan_only' is distinct from 'true'::jsonb
     order by p.target asc, p.job asc, p.id desc
 ) as newest
 left join lateral (

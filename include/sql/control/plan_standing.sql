@@ -1,5 +1,6 @@
 -- Where a plan stands: its newest planning, the newest plan of the same target and job (which supersedes
--- every other), and the last decision about it.
+-- every other), and the last decision about it. A look at what would be done (`plan_only` in the run's options)
+-- supersedes nothing but may itself be approved.
 select
     coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
     planned.id as planned_id,
@@ -17,7 +18,10 @@ from upkeep.plan as planned
 inner join lateral (
     select n.plan_id, n.run_id
     from upkeep.plan as n
-    where n.target = planned.target and n.job = planned.job and not n.carried
+    left join upkeep.run as r on n.run_id = r.run_id
+    where
+        n.target = planned.target and n.job = planned.job and not n.carried
+        and (n.plan_id = planned.plan_id or r.options -> 'plan_only' is distinct from 'true'::jsonb)
     order by n.id desc
     limit 1
 ) as newest on true

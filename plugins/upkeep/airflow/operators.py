@@ -84,7 +84,7 @@ class StartRun(UpkeepOperator):
                 trigger=str(context["dag_run"].run_type),
                 actor=runtime.actor(context),
                 targets=names,
-                options={**runtime.origin(context), "mode": params.get("mode", "enforce")},
+                options={**runtime.origin(context), "plan_only": params.get("mode") == PLAN_ONLY},
             )
         context["ti"].xcom_push(key="run_id", value=run_id)
         self.log.info(
