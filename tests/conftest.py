@@ -20,6 +20,7 @@ from local.servers import (
     temporary_directory,
 )
 from tests.servers import TEST_SETTINGS, fresh_database
+from tests.stack import Stack, run_local, start_stack
 
 S = TypeVar("S", bound=Server)
 
@@ -78,3 +79,13 @@ def mongo_server() -> Iterator[MongoServer]:
 def tidb_server() -> Iterator[TidbServer]:
     """One TiDB server for the session; built first if it is not there, which takes 8 to 12 minutes."""
     yield from _running(start_tidb)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole local stack with the sample fleet, on ports of its own; takes about a minute to start."""
+    directory = temporary_directory()
+    try:
+        yield start_stack(directory)
+    finally:
+        run_local(directory, "down", "--remove")
