@@ -121,6 +121,7 @@ def evaluate(
     """
     suite = load(job, stage, engine)
     failed: list[GateFailure] = []
+    checked: list[str] = []
     evaluated = 0
     for name, checks in suite.frames.items():
         delivered = frames.get(name)
@@ -137,13 +138,14 @@ def evaluate(
             asked = [c for c in checks if not c.implied or _missing(rows, c.kwargs["column"])]
             failed += _evaluate_frame(suite.name, asked, rows)
             evaluated += len(asked)
+            checked += [c.expects for c in checks if not c.implied]
     return GateResult(
         suite=suite.name,
         stage=stage,
         success=not failed and (evaluated > 0 or bool(left_out)),
         evaluated=evaluated,
         failed=tuple(failed),
-        checked=tuple(c.expects for checks in suite.frames.values() for c in checks if not c.implied),
+        checked=tuple(checked),
         left_out=tuple(sorted(left_out)),
     )
 

@@ -80,6 +80,7 @@ class GateView:
     suite: str
     badge: Badge
     expectations: tuple[Expectation, ...]
+    left_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +286,8 @@ def _gate(gate: GateResult) -> GateView:
         rows += [_failed(text, f) for f in failures] or [Expectation(text, held=True)]
     rows += [_failed(f.expectation, f) for f in left]
     badge = Badge("passed", "good") if gate.success else Badge(f"{len(gate.failed)} not met", "bad")
-    return GateView(gate.stage, gate.suite, badge, tuple(sorted(rows, key=lambda r: r.held)))
+    ordered = tuple(sorted(rows, key=lambda r: r.held))
+    return GateView(gate.stage, gate.suite, badge, ordered, ", ".join(gate.left_out))
 
 
 def _failed(text: str, failure: Any) -> Expectation:
