@@ -87,10 +87,24 @@ class MongoServer(Server):
             except OperationFailure as error:
                 if error.code not in {UNAUTHORIZED, ALREADY_INITIALIZED}:
                     raise
+                self._follow_port()
         self._await_primary()
         if not self._knows_us():
             with self._direct() as client:
                 client.admin.command("createUser", self.user, pwd=self.password, roles=["root"])
+
+    def _follow_port(self) -> None:
+        """Tell a replica set that knows itself at another port where it is now; else it takes itself for a stranger."""
+        with self._direct(username=self.user, password=self.password) as client:
+            try:
+                config = client.admin.command("replSetGetConfig")["config"]
+            except OperationFailure:  # not set up to the end: no user yet, and no other port either
+                return
+            here = f"{self.host}:{self.port}"
+            if config["members"][0]["host"] != here:
+                config["members"][0]["host"] = here
+                config["version"] += 1
+                client.admin.command("replSetReconfig", config, force=True)
 
     def _await_primary(self) -> None:
         deadline = time.monotonic() + PRIMARY_TIMEOUT
