@@ -6,6 +6,9 @@ Everything happens in one transaction, so a kill at any moment leaves either not
 2. when rows of the default partition belong to it: lock the parent, move them in one statement;
 3. ATTACH, and drop the CHECK.
 
+Many rows are moved in several steps (`creation_moves`); a large default partition is proven free of the
+range before it is locked.
+
 Rows are moved under ACCESS EXCLUSIVE on the parent, because a reader that had already looked up the
 partitions would miss the new one, and a writer that had already chosen the default would fail. A snapshot
 taken before sees the rows where they were: they are inserted by the very transaction that attaches.
@@ -13,6 +16,7 @@ taken before sees the rows where they were: they are inserted by the very transa
 
 from __future__ import annotations
 
+import contextlib
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -21,22 +25,26 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import errors, sql
 
+from upkeep.errors import UpkeepError
 from upkeep.plan import Action, Json, Outcome, OutcomeStatus, ReasonCode
-from upkeep.postgres import bounds, catalog, ddl, names
+from upkeep.postgres import bounds, catalog, creation_moves, creation_plan, ddl, names
 from upkeep.postgres.bounds import Axis
-from upkeep.postgres.creation_statements import Args, attach, make, move, table
+from upkeep.postgres.creation_leftovers import clean
+from upkeep.postgres.creation_moves import ConservationError
+from upkeep.postgres.creation_statements import Args, attach, bound, make, move, table
 from upkeep.postgres.session import ConnectionLostError, PostgresSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from upkeep.jobs import Work
+    from upkeep.postgres.session import Row
 
 _LOCK_SPACE: Final = 0x75706B65 << 32
 """Advisory locks of ours: "upke", then the parent's object id."""
 KEEP_OUT: Final = "upkeep_keep_out"
 """Name of the CHECK on a large default partition that spares ATTACH the scan."""
-_GONE: Final = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedObject, errors.InvalidSchemaName)
+_GONE: Final = (errors.UndefinedTable, errors.UndefinedObject, errors.InvalidSchemaName)
 _CHANGED: Final = (errors.DuplicateTable, errors.DuplicateObject, errors.CheckViolation, errors.InvalidObjectDefinition)
 
 
@@ -44,8 +52,8 @@ class StateChangedError(Exception):
     """What the plan was made from is no longer so."""
 
 
-class ConservationError(Exception):
-    """Not as many rows arrived as left: the transaction was rolled back."""
+RETRY: Final = ddl.LockRetry(hold=2.0)
+"""Nothing under these locks takes longer than some milliseconds, unless a default partition is large."""
 
 
 def apply(work: Work) -> Outcome:
@@ -59,7 +67,7 @@ def apply(work: Work) -> Outcome:
 
     try:
         with claim(session, action.args["parent"]["oid"]):
-            evidence = _create(work, session)
+            evidence = (_remove if action.kind == creation_plan.LEFTOVER else _create)(work, session)
     except ddl.LockNotObtainedError as error:
         return outcome(OutcomeStatus.SKIPPED, ReasonCode.LOCK_NOT_OBTAINED, message=str(error))
     except ddl.HeldTooLongError as error:
@@ -75,7 +83,7 @@ def apply(work: Work) -> Outcome:
     except psycopg.Error as error:
         return outcome(OutcomeStatus.FAILED, ReasonCode.ERROR, message=said(error))
     message = evidence.pop("message", None)
-    return outcome(OutcomeStatus.DONE, rows=evidence["rows_copied"], message=message, evidence=evidence)
+    return outcome(OutcomeStatus.DONE, rows=evidence.get("rows_copied"), message=message, evidence=evidence)
 
 
 def said(error: psycopg.Error) -> str:
@@ -100,34 +108,85 @@ def claim(session: PostgresSession, parent: int) -> Iterator[None]:
             session.rows("advisory_unlock", key)
 
 
+def _remove(work: Work, session: PostgresSession) -> Json:
+    known = clean(session, work.action.args["parent"]["oid"], checkpoint=work.checkpoint, sleep=work.sleep)
+    return {"removed": known, "message": f"removed {', '.join(known)}" if known else "it was gone already"}
+
+
 def _create(work: Work, session: PostgresSession) -> Json:
     args = work.action.args
     existing = _recheck(session, args)
     if existing is not None:
         message = f"{existing.subject} was there already"
         return {"child_oid": existing.oid, "rows_copied": 0, "rows_deleted": 0, "message": message}
-    parent, default = table(args, "parent"), args["default"]
-    quiet: list[sql.Composable] = [parent, *([table(args, "default")] if default else [])]
-    columns = [row["name"] for row in session.rows("columns", {"oid": args["parent"]["oid"]})] if default else []
+    clean(session, args["parent"]["oid"], checkpoint=work.checkpoint, sleep=work.sleep)
+    what = f"creating {names.display(args['child']['schema'], args['child']['name'])}"
+    columns = session.rows("columns", {"oid": args["parent"]["oid"]}) if args["move"] else []
 
-    def body() -> Json:
-        for statement in make(args):
-            session.execute(statement)
-        counts = {"rows_copied": 0, "rows_deleted": 0}
-        if args["move"]:
-            ddl.lock(session, parent, "access exclusive")
-            ddl.lock(session, table(args, "default"), "access exclusive")
-            counts = _move(session, args, columns)
-        elif default and args["live"]:
-            ddl.lock(session, parent, "share row exclusive")
+    def finish() -> Json:
         for statement in attach(args):
             session.execute(statement)
         oid = session.rows("child_oid", args["child"])[0]["oid"]
         _replica_index(session, args, oid)
-        return {"child_oid": oid, **counts}
+        return {"child_oid": oid, "rows_copied": 0, "rows_deleted": 0}
 
-    what = f"creating {names.display(args['child']['schema'], args['child']['name'])}"
-    return ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=work.sleep, quiet=quiet, what=what)
+    if args["move"] > creation_moves.DIRECT_ROWS:
+        return creation_moves.move(work, session, columns, finish, what)
+    if args["default"] and args["default"]["large"] and not args["move"] and not args["live"]:
+        with _kept_out(work, session, what):
+            return _at_once(work, session, [], finish, what)
+    return _at_once(work, session, columns, finish, what)
+
+
+def _at_once(work: Work, session: PostgresSession, columns: list[Row], finish: Callable[[], Json], what: str) -> Json:
+    """Make the partition in one transaction, moving the rows that belong to it when there are any."""
+    args = work.action.args
+    parent, default = table(args, "parent"), args["default"]
+    quiet: list[sql.Composable] = [parent, *([table(args, "default")] if default else [])]
+
+    def body() -> Json:
+        for statement in make(args):
+            session.execute(statement)
+        counts: Json = {}
+        if args["move"]:
+            ddl.lock(session, parent, "access exclusive")
+            ddl.lock(session, table(args, "default"), "access exclusive")
+            counts = _move(session, args, [row["name"] for row in columns if not row["generated"]])
+        elif default and args["live"]:
+            ddl.lock(session, parent, "share row exclusive")
+        evidence = finish()
+        if default:
+            kept_out = session.statement("drop_constraint", table=table(args, "default"), name=sql.Identifier(KEEP_OUT))
+            session.execute(kept_out)
+        return {**evidence, **counts}
+
+    return ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=work.sleep, quiet=quiet, retry=RETRY, what=what)
+
+
+@contextmanager
+def _kept_out(work: Work, session: PostgresSession, what: str) -> Iterator[None]:
+    """Let a validated CHECK spare ATTACH the scan of a large default partition.
+
+    Only for ranges that lie in the future: a row that arrives in the range meanwhile is refused.
+    """
+    args = work.action.args
+    default, name = table(args, "default"), sql.Identifier(KEEP_OUT)
+    key, lower, upper = sql.Identifier(args["key"]), bound(args, "lower"), bound(args, "upper")
+    text = sql.Literal(creation_moves.marker(args, "constraint"))
+    add = [
+        session.statement("keep_out_check", default=default, name=name, key=key, lower=lower, upper=upper),
+        session.statement("comment_on_constraint", table=default, name=name, text=text),
+    ]
+    ddl.run(session, add, checkpoint=work.checkpoint, sleep=work.sleep, quiet=[default], what=what)
+    try:
+        validate = session.statement("validate_constraint", table=default, name=name)
+        seconds = ddl.QUIET_SECONDS
+        ddl.run_alone(session, validate, checkpoint=work.checkpoint, sleep=work.sleep, lock_seconds=seconds, what=what)
+        yield
+    except BaseException:
+        with contextlib.suppress(UpkeepError, psycopg.Error):  # the next run removes what stays
+            clean(session, args["parent"]["oid"], checkpoint=work.checkpoint, sleep=work.sleep)
+        raise
 
 
 def _recheck(session: PostgresSession, args: Args) -> catalog.Partition | None:
@@ -181,6 +240,8 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
             action_id=action.id, status=OutcomeStatus.SKIPPED, reason_code=ReasonCode.STATE_CHANGED, message=text
         )
 
+    if action.kind != creation_plan.KIND or child is None:
+        return refused("there is nothing to take back")
     known = {p.oid: p for p in catalog.partitions(session, [args["parent"]["oid"]])}
     if child not in known:
         return refused("the partition is no longer attached; nothing was changed")

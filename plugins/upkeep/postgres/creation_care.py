@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from upkeep.errors import ConfigurationError
@@ -122,11 +123,12 @@ def _care(key: str, policy: TablePolicy, table: Relation, known: _Known) -> Care
     if isinstance(axis, Finding):
         return replace(base, problem=axis)
     try:
-        spans = sorted((Span(*_read(p.bounds, axis)), p) for p in children if p.bounds and not p.is_default)
+        spans = [(Span(*_read(p.bounds, axis)), p) for p in children if p.bounds and not p.is_default]
     except UnknownBoundsError as error:
         text = f"bounds not understood: {error}"
         problem = _finding("bounds", table.subject, Severity.ERROR, text, remedy="report this")
         return replace(base, problem=problem)
+    spans.sort(key=itemgetter(0))
     wish = _wish(policy, axis, spans, known, known.highest.get(table.oid))
     return replace(
         base,

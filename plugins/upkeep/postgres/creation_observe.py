@@ -46,7 +46,7 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
     frames["taken"] = _taken(session, needy)
     frames["columns"] = _columns(session, needy)
     frames["blockers"] = _blockers(session, needy)
-    return Observation(
+    return Observation.model_construct(  # thousands of rows, all made here: nothing to validate
         target=target.name,
         engine="postgres",
         job="partition_creation",
@@ -185,8 +185,13 @@ def _taken(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
 
 
 def _columns(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
-    parents = [care.relation.oid for care in needy if care.relation is not None and care.default is not None]
-    return [{"oid": oid, "names": [r["name"] for r in session.rows("columns", {"oid": oid})]} for oid in parents]
+    found: list[Row] = []
+    for care in needy:
+        if care.relation is not None and care.default is not None:
+            oid = care.relation.oid
+            known = [row["name"] for row in session.rows("columns", {"oid": oid}) if not row["generated"]]
+            found.append({"oid": oid, "names": known})
+    return found
 
 
 def _blockers(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
-from upkeep.postgres import names
+from upkeep.postgres import creation_leftovers, names
 from upkeep.postgres.creation_care import Care, cares, with_default
 from upkeep.postgres.creation_statements import child_names, shown
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 KIND: Final = "create_partition"
 SCAN_BYTES: Final = 8 * 1024 * 1024
 """Up to this size ATTACH may read the default partition under its lock: about 10 ms."""
-HALF_MADE: Final = "upkeep: half made partition"
-"""How the comment on a table starts that a killed run may leave."""
+LEFTOVER: Final = "remove_leftover"
 
 
 def plan(observation: Observation, target: Target) -> Plan:
@@ -29,12 +28,30 @@ def plan(observation: Observation, target: Target) -> Plan:
     findings: list[Finding] = []
     actions: list[Action] = []
     taken = {(row["schema"], row["name"]) for row in frames["taken"]}
+    left = creation_leftovers.parents(frames["server"][0]["markers"])
     for care in found:
         findings += _of_table(care)
+        actions += _leftovers(care, left)
         actions += _creations(care, observation, taken)
     findings += _of_defaults(found, observation, actions)
     findings.append(_disk())
     return Plan.make(observation, actions, findings)
+
+
+def _leftovers(care: Care, left: Mapping[int, int]) -> Iterator[Action]:
+    if care.relation is None or care.relation.oid not in left:
+        return
+    known = care.relation
+    yield Action.make(
+        kind=LEFTOVER,
+        subject=care.subject,
+        args={"parent": {"oid": known.oid, "schema": known.schema, "name": known.name}},
+        statements=(f"-- drops what carries the comment '{creation_leftovers.HALF_MADE} …' for {care.subject}",),
+        reason=f"a run that was killed left {left[known.oid]} things half made; they hold copies only",
+        destructive=False,
+        precondition="not attached, and marked by its comment as ours",
+        lock="ACCESS EXCLUSIVE on the default partition, for milliseconds",
+    )
 
 
 def _creations(care: Care, observation: Observation, taken: set[tuple[str, str]]) -> Iterator[Action]:

@@ -10,8 +10,9 @@ is continued from, so that bounds stay contiguous (pg_partman#334, #367).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from upkeep.postgres.bounds import length
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from upkeep.postgres.bounds import Axis, Value
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(NamedTuple):
     """A range of the partition key: ``lower`` inside, ``upper`` outside."""
 
     lower: Value
@@ -89,10 +89,7 @@ class Wish:
 def layout(existing: Iterable[Span], wish: Wish, axis: Axis) -> Layout:
     """Return what is missing of the desired set."""
     covered = sorted(existing)
-    current = axis.floor(wish.at, wish.every)
-    ends = [axis.following(wish.at, wish.every)]
-    for _ in range(wish.ahead):
-        ends.append(axis.following(ends[-1], wish.every))
+    current, ends = _periods(axis, wish.every, wish.ahead, wish.at)
     horizon = ends[-1]
     holes = list(_holes(covered, _start(covered, wish, axis, current), horizon))
     pieces: list[Span] = []
@@ -118,6 +115,15 @@ def layout(existing: Iterable[Span], wish: Wish, axis: Axis) -> Layout:
         current=current,
         horizon=horizon,
     )
+
+
+@lru_cache(maxsize=1024)
+def _periods(axis: Axis, every: Duration | int, ahead: int, at: Value) -> tuple[Value, tuple[Value, ...]]:
+    """Return the start of the current period, and the ends of it and of those ahead; tables share their policies."""
+    ends = [axis.following(at, every)]
+    for _ in range(ahead):
+        ends.append(axis.following(ends[-1], every))
+    return axis.floor(at, every), tuple(ends)
 
 
 def _start(covered: Sequence[Span], wish: Wish, axis: Axis, current: Value) -> Value:

@@ -142,7 +142,7 @@ class PostgresSession:
         """Run ``include/sql/postgres/<name>.sql`` and return its rows; a literal ``%`` is doubled in the file."""
         return self.execute(self.statement(name), params or {}).fetchall()
 
-    def statement(self, name: str, **parts: sql.Composable) -> sql.Composed:
+    def statement(self, name: str, /, **parts: sql.Composable) -> sql.Composed:
         """Return the statement of a file, without its comments, ``{braces}`` filled by identifiers and literals."""
         return statement(name, getattr(self, "version_number", None), **parts)
 
@@ -162,8 +162,23 @@ class PostgresSession:
             raise CancelledError("the run was asked to stop")
         if self.trace is not None:
             self.trace(statement.as_string(self._connection))
+        if params is not None and isinstance(statement, sql.Composed):
+            statement = self._percents_doubled(statement)
         with self._translated():
             return self._connection.execute(statement, params)
+
+    def _percents_doubled(self, statement: sql.Composed) -> sql.Composed:
+        """Return the statement with each ``%`` in a name or literal doubled: the driver reads them as placeholders."""
+        parts: list[sql.Composable] = []
+        for part in statement:
+            if isinstance(part, sql.Composed):
+                parts.append(self._percents_doubled(part))
+            elif isinstance(part, sql.SQL):
+                parts.append(part)
+            else:
+                text = part.as_string(self._connection).replace("%", "%%")
+                parts.append(sql.SQL(text))  # quoted by the driver just now
+        return sql.Composed(parts)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -1,0 +1,2 @@
+-- Drops our trigger's function.
+drop function if exists {function}()

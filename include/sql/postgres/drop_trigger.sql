@@ -1,0 +1,2 @@
+-- Takes our trigger off the default partition.
+drop trigger if exists {trigger} on {default}
