@@ -33,8 +33,8 @@ lint: setup ## ruff, mypy, sqlfluff, import-linter
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy plugins
-	@.venv/bin/sqlfluff lint --nocolor include/sql
-	@.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
+	@.venv/bin/sqlfluff lint --nocolor --disable-progress-bar --processes 2 include/sql
+	@.venv/bin/lint-imports --no-logo
 
 format: setup ## let ruff and sqlfluff mend what they can
 	@.venv/bin/ruff check --fix .
