@@ -81,7 +81,7 @@ class StartRun(UpkeepOperator):
             run_id = runner.start(
                 self.job,
                 runtime.instant(context),
-                trigger=str(context["dag_run"].run_type),
+                trigger=runtime.trigger(context),
                 actor=runtime.actor(context),
                 targets=names,
                 options={**runtime.origin(context), "plan_only": params.get("mode") == PLAN_ONLY},

@@ -49,6 +49,12 @@ def instant(context: Mapping[str, Any]) -> datetime:
     return moment
 
 
+def trigger(context: Mapping[str, Any]) -> str:
+    """Return what started the DAG run: ``scheduled``, ``manual``, ``backfill`` …"""
+    kind = context["dag_run"].run_type
+    return str(getattr(kind, "value", kind))
+
+
 def actor(context: Mapping[str, Any]) -> str:
     """Return who started the DAG run: the user in the UI, else Airflow itself."""
     return str(getattr(context["dag_run"], "triggering_user_name", None) or "airflow")
