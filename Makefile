@@ -33,7 +33,7 @@ lint: setup ## ruff, mypy, sqlfluff, import-linter
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy plugins
-	@.venv/bin/sqlfluff lint --nocolor --disable-progress-bar --processes 2 include/sql
+	@.venv/bin/sqlfluff lint --nocolor --disable-progress-bar include/sql
 	@.venv/bin/lint-imports --no-logo
 
 format: setup ## let ruff and sqlfluff mend what they can
