@@ -1,0 +1,6 @@
+-- The ledger's database and its role. Run it as a superuser on the server that is to hold the ledger, not on one
+-- in care if you can: \password upkeep_control, then point the connection `upkeep_control` at it and run
+-- `upkeep init`.
+create role upkeep_control with login nosuperuser nocreatedb nocreaterole noreplication;
+create database upkeep_control owner upkeep_control;
+revoke connect on database upkeep_control from public;
