@@ -1,6 +1,20 @@
 -- What a deletion from these tables would meet, for each table together with all its partitions: columns, foreign
 -- keys that refer to them, triggers and rules that would fire, row-level security, privileges, publications.
 -- One query for the whole database.
+with recursive members as (
+    select
+        w.root,
+        w.root as member
+    from unnest(%(oids)s::oid[]) as w (root)
+    union
+    select
+        m.root,
+        i.inhrelid as member
+    from members as m
+    inner join pg_partitioned_table as k on m.member = k.partrelid
+    inner join pg_inherits as i on m.member = i.inhparent
+)
+
 select
     c.oid::bigint as oid,
     c.relpersistence::text as persistence,
@@ -108,13 +122,10 @@ select
     ) as has_children,
     (select array_agg(x.member::bigint) from unnest(m.members) as x (member)) as members
 from pg_class as c
-cross join
-    lateral (
-        select array_agg(o.member) as members
-        from (
-            select c.oid as member
-            union
-            select t.relid::oid from pg_partition_tree(c.oid) as t
-        ) as o
-    ) as m
-where c.oid = any(%(oids)s::oid[])
+inner join (
+    select
+        o.root,
+        array_agg(o.member) as members
+    from members as o
+    group by o.root
+) as m on c.oid = m.root

@@ -1,13 +1,31 @@
 -- The tables that really hold the rows of the given tables (themselves, or their partitions at the lowest level),
 -- with their true size and whether an index leads with the age column: rows are deleted leaf by leaf.
 -- The estimate of rows is the planner's way: the density of the last ANALYZE times the pages there are now.
+with recursive members as (
+    select
+        w.root,
+        w.age,
+        w.root as member,
+        null::oid as top
+    from unnest(%(roots)s::oid[], %(ages)s::text[]) as w (root, age)
+    union
+    select
+        m.root,
+        m.age,
+        i.inhrelid as member,
+        coalesce(m.top, i.inhrelid) as top
+    from members as m
+    inner join pg_partitioned_table as k on m.member = k.partrelid
+    inner join pg_inherits as i on m.member = i.inhparent
+)
+
 select
     w.root::bigint as root,
     c.oid::bigint as oid,
     n.nspname::text as schema,
     c.relname::text as name,
     c.relkind::text as kind,
-    i.inhparent::bigint as parent,
+    w.top::bigint as top,
     coalesce(i.inhdetachpending, false) as detach_pending,
     s.pages,
     case
@@ -32,14 +50,8 @@ select
         inner join pg_attribute as a on x.indrelid = a.attrelid and a.attnum = any(x.indkey)
         where x.indrelid = c.oid and x.indisvalid and x.indpred is null and m.amname = 'brin' and a.attname = w.age
     ) as brin
-from unnest(%(roots)s::oid[], %(ages)s::text[]) as w (root, age)
-cross join
-    lateral (
-        select w.root as leaf
-        union
-        select t.relid::oid from pg_partition_tree(w.root) as t
-    ) as o
-inner join pg_class as c on o.leaf = c.oid
+from members as w
+inner join pg_class as c on w.member = c.oid
 inner join pg_namespace as n on c.relnamespace = n.oid
 left join pg_inherits as i on c.oid = i.inhrelid and c.relispartition
 cross join

@@ -1,2 +1,0 @@
--- Takes a partition out of its parent. Its rows stay in it.
-alter table {parent} detach partition {partition}

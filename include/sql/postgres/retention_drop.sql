@@ -1,2 +1,0 @@
--- Drops a table that was a partition; never with CASCADE.
-drop table {table}

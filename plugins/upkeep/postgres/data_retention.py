@@ -1,0 +1,94 @@
+"""Data retention on PostgreSQL: what is older than the policy goes, whole partitions or rows, kept or not.
+
+The parts: `retention_observe` reads, `retention_view` gives the rows names and works out the cut-off,
+`retention_checks` says what forbids to delete, `retention_plan` decides, `retention_apply` carries out with
+`detaching`, `dropping`, `archiving` and `row_batches`; here they are put together as the job.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import psycopg
+
+from upkeep.errors import UpkeepError
+from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
+from upkeep.postgres import detaching, retention_apply, retention_frames, retention_observe, retention_plan
+from upkeep.postgres.detaching import StateChangedError, Tools
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from upkeep.fleet import Target
+    from upkeep.jobs import Memory, Session, Stage, Work
+    from upkeep.plan import Action, Observation, Plan
+    from upkeep.postgres.session import PostgresSession
+
+
+class DataRetention:
+    """The job; implements `upkeep.jobs.Job`."""
+
+    name: Final = "data_retention"
+
+    def observe(self, session: Session, target: Target, at: datetime, memory: Memory) -> Observation:
+        """Read what the plan and the gates need, in four queries when nothing is due; change nothing."""
+        return retention_observe.observe(cast("PostgresSession", session), target, at, memory)
+
+    def plan(self, observation: Observation, target: Target) -> Plan:
+        """Decide; pure."""
+        return retention_plan.plan(observation, target)
+
+    def frames(
+        self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
+    ) -> Mapping[str, list[dict[str, Any]]]:
+        """Return the tables that the stage's suite looks at."""
+        if stage == "before":
+            return retention_frames.before(observation, target)
+        return retention_frames.after(observation, target, plan, outcomes)
+
+    def apply(self, work: Work) -> Outcome:
+        """Carry one action out."""
+        return retention_apply.apply(work)
+
+    def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:
+        """Re-attach a partition that was detached and not dropped yet; nothing else can be taken back here."""
+        started = time.monotonic()
+        status, code, text = OutcomeStatus.DONE, None, ""
+        try:
+            text = _take_back(cast("PostgresSession", session), action, outcome)
+        except StateChangedError as error:
+            status, code, text = OutcomeStatus.SKIPPED, ReasonCode.NOT_SUPPORTED, str(error)
+        except (UpkeepError, psycopg.Error) as error:
+            status, code = OutcomeStatus.FAILED, ReasonCode.ERROR
+            text = retention_apply.describe(error) if isinstance(error, psycopg.Error) else str(error)
+        return Outcome(
+            action_id=action.id,
+            status=status,
+            reason_code=code,
+            message=text,
+            seconds=time.monotonic() - started,
+            evidence={"oid": outcome.evidence.get("oid")} if outcome.evidence.get("oid") else {},
+        )
+
+
+def _take_back(session: PostgresSession, action: Action, outcome: Outcome) -> str:
+    if action.kind != "detach_partition":
+        raise StateChangedError(_cannot(action))
+    return detaching.reattach(Tools(session, _go_on, time.sleep), outcome.evidence)
+
+
+def _cannot(action: Action) -> str:
+    if action.kind.startswith("archive"):
+        into = (action.args.get("archive") or {}).get("name", "the archive")
+        return f"the rows are in {into}: copy them back by hand; Upkeep does not undo an archiving"
+    return "what was deleted comes back only from a backup"
+
+
+def _go_on(message: str = "", *, rows: int = 0) -> None:
+    """Stand in for the runner's checkpoint: an undo is short."""
+    del message, rows
+
+
+JOB: Final = DataRetention()

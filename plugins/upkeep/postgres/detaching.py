@@ -1,0 +1,292 @@
+"""Taking a partition out, and putting it back.
+
+Without a default partition it goes CONCURRENTLY: nobody waits for us. PostgreSQL then marks the partition,
+waits for everybody who uses the parent, and completes; interrupted in between, the detaching is *pending*:
+queries no longer see the partition, its siblings cannot be detached concurrently, and only FINALIZE helps.
+So it is not even begun while somebody holds the parent, and what an earlier run left pending is finalised.
+With a default partition (or with a partition that must be proven empty) it is a plain DETACH under a short
+lock: referring tables first, then the parent, then the partition.
+
+A COMMENT on the table says where it came from and when it may be dropped: written in the transaction of the
+plain DETACH; before a concurrent one (state ``detaching``) and completed after it (``detached``). A kill in
+between leaves a state that the next run knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg import sql
+
+from upkeep.errors import UpkeepError
+from upkeep.intervals import Duration, shift
+from upkeep.postgres import bounds, ddl, names
+from upkeep.postgres.ddl import LockNotObtainedError, LockRetry
+from upkeep.postgres.retention_view import moment, read_marker, write_marker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from upkeep.jobs import Checkpoint
+    from upkeep.plan import Json
+    from upkeep.postgres.session import PostgresSession
+
+HOLDERS_TRIES: Final = 20
+"""With the sleeps in between about 40 s, as long as for other locks."""
+QUIET_SECONDS: Final = 2.5
+"""The waits of a concurrent detaching let readers and writers pass; long enough that autovacuum gives way."""
+FINALIZE_RETRY: Final = LockRetry(attempts=8)
+ONCE: Final = LockRetry(attempts=1)
+
+
+class StateChangedError(UpkeepError):
+    """The database is no longer as it was planned for; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table is now, found by its object id."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    is_partition: bool
+    parent: int | None
+    parent_schema: str | None
+    parent_name: str | None
+    detach_pending: bool
+    bounds: str | None
+    default_oid: int | None
+    comment: str | None
+    sibling_pending: bool
+
+    @property
+    def table(self) -> sql.Identifier:
+        """The table."""
+        return sql.Identifier(self.schema, self.name)
+
+    @property
+    def parent_table(self) -> sql.Identifier:
+        """Its parent."""
+        return sql.Identifier(self.parent_schema or "", self.parent_name or "")
+
+    @property
+    def subject(self) -> str:
+        """The name as people read it."""
+        return names.display(self.schema, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every step needs."""
+
+    session: PostgresSession
+    checkpoint: Checkpoint
+    sleep: Callable[[float], None]
+
+
+def place(session: PostgresSession, oid: int) -> Place | None:
+    """Return where the table is, or ``None`` when it is gone."""
+    rows = session.rows("retention_where", {"oid": oid})
+    return Place(oid=oid, **rows[0]) if rows else None
+
+
+def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json:
+    """Detach the partition that the action names; return the evidence.
+
+    Raises
+    ------
+    StateChangedError
+        It is no longer the partition that was planned for, or it must be empty and is not.
+    LockNotObtainedError
+        Others held the tables for too long.
+    """
+    here = _expected(tools.session, args)
+    now = moment(tools.session.rows("retention_clock")[0]["now"])
+    marker = _marker(here, now, shift(now, grace, zone), args)
+    if here.detach_pending:
+        if args["mode"] != "finalize":
+            raise StateChangedError(f"somebody has begun to detach {here.subject}; plan again")
+        finalize(tools, here)
+    elif args["mode"] == "concurrently" and here.default_oid is None:
+        _detach_concurrently(tools, here, marker)
+    else:
+        _detach_plainly(tools, here, marker, args)
+    _complete(tools, args["oid"], marker)
+    return {
+        "oid": args["oid"],
+        "partition": here.subject,
+        "parent_oid": args["parent_oid"],
+        "bounds": args["bounds"],
+        "detached_at": marker["at"],
+        "drop_after": marker["drop_after"],
+    }
+
+
+def finalize(tools: Tools, here: Place) -> None:
+    """Complete a pending detaching."""
+    parts: dict[str, sql.Composable] = {"parent": here.parent_table, "partition": here.table}
+    statement = tools.session.statement("retention_detach_finalize", **parts)
+    ddl.run_alone(
+        tools.session,
+        statement,
+        checkpoint=tools.checkpoint,
+        sleep=tools.sleep,
+        retry=FINALIZE_RETRY,
+        lock_seconds=QUIET_SECONDS,
+        what=f"completing the detaching of {here.subject}",
+    )
+
+
+def reattach(tools: Tools, evidence: Json) -> str:
+    """Put a detached partition back where it was; return what was done.
+
+    Raises
+    ------
+    StateChangedError
+        It is gone, attached already, or not the table that was detached.
+    """
+    here = place(tools.session, int(evidence["oid"]))
+    parent = place(tools.session, int(evidence["parent_oid"]))
+    if here is None or parent is None:
+        raise StateChangedError("the table was dropped since; restore it from a backup")
+    if here.is_partition:
+        raise StateChangedError(f"{here.subject} is attached already")
+    marker = read_marker(here.comment)
+    if marker is None:
+        raise StateChangedError(f"{here.subject} does not carry Upkeep's marker any more: look at it by hand")
+    lower, upper = bounds.texts(str(evidence["bounds"]))
+    check = sql.Identifier(names.shorten(f"upkeep_{here.oid}", names.MAX_BYTES))
+    condition = _condition(tools.session, parent.oid, lower, upper)
+    quick: list[sql.SQL | sql.Composed] = [
+        tools.session.statement("retention_add_check", table=here.table, constraint=check, condition=condition)
+    ]
+    waits: dict[str, Any] = {"checkpoint": tools.checkpoint, "sleep": tools.sleep}
+    drop = tools.session.statement("drop_constraint", table=here.table, name=check)
+    ddl.run(tools.session, [drop, *quick], what=f"preparing {here.subject}", **waits)
+    validate = tools.session.statement("retention_validate_check", table=here.table, constraint=check)
+    ddl.run_alone(tools.session, validate, lock_seconds=QUIET_SECONDS, what=f"checking {here.subject}", **waits)
+    attach = tools.session.statement(
+        "attach_partition", parent=parent.table, child=here.table, lower=_bound(lower), upper=_bound(upper)
+    )
+    comment = _comment(tools.session, here, marker.get("comment"))
+    statements = [attach, drop, comment]
+    ddl.run(tools.session, statements, quiet=[parent.table], what=f"attaching {here.subject}", **waits)
+    return f"{here.subject} is a partition of {parent.subject} again"
+
+
+def _expected(session: PostgresSession, args: Json) -> Place:
+    """Return the partition, the same as planned: same object, same parent, same bounds."""
+    here = place(session, args["oid"])
+    if here is None:
+        raise StateChangedError("the partition was dropped since it was planned for")
+    if not here.is_partition or here.parent != args["parent_oid"]:
+        raise StateChangedError(f"{here.subject} is no longer a partition of the table it was planned for")
+    if here.bounds != args["bounds"] and not here.detach_pending:
+        raise StateChangedError(f"{here.subject} has other bounds now: {here.bounds}")
+    return here
+
+
+def _marker(here: Place, now: datetime, drop_after: datetime, args: Json) -> Json:
+    earlier = read_marker(here.comment)
+    marker: Json = {
+        "detached_from": names.display(here.parent_schema or "", here.parent_name or ""),
+        "parent_oid": args["parent_oid"],
+        "bounds": args["bounds"],
+        "at": now.isoformat(),
+        "drop_after": drop_after.isoformat(),
+        "state": "detached",
+    }
+    comment = earlier.get("comment") if earlier else here.comment
+    return {**marker, "comment": comment} if comment else marker
+
+
+def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> None:
+    session = tools.session
+
+    def body() -> None:
+        for key in sorted(args.get("referencing") or (), key=lambda k: int(k["oid"])):
+            ddl.lock(session, sql.Identifier(key["schema"], key["table"]), "share row exclusive")
+        ddl.lock(session, here.parent_table, "access exclusive")
+        ddl.lock(session, here.table, "access exclusive")
+        if place(session, here.oid) != here:
+            raise StateChangedError(f"{here.subject} changed while its lock was waited for; plan again")
+        if args.get("must_be_empty") and _holds_rows(session, here):
+            raise StateChangedError(f"rows arrived in {here.subject}; the next run moves them, then detaches it")
+        session.execute(_comment(session, here, write_marker(marker)))
+        session.execute(session.statement("detach_partition", parent=here.parent_table, child=here.table))
+
+    what = f"detaching {here.subject}"
+    ddl.attempt(session, body, checkpoint=tools.checkpoint, sleep=tools.sleep, quiet=[here.parent_table], what=what)
+
+
+def _detach_concurrently(tools: Tools, here: Place, marker: Json) -> None:
+    session = tools.session
+    if here.sibling_pending:
+        raise StateChangedError("the detaching of another partition is pending: that must be completed first")
+    _wait_for_holders(tools, here)
+    waits: dict[str, Any] = {"checkpoint": tools.checkpoint, "sleep": tools.sleep}
+    begun = _comment(session, here, write_marker({**marker, "state": "detaching"}))
+    ddl.run(session, [begun], what=f"marking {here.subject}", **waits)
+    parts: dict[str, sql.Composable] = {"parent": here.parent_table, "partition": here.table}
+    statement = session.statement("retention_detach_concurrently", **parts)
+    what = f"detaching {here.subject}"
+    try:
+        ddl.run_alone(session, statement, retry=ONCE, lock_seconds=QUIET_SECONDS, what=what, **waits)
+    except LockNotObtainedError as error:
+        now = place(session, here.oid)
+        if now is not None and now.detach_pending:
+            finalize(tools, now)
+            return
+        ddl.run(session, [_comment(session, here, here.comment)], what=f"unmarking {here.subject}", **waits)
+        raise LockNotObtainedError(f"{what}: others used the table all the time; the next run tries again") from error
+
+
+def _wait_for_holders(tools: Tools, here: Place) -> None:
+    """Wait, with nothing locked, until nobody holds the parent: begun too early, the detaching would stay pending."""
+    for number in range(HOLDERS_TRIES):
+        if not tools.session.rows("retention_lockers", {"oid": here.parent})[0]["holders"]:
+            return
+        tools.checkpoint(f"waiting: others use the parent of {here.subject}")
+        tools.sleep(min(0.1 * 2.0**number, 3.0))
+    message = f"detaching {here.subject}: others held its parent all the time; the next run tries again"
+    raise LockNotObtainedError(message)
+
+
+def _complete(tools: Tools, oid: int, marker: Json) -> None:
+    """See that it is detached, and complete its marker."""
+    now = place(tools.session, oid)
+    if now is None or now.is_partition:
+        raise StateChangedError("the partition is still attached after its detaching: look at it by hand")
+    if read_marker(now.comment) == marker:
+        return
+    statement = _comment(tools.session, now, write_marker(marker))
+    ddl.run(tools.session, [statement], checkpoint=tools.checkpoint, sleep=tools.sleep, what=f"marking {now.subject}")
+
+
+def _holds_rows(session: PostgresSession, here: Place) -> bool:
+    statement = session.statement("retention_not_empty", table=here.table)
+    return bool(session.execute(statement).fetchall()[0]["found"])
+
+
+def _comment(session: PostgresSession, here: Place, comment: str | None) -> sql.Composed:
+    return session.statement("retention_comment", table=here.table, comment=sql.Literal(comment))
+
+
+def _condition(session: PostgresSession, parent: int, lower: str, upper: str) -> sql.Composed:
+    """Return what the bounds say of the key, so that attaching finds it proven."""
+    key = sql.Identifier(session.rows("retention_key", {"oid": parent})[0]["name"])
+    parts = [sql.SQL("{} is not null").format(key)]
+    if lower != "MINVALUE":
+        parts.append(sql.SQL("{} >= {}").format(key, sql.Literal(lower)))
+    if upper != "MAXVALUE":
+        parts.append(sql.SQL("{} < {}").format(key, sql.Literal(upper)))
+    return sql.SQL(" and ").join(parts)
+
+
+def _bound(text: str) -> sql.Composable:
+    return sql.SQL(text) if text in ("MINVALUE", "MAXVALUE") else sql.Literal(text)

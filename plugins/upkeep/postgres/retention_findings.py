@@ -1,0 +1,132 @@
+"""What retention reports besides its actions: what stays although it is due, and why. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.postgres import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from upkeep.postgres.retention_checks import Refusal
+    from upkeep.postgres.retention_view import Marked
+    from upkeep.postgres.retention_view import TableView as View
+
+
+def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
+    """Yield everything that a person should know of this table's retention."""
+    yield from (one.finding(view.subject) for one in refused)
+    if view.problem is not None:
+        return
+    yield from _referenced(view)
+    yield from _last(view)
+    yield from _default(view)
+    yield from _elsewhere(view)
+    yield from _publications(view)
+    for marked in view.marked:
+        yield from _marked(view, marked)
+
+
+def _say(
+    view: View, check: str, severity: Severity, summary: str, remedy: str | None = None, **evidence: Any
+) -> Finding:
+    return Finding(
+        check=check,
+        subject=view.subject,
+        status=FindingStatus.FINDING,
+        severity=severity,
+        summary=summary,
+        evidence=evidence,
+        remedy=remedy,
+    )
+
+
+def _referenced(view: View) -> Iterator[Finding]:
+    due = {p.partition.oid: p.partition.subject for p in view.due_pieces}
+    for oid, table in (view.referenced_pieces or {}).items():
+        if oid not in due:
+            continue
+        if table is None:
+            text = f"whether rows of {due[oid]} are still referred to could not be found out in time: it stays"
+            remedy = "index the referring columns, or grant SELECT on the referring table"
+        else:
+            text = f"{due[oid]} is due but stays: rows of {table} still refer to its rows"
+            remedy = f"delete the rows of {table} first (give it a retention of its own), or drop its foreign key"
+        yield _say(view, "referenced_partition", Severity.WARNING, text, remedy, partition=due[oid], referencing=table)
+    kept = sum(leaf.referenced for leaf in view.leaves)
+    if kept:
+        tables = sorted({names.display(k["schema"], k["table"]) for k in view.references})
+        text = f"{kept:,} due rows stay: rows of {', '.join(tables)} still refer to them"
+        remedy = f"delete the rows of {', '.join(tables)} first (give them a retention of their own)"
+        yield _say(view, "referenced_rows", Severity.WARNING, text, remedy, rows=kept, referencing=tables)
+
+
+def _last(view: View) -> Iterator[Finding]:
+    if not view.by_partition:
+        return
+    staying = [p for p in view.pieces if not p.partition.is_default and not p.partition.detach_pending]
+    if staying and len(view.due_pieces) == len(staying):
+        last = view.due_pieces[-1].partition.subject
+        text = f"{last} is due but stays: it is the last partition"
+        yield _say(view, "last_partition", Severity.WARNING, text, "create newer partitions (job partition_creation)")
+
+
+def _default(view: View) -> Iterator[Finding]:
+    if not view.by_partition or view.relation is None or view.relation.default_oid is None:
+        return
+    default = next((p.partition for p in view.pieces if p.partition.is_default), None)
+    if default is not None and (default.rows > 0 or default.pages > 0):
+        text = f"the default partition {default.subject} holds rows: with precision: partition none of them ever goes"
+        remedy = "let partition_creation move them into partitions, or write precision: row"
+        yield _say(view, "default_rows", Severity.WARNING, text, remedy, rows=round(max(default.rows, 0)))
+
+
+def _elsewhere(view: View) -> Iterator[Finding]:
+    foreign = [leaf.subject for leaf in view.row_leaves() if leaf.kind == "f"] if not view.by_partition else []
+    if foreign:
+        text = f"{foreign[0]} lies on another server: its rows are not looked at"
+        yield _say(view, "foreign_partition", Severity.WARNING, text, "declare retention where the rows are")
+    if not view.by_partition and view.policy.cascades == "declared" and view.facts:
+        fired = [*view.facts["delete_triggers"], *view.facts["delete_rules"]]
+        fired += [k["name"] for k in view.facts["referenced_by"] if k["on_delete"] in ("c", "n", "d")]
+        if fired:
+            text = f"deleting fires {', '.join(fired)}, as declared; rows of a partition go through it, not its parent"
+            yield _say(view, "cascades", Severity.INFO, text)
+
+
+def _publications(view: View) -> Iterator[Finding]:
+    published = list((view.facts or {}).get("publications") or ())
+    if not published:
+        return
+    if view.by_partition and view.policy.then == "delete":
+        text = f"it is published by {', '.join(published)}: subscribers keep the rows of dropped partitions"
+    else:
+        text = f"it is published by {', '.join(published)}: the deletes reach the subscribers"
+    yield _say(view, "publication", Severity.INFO, text, publications=published)
+
+
+def _marked(view: View, marked: Marked) -> Iterator[Finding]:
+    about: dict[str, Any] = {"oid": marked.oid, "table": marked.subject, "marker": marked.marker}
+    if marked.is_partition and not marked.detach_pending:
+        if marked.marker.get("state") == "detached":
+            text = f"{marked.subject} was detached by Upkeep, and somebody has attached it again: it is not dropped"
+            remedy = f"remove the marker if that is meant: comment on table {marked.subject} is null"
+            yield _say(view, "reattached", Severity.ERROR, text, remedy, **about)
+        return
+    if marked.is_partition:
+        return  # its detaching is pending: an action completes it
+    if not marked.known:
+        text = f"{marked.subject} carries Upkeep's marker, but the ledger knows nothing of it: it is not dropped"
+        remedy = "drop it by hand when nobody needs it, or remove its comment"
+        yield _say(view, "unknown_marker", Severity.WARNING, text, remedy, **about)
+    elif marked.dependants:
+        text = f"{marked.subject} cannot be dropped: {', '.join(marked.dependants)} depends on it"
+        yield _say(view, "dependants", Severity.WARNING, text, "drop or change what depends on it", **about)
+    elif not marked.may_alter:
+        text = f"{marked.subject} cannot be dropped: our role does not own it"
+        yield _say(view, "privileges", Severity.WARNING, text, "grant the owner's role to ours", **about)
+    else:
+        text = f"{marked.subject} is detached and kept until {marked.marker.get('drop_after')}"
+        yield _say(view, "detached", Severity.INFO, text, "upkeep undo re-attaches it until then", **about)

@@ -1,0 +1,224 @@
+"""What retention reads: the catalog in a few queries for the whole database, then only what is due.
+
+With nothing due on tables that lose whole partitions, four queries answer everything. Rows are counted
+through the index and only up to a limit; where there are more, the planner estimates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg import sql
+
+from upkeep.errors import ConfigurationError
+from upkeep.plan import Observation
+from upkeep.postgres import catalog, names
+from upkeep.postgres.retention_rows import Doomed, is_table_name
+from upkeep.postgres.retention_view import TableView, column_of, frames_policies, read_marker, views
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from upkeep.fleet import Target
+    from upkeep.jobs import Memory
+    from upkeep.postgres.retention_view import Leaf, Piece
+    from upkeep.postgres.session import PostgresSession, Row
+
+COUNT_LIMIT: Final = 200_000
+"""Due rows counted exactly, some 20 ms through an index; beyond, the planner's estimate is good enough for a limit."""
+WRITERS_LIMIT: Final = 1_000
+"""So few due rows are told apart by the transaction that wrote them: late arrivals, or left behind."""
+CHECK_TIMEOUT: Final = "30s"
+"""One look at the rows (a count, a search for references) takes no longer; longer, and it is said to be unknown."""
+FRAMES: Final = (
+    *("relations", "archives", "partitions", "marked", "memory", "intents"),
+    *("facts", "leaves", "due", "references", "busy"),
+)
+
+
+def observe(session: PostgresSession, target: Target, at: datetime, memory: Memory) -> Observation:
+    """Read what the plan and the gates need; change nothing."""
+    frames: dict[str, list[Row]] = {name: [] for name in FRAMES}
+    observation = Observation.model_construct(  # thousands of rows, all made here: nothing to validate
+        target=target.name,
+        engine="postgres",
+        job="data_retention",
+        identity=session.identity,
+        version=session.version,
+        at=at,
+        frames=frames,
+    )
+    frames["server"] = [_server(session)]
+    frames["memory"] = [{"oid": oid, **evidence} for oid, evidence in memory.detached.items()]
+    frames["intents"] = [_intent(intent) for intent in memory.intents]
+    _read_catalog(session, target, frames)
+    _read_marked(session, target, frames)
+    interesting = [v for v in views(observation, target) if _needs_facts(v)]
+    frames["facts"] = _facts(session, interesting)
+    interesting = [v for v in views(observation, target) if v.problem is None and _has_something_due(v)]
+    _read_leaves(session, interesting, frames)
+    for view in views(observation, target):
+        if view.problem is None and view.relation is not None:
+            frames["due"] += _due(session, view)
+            frames["references"] += _references(session, view)
+    return observation
+
+
+def _server(session: PostgresSession) -> Row:
+    row = session.rows("retention_server")[0]
+    return {"subject": "server", "version_tested": session.tested, **row, "now": row["now"].isoformat()}
+
+
+def _intent(intent: Any) -> Row:
+    return {"kind": intent.get("kind"), "subject": intent.get("subject"), "oid": (intent.get("args") or {}).get("oid")}
+
+
+def _read_catalog(session: PostgresSession, target: Target, frames: dict[str, list[Row]]) -> None:
+    patterns = []
+    for name in frames_policies(target):
+        try:
+            patterns.append(names.parse(name))
+        except ConfigurationError:
+            continue  # the view says so for that table
+    frames["relations"] = catalog.relation_rows(session, patterns)
+    wanted = {n: p.retain.into for n, p in frames_policies(target).items() if p.retain and is_table_name(p.retain.into)}
+    into = [names.parse(text) for text in wanted.values() if text]
+    found = catalog.relation_rows(session, into) if into else []
+    for policy, text in wanted.items():
+        exact = names.parse(text or "").exact
+        frames["archives"] += [
+            {**r, "policy": policy} for r in found if (r["schema"], r["name"]) == (exact.schema, exact.name)
+        ]
+    parents = {r["oid"] for r in [*frames["relations"], *found] if r["kind"] == "p"}
+    frames["partitions"] = catalog.partition_rows(session, sorted(parents))
+
+
+def _read_marked(session: PostgresSession, target: Target, frames: dict[str, list[Row]]) -> None:
+    archiving = any(p.retain and p.retain.then == "archive" for p in frames_policies(target).values())
+    for row in session.rows("retention_detached"):
+        not_empty = None
+        if archiving and read_marker(row["marker"]) and row["kind"] in ("r", "p"):
+            not_empty = _found(session, "retention_not_empty", table=sql.Identifier(row["schema"], row["name"]))
+        frames["marked"].append({**row, "not_empty": not_empty})
+
+
+def _needs_facts(view: TableView) -> bool:
+    if view.relation is None or view.relation.kind not in ("r", "p"):
+        return False
+    return not view.by_partition or bool(view.due_pieces) or view.policy.then == "archive" or view.problem is not None
+
+
+def _has_something_due(view: TableView) -> bool:
+    return view.relation is not None and (not view.by_partition or bool(view.due_pieces) or bool(view.marked))
+
+
+def _facts(session: PostgresSession, found: Sequence[TableView]) -> list[Row]:
+    oids = {v.relation.oid for v in found if v.relation} | {v.archive.oid for v in found if v.archive}
+    return session.rows("retention_facts", {"oids": sorted(oids)}) if oids else []
+
+
+def _read_leaves(session: PostgresSession, found: Iterable[TableView], frames: dict[str, list[Row]]) -> None:
+    ages = {v.relation.oid: column_of(v.age) for v in found if v.relation}
+    if not ages:
+        return
+    try:
+        frames["leaves"] = session.rows("retention_leaves", {"roots": list(ages), "ages": list(ages.values())})
+    except psycopg.errors.LockNotAvailable:  # somebody holds one of them exclusively: ask for each alone
+        for oid, age in ages.items():
+            try:
+                frames["leaves"] += session.rows("retention_leaves", {"roots": [oid], "ages": [age]})
+            except psycopg.errors.LockNotAvailable:
+                frames["busy"].append({"oid": oid})
+
+
+def _due(session: PostgresSession, view: TableView) -> list[Row]:
+    """Count the due rows of each leaf that is worked on row by row, and the rows of due partitions nobody knows."""
+    if view.by_partition:
+        leaves = [leaf for piece in view.due_pieces for leaf in view.leaves_below(piece.partition.oid)]
+        wanted = [leaf for leaf in leaves if leaf.rows is None or view.policy.then == "archive"]
+        return [row for leaf in wanted for row in _counted(session, view, leaf)]
+    return [row for leaf in view.row_leaves() for row in _counted(session, view, leaf)]
+
+
+def _counted(session: PostgresSession, view: TableView, leaf: Leaf) -> list[Row]:
+    if leaf.kind != "r":
+        return []
+    doomed = Doomed.of(view, leaf)
+    parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "limit": sql.Literal(COUNT_LIMIT + 1)}
+    row: Row = {"oid": leaf.oid, "referenced": 0, "writers": None, "due_is_least": False, "first": None, "rows": None}
+    try:
+        with session.transaction():
+            session.rows("set_local_timeouts", {"lock": "2s", "statement": CHECK_TIMEOUT})
+            found = session.execute(session.statement("retention_due", due=doomed.predicate, **parts)).fetchall()[0]
+            row |= {"due": found["due"], "first": found["first"]}
+            if found["due"] > COUNT_LIMIT:
+                row |= {"due": max(found["due"], _estimate(session, doomed, doomed.due)), "due_is_least": True}
+            elif found["due"] <= WRITERS_LIMIT:
+                row["writers"] = _writers(session, doomed)
+            if leaf.rows is None:
+                row["rows"] = _rows(session, doomed)
+            if doomed.has_references:
+                whole = session.execute(session.statement("retention_due", due=doomed.due, **parts)).fetchall()[0]
+                row["referenced"] = max(whole["due"] - found["due"], 0)
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.InsufficientPrivilege):
+        row |= {"due": None}
+    return [row]
+
+
+def _rows(session: PostgresSession, doomed: Doomed) -> int:
+    """Return how many rows a table holds that was never analysed: counted, or estimated where there are many."""
+    parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "limit": sql.Literal(COUNT_LIMIT + 1)}
+    counted = session.execute(session.statement("retention_due", due=sql.SQL("true"), **parts)).fetchall()[0]["due"]
+    return int(counted if counted <= COUNT_LIMIT else max(_estimate(session, doomed, sql.SQL("true")), counted))
+
+
+def _estimate(session: PostgresSession, doomed: Doomed, due: sql.Composable) -> int:
+    statement = session.statement("retention_estimate", table=doomed.table, due=due)
+    return int(session.execute(statement).fetchall()[0]["QUERY PLAN"][0]["Plan"]["Plan Rows"])
+
+
+def _writers(session: PostgresSession, doomed: Doomed) -> dict[str, int]:
+    parts: dict[str, sql.Composable] = {"table": doomed.table, "due": doomed.predicate}
+    parts["limit"] = sql.Literal(WRITERS_LIMIT)
+    rows = session.execute(session.statement("retention_due_transactions", **parts)).fetchall()
+    return {row["writer"]: row["written"] for row in rows}
+
+
+def _references(session: PostgresSession, view: TableView) -> list[Row]:
+    """Look, for each due partition, whether a row elsewhere still refers to one of its rows."""
+    keys = (view.facts or {}).get("referenced_by") or []
+    if not view.by_partition or not keys or view.relation is None:
+        return []
+    return [
+        {"root": view.relation.oid, "partition": piece.partition.oid, "referencing": found}
+        for piece in view.due_pieces
+        for key in keys
+        if (found := _reference(session, piece, key)) != ""
+    ]
+
+
+def _reference(session: PostgresSession, piece: Piece, key: Row) -> str | None:
+    """Return the referring table's name, nothing when no row refers, or ``None`` when it could not be checked."""
+    found = _found(
+        session,
+        "retention_referenced",
+        referencing=sql.Identifier(key["schema"], key["table"]),
+        table=piece.partition.full_name.identifier,
+        condition=sql.SQL(" and ").join(
+            sql.SQL("r.{} = t.{}").format(sql.Identifier(mine), sql.Identifier(theirs))
+            for mine, theirs in zip(key["columns"], key["referenced"], strict=True)
+        ),
+    )
+    return None if found is None else names.display(key["schema"], key["table"]) if found else ""
+
+
+def _found(session: PostgresSession, name: str, **parts: sql.Composable) -> bool | None:
+    """Return what a question answers; ``None`` when a lock, a missing privilege or the time-out forbade to look."""
+    try:
+        with session.transaction():
+            session.rows("set_local_timeouts", {"lock": "1s", "statement": CHECK_TIMEOUT})
+            return bool(session.execute(session.statement(name, **parts)).fetchall()[0]["found"])
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.InsufficientPrivilege):
+        return None

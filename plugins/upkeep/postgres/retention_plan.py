@@ -1,0 +1,319 @@
+"""What retention would do, and why: pure decisions over a `TableView`.
+
+Whole partitions: archived (when the policy says so) while attached, detached when every row of theirs is due,
+dropped in a later run when their grace period is over. Rows: one action for each table, over all its leaves.
+What exists is looked at one by one: a gap stops nothing, and the last partition is never taken.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg import sql
+
+from upkeep.plan import Action, Finding, FindingStatus, Plan, Requirement, Severity
+from upkeep.postgres import names
+from upkeep.postgres.catalog import PAGE_BYTES
+from upkeep.postgres.retention_checks import Refusal, refusals
+from upkeep.postgres.retention_findings import findings
+from upkeep.postgres.retention_row_plan import archive_marked, archive_partition, delete_rows
+from upkeep.postgres.retention_sizes import requirement, row_estimate, table_rows
+from upkeep.postgres.retention_view import Marked, Piece, moment, views
+from upkeep.postgres.session import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from upkeep.fleet import Target
+    from upkeep.plan import Json, Observation, ReasonCode
+    from upkeep.postgres.retention_view import TableView as View
+
+NOTHING: Final = Requirement()
+
+
+def plan(observation: Observation, target: Target) -> Plan:
+    """Return what would be done to every table in care."""
+    actions: list[Action] = []
+    found: list[Finding] = []
+    for view in views(observation, target):
+        refused = refusals(view)
+        busy = _busy(view, observation)
+        decided = [] if busy else list(_decide(view, refused))
+        found += [*([busy] if busy else []), *findings(view, refused)]
+        actions += _limited(view, decided, target)
+    return Plan.make(observation, actions, found)
+
+
+def _busy(view: View, observation: Observation) -> Finding | None:
+    oids = {row["oid"] for row in observation.frames["busy"]}
+    if view.relation is None or view.relation.oid not in oids:
+        return None
+    return Finding(
+        check="lock",
+        subject=view.subject,
+        status=FindingStatus.NOT_AVAILABLE,
+        severity=Severity.WARNING,
+        summary="another session holds it exclusively: what is due could not be seen; the next run looks again",
+    )
+
+
+def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
+    if view.problem is not None or view.relation is None:
+        return
+    blocked = (refused[0].code, refused[0].text) if refused else None
+    if view.by_partition:
+        yield from _pending(view)
+        yield from _pieces(view, blocked)
+    else:
+        yield from delete_rows(view, blocked)
+        yield from _pending(view)
+        yield from _empty_pieces(view)
+    yield from _drops(view, blocked)
+
+
+# -- whole partitions --------------------------------------------------------------------------------
+
+
+def _pieces(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
+    for piece in going(view):
+        after: tuple[str, ...] = ()
+        if view.policy.then == "archive":
+            archive = archive_partition(view, piece, blocked)
+            yield archive
+            after = (archive.id,)
+        detach = _detach(view, piece, blocked, after)
+        yield detach
+        if not view.policy.grace.approximate:
+            yield _drop_at_once(view, piece, detach, blocked)
+
+
+def _empty_pieces(view: View) -> Iterator[Action]:
+    """Yield the end of partitions that row by row became empty: else they would pile up for ever."""
+    for piece in going(view):
+        leaves = view.leaves_below(piece.partition.oid)
+        if leaves and all(leaf.pages == 0 or (leaf.due == 0 and leaf.referenced == 0) for leaf in leaves):
+            detach = _detach(view, piece, None, empty=True)
+            yield detach
+            if not view.policy.grace.approximate:
+                yield _drop_at_once(view, piece, detach, None)
+
+
+def going(view: View) -> list[Piece]:
+    """Return the due partitions that may go: none that is still referred to, and never the last one."""
+    referenced = view.referenced_pieces or {}
+    due = [p for p in view.due_pieces if p.partition.oid not in referenced]
+    staying = [p for p in view.pieces if not p.partition.is_default and not p.partition.detach_pending]
+    return due[:-1] if due and len(due) == len(staying) else due
+
+
+def _detach(
+    view: View,
+    piece: Piece,
+    blocked: tuple[ReasonCode, str] | None,
+    after: tuple[str, ...] = (),
+    *,
+    empty: bool = False,
+) -> Action:
+    parent, partition = _names(view), piece.partition
+    default = view.relation.default_oid if view.relation else None
+    mode = "plainly" if default else "concurrently"
+    name = "detach_partition" if default else "retention_detach_concurrently"
+    args: Json = {
+        "oid": partition.oid,
+        "parent_oid": view.relation.oid if view.relation else 0,
+        "bounds": partition.bounds,
+        "mode": mode,
+        "must_be_empty": empty or view.policy.then == "archive",
+        "referencing": [
+            {"oid": k["oid"], "schema": k["schema"], "table": k["table"]}
+            for k in (view.facts or {}).get("referenced_by") or ()
+        ],
+    }
+    child = partition.full_name.identifier
+    text = _text(name, parent=parent, **{"child" if default else "partition": child})
+    return Action.make(
+        kind="detach_partition",
+        subject=view.subject,
+        args=args,
+        statements=(text,),
+        reason=f"all rows of {partition.subject} are older than {view.policy.for_}: it ends at "
+        f"{_end(view, piece)}, the cut-off is {view.cut_off_text}",
+        destructive=True,
+        precondition="the same object with the same bounds, still attached"
+        + (", and empty" if args["must_be_empty"] else ""),
+        undo=f"upkeep undo re-attaches it, until it is dropped ({view.policy.grace} later)",
+        lock=_detach_lock(mode, args["referencing"]),
+        rows=0 if args["must_be_empty"] else row_estimate(view, piece),
+        bytes=_bytes(view, piece),
+        requires=requirement(view.policy),
+        blocked=blocked,
+        after=after,
+    )
+
+
+def _detach_lock(mode: str, referencing: Sequence[Json]) -> str:
+    if mode == "concurrently":
+        text = "SHARE UPDATE EXCLUSIVE on the parent: readers and writers pass"
+    else:
+        text = "ACCESS EXCLUSIVE on the parent for milliseconds (it has a default partition)"
+    return text + (", SHARE ROW EXCLUSIVE on the tables that refer to it" if referencing else "")
+
+
+def _pending(view: View) -> Iterator[Action]:
+    """Yield the completion of detachings that an earlier run left pending."""
+    for piece in view.pieces:
+        partition = piece.partition
+        if not partition.detach_pending or view.relation is None:
+            continue
+        marker = next((m.marker for m in view.marked if m.oid == partition.oid), None)
+        ours = marker is not None or partition.oid in view.begun
+        rule = requirement(view.policy)
+        args = {
+            "oid": partition.oid,
+            "parent_oid": view.relation.oid,
+            "bounds": (marker or {}).get("bounds") or partition.bounds,
+            "mode": "finalize",
+        }
+        parts: dict[str, sql.Composable] = {"parent": _names(view), "partition": partition.full_name.identifier}
+        yield Action.make(
+            kind="detach_partition",
+            subject=view.subject,
+            args=args,
+            statements=(_text("retention_detach_finalize", **parts),),
+            reason=f"the detaching of {partition.subject} was interrupted: queries no longer see it, and no sibling "
+            "can be detached concurrently" + ("" if ours else "; Upkeep did not begin it"),
+            destructive=True,
+            precondition="the detaching is still pending",
+            undo="upkeep undo re-attaches it, until it is dropped",
+            lock="SHARE UPDATE EXCLUSIVE on the parent, ACCESS EXCLUSIVE on the partition that nobody sees",
+            rows=round(max(partition.rows, 0)),
+            requires=NOTHING if ours else Requirement(kind="approval") if rule.kind == "nothing" else rule,
+        )
+
+
+def _drop_at_once(view: View, piece: Piece, detach: Action, blocked: tuple[ReasonCode, str] | None) -> Action:
+    args = {
+        "oid": piece.partition.oid,
+        "parent_oid": detach.args["parent_oid"],
+        "bounds": piece.partition.bounds,
+        "must_be_empty": view.policy.then == "archive",
+        "foreign_keys": [],
+    }
+    return _drop(view, args, piece.partition.subject, "the policy gives no grace", blocked, after=(detach.id,))
+
+
+def _drops(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
+    """Yield the dropping of what earlier runs detached, once its grace period is over."""
+    for marked in view.marked:
+        if not droppable(view, marked):
+            continue
+        after: tuple[str, ...] = ()
+        if view.policy.then == "archive" and marked.not_empty and view.archive_facts and view.facts:
+            archive = archive_marked(view, marked, blocked)
+            yield archive
+            after = (archive.id,)
+        args = {
+            "oid": marked.oid,
+            "parent_oid": marked.marker.get("parent_oid"),
+            "bounds": marked.marker.get("bounds"),
+            "detached_at": marked.marker.get("at"),
+            "snapshot_after": marked.marker.get("at"),
+            "must_be_empty": view.policy.then == "archive",
+            "foreign_keys": list(marked.foreign_keys),
+        }
+        why = f"it was detached at {marked.marker.get('at')}, and its grace period ended at "
+        yield _drop(
+            view,
+            args,
+            marked.subject,
+            why + f"{marked.marker.get('drop_after')}",
+            blocked if after else None,
+            after=after,
+        )
+
+
+def droppable(view: View, marked: Marked) -> bool:
+    """Return whether a detached table may be dropped now: ours by marker and ledger, and its grace is over."""
+    if marked.is_partition or marked.detach_pending or not marked.known or marked.dependants or not marked.may_alter:
+        return False
+    drop_after = marked.marker.get("drop_after")
+    return drop_after is not None and moment(drop_after) <= view.server_now
+
+
+def _drop(
+    view: View,
+    args: Json,
+    subject: str,
+    why: str,
+    blocked: tuple[ReasonCode, str] | None,
+    *,
+    after: tuple[str, ...],
+) -> Action:
+    marked = next((m for m in view.marked if m.oid == args["oid"]), None)
+    table = names.parse(subject).exact.identifier
+    return Action.make(
+        kind="drop_partition",
+        subject=view.subject,
+        args=args,
+        statements=(_text("drop_table", table=table),),
+        reason=f"{subject} is no longer part of the table: {why}",
+        destructive=True,
+        precondition="the same object, detached still, with the marker of this detaching; nothing depends on it",
+        undo="none but a restore",
+        lock="ACCESS EXCLUSIVE on the detached table, which no query of the parent reads",
+        rows=round(max(marked.rows, 0)) if marked else None,
+        bytes=marked.pages * PAGE_BYTES if marked else None,
+        requires=requirement(view.policy),
+        blocked=blocked,
+        after=after,
+    )
+
+
+# -- limits ------------------------------------------------------------------------------------------
+
+
+def _limited(view: View, actions: list[Action], target: Target) -> list[Action]:
+    """Mark all that removes rows of a table, when together it is more than a run may remove unasked."""
+    counting = [a for a in actions if a.kind != "drop_partition" and a.args.get("mode") != "finalize"]
+    if any(a.rows is None for a in counting):
+        text: str | None = "how many rows would go could not be found out"
+    else:
+        text = over_limit(sum(a.rows or 0 for a in counting), table_rows(view), target)
+    if text is None:
+        return actions
+    touched = {a.id for a in counting}
+    marked = []
+    for action in actions:
+        if action.id in touched or touched & set(action.after):
+            marked.append(action.model_copy(update={"over_limit": text}))
+        else:
+            marked.append(action)
+    return marked
+
+
+def over_limit(rows: int, total: int, target: Target) -> str | None:
+    """Return why so many rows of so many are more than the limits allow."""
+    limits = target.limits
+    if limits.rows is not None and rows > limits.rows:
+        return f"about {rows:,} rows would go, the limit is {limits.rows:,}"
+    if rows and rows > limits.share * max(total, rows):
+        return f"about {rows / max(total, rows):.0%} of the table would go, the limit is {limits.share:.0%}"
+    return None
+
+
+def _names(view: View) -> sql.Identifier:
+    relation = view.relation
+    return sql.Identifier(relation.schema, relation.name) if relation else sql.Identifier("")
+
+
+def _end(view: View, piece: Piece) -> str:
+    return view.axis.write(piece.upper) if view.axis and piece.upper is not None else ""
+
+
+def _bytes(view: View, piece: Piece) -> int:
+    leaves = view.leaves_below(piece.partition.oid)
+    return (sum(leaf.pages for leaf in leaves) if leaves else piece.partition.pages) * PAGE_BYTES
+
+
+def _text(name: str, **parts: Any) -> str:
+    return statement(name, **parts).as_string(None)

@@ -1,0 +1,139 @@
+"""Row-wise actions: which leaves, how, and what a person reads of it. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from upkeep.plan import Action
+from upkeep.postgres.archiving import move_args, move_parts
+from upkeep.postgres.catalog import PAGE_BYTES
+from upkeep.postgres.retention_rows import Doomed, row_args
+from upkeep.postgres.retention_sizes import requirement, row_estimate
+from upkeep.postgres.session import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from upkeep.plan import Json, ReasonCode
+    from upkeep.postgres.retention_view import Leaf, Marked, Piece
+    from upkeep.postgres.retention_view import TableView as View
+
+SHOWN: int = 3
+"""Leaves whose statements are shown in full."""
+
+
+def delete_rows(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
+    """Yield the one action that deletes or archives the due rows of all leaves, when there are any."""
+    leaves = [leaf for leaf in view.row_leaves() if leaf.kind == "r" and leaf.due != 0]
+    if not leaves:
+        return
+    counts = [leaf.due for leaf in leaves]
+    rows = None if any(n is None for n in counts) else sum(n or 0 for n in counts)
+    whole = {p.partition.oid for p in view.due_pieces}
+    yield _row_action(
+        view,
+        "archive_rows" if view.policy.then == "archive" else "delete_rows",
+        [_leaf_args(leaf, by_page=not leaf.ordered or leaf.top in whole) for leaf in leaves],
+        rows=rows,
+        reason=f"rows with {view.age} before {view.cut_off_text} are older than {view.policy.for_}",
+        blocked=blocked,
+    )
+
+
+def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] | None) -> Action:
+    """Return the moving of a due partition's rows, while it is attached."""
+    leaves = view.leaves_below(piece.partition.oid)
+    return _row_action(
+        view,
+        "archive_partition",
+        [_leaf_args(leaf, by_page=True) for leaf in leaves],
+        rows=row_estimate(view, piece),
+        reason=f"all rows of {piece.partition.subject} are older than {view.policy.for_}: they move before it goes",
+        blocked=blocked,
+    )
+
+
+def archive_marked(view: View, marked: Marked, blocked: tuple[ReasonCode, str] | None) -> Action:
+    """Return the moving of rows that a detached table holds."""
+    leaf = {"oid": marked.oid, "schema": marked.schema, "name": marked.name, "by_page": True}
+    return _row_action(
+        view,
+        "archive_partition",
+        [leaf],
+        rows=round(max(marked.rows, 0)),
+        reason=f"{marked.subject} was detached with rows in it: they move before it is dropped",
+        blocked=blocked,
+    )
+
+
+def _leaf_args(leaf: Leaf, *, by_page: bool) -> Json:
+    return {"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name, "by_page": by_page}
+
+
+def _row_action(
+    view: View,
+    kind: str,
+    leaves: list[Json],
+    *,
+    rows: int | None,
+    reason: str,
+    blocked: tuple[ReasonCode, str] | None,
+) -> Action:
+    args: Json = {**row_args(view), "leaves": leaves}
+    archive, facts = view.archive, view.archive_facts
+    if blocked is None and archive is not None and facts is not None:
+        args |= move_args((view.facts or {})["columns"], archive, facts)
+    verb = "deletes" if kind == "delete_rows" else "moves"
+    return Action.make(
+        kind=kind,
+        subject=view.subject,
+        args=args,
+        statements=_row_statements(args, leaves) if kind == "delete_rows" or "archive" in args else (),
+        reason=reason,
+        destructive=True,
+        precondition=f"each batch {verb} only rows that are due at that moment, whatever was planned",
+        undo="none but a restore" if kind == "delete_rows" else "none: copy the rows back from the archive by hand",
+        lock="row locks of one batch for about half a second",
+        rows=rows,
+        bytes=_row_bytes(view, leaves, rows),
+        requires=requirement(view.policy),
+        blocked=blocked,
+    )
+
+
+def _row_statements(args: Json, leaves: Sequence[Json]) -> tuple[str, ...]:
+    """Return the statements of one batch of each of the first leaves, for reading."""
+    shown = []
+    where = sql.SQL("t.ctid >= {first} and t.ctid < {last}")
+    for leaf in leaves[:SHOWN]:
+        doomed = Doomed.from_args(args, leaf)
+        part = (
+            where
+            if leaf["by_page"]
+            else sql.SQL("t.{} >= {} and t.{} < {}").format(
+                doomed.age, sql.SQL("{first}"), doomed.age, sql.SQL("{last}")
+            )
+        )
+        composed = sql.Composed([part])
+        if "archive" in args:
+            shown.append(_text("retention_archive", **move_parts(args, doomed, composed)))
+        else:
+            shown.append(_text("retention_delete", table=doomed.table, range=composed, due=doomed.predicate))
+    if len(leaves) > len(shown):
+        shown.append(f"-- and the same on {len(leaves) - len(shown)} more partitions")
+    return tuple(shown)
+
+
+def _row_bytes(view: View, leaves: Sequence[Json], rows: int | None) -> int | None:
+    oids = {leaf["oid"] for leaf in leaves}
+    of = [leaf for leaf in view.leaves if leaf.oid in oids]
+    total = sum(leaf.rows or 0 for leaf in of)
+    if not total or rows is None:
+        return None
+    return round(sum(leaf.pages for leaf in of) * PAGE_BYTES * min(rows / total, 1))
+
+
+def _text(name: str, **parts: Any) -> str:
+    return statement(name, **parts).as_string(None)

@@ -1,0 +1,35 @@
+"""How much would go, and what that requires: estimates for limits, and the policy's rule. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from upkeep.fleet import BackupRule, elapsed
+from upkeep.plan import Requirement
+
+if TYPE_CHECKING:
+    from upkeep.fleet import RetainPolicy
+    from upkeep.postgres.retention_view import Piece
+    from upkeep.postgres.retention_view import TableView as View
+
+
+def requirement(policy: RetainPolicy) -> Requirement:
+    """Return what the policy requires before rows may go."""
+    if isinstance(policy.requires, BackupRule):
+        return Requirement(kind="backup", backup_age_seconds=elapsed(policy.requires.backup).total_seconds())
+    return Requirement(kind=policy.requires)
+
+
+def row_estimate(view: View, piece: Piece) -> int | None:
+    """Return about how many rows a partition holds; ``None`` when nobody knows."""
+    known = [leaf.due if leaf.rows is None else leaf.rows for leaf in view.leaves_below(piece.partition.oid)]
+    if not known or any(n is None for n in known):
+        return None
+    return round(sum(n or 0 for n in known))
+
+
+def table_rows(view: View) -> int:
+    """Return about how many rows the whole table holds."""
+    if view.leaves:
+        return round(sum(leaf.rows or leaf.due or 0 for leaf in view.leaves))
+    return round(sum(max(p.partition.rows, 0) for p in view.pieces))

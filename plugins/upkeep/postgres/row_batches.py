@@ -1,0 +1,278 @@
+"""Rows of one table, removed batch by batch in ranges of the age column or of pages.
+
+The end of each range is read ahead from the index alone, so that the removing statement is a plain range
+scan (a LIMIT in a sub-query costs two to six times as much). Three ways through a table:
+
+- by key: ranges of the age column, in order, through a btree index that leads with it;
+- by page: ranges of ctid, for tables whose rows are all due, that are small, or that have only a BRIN index:
+  the table is read once in all;
+- by place: more rows of one age than go into a batch: their ctids are kept in a cursor on the server.
+
+Every statement repeats the age predicate: under READ COMMITTED a row that somebody makes younger in between
+is looked at again after the wait for its lock, and stays. Ranges say where to look, never what may go.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+import psycopg
+from psycopg import errors, sql
+
+from upkeep.errors import UpkeepError
+from upkeep.postgres.ddl import TRANSIENT
+from upkeep.postgres.pace import Pace, Throttle
+
+if TYPE_CHECKING:
+    from upkeep.jobs import Checkpoint
+    from upkeep.postgres.retention_rows import Doomed
+    from upkeep.postgres.session import PostgresSession
+
+LOCK_WAIT: Final = "1s"
+"""For a row or table that others hold: then the batch is rolled back and tried again."""
+BATCH_TIMEOUT: Final = "10s"
+"""Twenty times the target: a batch that takes longer is rolled back and halved."""
+TRIES: Final = 5
+PASS_BY: Final = 10
+"""So many ranges may be left to the next run because others hold rows in them; then the table is left alone."""
+ROWS_ON_A_PAGE: Final = 50
+"""Where no statistics say better."""
+BREATH: Final = 0.02
+"""Share of a batch's time that is slept after it, so that others come to their turn."""
+
+Where: TypeAlias = sql.Composed
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What one statement did, counted by itself.
+
+    Attributes
+    ----------
+    rows
+        Deleted.
+    archived, hash_source, hash_archive
+        Inserted into the archive, and order-independent sums of hashes on both sides; ``None`` when nothing is kept.
+    """
+
+    rows: int
+    archived: int | None = None
+    hash_source: int | None = None
+    hash_archive: int | None = None
+
+
+class Remover(Protocol):
+    """Removes the due rows of a range in one transaction."""
+
+    def __call__(self, doomed: Doomed, where: Where) -> Removed:
+        """Return what was removed; raises what the server said, with everything rolled back."""
+
+
+class RangeHeldError(UpkeepError):
+    """Others held rows of too many ranges."""
+
+
+@dataclass
+class Tally:
+    """What all batches did together.
+
+    Attributes
+    ----------
+    held
+        Ranges that were left because others held rows in them.
+    """
+
+    rows: int = 0
+    archived: int = 0
+    batches: int = 0
+    held: int = 0
+    hash_source: int = 0
+    hash_archive: int = 0
+    last_error: str = ""
+
+    def add(self, removed: Removed) -> None:
+        """Count one batch."""
+        self.rows += removed.rows
+        self.archived += removed.archived or 0
+        self.hash_source = (self.hash_source + (removed.hash_source or 0)) % 2**64
+        self.hash_archive = (self.hash_archive + (removed.hash_archive or 0)) % 2**64
+        self.batches += 1
+
+
+@dataclass
+class Sweep:
+    """One removal over one or more tables.
+
+    Attributes
+    ----------
+    remove
+        Deletes or archives one range.
+    tally
+        Grows with every committed batch; right also when an exception ends the sweep.
+    """
+
+    session: PostgresSession
+    remove: Remover
+    checkpoint: Checkpoint
+    sleep: Callable[[float], None]
+    tally: Tally = field(default_factory=Tally)
+    pace: Pace = field(default_factory=Pace)
+    throttle: Throttle = field(init=False)
+    _rows_since: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the throttle."""
+        self.throttle = Throttle(self.session, self.checkpoint, self.sleep)
+
+    def run(self, doomed: Doomed, *, by_page: bool, density: float | None = None) -> None:
+        """Remove all due rows of one table.
+
+        Parameters
+        ----------
+        by_page
+            Go through the table by pages instead of the age column's index.
+        density
+            Rows on a page, when known.
+        """
+        self._settings(on=True)
+        try:
+            ranges = self._ranges(doomed, by_page, density)
+            while not self._through(ranges, doomed):
+                ranges = self._ranges(doomed, by_page, density)
+        finally:
+            if not self.session.connection.closed:
+                self._settings(on=False)
+        self.checkpoint(rows=self._take_rows())
+
+    def _through(self, ranges: Iterator[Where], doomed: Doomed) -> bool:
+        """Remove range after range; return whether the end was reached, or the ranges must be cut anew, smaller."""
+        for where in ranges:
+            try:
+                self._batch(doomed, where)
+            except errors.QueryCanceled as error:
+                self.tally.last_error = _say(error)
+                if self.pace.shrink():
+                    return False
+                self._pass_by()
+        return True
+
+    def _ranges(self, doomed: Doomed, by_page: bool, density: float | None) -> Iterator[Where]:  # noqa: FBT001
+        return self._pages(doomed, density or ROWS_ON_A_PAGE) if by_page else self._keys(doomed)
+
+    # -- ranges -------------------------------------------------------------------------------------
+
+    def _keys(self, doomed: Doomed) -> Iterator[Where]:
+        low = self._one("retention_first", "first", doomed)
+        while low is not None:
+            edge = self._one("retention_edge", "edge", doomed, low=low, size=self.pace.size)
+            if edge == low:
+                yield from self._same_age(doomed, low)
+                edge = self._one("retention_next", "first", doomed, low=low)
+            else:
+                yield doomed.between(low, edge)
+            low = edge
+
+    def _same_age(self, doomed: Doomed, age: str) -> Iterator[Where]:
+        parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.due}
+        statement = self.session.statement("retention_same_age", low=doomed.value(age), **parts)
+        same = sql.SQL("t.{} = {}").format(doomed.age, doomed.value(age))
+        with self.session.connection.cursor("upkeep_same_age", withhold=True) as cursor:
+            cursor.execute(statement)
+            while places := [row["place"] for row in cursor.fetchmany(self.pace.size)]:
+                here = sql.SQL("t.ctid = any({}::tid[])").format(sql.Literal(places))
+                yield sql.SQL("{} and {}").format(here, same)
+
+    def _pages(self, doomed: Doomed, density: float) -> Iterator[Where]:
+        pages = self.session.rows("retention_pages", {"oid": doomed.oid})[0]["pages"]
+        first = 0
+        while first < pages:
+            last = first + max(int(self.pace.size / max(density, 1)), 1)
+            before = self.tally.rows
+            yield sql.SQL("t.ctid >= {}::tid and t.ctid < {}::tid").format(
+                sql.Literal(f"({first},0)"), sql.Literal(f"({last},0)")
+            )
+            density = max((self.tally.rows - before) / (last - first), density / 4)
+            first = last
+
+    def _one(self, name: str, column: str, doomed: Doomed, *, low: str | None = None, size: int = 0) -> str | None:
+        parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.due}
+        if low is not None:
+            parts["low"] = doomed.value(low)
+        if size:
+            parts["size"] = sql.Literal(size)
+        statement = self.session.statement(name, **parts)
+        for number in range(TRIES):
+            self.checkpoint(rows=self._take_rows())
+            try:
+                found = self.session.execute(statement).fetchall()
+            except errors.LockNotAvailable:
+                if number + 1 == TRIES:
+                    raise
+                self.sleep(0.2 * 2**number)
+            else:
+                return found[0][column] if found else None
+        return None
+
+    # -- one batch ----------------------------------------------------------------------------------
+
+    def _batch(self, doomed: Doomed, where: Where) -> None:
+        """Remove one range; leave it to the next run when others hold rows in it."""
+        delay = 0.2
+        for number in range(TRIES):
+            self.checkpoint(rows=self._take_rows())
+            started = time.monotonic()
+            try:
+                removed = self.remove(doomed, where)
+            except (*TRANSIENT, errors.ForeignKeyViolation) as error:
+                self.tally.last_error = _say(error)
+                if number + 1 < TRIES:
+                    self.sleep(delay)
+                delay *= 2
+                continue
+            self._count(removed, time.monotonic() - started)
+            return
+        self._pass_by()
+
+    def _pass_by(self) -> None:
+        self.tally.held += 1
+        if self.tally.held >= PASS_BY:
+            raise RangeHeldError(f"others held rows of {PASS_BY} ranges: {self.tally.last_error}")
+
+    def _count(self, removed: Removed, seconds: float) -> None:
+        self.tally.add(removed)
+        self._rows_since += removed.rows
+        self.pace.learn(removed.rows, seconds)
+        self.throttle.pause()
+        self.sleep(seconds * BREATH)
+
+    def _take_rows(self) -> int:
+        rows, self._rows_since = self._rows_since, 0
+        return rows
+
+    def _settings(self, *, on: bool) -> None:
+        from upkeep.postgres.session import LOCK_TIMEOUT, STATEMENT_TIMEOUT  # noqa: PLC0415 - one use
+
+        lock, statement = (LOCK_WAIT, BATCH_TIMEOUT) if on else (LOCK_TIMEOUT, STATEMENT_TIMEOUT)
+        values = {"lock": lock, "statement": statement, "seqscan": "off" if on else "on"}
+        self.session.rows("retention_batch_settings", values)
+
+
+def deleting(session: PostgresSession) -> Remover:
+    """Return what deletes a range: one statement, one commit."""
+
+    def remove(doomed: Doomed, where: Where) -> Removed:
+        statement = session.statement("retention_delete", table=doomed.table, range=where, due=doomed.predicate)
+        return Removed(rows=session.execute(statement).rowcount)
+
+    return remove
+
+
+def _say(error: psycopg.Error) -> str:
+    if isinstance(error, errors.ForeignKeyViolation):
+        return f"rows are still referred to ({error.diag.constraint_name or 'a foreign key'})"
+    if isinstance(error, errors.QueryCanceled):
+        return f"a batch took longer than {BATCH_TIMEOUT}"
+    return "other sessions hold its rows"
