@@ -206,3 +206,54 @@ def test_what_was_left_undone_on_purpose_is_not_judged_but_what_was_done_is() ->
     assert gates.evaluate("partition_creation", "postgres", "after", undone, left_out={"public.a"}).success
     doubled = {"tables": tables, "outcomes": lost}
     assert not gates.evaluate("partition_creation", "postgres", "after", doubled, left_out={"public.a"}).success
+
+
+RETAINED = {
+    "subject": "public.a",
+    "exists": True,
+    "age_column_exists": True,
+    "age_indexed": True,
+    "archive_exists": None,
+    "archive_drift": None,
+    "requirement": "approval",
+    "writable": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "columns"),
+    [
+        ({}, []),
+        ({"archive_exists": True}, []),
+        ({"archive_exists": False}, ["archive_exists"]),
+        ({"archive_drift": "column x is missing"}, ["archive_drift"]),
+        ({"age_indexed": False}, ["age_indexed"]),
+        ({"exists": False, "age_column_exists": False, "age_indexed": False, "writable": False}, ["exists"]),
+        ({"age_column_exists": False, "age_indexed": False}, ["age_column_exists"]),
+        ({"requirement": "prayer"}, ["requirement"]),
+    ],
+)
+def test_retention_before(change: dict[str, Any], columns: list[str]) -> None:
+    server = {"subject": "server", "is_replica": False, "longest_transaction_seconds": 3, "version_tested": True}
+    frames = {"server": [{**server, "replication_lag_seconds": None}], "tables": [RETAINED | change]}
+    result = gates.evaluate("data_retention", "postgres", "before", frames)
+    assert [f.expectation.split(":")[0] for f in result.failed] == [f"tables.{c}" for c in columns]
+    assert not result.stops_target
+
+
+@pytest.mark.parametrize(
+    ("outcome", "success"),
+    [
+        ({"rows_copied": 5, "rows_deleted": 5, "rows_archived": 5, "hash_source": "a", "hash_archive": "a"}, True),
+        ({"rows_copied": 5, "rows_deleted": 5, "rows_archived": 4, "hash_source": "a", "hash_archive": "a"}, False),
+        ({"rows_copied": 5, "rows_deleted": 5, "rows_archived": 5, "hash_source": "a", "hash_archive": "b"}, False),
+        ({"rows_copied": 5, "rows_deleted": 5, "rows_archived": 5, "hash_source": "a", "hash_archive": None}, False),
+        ({}, True),
+    ],
+)
+def test_retention_after(outcome: dict[str, Any], success: bool) -> None:
+    keys = ("rows_copied", "rows_deleted", "rows_archived", "hash_source", "hash_archive")
+    row = {"subject": "public.a", "kind": "archive_rows", "status": "done", **dict.fromkeys(keys), **outcome}
+    table = {"subject": "public.a", "due_remaining": 0, "late_arrivals": 3}
+    result = gates.evaluate("data_retention", "postgres", "after", {"tables": [table], "outcomes": [row]})
+    assert result.success is success, result.failed

@@ -103,7 +103,7 @@ def _params() -> dict[str, Param]:
     return {
         "targets": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
             title="Targets",
             description="Names from the fleet file; none means all that declare something for this job.",
@@ -113,8 +113,9 @@ def _params() -> dict[str, Param]:
             "enforce",
             type="string",
             enum=["enforce", PLAN_ONLY],
+            values_display={"enforce": "enforce", PLAN_ONLY: "plan only"},
             title="Mode",
-            description="enforce: do what needs no approval and hand over the rest; plan: only say what would be done.",
+            description="enforce: do what needs no approval and hand over the rest; plan only: say what would be done.",
         ),
     }
 
