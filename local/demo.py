@@ -3,6 +3,7 @@
 It drives Airflow as a person would, through its public API, and reads the result from the ledger.
 """
 
+import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -160,9 +161,10 @@ def _runs_waiting(airflow: Airflow) -> dict[str, str]:
     }
 
 
-def main() -> int:
+def main(_arguments: argparse.Namespace) -> int:
     """Run the nightly jobs through Airflow and show the result."""
     state = State.load()
+    Ledger.open(connections.resolve(connections.CONTROL), migrate=True).close()
     with log_in(state) as airflow:
         _wait_for_dag(airflow, APPROVALS)
         airflow.send("PATCH", f"/dags/{APPROVALS}", {"is_paused": False})

@@ -139,6 +139,8 @@ def _actions(actions: Sequence[Action], outcomes: Sequence[Outcome]) -> Table:
     for action in actions:
         outcome = by_id.get(action.id)
         what = Text.assemble((title(action.kind), "bold"), f" {action.subject}")
+        if action.detail:
+            what.append(f"\n  {action.detail}", style="dim")
         table.add_row(what, *_outcome(action, outcome))
     return table
 
@@ -157,7 +159,7 @@ def _outcome(action: Action, outcome: Outcome | None) -> tuple[RenderableType, .
 
 
 def _estimate(rows: int | None) -> str:
-    return "" if rows is None else f"~{count(rows)}"
+    return f"~{count(rows)}" if rows else ""
 
 
 def _reason(action: Action) -> str:

@@ -107,6 +107,8 @@ class Action(Value):
         What it changes, as the owner writes it (``public.pipeline_logs``).
     kind
         ``create_partition``, ``detach_partition``, ``delete_rows`` …
+    detail
+        What of the subject, for people: the partition and its range, the rows' cut-off.
     statements
         The exact statements, for reading; row batches are shown once.
     lock
@@ -132,6 +134,7 @@ class Action(Value):
     reason: str
     destructive: bool
     precondition: str
+    detail: str = ""
     undo: str | None = None
     lock: str = ""
     rows: int | None = None

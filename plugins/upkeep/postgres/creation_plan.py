@@ -100,6 +100,7 @@ def _creation(care: Care, span: Span, name: str, default: Mapping[str, Any] | No
         args=args,
         statements=shown(args, columns) if like is not None else (),
         reason=_reason(care, span, rows),
+        detail=f"{child}, {args['lower']} to {args['upper']}",
         destructive=False,
         precondition=f"no partition of {parent} meets [{args['lower']}, {args['upper']}), and {child} does not exist",
         undo=f"alter table {parent} detach partition {child}; drop table {child} (only while it is empty)",
