@@ -3,7 +3,6 @@
 It drives Airflow as a person would, through its public API, and reads the result from the ledger.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -161,7 +160,7 @@ def _runs_waiting(airflow: Airflow) -> dict[str, str]:
     }
 
 
-def main(_arguments: argparse.Namespace) -> int:
+def main() -> int:
     """Run the nightly jobs through Airflow and show the result."""
     state = State.load()
     Ledger.open(connections.resolve(connections.CONTROL), migrate=True).close()
