@@ -85,7 +85,7 @@ def test_written_with_offset_or_on_the_wall_clock(axis: Axis, written: str) -> N
 
 
 @given(
-    st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC)),
+    st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     st.sampled_from(["timestamptz", "timestamp", "int8"]),
 )
 def test_reads_what_it_writes(moment: datetime, type_: str) -> None:

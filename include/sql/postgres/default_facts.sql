@@ -1,9 +1,10 @@
--- What stands in the way of moving rows out of a default partition unseen: whatever else would react to the delete.
+-- What stands in the way of moving rows out of a default partition unseen: whatever else would react to the delete
+-- (our own trigger, left by a run that was killed, is removed first).
 select
     array(
         select t.tgname::text
         from pg_trigger as t
-        where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled != 'D'
+        where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled != 'D' and t.tgname != 'zz_upkeep_move'
     ) as triggers,
     array(select r.rulename::text from pg_rewrite as r where r.ev_class = c.oid and r.ev_type != '1') as rules,
     array(

@@ -4,7 +4,8 @@ from (
     select d.objid as refobjid
     from pg_depend as d
     inner join pg_attribute as a on d.refobjid = a.attrelid and d.refobjsubid = a.attnum
-    where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+    where
+        d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
         and d.refobjid = %(oid)s::oid and a.attname = %(column)s and d.deptype in ('a', 'i')
     union
     select d.refobjid

@@ -1,4 +1,4 @@
--- Takes the rows of the range out of the default partition; their count and a sum of hashes, to be compared with the copy.
+-- Takes the rows of the range out of the default partition; count and sum of hashes are compared with the copy's.
 with gone as (
     delete from only {default} as d
     where d.{key} >= {lower} and d.{key} < {upper}

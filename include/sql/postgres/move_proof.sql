@@ -2,4 +2,4 @@
 select
     count(*) as rows,
     coalesce(sum(hashtextextended(row({returned})::text, 0)), 0)::text as hash
-from only {child} as d
+from only {child} as d -- noqa: AL05

@@ -1,12 +1,13 @@
 -- The partitions of all parents at once, with their bounds as the catalog has them: names are never trusted.
 -- A comment that starts with "upkeep" is a marker of ours.
+-- pg_get_expr with a table (here 0: bounds name no column) would wait for whoever locks that partition.
 select
     i.inhparent::bigint as parent,
     c.oid::bigint as oid,
     n.nspname::text as schema,
     c.relname::text as name,
     c.relkind::text as kind,
-    pg_get_expr(c.relpartbound, c.oid) as bounds,
+    pg_get_expr(c.relpartbound, 0) as bounds,
     i.inhdetachpending as detach_pending,
     c.reltuples::double precision as rows,
     c.relpages as pages,

@@ -37,7 +37,7 @@ select
     has_schema_privilege(n.oid, 'create') as may_create,
     p.partstrat::text as strategy,
     nullif(p.partdefid, 0)::bigint as default_oid,
-    pg_get_expr(p.partexprs, c.oid) as key_expressions,
+    p.partexprs is not null as key_has_expression,
     array(
         select a.attname::text
         from unnest(p.partattrs::smallint[]) with ordinality as k (number, place)
@@ -53,11 +53,12 @@ select
         order by k.place
     ) as key_types,
     array(
-        select x.conname::text || ' (' || (
-            select string_agg(quote_ident(a.attname), ', ' order by k.place)
-            from unnest(x.conkey) with ordinality as k (number, place)
-            inner join pg_attribute as a on x.conrelid = a.attrelid and k.number = a.attnum
-        ) || ')'
+        select
+            x.conname::text || ' (' || (
+                select string_agg(quote_ident(a.attname), ', ' order by k.place)
+                from unnest(x.conkey) with ordinality as k (number, place)
+                inner join pg_attribute as a on x.conrelid = a.attrelid and k.number = a.attnum
+            ) || ')'
         from pg_constraint as x
         where x.conrelid = c.oid and x.contype in ('p', 'u')
         order by x.conname

@@ -19,4 +19,6 @@ select
     pg_catalog.pg_is_in_recovery() as is_replica,
     pg_catalog.pg_backend_pid() as backend_pid,
     (select c.system_identifier::text from pg_catalog.pg_control_system() as c) as system_identifier,
-    (select d.oid::bigint from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()) as database_oid
+    (
+        select d.oid::bigint from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()
+    ) as database_oid

@@ -17,9 +17,10 @@ select
     c.relrowsecurity as row_security,
     c.relforcerowsecurity as force_row_security,
     (
-        select coalesce(json_agg(json_build_object(
-            'column', g.attname, 'role', r.rolname, 'privilege', g.privilege_type, 'grantable', g.is_grantable
-        ) order by g.attname nulls first, r.rolname nulls first, g.privilege_type), json_build_array())
+        select
+            coalesce(json_agg(json_build_object(
+                'column', g.attname, 'role', r.rolname, 'privilege', g.privilege_type, 'grantable', g.is_grantable
+            ) order by g.attname nulls first, r.rolname nulls first, g.privilege_type), json_build_array())
         from (
             select null::name as attname, e.grantee, e.privilege_type, e.is_grantable
             from aclexplode(c.relacl) as e
@@ -38,12 +39,13 @@ select
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attstattarget >= 0
     ) as statistics_targets,
     array(
-        select substr(
-            pg_get_indexdef(x.indexrelid),
-            length(format(
-                'CREATE %%sINDEX %%I ON %%I.%%I ', case when x.indisunique then 'UNIQUE ' else '' end, k.relname, n.nspname, c.relname
-            )) + 1
-        )
+        select
+            substr(
+                pg_get_indexdef(x.indexrelid),
+                length(format(
+                    'CREATE INDEX %%I ON %%I.%%I ', k.relname, n.nspname, c.relname
+                )) + 1
+            )
         from pg_index as x
         inner join pg_class as k on x.indexrelid = k.oid
         where

@@ -62,7 +62,7 @@ class Relation:
     may_create: bool
     strategy: str | None
     default_oid: int | None
-    key_expressions: str | None
+    key_has_expression: bool | None
     key_columns: Sequence[str | None]
     key_types: Sequence[str | None]
     unique_keys: Sequence[str]

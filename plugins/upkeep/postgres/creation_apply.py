@@ -227,8 +227,8 @@ def _replica_index(session: PostgresSession, args: Args, child: int) -> None:
         return
     found = session.rows("child_index", {"parent_index": index, "child": child})
     if found:
-        text = sql.SQL("alter table only {} replica identity using index {}")
-        session.execute(text.format(table(args, "child"), sql.Identifier(found[0]["name"])))
+        index_name = sql.Identifier(found[0]["name"])
+        session.execute(session.statement("replica_identity_index", table=table(args, "child"), index=index_name))
 
 
 def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
@@ -251,7 +251,7 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
     def body() -> bool:
         ddl.lock(session, parent, "access exclusive")
         ddl.lock(session, name, "access exclusive")
-        if session.execute(sql.SQL("select from only {} limit 1").format(name)).fetchall():
+        if session.execute(session.statement("any_row", table=name)).fetchall():
             return False
         session.execute(session.statement("detach_partition", parent=parent, child=name))
         session.execute(session.statement("drop_table", table=name))

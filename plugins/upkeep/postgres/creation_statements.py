@@ -107,19 +107,19 @@ def make(args: Args) -> Iterator[sql.Composed]:
         upper=bound(args, "upper"),
     )
     if like["owner"] != args["role"]:
-        yield sql.SQL("alter table {} owner to {}").format(child, sql.Identifier(like["owner"]))
+        yield statement("alter_owner", table=child, role=sql.Identifier(like["owner"]))
     for column, target in like["statistics_targets"].items():
-        text = "alter table only {} alter column {} set statistics {}"
-        yield sql.SQL(text).format(child, sql.Identifier(column), sql.Literal(int(target)))
+        known = {"column": sql.Identifier(column), "target": sql.Literal(int(target))}
+        yield statement("set_statistics", table=child, **known)
     if like["replica_identity"] in ("f", "n"):
         kind = sql.SQL("full" if like["replica_identity"] == "f" else "nothing")
-        yield sql.SQL("alter table only {} replica identity {}").format(child, kind)
+        yield statement("replica_identity", table=child, kind=kind)
     if like["row_security"]:
-        yield sql.SQL("alter table only {} enable row level security").format(child)
+        yield statement("enable_row_security", table=child)
     if like["force_row_security"]:
-        yield sql.SQL("alter table only {} force row level security").format(child)
-    for tail in like["own_indexes"]:  # PostgreSQL's own text of a sibling's index, from its catalog
-        yield sql.SQL("create index on {} {}").format(child, sql.SQL(tail))
+        yield statement("force_row_security", table=child)
+    for rest in like["own_indexes"]:
+        yield statement("create_own_index", table=child, rest=sql.SQL(rest))
     for grant in like["grants"]:
         if grant["privilege"] in _PRIVILEGES:
             yield _grant(child, grant)
@@ -177,6 +177,5 @@ def _grant(child: sql.Composable, grant: Args) -> sql.Composed:
     column = sql.SQL(" ({})").format(sql.Identifier(grant["column"])) if grant["column"] else sql.SQL("")
     role = sql.Identifier(grant["role"]) if grant["role"] else sql.SQL("public")
     again = sql.SQL(" with grant option") if grant["grantable"] else sql.SQL("")
-    text = "grant {privilege}{column} on {child} to {role}{again}"
     privilege = sql.SQL(grant["privilege"].lower())
-    return sql.SQL(text).format(privilege=privilege, column=column, child=child, role=role, again=again)
+    return statement("grant_privilege", privilege=privilege, column=column, table=child, role=role, again=again)

@@ -13,6 +13,7 @@ sends autovacuum away, and the strong lock then meets only readers and writers.
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -23,7 +24,7 @@ from upkeep.errors import UpkeepError
 from upkeep.postgres.session import LOCK_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from upkeep.jobs import Checkpoint
     from upkeep.postgres.session import PostgresSession
@@ -51,8 +52,8 @@ class LockRetry:
 
     Attributes
     ----------
-    attempts
-        With the sleeps in between about 40 s in all: then the next run is the better try.
+    attempts, budget
+        How often it is tried, and for how many seconds in all: then the next run is the better try.
     first_wait, last_wait
         Seconds that a strong lock is waited for, rising over the attempts: what others may have to wait behind us.
         80 ms and the statement's own few milliseconds stay under the 100 ms that Upkeep promises.
@@ -63,6 +64,7 @@ class LockRetry:
     """
 
     attempts: int = 20
+    budget: float = 45.0
     first_wait: float = 0.04
     last_wait: float = 0.08
     first_sleep: float = 0.1
@@ -113,7 +115,7 @@ def attempt(
         A statement ran longer than ``retry.hold``.
     """
     last: psycopg.Error | None = None
-    for number in range(retry.attempts):
+    for number in _tries(retry, sleep):
         checkpoint(what)
         try:
             with session.transaction():
@@ -125,12 +127,10 @@ def attempt(
         except errors.QueryCanceled as error:
             message = f"{what or 'a statement'} ran longer than {retry.hold:g} s under a lock; it was rolled back"
             raise HeldTooLongError(message) from error
-        if number + 1 < retry.attempts:
-            sleep(retry.pause(number, random.random()))  # noqa: S311 - jitter
     reason = (
         "another session holds it" if isinstance(last, errors.LockNotAvailable) else "it met others again and again"
     )
-    message = f"{what or 'the lock'}: not obtained in {retry.attempts} attempts ({reason}); the next run tries again"
+    message = f"{what or 'the lock'}: not obtained in {retry.budget:g} s ({reason}); the next run tries again"
     raise LockNotObtainedError(message) from last
 
 
@@ -176,12 +176,15 @@ def run_alone(
     LockNotObtainedError
         All attempts met other lock holders. What such a statement leaves half done is the caller's to finish.
     """
-    set_timeout = sql.SQL("set lock_timeout = {}")
+
+    def wait_at_most(timeout: str) -> None:
+        session.execute(session.statement("set_lock_timeout", timeout=sql.Literal(timeout)))
+
     last: psycopg.Error | None = None
-    for number in range(retry.attempts):
+    for number in _tries(retry, sleep):
         checkpoint(what)
         seconds = retry.wait(number) if lock_seconds is None else lock_seconds
-        session.execute(set_timeout.format(sql.Literal(_milliseconds(seconds))))
+        wait_at_most(_milliseconds(seconds))
         try:
             session.execute(statement)
         except TRANSIENT as error:
@@ -190,10 +193,8 @@ def run_alone(
             return
         finally:
             if not session.connection.closed:
-                session.execute(set_timeout.format(sql.Literal(LOCK_TIMEOUT)))
-        if number + 1 < retry.attempts:
-            sleep(retry.pause(number, random.random()))  # noqa: S311 - jitter
-    message = f"{what or 'the lock'}: not obtained in {retry.attempts} attempts; the next run tries again"
+                wait_at_most(LOCK_TIMEOUT)
+    message = f"{what or 'the lock'}: not obtained in {retry.budget:g} s; the next run tries again"
     raise LockNotObtainedError(message) from last
 
 
@@ -210,6 +211,17 @@ _MODES: Final = {
     "exclusive": "exclusive",
     "access exclusive": "access exclusive",
 }
+
+
+def _tries(retry: LockRetry, sleep: Callable[[float], None]) -> Iterator[int]:
+    """Yield the number of each attempt, sleeping in between, until attempts or seconds are used up."""
+    end = time.monotonic() + retry.budget
+    for number in range(retry.attempts):
+        if number:
+            sleep(retry.pause(number - 1, random.random()))  # noqa: S311 - jitter
+        if number and time.monotonic() > end:
+            return
+        yield number
 
 
 def _lock_quietly(session: PostgresSession, tables: Sequence[sql.Composable]) -> None:

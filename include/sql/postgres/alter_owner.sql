@@ -1,0 +1,2 @@
+-- The partition belongs to whom its siblings belong to.
+alter table {table} owner to {role}

@@ -1,0 +1,2 @@
+-- Whether there is a row at all.
+select from only {table} limit 1

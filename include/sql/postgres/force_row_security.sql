@@ -1,0 +1,2 @@
+-- … for the owner too.
+alter table only {table} force row level security

@@ -1,0 +1,2 @@
+-- For the statements that follow, outside of transactions.
+set lock_timeout = {timeout}
