@@ -1,9 +1,11 @@
--- Where a range of so many rows ends: read from the index alone. The cast stands outside, so that it is made once.
-select s.edge::text as edge
+-- Where a range of so many rows ends: read from the index alone. NULL: before that, the cut-off is reached.
+-- The cast and the comparison with the cut-off stand outside, so that they are made once and not for every row.
+select t.edge::text as edge
 from (
-    select t.{age} as edge
-    from {table} as t
-    where t.{age} >= {low} and {due}
-    order by t.{age}
+    select s.{age}, s.{age} as edge
+    from {table} as s
+    where s.{age} >= {low}
+    order by s.{age}
     limit 1 offset {size}
-) as s
+) as t
+where {due}
