@@ -1,8 +1,4 @@
-"""How big the next batch is, and whether to wait before it.
-
-A batch should take about half a second: long enough that commits cost little, short enough that nobody
-waits for its row locks. Between batches the server says whether it can follow: replicas, WAL archiver.
-"""
+"""Whether to wait before the next batch: the server says whether it can follow (replicas, WAL archiver)."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from upkeep.errors import UpkeepError
+from upkeep.retention.pace import OverloadedError, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,14 +16,8 @@ if TYPE_CHECKING:
     from upkeep.jobs import Checkpoint
     from upkeep.postgres.session import PostgresSession
 
-TARGET_SECONDS: Final = 0.5
-SMALLEST: Final = 500
-LARGEST: Final = 50_000
-"""More rows in one transaction would make replicas and the WAL archiver move in jerks."""
-FIRST: Final = 10_000
-SMOOTHING: Final = 0.4
-"""Weight of the newest batch in the moving rate (as GitLab's batch optimizer)."""
-MAX_GROWTH: Final = 2.0
+__all__ = ["OverloadedError", "Pace", "Throttle"]
+
 MAX_LAG_SECONDS: Final = 10.0
 """A replica further behind is waited for."""
 MAX_SEGMENTS: Final = 42
@@ -37,42 +27,6 @@ LOOK_SECONDS: Final = 1.0
 GIVE_UP_SECONDS: Final = 600.0
 """After so long of waiting in one piece the rest is left to the next run."""
 LONGEST_SLEEP: Final = 15.0
-
-
-class OverloadedError(UpkeepError):
-    """The server could not follow for a long time; what is done is done, the next run goes on."""
-
-    exit_status = 3
-
-
-@dataclass
-class Pace:
-    """The size of the next batch, learnt from those before.
-
-    Attributes
-    ----------
-    size
-        Rows that the next batch should have.
-    """
-
-    size: int = FIRST
-    rate: float | None = None
-
-    def learn(self, rows: int, seconds: float) -> None:
-        """Take what a batch of ``rows`` took; small rests at the end of a range teach nothing."""
-        if rows < SMALLEST or seconds <= 0:
-            return
-        newest = rows / seconds
-        self.rate = newest if self.rate is None else SMOOTHING * newest + (1 - SMOOTHING) * self.rate
-        wanted = min(self.rate * TARGET_SECONDS, self.size * MAX_GROWTH)
-        self.size = int(min(max(wanted, SMALLEST), LARGEST))
-
-    def shrink(self) -> bool:
-        """Halve the batch after trouble; return whether that was possible."""
-        smaller = max(self.size // 2, SMALLEST)
-        possible = smaller < self.size
-        self.size, self.rate = smaller, None
-        return possible
 
 
 @dataclass

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from upkeep.fleet import BackupRule, elapsed
-from upkeep.plan import Requirement
+from upkeep.retention.cutoff import requirement
 
 if TYPE_CHECKING:
-    from upkeep.fleet import RetainPolicy
     from upkeep.postgres.retention_view import Piece
     from upkeep.postgres.retention_view import TableView as View
 
 
-def requirement(policy: RetainPolicy) -> Requirement:
-    """Return what the policy requires before rows may go."""
-    if isinstance(policy.requires, BackupRule):
-        return Requirement(kind="backup", backup_age_seconds=elapsed(policy.requires.backup).total_seconds())
-    return Requirement(kind=policy.requires)
+__all__ = ["requirement", "row_estimate", "table_rows"]
 
 
 def row_estimate(view: View, piece: Piece) -> int | None:

@@ -6,17 +6,16 @@ whose age is in doubt (a date, an hour that the clock shows twice) counts as the
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 from upkeep.errors import ConfigurationError
-from upkeep.intervals import shift
 from upkeep.postgres import bounds, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
 from upkeep.postgres.catalog import Partition, Relation, by_policy
+from upkeep.retention.cutoff import age_axis, cut_off, moment
+from upkeep.retention.marker import read_marker, write_marker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,10 +24,26 @@ if TYPE_CHECKING:
     from upkeep.plan import Json, Observation
     from upkeep.postgres.session import Row
 
+__all__ = [
+    "TIME_TYPES",
+    "WHOLE_NUMBERS",
+    "Leaf",
+    "Marked",
+    "Piece",
+    "TableView",
+    "age_axis",
+    "age_type",
+    "column_of",
+    "cut_off",
+    "frames_policies",
+    "moment",
+    "read_marker",
+    "views",
+    "write_marker",
+]
+
 TIME_TYPES: Final = ("timestamptz", "timestamp", "date")
 WHOLE_NUMBERS: Final = ("int2", "int4", "int8")
-LONG_AGO: Final = datetime(2, 1, 1, tzinfo=UTC)
-MARKER_BEGINS: Final = "upkeep: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,61 +255,6 @@ def views(observation: Observation, target: Target) -> list[TableView]:
 def frames_policies(target: Target) -> dict[str, TablePolicy]:
     """Return the policies that say something about retention."""
     return {name: policy for name, policy in target.subjects().items() if policy.retain is not None}
-
-
-def age_axis(policy: TablePolicy, base_type: str) -> Axis:
-    """Return the axis of an age column: zone and unit from ``retain``, else from ``partition``."""
-    retain, partition = policy.retain, policy.partition
-    zone = retain.zone if retain else ZoneInfo("UTC")
-    unit = retain.unit if retain else None
-    if partition is not None and retain is not None:
-        if "timezone" not in retain.model_fields_set:
-            zone = partition.zone
-        if unit is None and (retain.by is None or retain.by == partition.by):
-            unit = partition.unit
-    return Axis(type=base_type, zone=zone, unit=unit)
-
-
-def cut_off(policy: RetainPolicy, axis: Axis, at: datetime, server_now: datetime) -> Value:
-    """Return the place on the axis before which rows are due: never later than today's cut-off."""
-    zone = axis.zone
-    try:
-        instant = min(shift(at, policy.for_, zone, -1), shift(server_now, policy.for_, zone, -1))
-    except (OverflowError, ValueError):
-        instant = LONG_AGO  # longer than the calendar: nothing is due
-    value = axis.of(instant)
-    if axis.is_wall:
-        value -= _shown_twice(instant.astimezone(zone)) // timedelta(microseconds=1)
-    return axis.read(axis.write(value))  # down to what the column can say: days, seconds …
-
-
-def _shown_twice(wall: datetime) -> timedelta:
-    """How much of the wall clock before this moment may also be a later instant (the hour when clocks go back)."""
-    later = wall.replace(fold=1)
-    if wall.fold == 1 or later.utcoffset() == wall.utcoffset():
-        return timedelta()
-    return (wall.utcoffset() or timedelta()) - (later.utcoffset() or timedelta())
-
-
-def moment(value: Any) -> datetime:
-    """Return a datetime that may have become text on its way through JSON."""
-    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-
-
-def read_marker(comment: str | None) -> Json | None:
-    """Return our marker, or ``None`` when the comment is none of ours."""
-    if not comment or not comment.startswith(MARKER_BEGINS):
-        return None
-    try:
-        marker = json.loads(comment.removeprefix(MARKER_BEGINS))
-    except ValueError:
-        return None
-    return marker if isinstance(marker, dict) and "detached_from" in marker else None
-
-
-def write_marker(marker: Json) -> str:
-    """Return the comment that carries the marker."""
-    return MARKER_BEGINS + json.dumps(marker, sort_keys=True, ensure_ascii=False)
 
 
 def column_of(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Range partitions on an axis of time or numbers: what is alike on all engines that have them."""

@@ -1,0 +1,1 @@
+"""Retention: what is alike on all engines: cut-offs, markers, the pace of batches."""

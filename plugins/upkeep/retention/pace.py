@@ -1,0 +1,57 @@
+"""How big the next batch is.
+
+A batch should take about half a second: long enough that commits cost little, short enough that nobody
+waits for its row locks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from upkeep.errors import UpkeepError
+
+TARGET_SECONDS: Final = 0.5
+SMALLEST: Final = 500
+LARGEST: Final = 50_000
+"""More rows in one transaction would make replicas and the WAL archiver move in jerks."""
+FIRST: Final = 10_000
+SMOOTHING: Final = 0.4
+"""Weight of the newest batch in the moving rate (as GitLab's batch optimizer)."""
+MAX_GROWTH: Final = 2.0
+
+
+class OverloadedError(UpkeepError):
+    """The server could not follow for a long time; what is done is done, the next run goes on."""
+
+    exit_status = 3
+
+
+@dataclass
+class Pace:
+    """The size of the next batch, learnt from those before.
+
+    Attributes
+    ----------
+    size
+        Rows that the next batch should have.
+    """
+
+    size: int = FIRST
+    rate: float | None = None
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """Take what a batch of ``rows`` took; small rests at the end of a range teach nothing."""
+        if rows < SMALLEST or seconds <= 0:
+            return
+        newest = rows / seconds
+        self.rate = newest if self.rate is None else SMOOTHING * newest + (1 - SMOOTHING) * self.rate
+        wanted = min(self.rate * TARGET_SECONDS, self.size * MAX_GROWTH)
+        self.size = int(min(max(wanted, SMALLEST), LARGEST))
+
+    def shrink(self) -> bool:
+        """Halve the batch after trouble; return whether that was possible."""
+        smaller = max(self.size // 2, SMALLEST)
+        possible = smaller < self.size
+        self.size, self.rate = smaller, None
+        return possible
