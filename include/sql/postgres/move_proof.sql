@@ -1,5 +1,6 @@
--- The copy's count and sum of hashes.
+-- Count and sum of hashes of the rows of the range in one table; in one snapshot for copy and original, to be compared.
 select
     count(*) as rows,
-    coalesce(sum(hashtextextended(row({returned})::text, 0)), 0)::text as hash
-from only {child} as d -- noqa: AL05
+    coalesce(sum(hashtextextended(row({proven})::text, 0)), 0)::text as hash
+from only {table} as d
+where d.{key} >= {lower} and d.{key} < {upper}

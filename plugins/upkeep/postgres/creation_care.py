@@ -10,16 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import lru_cache
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from upkeep.errors import ConfigurationError
 from upkeep.intervals import shift
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import bounds, catalog, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
-from upkeep.postgres.catalog import Partition, Relation
+from upkeep.postgres.catalog import Relation
 from upkeep.postgres.partition_plan import Layout, Span, Wish, layout
 
 if TYPE_CHECKING:
@@ -30,6 +28,29 @@ Frames: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 TIME_TYPES: Final = ("timestamptz", "timestamp", "date")
 INTEGER_TYPES: Final = ("int2", "int4", "int8")
 _DAY_SECONDS: Final = 86_400
+_CHILDLESS: Final[Mapping[str, Any]] = {
+    "oids": (),
+    "bounds": (),
+    "has_parents": False,
+    "pending_schemas": None,
+    "pending_names": None,
+    "default_oid": None,
+    "default_schema": None,
+    "default_name": None,
+}
+
+
+class Default(NamedTuple):
+    """A default partition."""
+
+    oid: int
+    schema: str
+    name: str
+
+    @property
+    def subject(self) -> str:
+        """The name as people read it."""
+        return names.display(self.schema, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +63,10 @@ class Care:
         The policy's name in the fleet file.
     problem
         Why nothing can be done; `later` when it is only not available yet.
-    partitions
-        Its range partitions with their spans, sorted; default and pending ones apart.
+    spans, oids
+        Its range partitions in order, those whose detaching is pending included; their object ids.
+    pending
+        Names of partitions whose detaching is pending.
     """
 
     key: str
@@ -54,9 +77,10 @@ class Care:
     later: bool = False
     axis: Axis | None = None
     layout: Layout | None = None
-    partitions: tuple[tuple[Span, Partition], ...] = ()
-    default: Partition | None = None
-    pending: tuple[Partition, ...] = ()
+    spans: tuple[Span, ...] = ()
+    oids: tuple[int, ...] = ()
+    default: Default | None = None
+    pending: tuple[str, ...] = ()
 
     @property
     def to_create(self) -> tuple[Span, ...]:
@@ -64,9 +88,10 @@ class Care:
         return self.layout.missing[: self.policy.max_creations] if self.layout else ()
 
     @property
-    def newest(self) -> Partition | None:
-        """The sibling after which new partitions are modelled."""
-        return self.partitions[-1][1] if self.partitions else None
+    def model(self) -> int:
+        """The table that new partitions are made like: the newest sibling, else the parent itself."""
+        assert self.relation is not None  # noqa: S101 - only tables that exist have something missing
+        return self.oids[-1] if self.oids else self.relation.oid
 
 
 @dataclass(slots=True)
@@ -74,8 +99,9 @@ class _Known:
     relations: dict[str, list[Relation]]
     at: datetime
     now: datetime
-    partitions: dict[int, list[Partition]] = field(default_factory=lambda: defaultdict(list))
-    highest: dict[int, int] = field(default_factory=dict)
+    children: Mapping[int, Mapping[str, Any]]
+    highest: Mapping[int, int]
+    read: dict[Axis, dict[str, Span]] = field(default_factory=lambda: defaultdict(dict))
 
 
 def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
@@ -84,10 +110,13 @@ def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
     patterns = {key: names.parse(key) for key in declared}
     relations = [Relation(**row) for row in frames["relations"]]
     now = datetime.fromisoformat(frames["server"][0]["now"])
-    known = _Known(catalog.by_policy(relations, patterns), at=at, now=now)
-    for row in frames["partitions"]:
-        known.partitions[row["parent"]].append(Partition(**row))
-    known.highest = {row["oid"]: row["at"] for row in frames.get("ids", ())}
+    known = _Known(
+        catalog.by_policy(relations, patterns),
+        at=at,
+        now=now,
+        children={row["parent"]: row for row in frames["spans"]},
+        highest={row["oid"]: row["at"] for row in frames.get("ids", ())},
+    )
     found: list[Care] = []
     for key, policy in declared.items():
         tables = known.relations[key]
@@ -113,9 +142,9 @@ def _absent(key: str, policy: TablePolicy, pattern: names.Pattern) -> Care:
 def _care(key: str, policy: TablePolicy, table: Relation, known: _Known) -> Care:
     part = policy.partition
     assert part is not None  # noqa: S101 - for the type checker
-    children = known.partitions.get(table.oid, [])
-    pending = tuple(p for p in children if p.detach_pending)
-    base = Care(key, table.subject, part, table, pending=pending)
+    children = known.children.get(table.oid, _CHILDLESS)
+    pending = zip(children["pending_schemas"] or (), children["pending_names"] or (), strict=True)
+    base = Care(key, table.subject, part, table, pending=tuple(names.display(*p) for p in pending))
     problem, later = _unsupported(table, part, children)
     if problem is not None:
         return replace(base, problem=problem, later=later)
@@ -123,30 +152,38 @@ def _care(key: str, policy: TablePolicy, table: Relation, known: _Known) -> Care
     if isinstance(axis, Finding):
         return replace(base, problem=axis)
     try:
-        spans = [(Span(*_read(p.bounds, axis)), p) for p in children if p.bounds and not p.is_default]
+        pairs = sorted(_spans(children, axis, known.read[axis]))
     except UnknownBoundsError as error:
         text = f"bounds not understood: {error}"
         problem = _finding("bounds", table.subject, Severity.ERROR, text, remedy="report this")
         return replace(base, problem=problem)
-    spans.sort(key=itemgetter(0))
-    wish = _wish(policy, axis, spans, known, known.highest.get(table.oid))
+    spans = tuple(span for span, _ in pairs)
+    default = Default(*(children[f"default_{column}"] for column in ("oid", "schema", "name")))
     return replace(
         base,
         axis=axis,
-        layout=layout([s for s, _ in spans], wish, axis),
-        partitions=tuple(spans),
-        default=next((p for p in children if p.is_default), None),
+        layout=layout(spans, _wish(policy, axis, spans, known, known.highest.get(table.oid)), axis),
+        spans=spans,
+        oids=tuple(oid for _, oid in pairs),
+        default=default if default.oid is not None else None,
     )
 
 
-def _wish(
-    policy: TablePolicy, axis: Axis, spans: Sequence[tuple[Span, Partition]], known: _Known, highest: int | None
-) -> Wish:
+def _spans(children: Mapping[str, Any], axis: Axis, read: dict[str, Span]) -> Iterator[tuple[Span, int]]:
+    for text, oid in zip(children["bounds"], children["oids"], strict=True):
+        span = read.get(text)  # many tables share their bounds
+        if span is None and text != "DEFAULT":
+            span = read[text] = Span(*bounds.read(text, axis))
+        if span is not None:
+            yield span, oid
+
+
+def _wish(policy: TablePolicy, axis: Axis, spans: Sequence[Span], known: _Known, highest: int | None) -> Wish:
     part = policy.partition
     assert part is not None  # noqa: S101 - for the type checker
     since = _since(part.from_, axis)
     if axis.is_id:  # ids follow no clock: they stand where the sequence or the data stand
-        first = spans[0][0].lower if spans else 0
+        first = spans[0].lower if spans else 0
         place = highest if highest is not None else since if since is not None else max(first, 0)
         return Wish(every=part.every, ahead=part.ahead, at=place, since=since, limit=part.max_creations)
     keep_after = None
@@ -193,7 +230,7 @@ def axis_of(table: Relation, part: PartitionPolicy) -> Axis | Finding:
     return Axis(type_, part.zone, "id" if isinstance(part.every, int) else part.unit)
 
 
-def _unsupported(table: Relation, part: PartitionPolicy, children: Sequence[Partition]) -> tuple[Finding | None, bool]:
+def _unsupported(table: Relation, part: PartitionPolicy, children: Mapping[str, Any]) -> tuple[Finding | None, bool]:
     """Return why the table cannot be extended, and whether that is only not available yet."""
     if table.kind != "p":
         return _not_partitioned(table, part), False
@@ -207,7 +244,7 @@ def _unsupported(table: Relation, part: PartitionPolicy, children: Sequence[Part
         reason = "partitioned by an expression"
     elif table.is_partition:
         reason = "itself a partition of another table"
-    elif any(p.kind == "p" for p in children):
+    elif children["has_parents"]:
         reason = "its partitions are partitioned themselves"
     elif table.key_types[0] not in (*TIME_TYPES, *INTEGER_TYPES):
         reason = f"partitioned by a column of type {table.key_types[0]}"
@@ -272,12 +309,7 @@ def _finding(check: str, subject: str, severity: Severity, summary: str, *, reme
     )
 
 
-@lru_cache(maxsize=16_384)
-def _read(text: str, axis: Axis) -> tuple[Value, Value]:
-    return bounds.read(text, axis)  # many tables share their bounds
-
-
-def with_default(cares: Sequence[Care]) -> Iterator[tuple[Care, Partition]]:
+def with_default(cares: Sequence[Care]) -> Iterator[tuple[Care, Default]]:
     """Yield the tables that have a default partition, and that."""
     for care in cares:
         if care.default is not None and care.axis is not None:

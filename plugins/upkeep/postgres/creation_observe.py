@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from upkeep.fleet import Target
-    from upkeep.postgres.catalog import Partition
+    from upkeep.postgres.creation_care import Default
     from upkeep.postgres.session import PostgresSession, Row
 
 COUNT_SECONDS: Final = 20
@@ -35,7 +35,7 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
     declared = [key for key, policy in target.subjects().items() if policy.partition is not None]
     frames["relations"] = catalog.relation_rows(session, [names.parse(key) for key in declared])
     parents = [row["oid"] for row in frames["relations"] if row["kind"] == "p"]
-    frames["partitions"] = catalog.partition_rows(session, parents)
+    frames["spans"] = session.rows("spans", {"parents": parents}) if parents else []
     found = cares(frames, target, at)
     if any(care.axis is not None and care.axis.is_id for care in found):
         frames["ids"] = list(_ids(session, found))
@@ -78,18 +78,22 @@ def _ids(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
             continue
         column = care.relation.key_columns[0]
         at = session.rows("highest_id", {"oid": care.relation.oid, "column": column})[0]["at"]
-        for _, partition in reversed(care.partitions[-LOOK_BACK:]) if at is None else ():
-            at = _highest_in(session, partition, column or "")
+        for oid in reversed(care.oids[-LOOK_BACK:]) if at is None else ():
+            at = _highest_in(session, oid, column or "")
             if at is not None:
                 break
         if at is not None:
             yield {"oid": care.relation.oid, "at": at}
 
 
-def _highest_in(session: PostgresSession, partition: Partition, column: str) -> int | None:
-    parts: dict[str, sql.Composable] = {"key": sql.Identifier(column), "table": partition.full_name.identifier}
+def _highest_in(session: PostgresSession, oid: int, column: str) -> int | None:
+    known = [sql.Identifier(row["schema"], row["name"]) for row in session.rows("table_name", {"oid": oid})]
     try:
-        rows = session.execute(session.statement("highest_in", **parts)).fetchall()
+        rows = [
+            row
+            for table in known
+            for row in session.execute(session.statement("highest_in", key=sql.Identifier(column), table=table))
+        ]
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable):
         return None
     return rows[0]["at"] if rows else None
@@ -115,9 +119,15 @@ def _size(session: PostgresSession, oid: int) -> int | None:
     return int(rows[0]["bytes"] or 0) if rows else None
 
 
-def _default(session: PostgresSession, care: Care, default: Partition, size: int | None) -> Row:
+def _default(session: PostgresSession, care: Care, default: Default, size: int | None) -> Row:
     """Return what the default partition holds, by the ranges that are missing."""
-    row: Row = {"oid": default.oid, "parent": default.parent, "bytes": size, "buckets": [], "unknown": None}
+    row: Row = {
+        "oid": default.oid,
+        "parent": care.relation.oid if care.relation else None,
+        "bytes": size,
+        "buckets": [],
+        "unknown": None,
+    }
     if size is None:
         return {**row, "unknown": "another session holds it locked"}
     if size == 0:
@@ -147,14 +157,14 @@ def _thresholds(care: Care) -> list[int]:
     return sorted(marks)
 
 
-def _count(session: PostgresSession, care: Care, default: Partition, thresholds: list[int]) -> list[Row]:
+def _count(session: PostgresSession, care: Care, default: Default, thresholds: list[int]) -> list[Row]:
     assert care.axis is not None and care.relation is not None  # noqa: S101, PT018 - with_default
     axis = care.axis
     texts = [axis.write(mark) for mark in thresholds]
     parts: dict[str, sql.Composable] = {
         "key": sql.Identifier(care.relation.key_columns[0] or ""),
         "type": sql.Identifier("pg_catalog", axis.type),
-        "table": default.full_name.identifier,
+        "table": sql.Identifier(default.schema, default.name),
     }
     with session.transaction():
         session.rows("set_local_timeouts", {"lock": "2s", "statement": f"{COUNT_SECONDS}s"})
@@ -162,14 +172,7 @@ def _count(session: PostgresSession, care: Care, default: Partition, thresholds:
 
 
 def _siblings(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
-    models = {model_oid(care) for care in needy}
-    return session.rows("siblings", {"oids": sorted(models)}) if models else []
-
-
-def model_oid(care: Care) -> int:
-    """Return the table that a new partition is made like: the newest sibling, else the parent."""
-    assert care.relation is not None  # noqa: S101 - only tables with something missing get here
-    return care.newest.oid if care.newest is not None else care.relation.oid
+    return session.rows("siblings", {"oids": sorted({care.model for care in needy})}) if needy else []
 
 
 def _taken(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:

@@ -71,8 +71,7 @@ def _creation(care: Care, span: Span, name: str, default: Mapping[str, Any] | No
     relation, axis = care.relation, care.axis
     assert relation is not None and axis is not None  # noqa: S101, PT018 - as in _creations
     frames = observation.frames
-    model = care.newest.oid if care.newest is not None else relation.oid
-    like = next((row for row in frames["siblings"] if row["oid"] == model), None)
+    like = next((row for row in frames["siblings"] if row["oid"] == care.model), None)
     rows = rows_in(default, span)
     now = datetime.fromisoformat(frames["server"][0]["now"])
     args: Json = {
@@ -198,8 +197,8 @@ def _of_table(care: Care) -> Iterator[Finding]:
             "detach_pending",
             care.subject,
             Severity.ERROR,
-            f"the detaching of {pending.subject} was interrupted and is pending",
-            remedy=f"alter table {care.subject} detach partition {pending.subject} finalize",
+            f"the detaching of {pending} was interrupted and is pending",
+            remedy=f"alter table {care.subject} detach partition {pending} finalize",
         )
     layout = care.layout
     if layout is None:
