@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
 from upkeep.intervals import Duration, shift
@@ -38,6 +38,8 @@ HOLDERS_TRIES: Final = 20
 """With the sleeps in between about 40 s, as long as for other locks."""
 QUIET_SECONDS: Final = 2.5
 """The waits of a concurrent detaching let readers and writers pass; long enough that autovacuum gives way."""
+CONCURRENT_TRIES: Final = 6
+"""With referring tables each waits milliseconds only: their writers would wait behind us."""
 FINALIZE_RETRY: Final = LockRetry(attempts=8)
 ONCE: Final = LockRetry(attempts=1)
 
@@ -112,10 +114,15 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json
         if args["mode"] != "finalize":
             raise StateChangedError(f"somebody has begun to detach {here.subject}; plan again")
         finalize(tools, here)
-    elif args["mode"] == "concurrently" and here.default_oid is None:
-        _detach_concurrently(tools, here, marker)
     else:
-        _detach_plainly(tools, here, marker, args)
+        try:
+            if args["mode"] == "concurrently" and here.default_oid is None:
+                _detach_concurrently(tools, here, marker, args)
+            else:
+                _detach_plainly(tools, here, marker, args)
+        except errors.ForeignKeyViolation as error:
+            text = f"rows of {here.subject} are referred to since it was planned for ({error.diag.constraint_name})"
+            raise StateChangedError(f"{text}; it stays") from error
     _complete(tools, args["oid"], marker)
     return {
         "oid": args["oid"],
@@ -224,10 +231,12 @@ def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> None
     ddl.attempt(session, body, checkpoint=tools.checkpoint, sleep=tools.sleep, quiet=[here.parent_table], what=what)
 
 
-def _detach_concurrently(tools: Tools, here: Place, marker: Json) -> None:
+def _detach_concurrently(tools: Tools, here: Place, marker: Json, args: Json) -> None:
     session = tools.session
     if here.sibling_pending:
         raise StateChangedError("the detaching of another partition is pending: that must be completed first")
+    if args.get("must_be_empty") and _holds_rows(session, here):
+        raise StateChangedError(f"rows arrived in {here.subject}; the next run moves them, then detaches it")
     _wait_for_holders(tools, here)
     waits: dict[str, Any] = {"checkpoint": tools.checkpoint, "sleep": tools.sleep}
     begun = _comment(session, here, write_marker({**marker, "state": "detaching"}))
@@ -235,15 +244,29 @@ def _detach_concurrently(tools: Tools, here: Place, marker: Json) -> None:
     parts: dict[str, sql.Composable] = {"parent": here.parent_table, "partition": here.table}
     statement = session.statement("retention_detach_concurrently", **parts)
     what = f"detaching {here.subject}"
-    try:
-        ddl.run_alone(session, statement, retry=ONCE, lock_seconds=QUIET_SECONDS, what=what, **waits)
-    except LockNotObtainedError as error:
-        now = place(session, here.oid)
-        if now is not None and now.detach_pending:
-            finalize(tools, now)
-            return
-        ddl.run(session, [_comment(session, here, here.comment)], what=f"unmarking {here.subject}", **waits)
-        raise LockNotObtainedError(f"{what}: others used the table all the time; the next run tries again") from error
+    waits["lock_seconds"] = None if args.get("referencing") else QUIET_SECONDS
+    for number in range(CONCURRENT_TRIES):
+        try:
+            ddl.run_alone(session, statement, retry=ONCE, what=what, **waits)
+        except (LockNotObtainedError, errors.IntegrityError) as error:
+            now = place(session, here.oid)
+            if now is not None and now.detach_pending:
+                finalize(tools, now)
+                return
+            if isinstance(error, LockNotObtainedError) and number + 1 < CONCURRENT_TRIES:
+                tools.sleep(0.2 * 2.0**number)
+                continue
+            _unmark(tools, here)
+            raise
+        return
+
+
+def _unmark(tools: Tools, here: Place) -> None:
+    """Give the partition its owner's comment back: it stays."""
+    statement = _comment(tools.session, here, here.comment)
+    ddl.run(
+        tools.session, [statement], checkpoint=tools.checkpoint, sleep=tools.sleep, what=f"unmarking {here.subject}"
+    )
 
 
 def _wait_for_holders(tools: Tools, here: Place) -> None:

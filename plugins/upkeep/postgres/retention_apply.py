@@ -16,7 +16,7 @@ from upkeep.postgres import archiving, detaching, dropping, names
 from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
 from upkeep.postgres.detaching import StateChangedError, Tools
-from upkeep.postgres.pace import OverloadedError
+from upkeep.postgres.pace import OverloadedError, Pace
 from upkeep.postgres.retention_rows import Doomed
 from upkeep.postgres.retention_view import frames_policies
 from upkeep.postgres.row_batches import RangeHeldError, Sweep, deleting
@@ -168,7 +168,7 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
     session = cast("PostgresSession", work.session)
     args = work.action.args
     remove = archiving.archiving(session, args) if moving else deleting(session)
-    sweep = Sweep(session, remove, work.checkpoint, work.sleep)
+    sweep = Sweep(session, remove, work.checkpoint, work.sleep, pace=Pace())
     snapshot = session.rows("retention_clock")[0]["snapshot"]
     refreshed: list[str] = []
     missing: list[str] = []

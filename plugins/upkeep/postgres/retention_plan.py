@@ -138,6 +138,7 @@ def _detach(
         statements=(text,),
         reason=f"all rows of {partition.subject} are older than {view.policy.for_}: it ends at "
         f"{_end(view, piece)}, the cut-off is {view.cut_off_text}",
+        detail=f"{partition.subject}, to {_end(view, piece)}",
         destructive=True,
         precondition="the same object with the same bounds, still attached"
         + (", and empty" if args["must_be_empty"] else ""),
@@ -182,6 +183,7 @@ def _pending(view: View) -> Iterator[Action]:
             statements=(_text("retention_detach_finalize", **parts),),
             reason=f"the detaching of {partition.subject} was interrupted: queries no longer see it, and no sibling "
             "can be detached concurrently" + ("" if ours else "; Upkeep did not begin it"),
+            detail=partition.subject,
             destructive=True,
             precondition="the detaching is still pending",
             undo="upkeep undo re-attaches it, until it is dropped",
@@ -257,6 +259,7 @@ def _drop(
         args=args,
         statements=(_text("drop_table", table=table),),
         reason=f"{subject} is no longer part of the table: {why}",
+        detail=subject,
         destructive=True,
         precondition="the same object, detached still, with the marker of this detaching; nothing depends on it",
         undo="none but a restore",

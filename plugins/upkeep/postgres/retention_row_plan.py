@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from upkeep.plan import Action
+from upkeep.postgres import names
 from upkeep.postgres.archiving import move_args, move_parts
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.retention_rows import Doomed, row_args
@@ -92,6 +93,7 @@ def _row_action(
         args=args,
         statements=_row_statements(args, leaves) if kind == "delete_rows" or "archive" in args else (),
         reason=reason,
+        detail=_detail(view, kind, leaves),
         destructive=True,
         precondition=f"each batch {verb} only rows that are due at that moment, whatever was planned",
         undo="none but a restore" if kind == "delete_rows" else "none: copy the rows back from the archive by hand",
@@ -101,6 +103,13 @@ def _row_action(
         requires=requirement(view.policy),
         blocked=blocked,
     )
+
+
+def _detail(view: View, kind: str, leaves: Sequence[Json]) -> str:
+    if kind == "archive_partition":
+        return names.display(leaves[0]["schema"], leaves[0]["name"]) if len(leaves) == 1 else f"{len(leaves)} leaves"
+    where = f" in {len(leaves)} partitions" if view.is_partitioned else ""
+    return f"{view.age} before {view.cut_off_text}{where}"
 
 
 def _row_statements(args: Json, leaves: Sequence[Json]) -> tuple[str, ...]:
