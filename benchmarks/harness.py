@@ -28,6 +28,7 @@ def run(session: Session, target: Target, job_name: str, at: datetime, memory: M
     for action in plan.actions:
         if action.blocked:
             raise RuntimeError(f"{action.kind} {action.subject}: {action.blocked}")
+        started = time.perf_counter()
         outcome = job.apply(
             Work(
                 session=session,
@@ -41,7 +42,7 @@ def run(session: Session, target: Target, job_name: str, at: datetime, memory: M
         )
         if outcome.status is not OutcomeStatus.DONE:
             raise RuntimeError(f"{action.kind} {action.subject}: {outcome.reason_code} {outcome.message}")
-        outcomes.append(outcome)
+        outcomes.append(outcome.model_copy(update={"seconds": time.perf_counter() - started}))
     if not outcomes:
         raise RuntimeError(f"{job_name}: nothing was planned")
     return outcomes

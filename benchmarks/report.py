@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
