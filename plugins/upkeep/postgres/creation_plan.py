@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from upkeep.postgres.partition_plan import Span
 
 KIND: Final = "create_partition"
+LONG_SECONDS: Final = 60
+"""Locks held for longer are named: our tries end after less."""
 SCAN_BYTES: Final = 8 * 1024 * 1024
 """Up to this size ATTACH may read the default partition under its lock: about 10 ms."""
 LEFTOVER: Final = "remove_leftover"
@@ -33,6 +35,8 @@ def plan(observation: Observation, target: Target) -> Plan:
         findings += _of_table(care)
         actions += _leftovers(care, left)
         actions += _creations(care, observation, taken)
+        findings += _of_locks(care, frames["blockers"])
+        findings += _not_copied(care, frames["siblings"])
     findings += _of_defaults(found, observation, actions)
     findings.append(_disk())
     return Plan.make(observation, actions, findings)
@@ -200,9 +204,16 @@ def _of_table(care: Care) -> Iterator[Finding]:
             f"the detaching of {pending} was interrupted and is pending",
             remedy=f"alter table {care.subject} detach partition {pending} finalize",
         )
-    layout = care.layout
-    if layout is None:
+    layout, relation = care.layout, care.relation
+    if layout is None or relation is None:
         return
+    if not (relation.may_alter and relation.may_create):
+        lacking = f"the rights of its owner {names.quote(relation.owner)}"
+        remedy = f"grant {names.quote(relation.owner)} to the connection's role"
+        if relation.may_alter:
+            lacking = f"the right to create tables in schema {names.quote(relation.schema)}"
+            remedy = f"grant create on schema {names.quote(relation.schema)} to the connection's role"
+        yield finding("privileges", care.subject, Severity.ERROR, f"our role lacks {lacking}", remedy=remedy)
     left = len(layout.missing) - len(care.to_create)
     if left > 0 or layout.more:
         more = f"at least {left} more" if layout.more else f"{left} more"
@@ -222,6 +233,31 @@ def _of_table(care: Care) -> Iterator[Finding]:
             "a gap lies before what retention keeps today; it is left alone",
             remedy=None,
         )
+
+
+def _of_locks(care: Care, blockers: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    held = {care.relation.oid} if care.relation is not None else set()
+    held |= {care.default.oid} if care.default is not None else set()
+    for row in blockers:
+        if row["oid"] in held and (row["seconds"] or 0.0) >= LONG_SECONDS:
+            who = f"process {row['pid']}" if row["pid"] else "a prepared transaction"
+            text = f"{who} ({row['application']}) has held a lock that is in the way for {row['seconds']:.0f} s"
+            evidence = {"pid": row["pid"], "seconds": row["seconds"]}
+            remedy = "let it end, or end it, then run again"
+            yield finding("blocking_transaction", care.subject, Severity.WARNING, text, evidence, remedy)
+
+
+def _not_copied(care: Care, siblings: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Say what siblings have of their own that a new partition is not given."""
+    like = next((row for row in siblings if care.to_create and row["oid"] == care.model), None)
+    if like is None:
+        return
+    kinds = {"triggers": like["own_triggers"], "policies": like["policies"], "publications": like["publications"]}
+    known = [f"{kind} {', '.join(names_)}" for kind, names_ in kinds.items() if names_]
+    if known and care.oids:
+        text = f"the newest partition has {'; '.join(known)} of its own, which new ones are not given"
+        remedy = "declare them on the parent, or add them by hand"
+        yield finding("not_copied", care.subject, Severity.WARNING, text, kinds, remedy)
 
 
 def _of_defaults(found: Sequence[Care], observation: Observation, actions: Sequence[Action]) -> Iterator[Finding]:
