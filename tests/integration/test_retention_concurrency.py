@@ -24,6 +24,7 @@ from upkeep.retention.pace import Pace
 ARCHIVE = "retain: {by: at, for: 1 day, then: archive, into: public.old, precision: row, requires: nothing}"
 DELETE = "retain: {by: at, for: 1 day, then: delete, precision: row, requires: nothing}"
 ROWS = 20_000
+CHANCE = random.Random(20240615)  # noqa: S311 - what happens when, not a secret
 
 
 @pytest.fixture
@@ -64,17 +65,17 @@ class Others:
         """Make rows younger, older, or change them only."""
         with psycopg.connect(self.database, autocommit=True) as connection:
             while not self.stop.is_set():
-                what = random.choice(["now()", "now() - interval '5 days'", "at"])
+                what = CHANCE.choice(["now()", "now() - interval '5 days'", "at"])
                 connection.execute(
                     f"update logs set version = version + 1, at = {what} where id in (%s, %s)",
-                    [random.randint(1, ROWS), random.randint(1, ROWS)],
+                    [CHANCE.randint(1, ROWS), CHANCE.randint(1, ROWS)],
                 )
 
     def writer(self) -> None:
         """Insert due and young rows, and delete some of them again, each in one transaction with its count."""
         with psycopg.connect(self.database, autocommit=True) as connection:
             while not self.stop.is_set():
-                days = random.choice([0, 3])
+                days = CHANCE.choice([0, 3])
                 with connection.transaction():
                     connection.execute(
                         "insert into logs select 1000000 + %s, now() - make_interval(days => %s), 0, 'new'",
@@ -82,11 +83,9 @@ class Others:
                     )
                     connection.execute("update tally set inserted = inserted + 1")
                 self.inserted += 1
-                if random.random() < 0.3:
+                if CHANCE.random() < 0.3:
                     with connection.transaction():
-                        gone = connection.execute(
-                            "delete from logs where id = %s", [random.randint(1, ROWS)]
-                        ).rowcount
+                        gone = connection.execute("delete from logs where id = %s", [CHANCE.randint(1, ROWS)]).rowcount
                         connection.execute("update tally set deleted = deleted + %s", [gone])
 
     def watcher(self) -> None:
@@ -193,9 +192,7 @@ def test_a_row_that_others_hold_all_the_time_is_left_to_the_next_run(
     assert count(db, "logs", "at < now() - interval '25 hours'") == 0
 
 
-def test_a_table_held_exclusively_does_not_stop_the_others(
-    db: psycopg.Connection[Any], database: str
-) -> None:
+def test_a_table_held_exclusively_does_not_stop_the_others(db: psycopg.Connection[Any], database: str) -> None:
     # pg_partman#732 (anchors B8)
     make(db, partitioned=False)
     db.execute("create table other as select at from logs")

@@ -1,4 +1,4 @@
-"""Killed at every statement, the job's process or the server's backend: no row lost, none doubled, the next run ends it.
+"""Killed at every statement, process or backend: no row lost, none doubled, the next run ends it.
 
 Issue 3, "Robust"; DESIGN 5.6.
 """

@@ -1,0 +1,266 @@
+"""Retention decides on values alone: cut-offs, what fits an archive, limits, late arrivals."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upkeep.fleet import Limits, RetainPolicy, Target
+from upkeep.intervals import Duration
+from upkeep.partitioning.axis import Axis
+from upkeep.postgres.archiving import drift, fits
+from upkeep.postgres.catalog import Partition, Relation
+from upkeep.postgres.retention_checks import archive_gap
+from upkeep.postgres.retention_frames import visible
+from upkeep.postgres.retention_plan import going, over_limit
+from upkeep.postgres.retention_rows import Doomed
+from upkeep.postgres.retention_view import Leaf, Piece, TableView, column_of
+from upkeep.retention.cutoff import cut_off
+from upkeep.retention.marker import read_marker, write_marker
+
+BERLIN = ZoneInfo("Europe/Berlin")
+UTC_ZONE = ZoneInfo("UTC")
+
+
+def policy(length: str = "1 month", **other: Any) -> RetainPolicy:
+    return RetainPolicy.model_validate({"for": length, "by": "at", "then": "delete", **other})
+
+
+def on(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("length", "axis", "at", "expected"),
+    [
+        ("1 month", Axis("timestamptz", UTC_ZONE), "2024-03-31 12:00", "2024-02-29 12:00:00+00:00"),
+        ("1 month", Axis("timestamptz", UTC_ZONE), "2023-03-31 12:00", "2023-02-28 12:00:00+00:00"),
+        ("30 days", Axis("timestamptz", UTC_ZONE), "2024-03-31 12:00", "2024-03-01 12:00:00+00:00"),
+        # a calendar month in Berlin over the change to summer time is an hour shorter
+        ("1 month", Axis("timestamptz", BERLIN), "2024-04-20 10:00", "2024-03-20 12:00:00+01:00"),
+        ("1 month", Axis("timestamp", BERLIN), "2024-04-20 10:00", "2024-03-20 12:00:00"),
+        # a date counts until its day is over
+        ("1 day", Axis("date", UTC_ZONE), "2024-03-31 12:00", "2024-03-30"),
+        ("1 day", Axis("date", BERLIN), "2024-03-30 23:30", "2024-03-30"),
+        # 02:30 on 27 October is shown twice: rows after 01:30 may be the younger
+        ("1 hour", Axis("timestamp", BERLIN), "2024-10-27 01:30", "2024-10-27 01:30:00"),
+        ("1 hour", Axis("timestamp", BERLIN), "2024-10-27 02:30", "2024-10-27 02:30:00"),
+        ("1 hour", Axis("timestamp", BERLIN), "2024-10-27 03:30", "2024-10-27 03:30:00"),
+        # epochs, down to what the column can say
+        ("1 day", Axis("int8", UTC_ZONE, "seconds"), "2024-03-31 12:00:00.9", "1711800000"),
+        ("1 day", Axis("int8", UTC_ZONE, "milliseconds"), "2024-03-31 12:00:00.9", "1711800000900"),
+        ("9000 years", Axis("timestamptz", UTC_ZONE), "2024-03-31 12:00", "0002-01-01 00:00:00+00:00"),
+    ],
+)
+def test_cut_off(length: str, axis: Axis, at: str, expected: str) -> None:
+    assert axis.write(cut_off(policy(length), axis, on(at), on("2100-01-01"))) == expected
+
+
+@given(
+    at=st.datetimes(datetime(2000, 1, 1), datetime(2050, 1, 1)),  # noqa: DTZ001 - made aware below
+    now=st.datetimes(datetime(2000, 1, 1), datetime(2050, 1, 1)),  # noqa: DTZ001
+    months=st.integers(1, 30),
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia"]),
+    type_=st.sampled_from(["timestamptz", "timestamp", "date"]),
+)
+def test_no_run_deletes_more_than_todays(at: datetime, now: datetime, months: int, zone: str, type_: str) -> None:
+    axis = Axis(type_, ZoneInfo(zone))
+    rule = policy(f"{months} months", timezone=zone)
+    at, now = at.replace(tzinfo=UTC), now.replace(tzinfo=UTC)
+    assert cut_off(rule, axis, at, now) <= cut_off(rule, axis, now, now)
+    if at <= now:
+        assert cut_off(rule, axis, at, now) == cut_off(rule, axis, at, at)
+
+
+@pytest.mark.parametrize(
+    ("source", "archive", "expected"),
+    [
+        ("integer", "integer", True),
+        ("integer", "bigint", True),
+        ("bigint", "integer", False),
+        ("character varying(20)", "character varying(20)", True),
+        ("character varying(20)", "character varying(19)", False),
+        ("character varying(20)", "character varying", True),
+        ("character varying", "character varying(20)", False),
+        ("character varying(20)", "text", True),
+        ("text", "character varying", False),
+        ("numeric(10,2)", "numeric(12,2)", True),
+        ("numeric(10,2)", "numeric(12,4)", True),
+        ("numeric(10,2)", "numeric(11,4)", False),
+        ("numeric(10,2)", "numeric", True),
+        ("numeric", "numeric(10,2)", False),
+        ("timestamp with time zone", "timestamp without time zone", False),
+        ("timestamp(3) without time zone", "timestamp without time zone", False),
+        ("real", "double precision", True),
+        ("double precision", "real", False),
+        ("jsonb", "json", False),
+    ],
+)
+def test_fits(source: str, archive: str, expected: bool) -> None:
+    assert fits(source, archive) is expected
+
+
+@pytest.mark.parametrize(
+    ("limits", "rows", "total", "expected"),
+    [
+        ({}, 80, 100, None),
+        ({}, 81, 100, "81%"),
+        ({}, 0, 0, None),
+        ({}, 5, 0, "100%"),
+        ({"share": "100 %"}, 100, 100, None),
+        ({"rows": 50}, 50, 1000, None),
+        ({"rows": 50}, 51, 1000, "the limit is 50"),
+    ],
+)
+def test_over_limit(limits: dict[str, Any], rows: int, total: int, expected: str | None) -> None:
+    target = Target(engine="postgres", connection="c", limits=Limits.model_validate(limits))
+    found = over_limit(rows, total, target)
+    assert (found is None) if expected is None else (expected in str(found))
+
+
+@pytest.mark.parametrize(
+    ("writer", "snapshot", "expected"),
+    [
+        (99, "100:105:101,103", True),
+        (100, "100:105:101,103", True),
+        (101, "100:105:101,103", False),
+        (102, "100:105:101,103", True),
+        (105, "100:105:101,103", False),
+        (4294967400, "4294967390:4294967395:", False),
+        (7, "", True),
+    ],
+)
+def test_late_arrivals(writer: int, snapshot: str, expected: bool) -> None:
+    assert visible(writer, snapshot) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("at", "at"), (' "Mixed Case" ', "Mixed Case"), ('"a""b"', 'a"b'), ("timestamp", "timestamp")],
+)
+def test_a_column_as_the_owner_writes_it(text: str, expected: str) -> None:
+    assert column_of(text) == expected
+
+
+def test_markers() -> None:
+    marker = {"detached_from": 'public."Ü"', "at": "2024-01-01T00:00:00+00:00"}
+    assert read_marker(write_marker(marker)) == marker
+    for comment in (None, "", "upkeep", "upkeep: nothing", 'upkeep: {"a": 1}', 'upkeep: ["detached_from"]'):
+        assert read_marker(comment) is None
+
+
+def test_no_statement_without_a_cut_off() -> None:
+    with pytest.raises(ValueError, match="cut-off"):
+        Doomed(1, "s", "t", "at", "timestamptz", "")
+    with pytest.raises(ValueError, match="cut-off"):
+        Doomed(1, "s", "t", "at", "timestamptz; drop", "2024-01-01")
+
+
+RELATION: dict[str, Any] = {
+    "oid": 1, "schema": "public", "name": "logs", "kind": "p", "persistence": "p", "is_partition": False,
+    "rows": -1.0, "pages": 0, "replica_identity": "d", "row_security": False, "owner": "me", "may_alter": True,
+    "may_create": True, "strategy": "r", "default_oid": None, "key_has_expression": False, "key_columns": ["at"],
+    "key_types": ["timestamptz"], "unique_keys": [], "referenced_by": [], "triggers": [], "rules": [],
+    "publications": [],
+}
+
+
+def view(*months: int, **changes: Any) -> TableView:
+    """Return a table with partitions for these months of 2024, seen on 15 June with a retention of a month."""
+    axis = Axis("timestamptz", UTC_ZONE)
+    pieces = []
+    for month in months:
+        partition = Partition(1, month, "public", f"logs_{month}", "r", "", False, 10.0, 1, None)
+        pieces.append(Piece(partition, axis.of(on(f"2024-{month:02}-01")), axis.of(on(f"2024-{month + 1:02}-01"))))
+    known: dict[str, Any] = {
+        "policy_name": "public.logs",
+        "policy": policy(),
+        "subject": "public.logs",
+        "age": "at",
+        "at": on("2024-06-15"),
+        "server_now": on("2024-06-15"),
+        "relation": Relation(**RELATION),
+        "axis": axis,
+        "cut_off": axis.of(on("2024-05-15")),
+        "pieces": pieces,
+    }
+    return TableView(**{**known, **changes})
+
+
+@pytest.mark.parametrize(
+    ("months", "referenced", "expected"),
+    [
+        ((3, 4, 5, 6), {}, [3, 4]),
+        ((1, 4, 6), {}, [1, 4]),  # a gap stops nothing (anchors B11)
+        ((3, 4), {}, [3]),  # never the last partition
+        ((4,), {}, []),
+        ((5, 6), {}, []),  # May holds younger rows (anchors B10)
+        ((3, 4, 5), {3: "public.c"}, [4]),
+        ((3, 4, 5), {4: None}, [3]),  # could not look: it stays
+        ((3, 4), {3: "public.c"}, [4]),
+    ],
+)
+def test_which_partitions_go(months: tuple[int, ...], referenced: dict[int, str | None], expected: list[int]) -> None:
+    assert [p.partition.oid for p in going(view(*months, referenced_pieces=referenced))] == expected
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([("2024-01-01", "2025-01-01")], None),
+        ([("2024-01-01", "2024-04-01"), ("2024-04-01", "2024-06-01")], None),
+        ([("2024-01-01", "2024-04-01"), ("2024-04-02", "2024-06-01")], "2024-04-01"),
+        ([("2024-04-01", "2024-06-01")], "2024-03-01"),
+        ([], "2024-03-01"),
+    ],
+)
+def test_a_gap_in_a_partitioned_archive(spans: list[tuple[str, str]], expected: str | None) -> None:
+    axis = Axis("timestamptz", UTC_ZONE)
+    ranges = [(axis.of(on(low)), axis.of(on(high))) for low, high in spans]
+    found = archive_gap(view(3, 4, 6, policy=policy(then="archive", into="old"), archive_bounds=ranges))
+    assert (found or "")[:10] == (expected or "")
+
+
+def test_leaves_of_partitions_that_begin_later_are_left_alone() -> None:
+    leaves = [leaf(month) for month in (4, 5, 6)]
+    found = view(4, 5, 6, leaves=leaves, policy=policy(precision="row")).row_leaves()
+    assert [one.oid for one in found] == [4, 5]
+
+
+def leaf(month: int) -> Leaf:
+    known: dict[str, Any] = {"detach_pending": False, "pages": 1, "rows": 10.0, "ordered": True, "brin": False}
+    return Leaf(oid=month, schema="public", name=f"logs_{month}", kind="r", top=month, **known)
+
+
+def column(name: str, type_: str = "text", **other: Any) -> dict[str, Any]:
+    plain = {"name": name, "type": type_, "base": type_, "not_null": False, "default": False}
+    return {**plain, "identity": "", "generated": "", **other}
+
+
+@pytest.mark.parametrize(
+    ("archive", "expected"),
+    [
+        ([column("a"), column("b", "integer")], []),
+        ([column("b", "bigint"), column("a")], []),  # the order does not matter
+        ([column("a")], ["alter table public.old add column b integer"]),
+        ([column("a"), column("b", "smallint")], ["alter table public.old alter column b type integer"]),
+        ([column("a", not_null=True), column("b", "integer")], ["alter table public.old alter column a drop not null"]),
+        ([column("a"), column("b", "integer"), column("c", not_null=True, default=True)], []),
+        (
+            [column("a"), column("b", "integer"), column("C d", not_null=True)],
+            ['alter table public.old alter column "C d" drop not null'],
+        ),
+    ],
+)
+def test_drift(archive: list[dict[str, Any]], expected: list[str]) -> None:
+    old = Relation(**{**RELATION, "oid": 2, "name": "old", "kind": "r"})
+    source = Relation(**{**RELATION, "kind": "r"})
+    found = drift([column("a"), column("b", "integer")], old, {"columns": archive}, source=source)
+    assert [d.remedy for d in found] == expected
+
+
+def test_the_policy_reads_as_the_owner_wrote_it() -> None:
+    assert policy("1 year 6 months").for_ == Duration(months=18)
