@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from upkeep import rules
-from upkeep.errors import CancelledError, LeaseLostError, UnreachableError, UpkeepError
+from upkeep.errors import CancelledError, LeaseBusyError, LeaseLostError, UnreachableError, UpkeepError
 from upkeep.fleet import Target
 from upkeep.jobs import Address, Job, Session, Work
 from upkeep.plan import Action, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
@@ -54,15 +54,20 @@ class Application:
             return [self._record(outcome) for outcome in decided.values() if outcome]
         from upkeep import locks  # noqa: PLC0415 - not needed by a run that changes nothing
 
-        with locks.exclusive(
-            self.control,
-            self.plan.identity,
-            owner=f"{self.run_id} ({self.target.name})",
-            deadline_seconds=LEASE_WAIT_SECONDS,
-            waiting=lambda text: self.say(self.target.name, text),
-            cancelled=self.stop.raise_if_asked,
-        ) as self.lease:
-            return list(self._all())
+        try:
+            with locks.exclusive(
+                self.control,
+                self.plan.identity,
+                owner=f"{self.run_id} ({self.target.name})",
+                deadline_seconds=LEASE_WAIT_SECONDS,
+                waiting=lambda text: self.say(self.target.name, text),
+                cancelled=self.stop.raise_if_asked,
+            ) as self.lease:
+                return list(self._all())
+        except LeaseBusyError as error:
+            for action in self.plan.actions:
+                self._record(decided[action.id] or rules.skipped(action, ReasonCode.LEASE_BUSY, str(error)))
+            raise
 
     def _all(self) -> Iterator[Outcome]:
         waiting = list(self.plan.actions)

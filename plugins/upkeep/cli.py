@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -246,10 +246,23 @@ def _run_all(
     moment = at or datetime.now(UTC)
     options = {"plan_only": not apply}
     run_id = runner.start(job, moment, trigger="cli", actor=_actor(), targets=targets, options=options)
-    for name in runner.targets(job, targets):
-        runner.run_target(run_id, name, apply=apply, approve=approve, actor=_actor())
-    runner.ledger.finish_run(run_id)
+    with _ended(runner, run_id):
+        for name in runner.targets(job, targets):
+            runner.run_target(run_id, name, apply=apply, approve=approve, actor=_actor())
     return runner.report(run_id)
+
+
+@contextmanager
+def _ended(runner: Runner, run_id: str) -> Iterator[None]:
+    """Record the end of the run, also of one that was stopped."""
+    try:
+        yield
+    except CancelledError:
+        with suppress(UpkeepError):  # that it was stopped is what matters now
+            runner.ledger.finish_run(run_id)
+        err.print(f"what was done until then: upkeep show {run_id}", markup=False, soft_wrap=True)
+        raise
+    runner.ledger.finish_run(run_id)
 
 
 def _run_approved(runner: Runner, job: str, targets: Sequence[str], plan_id: str) -> RunReport:
@@ -260,8 +273,8 @@ def _run_approved(runner: Runner, job: str, targets: Sequence[str], plan_id: str
         )
     runner.ledger.approve(recorded.plan_id, actor=_actor(), how="cli")
     run_id, target = runner.start_approved(recorded.plan_id, trigger="cli", actor=_actor())
-    runner.run_approved(run_id, target, recorded.plan_id)
-    runner.ledger.finish_run(run_id)
+    with _ended(runner, run_id):
+        runner.run_approved(run_id, target, recorded.plan_id)
     return runner.report(run_id)
 
 

@@ -28,6 +28,8 @@ class LedgerError(UpkeepError):
 class LeaseLostError(UpkeepError):
     """The run no longer holds the lock on the physical database: it must stop at once."""
 
+    exit_status = 3
+
 
 class LeaseBusyError(UpkeepError):
     """Another run still changes the physical database, and the time to wait for it is over."""

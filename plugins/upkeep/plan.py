@@ -76,6 +76,7 @@ class ReasonCode(StrEnum):
     DEPENDENCY = "dependency_not_done"
     CONNECTION_LOST = "connection_lost"
     CONSERVATION = "conservation_violated"
+    LEASE_BUSY = "lease_busy"
     LEASE_LOST = "lease_lost"
     CANCELLED = "cancelled"
     ERROR = "error"

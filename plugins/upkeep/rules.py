@@ -28,7 +28,9 @@ from upkeep.plan import (
 if TYPE_CHECKING:
     from upkeep.fleet import Target
 
-INCOMPLETE = frozenset({ReasonCode.LOCK_NOT_OBTAINED, ReasonCode.CONNECTION_LOST, ReasonCode.STATE_CHANGED})
+LEASE = frozenset({ReasonCode.LEASE_BUSY, ReasonCode.LEASE_LOST})
+"""Another run changes the database, or nobody can say that none does: the whole target stops."""
+INCOMPLETE = LEASE | {ReasonCode.LOCK_NOT_OBTAINED, ReasonCode.CONNECTION_LOST, ReasonCode.STATE_CHANGED}
 """Reasons that say "not now": nothing is wrong with the plan, the next run tries again."""
 WAITING = frozenset({ReasonCode.NEEDS_APPROVAL, ReasonCode.OVER_LIMIT})
 """Reasons that say "a person must look"."""
@@ -229,9 +231,13 @@ def exit_status(report: RunReport) -> int:
         serious = [
             f for f in target.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank
         ]
-        if wrong or serious or any(not g.success for g in target.gates):
+        if wrong or serious or any(not g.success and not _only_undone(g, target) for g in target.gates):
             return 1
-        if target.status is TargetStatus.FAILED and target.error:
+        if (
+            target.status is TargetStatus.FAILED
+            and target.error
+            and not any(o.reason_code in LEASE for o in target.outcomes)
+        ):
             return 1
         incomplete |= target.status is TargetStatus.UNREACHABLE or any(
             o.reason_code in INCOMPLETE for o in target.outcomes
@@ -241,3 +247,12 @@ def exit_status(report: RunReport) -> int:
             for f in target.findings
         )
     return 3 if incomplete else 0
+
+
+def _only_undone(gate: GateResult, target: TargetReport) -> bool:
+    """Return whether a gate after missed nothing but what could not be done now: it is incomplete, not wrong."""
+    subjects = {action.id: action.subject for action in target.actions}
+    undone = {subjects.get(o.action_id) for o in target.outcomes if o.reason_code in INCOMPLETE}
+    return gate.stage == "after" and all(
+        f.stops == "subject" and f.subjects and undone >= {*f.subjects} for f in gate.failed
+    )

@@ -212,6 +212,41 @@ def test_how_a_target_ends(
     assert rules.exit_status(run) == exit_status
 
 
+def test_a_gate_that_misses_only_what_could_not_be_done_now_is_incomplete_not_wrong() -> None:
+    one, other = action("t"), action("u")
+    held = Outcome(action_id=one.id, status=OutcomeStatus.SKIPPED, reason_code=ReasonCode.LOCK_NOT_OBTAINED)
+    done = Outcome(action_id=other.id, status=OutcomeStatus.DONE)
+    missed = FAILED_AFTER.failed[0]
+
+    def status(*failures: GateFailure, stage: str = "after") -> int:
+        gate = FAILED_AFTER.model_copy(update={"failed": failures, "stage": stage})
+        report = TargetReport(
+            target="a",
+            engine="postgres",
+            status=TargetStatus.PARTIAL,
+            actions=(one, other),
+            outcomes=(held, done),
+            gates=(gate,),
+        )
+        return rules.exit_status(RunReport(run_id="r", job="j", at=NOW, targets=(report,)))
+
+    assert status(missed) == 3
+    assert status(missed, stage="before") == 1
+    assert status(missed.model_copy(update={"subjects": ("t", "u")})) == 1
+    assert status(missed.model_copy(update={"subjects": ()})) == 1
+    assert status(missed.model_copy(update={"stops": "target"})) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(ReasonCode.LEASE_BUSY, 3), (ReasonCode.LEASE_LOST, 3), (ReasonCode.CANCELLED, 1)]
+)
+def test_a_lease_that_is_busy_or_lost_leaves_the_run_incomplete(code: ReasonCode, expected: int) -> None:
+    report = TargetReport(
+        target="a", engine="postgres", status=TargetStatus.FAILED, outcomes=(outcome("failed", code),), error="why"
+    )
+    assert rules.exit_status(RunReport(run_id="r", job="j", at=NOW, targets=(report,))) == expected
+
+
 def test_a_failure_outweighs_an_unreachable_target() -> None:
     gone = TargetReport(target="a", engine="postgres", status=TargetStatus.UNREACHABLE, error="no server")
     broken = TargetReport(target="b", engine="postgres", status=TargetStatus.FAILED, error="boom")
