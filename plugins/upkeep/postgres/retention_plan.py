@@ -62,11 +62,11 @@ def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
         return
     blocked = (refused[0].code, refused[0].text) if refused else None
     if view.by_partition:
-        yield from _pending(view)
+        yield from _pending(view, blocked)
         yield from _pieces(view, blocked)
     else:
         yield from delete_rows(view, blocked)
-        yield from _pending(view)
+        yield from _pending(view, blocked)
         yield from _empty_pieces(view)
     yield from _drops(view, blocked)
 
@@ -160,8 +160,8 @@ def _detach_lock(mode: str, referencing: Sequence[Json]) -> str:
     return text + (", SHARE ROW EXCLUSIVE on the tables that refer to it" if referencing else "")
 
 
-def _pending(view: View) -> Iterator[Action]:
-    """Yield the completion of detachings that an earlier run left pending."""
+def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
+    """Yield the completion of detachings that an earlier run left pending, and what was to follow them."""
     for piece in view.pieces:
         partition = piece.partition
         if not partition.detach_pending or view.relation is None:
@@ -176,7 +176,7 @@ def _pending(view: View) -> Iterator[Action]:
             "mode": "finalize",
         }
         parts: dict[str, sql.Composable] = {"parent": _names(view), "partition": partition.full_name.identifier}
-        yield Action.make(
+        detach = Action.make(
             kind="detach_partition",
             subject=view.subject,
             args=args,
@@ -191,13 +191,16 @@ def _pending(view: View) -> Iterator[Action]:
             rows=round(max(partition.rows, 0)),
             requires=NOTHING if ours else Requirement(kind="approval") if rule.kind == "nothing" else rule,
         )
+        yield detach
+        if not view.policy.grace.approximate:
+            yield _drop_at_once(view, piece, detach, blocked)
 
 
 def _drop_at_once(view: View, piece: Piece, detach: Action, blocked: tuple[ReasonCode, str] | None) -> Action:
     args = {
         "oid": piece.partition.oid,
         "parent_oid": detach.args["parent_oid"],
-        "bounds": piece.partition.bounds,
+        "bounds": detach.args["bounds"],
         "must_be_empty": view.policy.then == "archive",
         "foreign_keys": [],
     }
