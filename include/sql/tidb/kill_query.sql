@@ -1,0 +1,2 @@
+-- Cancels the running statement of a session of ours.
+kill tidb query %(connection)s -- noqa: PRS

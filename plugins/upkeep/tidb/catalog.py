@@ -1,0 +1,116 @@
+"""What TiDB's catalog says of tables and partitions: one query for each kind of thing, for the whole target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from upkeep.tidb import names
+from upkeep.tidb.names import Pattern
+from upkeep.tidb.sql import Sql, fill
+
+if TYPE_CHECKING:
+    from upkeep.tidb.session import Row, TiDBSession
+
+SYSTEM: Final = ("mysql", "information_schema", "performance_schema", "metrics_schema", "sys")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A base table.
+
+    Attributes
+    ----------
+    id
+        The id of its data; an exchange swaps it with a partition's.
+    rows
+        What statistics say; 0 also when it was never analysed.
+    pk_type
+        ``CLUSTERED`` or ``NONCLUSTERED``.
+    """
+
+    id: int
+    schema: str
+    name: str
+    kind: str
+    rows: int
+    bytes: int
+    comment: str
+    pk_type: str
+    sharding: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """The name as people read it."""
+        return names.display(self.schema, self.name)
+
+    @property
+    def identifier(self) -> Sql:
+        """The name for a statement."""
+        return names.Name(self.schema, self.name).identifier
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition; ``upper_bound`` is the text of VALUES LESS THAN (…)."""
+
+    schema: str
+    table: str
+    id: int
+    name: str
+    place: int
+    method: str
+    expression: str
+    upper_bound: str | None
+    rows: int
+    bytes: int
+
+
+def tables(session: TiDBSession, patterns: Iterable[Pattern]) -> list[Row]:
+    """Return the rows of `Table` for every table that a pattern names."""
+    wanted = list(patterns)
+    if not wanted:
+        return []
+    schemas = databases(session, wanted)
+    if not schemas:
+        return []
+    found = session.rows("tables", {"schemas": schemas}, among=_among(wanted, "t"))
+    default = session.database
+    return [row for row in found if any(p.matches(row["schema"], row["name"], default) for p in wanted)]
+
+
+def databases(session: TiDBSession, patterns: Sequence[Pattern]) -> list[str]:
+    """Return the databases that the patterns may mean."""
+    if any(p.schema is not None and p.is_glob for p in patterns):
+        every = [row["schema"] for row in session.rows("databases")]
+        return [s for s in every if s.lower() not in SYSTEM]
+    return sorted({(session.database if p.schema is None else p.schema) for p in patterns} - {""})
+
+
+def of_tables(session: TiDBSession, name: str, wanted: Iterable[Mapping[str, Any]], alias: str) -> list[Row]:
+    """Run the query ``partitions``, ``columns`` or ``indexes`` over the tables whose schema and name are given."""
+    known = {(row["schema"].lower(), row["name"].lower()) for row in wanted}
+    if not known:
+        return []
+    listed = sorted({name for _, name in known})
+    condition = fill(f"{alias}.table_name in %(names)s", {"names": listed})
+    rows = session.rows(name, {"schemas": sorted({schema for schema, _ in known})}, among=condition)
+    return [row for row in rows if (row["schema"].lower(), row["table"].lower()) in known]
+
+
+def by_policy(found: Iterable[Table], patterns: Mapping[str, Pattern], default: str) -> dict[str, list[Table]]:
+    """Return each policy's tables: an exact name wins over globs, of several globs the first in the file."""
+    result: dict[str, list[Table]] = {key: [] for key in patterns}
+    ordered = sorted(patterns.items(), key=lambda item: item[1].is_glob)
+    for table in found:
+        key = next((k for k, p in ordered if p.matches(table.schema, table.name, default)), None)
+        if key is not None:
+            result[key].append(table)
+    return result
+
+
+def _among(patterns: Sequence[Pattern], alias: str) -> Sql:
+    if any(p.is_glob for p in patterns):
+        return Sql("true")
+    return fill(f"{alias}.table_name in %(names)s", {"names": sorted({p.name for p in patterns})})

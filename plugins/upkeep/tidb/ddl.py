@@ -1,0 +1,174 @@
+"""Schema changes, waited for through their job.
+
+TiDB carries a schema change out in the background, as a job of a queue: the client only waits. The change is
+sent on a connection of its own, while ours looks at the job, calls the checkpoint, and cancels the job when
+the run must stop or the time is over. Readers and writers pass all the time; a job waits only for
+transactions that began before it (metadata locks).
+
+After a kill of ours the job goes on or not: either way the next run looks at the table and carries on. A mark
+in the statement's text says which job is ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pymysql
+
+from upkeep.errors import UpkeepError
+from upkeep.tidb import names, sql
+from upkeep.tidb.faults import LockNotObtainedError
+from upkeep.tidb.sql import Sql
+
+if TYPE_CHECKING:
+    from upkeep.jobs import Checkpoint
+    from upkeep.tidb.session import Row, TiDBSession
+
+WAIT_SECONDS: Final = 60.0
+"""For a change that only writes to the catalog: 0.05 s unless old transactions hold the table."""
+COPY_SECONDS: Final = 600.0
+"""For one that copies rows (REORGANIZE of a MAXVALUE partition)."""
+LOOK_SECONDS: Final = 0.5
+QUICK_SECONDS: Final = 0.3
+"""Most jobs are over by then: the queue is not even asked."""
+STUCK_SECONDS: Final = 600.0
+"""A job that old is reported."""
+_HEAD: Final = re.compile(r"/\* upkeep [0-9a-f]{32} \*/ ")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every step needs."""
+
+    session: TiDBSession
+    checkpoint: Checkpoint
+    sleep: Callable[[float], None]
+
+
+@dataclass
+class _Sent:
+    """The statement on its own connection, in a thread that does nothing but wait for it."""
+
+    error: BaseException | None = None
+
+
+def run(tools: Tools, statement: Sql, *, what: str, seconds: float = WAIT_SECONDS) -> None:
+    """Carry a schema change out; return when its job is over.
+
+    Raises
+    ------
+    LockNotObtainedError
+        It was not over in time; its job was cancelled, nothing was changed.
+    LeaseLostError, PausedError, CancelledError
+        The run must stop; the job was cancelled where that was still possible.
+    pymysql.MySQLError
+        What the server said.
+    """
+    tools.checkpoint(what)
+    mark = f"upkeep {uuid.uuid4().hex}"
+    if tools.session.trace is not None:
+        tools.session.trace(statement.text)
+    sent = _Sent()
+    with contextlib.closing(tools.session.another()) as other:
+        marked = Sql(f"/* {mark} */ {statement.text}")
+        thread = threading.Thread(target=_send, args=(other, marked, sent), name="upkeep ddl", daemon=True)
+        thread.start()
+        try:
+            _wait(tools, thread, mark, what, seconds)
+        except BaseException:
+            _cancel(tools.session, mark)
+            thread.join(5)
+            raise
+    if sent.error is not None:
+        raise sent.error
+
+
+def _send(session: TiDBSession, statement: Sql, sent: _Sent) -> None:
+    try:
+        session.execute(statement)
+    except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
+        sent.error = error
+
+
+def _wait(tools: Tools, thread: threading.Thread, mark: str, what: str, seconds: float) -> None:
+    started = time.monotonic()
+    thread.join(QUICK_SECONDS)
+    while thread.is_alive():
+        job = _job(tools.session, mark)
+        state = f"{job['state']}, {job['schema_state']}, {job['row_count']} rows" if job else "queued"
+        tools.checkpoint(f"{what}: {state}")
+        if time.monotonic() - started > seconds:
+            raise LockNotObtainedError(
+                f"{what}: not over after {seconds:.0f} s ({state}): transactions begun before it still use the table, "
+                "or other changes are in the queue; its job was cancelled, the next run tries again"
+            )
+        thread.join(LOOK_SECONDS)
+
+
+def _job(session: TiDBSession, mark: str) -> Row | None:
+    rows = session.rows("ddl_job", {"mark": f"/* {mark} */%"})
+    return rows[0] if rows else None
+
+
+def _cancel(session: TiDBSession, mark: str) -> None:
+    """Cancel our job from a fresh connection: ours may be the one that was cancelled or lost."""
+    with contextlib.suppress(UpkeepError, pymysql.MySQLError, OSError), contextlib.closing(session.another()) as other:
+        job = _job(other, mark)
+        if job is not None:
+            other.rows("cancel_ddl", {"job": job["job_id"]})
+
+
+def settle(tools: Tools, schema: str, name: str) -> None:
+    """Wait until no schema change of the table is under way: one may be left of a run that was killed.
+
+    Raises `LockNotObtainedError` when it takes too long.
+    """
+    started = time.monotonic()
+    while ahead := [job for job in jobs(tools.session) if is_on(job, schema, name)]:
+        if time.monotonic() - started > WAIT_SECONDS:
+            raise LockNotObtainedError(
+                f"schema change {ahead[0]['job_id']} ({ahead[0]['type']}) of {names.display(schema, name)} is still "
+                f"{ahead[0]['state']}; the next run tries again"
+            )
+        tools.checkpoint(f"waiting for schema change {ahead[0]['job_id']}")
+        tools.sleep(LOOK_SECONDS)
+
+
+def show_create(session: TiDBSession, schema: str, name: str) -> str:
+    """Return the table as SQL. Raises `pymysql.MySQLError` when it is gone."""
+    row = session.rows("show_create", table=sql.identifier(schema, name))[0]
+    return str(row.get("Create Table") or row.get("Create View") or "")
+
+
+def jobs(session: TiDBSession) -> list[Row]:
+    """Return the schema changes that are not over; empty when they cannot be seen."""
+    try:
+        rows = session.rows("ddl_jobs")
+    except pymysql.MySQLError:
+        return []
+    return [_shown(row) for row in rows]
+
+
+def _shown(row: Row) -> Row:
+    text = str(row["query"] or "")
+    return {
+        "job_id": row["job_id"],
+        "schema": row["db_name"],
+        "table": row["table_name"],
+        "type": row["job_type"],
+        "state": row["state"],
+        "seconds": float(row["seconds"] or 0),
+        "ours": _HEAD.match(text) is not None,
+    }
+
+
+def is_on(job: dict[str, Any], schema: str, name: str) -> bool:
+    """Return whether a job changes that table."""
+    return names.same(str(job["schema"]), schema) and names.same(str(job["table"]), name)

@@ -1,0 +1,76 @@
+"""What TiDB's errors mean to a run: which are worth another try, which say that a batch was too large.
+
+Codes: https://docs.pingcap.com/tidb/stable/error-codes
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pymysql
+
+from upkeep.errors import UnreachableError, UpkeepError
+
+LOCK_WAIT: Final = frozenset({1205, 3572})
+DEADLOCK: Final = 1213
+INTERRUPTED: Final = frozenset({1317, 3024})
+"""The statement was killed, or took longer than max_execution_time."""
+TRANSIENT: Final = LOCK_WAIT | {DEADLOCK, 8002, 8022, 8028, 9004, 9005, 9007}
+"""Others held rows, wrote them first, changed the schema meanwhile, or a region moved: rolled back, try again."""
+TOO_LARGE: Final = frozenset({8004, 8025, 8175, 8176, 8180, 1114})
+"""The transaction is larger than the server takes, or its memory quota is used up: halve the batch."""
+LOST: Final = frozenset({0, 1053, 2006, 2013, 2014, 4031})
+PRIVILEGE: Final = frozenset({1044, 1142, 1143, 1227, 8121})
+GONE: Final = frozenset({1049, 1051, 1146, 1507, 1735})
+"""No such database, table or partition (any more)."""
+FOREIGN_KEY: Final = frozenset({1451, 1217})
+DUPLICATE: Final = 1062
+NO_PARTITION: Final = 1526
+UNSUPPORTED: Final = 8200
+_QUOTES_VALUES: Final = frozenset({1062, 1264, 1265, 1292, 1366, 1406, 1526, 1525, 8141})
+"""Messages that show values of rows: they are left out."""
+
+
+class ConnectionLostError(UnreachableError):
+    """The connection broke while it was in use: what the last statement did is unknown until the next look."""
+
+
+class StateChangedError(UpkeepError):
+    """The database is no longer as it was planned for; nothing was changed."""
+
+
+class LockNotObtainedError(UpkeepError):
+    """Others held what we need for too long; the next run tries again."""
+
+
+class ConservationError(UpkeepError):
+    """A batch would have lost, doubled or changed rows; it was rolled back."""
+
+
+def code(error: BaseException) -> int:
+    """Return the server's (or driver's) error number; -1 without one."""
+    first = error.args[0] if error.args else -1
+    return first if isinstance(first, int) else -1
+
+
+def is_lost(error: pymysql.MySQLError, *, still_open: bool) -> bool:
+    """Return whether the connection is gone."""
+    return not still_open or (
+        code(error) in LOST and isinstance(error, pymysql.OperationalError | pymysql.InterfaceError)
+    )
+
+
+def describe(error: pymysql.MySQLError) -> str:
+    """Return what the server said, without values of rows."""
+    number = code(error)
+    text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    if number == DUPLICATE:
+        text = (
+            "a row is in the archive already: somebody copied it there; nothing of this batch was moved. "
+            "Compare the two and delete the copies"
+        )
+    elif number == NO_PARTITION:
+        text = "the archive has no partition for these rows: create it"
+    elif number in _QUOTES_VALUES:
+        text = "a value does not fit"
+    return f"{text} ({number})" if number >= 0 else text

@@ -1,0 +1,189 @@
+"""The partition key of a RANGE table: which column, through which function, and where its bounds lie on the axis.
+
+Functions of the column that can be inverted are understood (UNIX_TIMESTAMP, TO_DAYS, TO_SECONDS, YEAR); others
+are reported, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from upkeep.partitioning.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value
+from upkeep.tidb import names, sql
+from upkeep.tidb.sql import Sql
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from upkeep.intervals import Duration
+
+TIMES: Final = {"date": "date", "datetime": "timestamp", "timestamp": "timestamptz"}
+"""TiDB's types of time and what they are on an axis: TIMESTAMP is an instant, DATETIME a wall clock."""
+WHOLE_NUMBERS: Final = ("tinyint", "smallint", "mediumint", "int", "bigint", "integer", "year")
+_COLUMN: Final = re.compile(r"`((?:[^`]|``)+)`")
+_FUNCTION: Final = re.compile(
+    r"(?:floor\()?(unix_timestamp|to_days|to_seconds|year)\(`((?:[^`]|``)+)`\)\)?", re.IGNORECASE
+)
+_DAY: Final = 86_400_000_000
+_DAY_ZERO: Final = 719_528
+"""TO_DAYS('1970-01-01')."""
+_SECOND: Final = 1_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_YEAR: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a table is partitioned by: one column, as it is or through a function.
+
+    Attributes
+    ----------
+    function
+        ``unix_timestamp``, ``to_days``, ``to_seconds``, ``year``, or empty.
+    by_columns
+        RANGE COLUMNS: bounds are literals of the column's type.
+    """
+
+    column: str
+    function: str
+    by_columns: bool
+
+    @property
+    def expression(self) -> Sql:
+        """The key in a statement."""
+        column = sql.identifier(self.column)
+        return Sql(f"{self.function}({column.text})") if self.function else column
+
+
+def read_key(method: str, expression: str) -> Key | str:
+    """Return the key of a table, or why its partitions cannot be understood."""
+    if not method.startswith("RANGE"):
+        return f"partitioned by {method.lower()}"
+    by_columns = method == "RANGE COLUMNS"
+    text = expression.strip()
+    column = _COLUMN.fullmatch(text)
+    if column is not None:
+        return Key(column[1].replace("``", "`"), "", by_columns)
+    function = _FUNCTION.fullmatch(text)
+    if function is not None and not by_columns and text.count("(") == text.count(")"):
+        return Key(function[2].replace("``", "`"), function[1].lower(), by_columns)
+    if by_columns:
+        return f"partitioned by range of several columns ({text})"
+    return f"partitioned by range of the expression {text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where bounds lie: the axis of the column, and the function between it and the bounds.
+
+    ``type`` is the column's TiDB type.
+    """
+
+    key: Key
+    type: str
+    axis: Axis
+
+    def read(self, text: str | None) -> Value:
+        """Return the place of a bound as the catalog shows it.
+
+        Raises
+        ------
+        UnknownBoundsError
+            It is no value of this key.
+        """
+        if text is None or text.upper() == "MAXVALUE":
+            return HIGHEST
+        try:
+            return self._read(text.strip().strip("'"))
+        except (ValueError, OverflowError) as error:
+            raise UnknownBoundsError(text) from error
+
+    def _read(self, text: str) -> Value:
+        function = self.key.function
+        if function == "to_days":
+            return (int(text) - _DAY_ZERO) * _DAY
+        if function == "to_seconds":
+            return (int(text) - _DAY_ZERO * 86_400) * _SECOND
+        if function == "year":
+            year = int(text)
+            return LOWEST if year < _FIRST_YEAR else _of(datetime(year, 1, 1, tzinfo=UTC))
+        if function == "unix_timestamp":
+            return int(float(text) * _SECOND)
+        if text.startswith("0000-"):
+            return LOWEST
+        return self.axis.read(text)
+
+    def number(self, value: Value) -> str:
+        """Return a place as the bound's text: a number, or a date and time without quotes."""
+        function = self.key.function
+        if function == "to_days":
+            return str(value // _DAY + _DAY_ZERO)
+        if function == "to_seconds":
+            return str(value // _SECOND + _DAY_ZERO * 86_400)
+        if function == "year":
+            return str((_EPOCH + timedelta(microseconds=value)).year)
+        if function == "unix_timestamp":
+            return str(value // _SECOND)
+        return self.axis.write(value)
+
+    def bound(self, value: Value) -> Sql:
+        """Return a place as the literal for VALUES LESS THAN (…)."""
+        text = self.number(value)
+        return Sql(text) if re.fullmatch(r"-?\d+", text) else sql.literal(text)
+
+    def text(self, value: Value) -> str:
+        """Return a place for people: a time rather than a number of days."""
+        if value <= LOWEST:
+            return "the beginning"
+        if value >= HIGHEST:
+            return "the end"
+        if self.axis.is_id:
+            return str(value)
+        return (_EPOCH + timedelta(microseconds=value)).replace(tzinfo=None).isoformat(sep=" ")
+
+    def exact(self, value: Value) -> bool:
+        """Return whether a bound at this place says exactly that (YEAR cannot say a month)."""
+        return self._read(self.number(value)) == value
+
+
+def unfit(key: Key, type_: str, every: Duration | int, unit: str | None) -> tuple[str, str] | None:
+    """Return why a policy's periods do not fit the key, and the remedy; ``None`` when they do."""
+    if type_ not in TIMES and type_ not in WHOLE_NUMBERS:
+        return f"the key {key.column} is of type {type_}", "partition by a date, datetime, timestamp or integer column"
+    if type_ in TIMES:
+        if isinstance(every, int):
+            text = f"{key.column} is a {type_}, but every: {every} is a number of ids"
+            return text, "write a length of time, e.g. every: 1 month"
+        if key.function == "year" and (not every.months or every.months % 12):
+            return f"bounds by YEAR({key.column}) are whole years, every: {every} is not", "write every: 1 year"
+        if (type_ == "date" or key.function == "to_days") and every.seconds % 86_400:
+            return f"bounds of {key.column} are whole days, every: {every} is not", "write days or longer"
+        if type_ == "timestamp" and key.function not in ("unix_timestamp", ""):
+            text = f"{key.function}({key.column}) of a TIMESTAMP depends on each session's time zone"
+            return text, f"partition by UNIX_TIMESTAMP({key.column}), or by a DATETIME column"
+        return None
+    if not isinstance(every, int) and unit is None:
+        text = f"{key.column} is a whole number: the policy does not say what it counts"
+        return text, "add unit: seconds, milliseconds or microseconds (since 1970), or write every as a number of ids"
+    return None
+
+
+def scale(key: Key, type_: str, zone: ZoneInfo, unit: str | None) -> Scale:
+    """Return the scale of a key that `unfit` finds nothing against; ``unit`` is what a whole number counts."""
+    if type_ not in TIMES:
+        return Scale(key, type_, Axis("int8", zone, unit))
+    if key.function == "unix_timestamp" or type_ == "timestamp":
+        return Scale(key, type_, Axis("timestamptz", zone))
+    return Scale(key, type_, Axis(TIMES[type_], zone))
+
+
+def same_column(one: str, by: str) -> bool:
+    """Return whether a policy's ``by`` names the column."""
+    return names.same(one, names.column(by))
+
+
+def _of(moment: datetime) -> Value:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
