@@ -1,6 +1,6 @@
 """Data retention on PostgreSQL: what is older than the policy goes, whole partitions or rows, kept or not.
 
-The parts: `retention_observe` reads, `retention_view` gives the rows names and works out the cut-off,
+The parts: `retention_observe` reads, `retention_views` makes a view of each table with its cut-off,
 `retention_checks` says what forbids to delete, `retention_plan` decides, `retention_apply` carries out with
 `detaching`, `dropping`, `archiving` and `row_batches`; here they are put together as the job.
 """

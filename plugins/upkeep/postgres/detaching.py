@@ -23,7 +23,8 @@ from upkeep.errors import UpkeepError
 from upkeep.intervals import Duration, shift
 from upkeep.postgres import bounds, ddl, names
 from upkeep.postgres.ddl import LockNotObtainedError, LockRetry
-from upkeep.postgres.retention_view import moment, read_marker, write_marker
+from upkeep.retention.cutoff import moment
+from upkeep.retention.marker import read_marker, write_marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

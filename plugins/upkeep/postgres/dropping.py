@@ -13,7 +13,8 @@ from psycopg import errors, sql
 
 from upkeep.postgres import ddl
 from upkeep.postgres.detaching import Place, StateChangedError, Tools, place
-from upkeep.postgres.retention_view import moment, read_marker
+from upkeep.retention.cutoff import moment
+from upkeep.retention.marker import read_marker
 
 if TYPE_CHECKING:
     from upkeep.plan import Json

@@ -18,7 +18,7 @@ from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
 from upkeep.postgres.detaching import StateChangedError, Tools
 from upkeep.postgres.pace import OverloadedError, Pace
 from upkeep.postgres.retention_rows import Doomed
-from upkeep.postgres.retention_view import frames_policies
+from upkeep.postgres.retention_views import frames_policies
 from upkeep.postgres.row_batches import RangeHeldError, Sweep, deleting
 
 if TYPE_CHECKING:

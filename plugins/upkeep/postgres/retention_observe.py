@@ -15,7 +15,9 @@ from upkeep.errors import ConfigurationError
 from upkeep.plan import Observation
 from upkeep.postgres import catalog, names
 from upkeep.postgres.retention_rows import Doomed, is_table_name
-from upkeep.postgres.retention_view import TableView, column_of, frames_policies, read_marker, views
+from upkeep.postgres.retention_view import column_of
+from upkeep.postgres.retention_views import frames_policies, views
+from upkeep.retention.marker import read_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from upkeep.fleet import Target
     from upkeep.jobs import Memory
-    from upkeep.postgres.retention_view import Leaf, Piece
+    from upkeep.postgres.retention_view import Leaf, Piece, TableView
     from upkeep.postgres.session import PostgresSession, Row
 
 COUNT_LIMIT: Final = 50_000
@@ -55,11 +57,14 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
     frames["intents"] = [_intent(intent) for intent in memory.intents]
     _read_catalog(session, target, frames)
     _read_marked(session, target, frames)
-    interesting = [v for v in views(observation, target) if _needs_facts(v)]
-    frames["facts"] = _facts(session, interesting)
-    interesting = [v for v in views(observation, target) if v.problem is None and _has_something_due(v)]
-    _read_leaves(session, interesting, frames)
-    for view in views(observation, target):
+    found = views(observation, target)
+    frames["facts"] = _facts(session, [v for v in found if _needs_facts(v)])
+    if frames["facts"]:
+        found = views(observation, target)
+    _read_leaves(session, [v for v in found if v.problem is None and _has_something_due(v)], frames)
+    if frames["leaves"]:
+        found = views(observation, target)
+    for view in found:
         if view.problem is None and view.relation is not None:
             frames["due"] += _due(session, view)
             frames["references"] += _references(session, view)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
+from upkeep.fleet import BackupRule
 from upkeep.plan import Action, Finding, FindingStatus, Plan, Requirement, Severity
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
@@ -18,14 +19,16 @@ from upkeep.postgres.retention_checks import Refusal, refusals
 from upkeep.postgres.retention_findings import findings
 from upkeep.postgres.retention_row_plan import archive_marked, archive_partition, delete_rows
 from upkeep.postgres.retention_sizes import requirement, row_estimate, table_rows
-from upkeep.postgres.retention_view import Marked, Piece, moment, views
+from upkeep.postgres.retention_views import views
 from upkeep.postgres.session import statement
+from upkeep.retention.cutoff import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from upkeep.fleet import Target
     from upkeep.plan import Json, Observation, ReasonCode
+    from upkeep.postgres.retention_view import Marked, Piece
     from upkeep.postgres.retention_view import TableView as View
 
 NOTHING: Final = Requirement()
@@ -34,7 +37,7 @@ NOTHING: Final = Requirement()
 def plan(observation: Observation, target: Target) -> Plan:
     """Return what would be done to every table in care."""
     actions: list[Action] = []
-    found: list[Finding] = []
+    found: list[Finding] = list(_unseen(observation))
     for view in views(observation, target):
         refused = refusals(view)
         busy = _busy(view, observation)
@@ -42,6 +45,19 @@ def plan(observation: Observation, target: Target) -> Plan:
         found += [*([busy] if busy else []), *findings(view, refused)]
         actions += _limited(view, decided, target)
     return Plan.make(observation, actions, found)
+
+
+def _unseen(observation: Observation) -> Iterator[Finding]:
+    """Yield that what slows a deletion down cannot be seen: other roles' transactions and the lag of replicas."""
+    if not observation.frames["server"][0].get("sees_all", True):
+        yield Finding(
+            check="server_activity",
+            subject="server",
+            status=FindingStatus.NOT_AVAILABLE,
+            severity=Severity.INFO,
+            summary="our role does not see other roles' transactions and the lag of replicas: neither is waited for",
+            remedy="grant pg_monitor to our role",
+        )
 
 
 def _busy(view: View, observation: Observation) -> Finding | None:
@@ -83,7 +99,7 @@ def _pieces(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Acti
             after = (archive.id,)
         detach = _detach(view, piece, blocked, after)
         yield detach
-        if not view.policy.grace.approximate:
+        if _at_once(view):
             yield _drop_at_once(view, piece, detach, blocked)
 
 
@@ -94,7 +110,7 @@ def _empty_pieces(view: View) -> Iterator[Action]:
         if leaves and all(leaf.pages == 0 or (leaf.due == 0 and leaf.referenced == 0) for leaf in leaves):
             detach = _detach(view, piece, None, empty=True)
             yield detach
-            if not view.policy.grace.approximate:
+            if _at_once(view):
                 yield _drop_at_once(view, piece, detach, None)
 
 
@@ -192,8 +208,13 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
             requires=NOTHING if ours else Requirement(kind="approval") if rule.kind == "nothing" else rule,
         )
         yield detach
-        if not view.policy.grace.approximate:
+        if _at_once(view):
             yield _drop_at_once(view, piece, detach, blocked)
+
+
+def _at_once(view: View) -> bool:
+    """Whether a table is dropped in the run that detaches it: never before a backup has seen it detached."""
+    return not view.policy.grace.approximate and not isinstance(view.policy.requires, BackupRule)
 
 
 def _drop_at_once(view: View, piece: Piece, detach: Action, blocked: tuple[ReasonCode, str] | None) -> Action:

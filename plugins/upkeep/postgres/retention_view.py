@@ -1,49 +1,21 @@
-"""What retention decides from: the observed rows, given names and types, one `TableView` for each table in care.
-
-Pure. The cut-off is worked out here, on the age column's own axis, always on the careful side: a row
-whose age is in doubt (a date, an hour that the clock shows twice) counts as the younger.
-"""
+"""What retention decides from: one `TableView` for each table in care, with names and types. Pure values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from upkeep.errors import ConfigurationError
-from upkeep.postgres import bounds, names
-from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
-from upkeep.postgres.catalog import Partition, Relation, by_policy
-from upkeep.retention.cutoff import age_axis, cut_off, moment
-from upkeep.retention.marker import read_marker, write_marker
+from upkeep.postgres import creation_care, names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
-    from upkeep.fleet import RetainPolicy, TablePolicy, Target
-    from upkeep.plan import Json, Observation
+    from upkeep.fleet import RetainPolicy
+    from upkeep.partitioning.axis import Axis, Value
+    from upkeep.plan import Json
+    from upkeep.postgres.catalog import Partition, Relation
     from upkeep.postgres.session import Row
-
-__all__ = [
-    "TIME_TYPES",
-    "WHOLE_NUMBERS",
-    "Leaf",
-    "Marked",
-    "Piece",
-    "TableView",
-    "age_axis",
-    "age_type",
-    "column_of",
-    "cut_off",
-    "frames_policies",
-    "moment",
-    "read_marker",
-    "views",
-    "write_marker",
-]
-
-TIME_TYPES: Final = ("timestamptz", "timestamp", "date")
-WHOLE_NUMBERS: Final = ("int2", "int4", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,177 +195,6 @@ class TableView:
         return [key for key in (self.facts or {}).get("referenced_by") or [] if key["on_delete"] in ("a", "r")]
 
 
-def views(observation: Observation, target: Target) -> list[TableView]:
-    """Return a view for each table in care, and one for each policy without a table."""
-    frames = observation.frames
-    server = frames["server"][0]
-    patterns = {name: names.parse(name) for name in frames_policies(target) if not _bad_name(name)}
-    relations = [Relation(**row) for row in frames["relations"]]
-    found = by_policy(relations, patterns)
-    result: list[TableView] = []
-    for name, policy in frames_policies(target).items():
-        retain = policy.retain
-        if retain is None:
-            continue
-        base = TableView(
-            policy_name=name,
-            policy=retain,
-            subject=name,
-            age=policy.age_column or "",
-            at=observation.at,
-            server_now=moment(server["now"]),
-        )
-        problem = _bad_name(name)
-        if problem:
-            result.append(replace(base, problem=(problem, "correct the name in the fleet file")))
-        elif not found[name] and not patterns[name].is_glob:
-            result.append(replace(base, problem=("the table does not exist", "correct the name, or create the table")))
-        result += [_view(base, policy, relation, frames) for relation in found.get(name, ())]
-    return result
-
-
-def frames_policies(target: Target) -> dict[str, TablePolicy]:
-    """Return the policies that say something about retention."""
-    return {name: policy for name, policy in target.subjects().items() if policy.retain is not None}
-
-
 def column_of(text: str) -> str:
     """Return a column's name as the catalog has it, from how the owner writes it (as in SQL)."""
-    stripped = text.strip()
-    if len(stripped) > 1 and stripped[0] == stripped[-1] == '"':
-        return stripped[1:-1].replace('""', '"')
-    return stripped
-
-
-def _bad_name(name: str) -> str | None:
-    try:
-        names.parse(name)
-    except ConfigurationError as error:
-        return str(error)
-    return None
-
-
-def _view(base: TableView, policy: TablePolicy, relation: Relation, frames: Mapping[str, list[Row]]) -> TableView:
-    archive = _archive(base.policy_name, frames)
-    view = replace(base, subject=relation.subject, relation=relation, archive=archive)
-    if relation.kind not in ("r", "p"):
-        problem = (f"it is no table (pg_class.relkind {relation.kind})", "name a table in the fleet file")
-        return replace(view, problem=problem)
-    facts = {row["oid"]: row for row in frames["facts"]}
-    found = age_type(relation, facts.get(relation.oid), view.age)
-    if found is None:
-        return replace(view, problem=(f"it has no column {view.age}", "correct retain.by in the fleet file"))
-    axis = age_axis(policy, found)
-    ageless = _no_age(view.age, axis)
-    if ageless is not None:
-        return replace(view, problem=ageless)
-    return replace(
-        view,
-        axis=axis,
-        cut_off=cut_off(base.policy, axis, base.at, base.server_now),
-        facts=facts.get(relation.oid),
-        archive_facts=facts.get(archive.oid) if archive else None,
-        archive_bounds=_archive_bounds(archive, view.age, axis, frames),
-        pieces=[_piece(Partition(**row), relation, view.age, axis) for row in _of(frames["partitions"], relation.oid)],
-        leaves=[_leaf(row, frames) for row in frames["leaves"] if row["root"] == relation.oid],
-        marked=[m for row in frames["marked"] if (m := _marked(row, frames)) and _is_of(m.marker, relation)],
-        referenced_pieces={r["partition"]: r["referencing"] for r in frames["references"] if r["root"] == relation.oid},
-        begun=frozenset(
-            int(row["oid"]) for row in frames["intents"] if row["kind"] == "detach_partition" and row["oid"]
-        ),
-    )
-
-
-def age_type(relation: Relation, facts: Row | None, age: str) -> str | None:
-    """Return the age column's base type, from the partition key or the columns; ``None`` without such a column."""
-    name = column_of(age)
-    for key, base in zip(relation.key_columns, relation.key_types, strict=False):
-        if key == name and base is not None:
-            return base
-    if facts is None:
-        return None
-    return next((c["base"] for c in facts["columns"] or () if c["name"] == name), None)
-
-
-def _no_age(age: str, axis: Axis) -> tuple[str, str] | None:
-    if axis.type in WHOLE_NUMBERS:
-        if axis.unit in ("seconds", "milliseconds", "microseconds"):
-            return None
-        return (
-            f"the age column {age} is a whole number, and nothing says what it counts",
-            "declare retain.unit: seconds, milliseconds or microseconds since 1970",
-        )
-    if axis.type in TIME_TYPES:
-        return None
-    return f"the age column {age} is {axis.type}, no time", "name a date, timestamp or epoch column in retain.by"
-
-
-def _of(rows: Sequence[Row], parent: int) -> list[Row]:
-    return [row for row in rows if row["parent"] == parent]
-
-
-def _piece(partition: Partition, relation: Relation, age: str, axis: Axis) -> Piece:
-    if relation.strategy != "r" or list(relation.key_columns) != [column_of(age)] or partition.bounds is None:
-        return Piece(partition, None, None)
-    try:
-        lower, upper = bounds.read(partition.bounds, axis)
-    except UnknownBoundsError:
-        return Piece(partition, None, None)
-    return Piece(partition, lower, upper)
-
-
-def _leaf(row: Row, frames: Mapping[str, list[Row]]) -> Leaf:
-    counted = next((d for d in frames["due"] if d["oid"] == row["oid"]), None)
-    due: dict[str, Any] = {}
-    if counted is not None:
-        due = {key: counted[key] for key in ("due", "due_is_least", "first", "referenced", "writers")}
-    fields = ("oid", "schema", "name", "kind", "top", "detach_pending", "pages", "rows", "ordered", "brin")
-    known: dict[str, Any] = {key: row[key] for key in fields}
-    if known["rows"] is None and counted is not None:
-        known["rows"] = counted["rows"]
-    return Leaf(**known, **due)
-
-
-def _marked(row: Row, frames: Mapping[str, list[Row]]) -> Marked | None:
-    marker = read_marker(row["marker"])
-    if marker is None:
-        return None
-    remembered = {str(m["oid"]) for m in frames["memory"]}
-    remembered |= {str(i["oid"]) for i in frames["intents"] if i["kind"] == "detach_partition"}
-    fields = (
-        *("oid", "schema", "name", "kind", "is_partition", "detach_pending", "rows", "pages"),
-        *("may_alter", "foreign_keys", "dependants", "not_empty"),
-    )
-    return Marked(**{key: row[key] for key in fields}, marker=marker, known=str(row["oid"]) in remembered)
-
-
-def _is_of(marker: Json, relation: Relation) -> bool:
-    if "parent_oid" in marker:
-        return bool(marker["parent_oid"] == relation.oid)
-    return bool(marker["detached_from"] == relation.subject)
-
-
-def _archive(policy_name: str, frames: Mapping[str, list[Row]]) -> Relation | None:
-    for row in frames["archives"]:
-        if row["policy"] == policy_name:
-            return Relation(**{key: value for key, value in row.items() if key != "policy"})
-    return None
-
-
-def _archive_bounds(
-    archive: Relation | None, age: str, axis: Axis, frames: Mapping[str, list[Row]]
-) -> Sequence[tuple[Value, Value]] | None:
-    """Return the ranges that a range-partitioned archive takes; ``None``: everything, or one cannot tell."""
-    if archive is None or archive.kind != "p" or archive.strategy != "r" or archive.default_oid:
-        return None
-    if list(archive.key_columns) != [column_of(age)]:
-        return None
-    ranges: list[tuple[Value, Value]] = []
-    for row in _of(frames["partitions"], archive.oid):
-        if row["bounds"] is None:
-            continue
-        try:
-            ranges.append(bounds.read(row["bounds"], axis))
-        except UnknownBoundsError:
-            return None
-    return ranges
+    return creation_care.column_of(text.strip())

@@ -1,0 +1,225 @@
+"""Observed rows made into `TableView`s: which table a policy means, its age column, its cut-off. Pure.
+
+Used while observing (to know what else to ask), to plan, and for the gates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from upkeep.errors import ConfigurationError
+from upkeep.postgres import bounds, names
+from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
+from upkeep.postgres.catalog import Partition, Relation, by_policy
+from upkeep.postgres.retention_view import Leaf, Marked, Piece, TableView, column_of
+from upkeep.retention.cutoff import age_axis, cut_off, moment
+from upkeep.retention.marker import read_marker
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from upkeep.fleet import TablePolicy, Target
+    from upkeep.plan import Json, Observation
+    from upkeep.postgres.session import Row
+
+TIME_TYPES: Final = ("timestamptz", "timestamp", "date")
+WHOLE_NUMBERS: Final = ("int2", "int4", "int8")
+
+
+def views(observation: Observation, target: Target) -> list[TableView]:
+    """Return a view for each table in care, and one for each policy without a table."""
+    frames = observation.frames
+    lookup = _Lookup.of(frames)
+    server = frames["server"][0]
+    patterns = {name: names.parse(name) for name in frames_policies(target) if not _bad_name(name)}
+    relations = [Relation(**row) for row in frames["relations"]]
+    found = by_policy(relations, patterns)
+    result: list[TableView] = []
+    for name, policy in frames_policies(target).items():
+        retain = policy.retain
+        if retain is None:
+            continue
+        base = TableView(
+            policy_name=name,
+            policy=retain,
+            subject=name,
+            age=policy.age_column or "",
+            at=observation.at,
+            server_now=moment(server["now"]),
+        )
+        problem = _bad_name(name)
+        if problem:
+            result.append(replace(base, problem=(problem, "correct the name in the fleet file")))
+        elif not found[name] and not patterns[name].is_glob:
+            result.append(replace(base, problem=("the table does not exist", "correct the name, or create the table")))
+        result += [_view(base, policy, relation, lookup) for relation in found.get(name, ())]
+    return result
+
+
+def frames_policies(target: Target) -> dict[str, TablePolicy]:
+    """Return the policies that say something about retention."""
+    return {name: policy for name, policy in target.subjects().items() if policy.retain is not None}
+
+
+def _bad_name(name: str) -> str | None:
+    try:
+        names.parse(name)
+    except ConfigurationError as error:
+        return str(error)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """The frames, arranged for finding: thousands of partitions are looked through once, not once for each table."""
+
+    archives: Mapping[str, Relation]
+    facts: Mapping[int, Row]
+    partitions: Mapping[int, list[Row]]
+    leaves: Mapping[int, list[Leaf]]
+    marked: Sequence[Marked]
+    references: Mapping[int, list[Row]]
+    begun: frozenset[int]
+
+    @classmethod
+    def of(cls, frames: Mapping[str, list[Row]]) -> Self:
+        due = {row["oid"]: row for row in frames["due"]}
+        begun = {str(row["oid"]) for row in frames["intents"] if row["kind"] == "detach_partition" and row["oid"]}
+        known = begun | {str(row["oid"]) for row in frames["memory"]}
+        return cls(
+            archives={
+                row["policy"]: Relation(**{key: value for key, value in row.items() if key != "policy"})
+                for row in frames["archives"]
+            },
+            facts={row["oid"]: row for row in frames["facts"]},
+            partitions=_by("parent", frames["partitions"]),
+            leaves={
+                root: [_leaf(row, due.get(row["oid"])) for row in rows]
+                for root, rows in _by("root", frames["leaves"]).items()
+            },
+            marked=[m for row in frames["marked"] if (m := _marked(row, known)) is not None],
+            references=_by("root", frames["references"]),
+            begun=frozenset(int(oid) for oid in begun),
+        )
+
+
+def _by(column: str, rows: Sequence[Row]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row[column], []).append(row)
+    return found
+
+
+def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Lookup) -> TableView:
+    archive = lookup.archives.get(base.policy_name)
+    view = replace(base, subject=relation.subject, relation=relation, archive=archive)
+    if relation.kind not in ("r", "p"):
+        problem = (f"it is no table (pg_class.relkind {relation.kind})", "name a table in the fleet file")
+        return replace(view, problem=problem)
+    facts = lookup.facts.get(relation.oid)
+    found = age_type(relation, facts, view.age)
+    if found is None:
+        return replace(view, problem=(f"it has no column {view.age}", "correct retain.by in the fleet file"))
+    axis = age_axis(policy, found)
+    ageless = _no_age(view.age, axis)
+    if ageless is not None:
+        return replace(view, problem=ageless)
+    keyed = relation.strategy == "r" and list(relation.key_columns) == [column_of(view.age)]
+    partitions = [Partition(**row) for row in lookup.partitions.get(relation.oid, ())]
+    return replace(
+        view,
+        axis=axis,
+        cut_off=cut_off(base.policy, axis, base.at, base.server_now),
+        facts=facts,
+        archive_facts=lookup.facts.get(archive.oid) if archive else None,
+        archive_bounds=_archive_bounds(archive, view.age, axis, lookup.partitions),
+        pieces=[_piece(partition, axis if keyed else None) for partition in partitions],
+        leaves=lookup.leaves.get(relation.oid, ()),
+        marked=[m for m in lookup.marked if _is_of(m.marker, relation)],
+        referenced_pieces={r["partition"]: r["referencing"] for r in lookup.references.get(relation.oid, ())},
+        begun=lookup.begun,
+    )
+
+
+def age_type(relation: Relation, facts: Row | None, age: str) -> str | None:
+    """Return the age column's base type, from the partition key or the columns; ``None`` without such a column."""
+    name = column_of(age)
+    for key, base in zip(relation.key_columns, relation.key_types, strict=False):
+        if key == name and base is not None:
+            return base
+    if facts is None:
+        return None
+    return next((c["base"] for c in facts["columns"] or () if c["name"] == name), None)
+
+
+def _no_age(age: str, axis: Axis) -> tuple[str, str] | None:
+    if axis.type in WHOLE_NUMBERS:
+        if axis.unit in ("seconds", "milliseconds", "microseconds"):
+            return None
+        return (
+            f"the age column {age} is a whole number, and nothing says what it counts",
+            "declare retain.unit: seconds, milliseconds or microseconds since 1970",
+        )
+    if axis.type in TIME_TYPES:
+        return None
+    return f"the age column {age} is {axis.type}, no time", "name a date, timestamp or epoch column in retain.by"
+
+
+@lru_cache(maxsize=65_536)
+def _span(text: str, axis: Axis) -> tuple[Value, Value] | None:
+    try:
+        return bounds.read(text, axis)
+    except UnknownBoundsError:
+        return None
+
+
+def _piece(partition: Partition, axis: Axis | None) -> Piece:
+    span = None if axis is None or partition.bounds is None else _span(partition.bounds, axis)
+    lower, upper = span or (None, None)
+    return Piece(partition, lower, upper)
+
+
+def _leaf(row: Row, counted: Row | None) -> Leaf:
+    due: dict[str, Any] = {}
+    if counted is not None:
+        due = {key: counted[key] for key in ("due", "due_is_least", "first", "referenced", "writers")}
+    fields = ("oid", "schema", "name", "kind", "top", "detach_pending", "pages", "rows", "ordered", "brin")
+    known: dict[str, Any] = {key: row[key] for key in fields}
+    if known["rows"] is None and counted is not None:
+        known["rows"] = counted["rows"]
+    return Leaf(**known, **due)
+
+
+def _marked(row: Row, known: Collection[str]) -> Marked | None:
+    marker = read_marker(row["marker"])
+    if marker is None:
+        return None
+    fields = (
+        *("oid", "schema", "name", "kind", "is_partition", "detach_pending", "rows", "pages"),
+        *("may_alter", "foreign_keys", "dependants", "not_empty"),
+    )
+    return Marked(**{key: row[key] for key in fields}, marker=marker, known=str(row["oid"]) in known)
+
+
+def _is_of(marker: Json, relation: Relation) -> bool:
+    if "parent_oid" in marker:
+        return bool(marker["parent_oid"] == relation.oid)
+    return bool(marker["detached_from"] == relation.subject)
+
+
+def _archive_bounds(
+    archive: Relation | None, age: str, axis: Axis, partitions: Mapping[int, list[Row]]
+) -> Sequence[tuple[Value, Value]] | None:
+    """Return the ranges that a range-partitioned archive takes; ``None``: everything, or one cannot tell."""
+    if archive is None or archive.kind != "p" or archive.strategy != "r" or archive.default_oid:
+        return None
+    if list(archive.key_columns) != [column_of(age)]:
+        return None
+    ranges: list[tuple[Value, Value]] = []
+    for row in partitions.get(archive.oid, ()):
+        span = None if row["bounds"] is None else _span(row["bounds"], axis)
+        if span is not None:
+            ranges.append(span)
+    return ranges
