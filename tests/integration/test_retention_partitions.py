@@ -94,6 +94,21 @@ def test_without_grace_both_happen_in_one_run(db: psycopg.Connection[Any], datab
     assert not exists(db, "logs_3")
 
 
+def test_under_a_backup_rule_nothing_is_dropped_in_the_run_that_detaches_it(
+    db: psycopg.Connection[Any], database: str
+) -> None:
+    # DESIGN 4: a partition is dropped only when a verified snapshot postdates its detaching
+    months(db, 3, 6)
+    book, what = Book(), target({"public.logs": NOW.replace("requires: nothing", "requires: {backup: 1 day}")})
+    with session(database) as opened:
+        run = book.run(opened, what, AT)
+        assert run.kinds == ["detach_partition"]
+        (drop,) = book.plan(opened, what, AT).actions
+    assert drop.kind == "drop_partition"
+    assert drop.requires.kind == "backup"
+    assert drop.args["snapshot_after"] == run.outcomes[0].evidence["detached_at"]
+
+
 def test_an_approved_drop_looks_at_the_grace_period_again(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
     book = Book()
@@ -351,6 +366,13 @@ def test_a_past_run_never_deletes_more_than_today(db: psycopg.Connection[Any], d
         plan = Book().plan(opened, target({"public.logs": DELETE}), datetime(2300, 1, 1, tzinfo=UTC))
         today = Book().plan(opened, target({"public.logs": DELETE}), opened.now())
     assert [a.args for a in plan.actions] == [a.args for a in today.actions]
+
+
+def test_capitals_fold_as_in_sql(db: psycopg.Connection[Any], database: str) -> None:
+    months(db, 3, 6)
+    with session(database) as opened:
+        run = Book().run(opened, target({"PUBLIC.Logs": DELETE.replace("by: at", "by: At")}), AT)
+    assert run.statuses == ["done"], run.plan.findings
 
 
 def test_policies_that_cannot_be_done_say_why(db: psycopg.Connection[Any], database: str) -> None:

@@ -380,6 +380,7 @@ def test_row_level_security_is_refused(db: psycopg.Connection[Any], database: st
                 None,
                 [],
             )
+        assert "pg_monitor" in str(next(f.remedy for f in plan.findings if f.check == "server_activity"))
         assert "may not SELECT and DELETE" in plan.actions[0].blocked[1]  # type: ignore[index]
         assert frames["tables"][0]["writable"] is False
         db.execute("grant delete on logs to keeper")
