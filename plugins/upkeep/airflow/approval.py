@@ -6,15 +6,19 @@ nothing, and clearing one uses nothing again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
 from upkeep.airflow.operators import UpkeepOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+LOOK_AGAIN: Final = timedelta(minutes=5)
+"""How long a question may stay open that a newer plan has made pointless; a look costs a third of a second."""
 
 
 class DescribePlan(UpkeepOperator):
@@ -51,35 +55,66 @@ class DescribePlan(UpkeepOperator):
 class ApprovePlan(ApprovalOperator):
     """Wait for a person's answer and write it to the ledger, with who gave it.
 
+    Every few minutes it looks whether the plan still waits: one that was answered elsewhere, or whose place a
+    newer plan has taken, is not asked about any longer, and the run ends here without an error.
+
     Parameters
     ----------
     plan_id
         The plan that the answer is about.
+    response_timeout
+        How long it waits for an answer; then nobody has approved.
     """
 
     template_fields = (*ApprovalOperator.template_fields, "plan_id")
 
-    def __init__(self, *, plan_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, plan_id: str, response_timeout: timedelta, **kwargs: Any) -> None:
+        super().__init__(response_timeout=response_timeout, **kwargs)
         self.plan_id = plan_id
+        self.answer_within = response_timeout
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Record the answer; a rejection ends the run here, without an error."""
+    def execute(self, context: Context) -> None:
+        """Ask."""
+        self._ask(context, datetime.now(UTC) + self.answer_within)
+
+    def execute_complete(self, context: Context, event: dict[str, Any], deadline: str | None = None) -> Any:
+        """Record the answer; a rejection, or none in time, ends the run here, without an error."""
+        until = datetime.fromisoformat(deadline) if deadline else datetime.now(UTC)
+        if event.get("timedout") and datetime.now(UTC) < until:
+            self._skip_unless_waiting()
+            self.notifiers = []  # they were told when it was asked first
+            return self._ask(context, until)
         if "error" not in event:
             self._record(event)
         return super().execute_complete(context, event)
+
+    def _ask(self, context: Context, until: datetime) -> None:
+        """Open the question and park the task; it comes back with an answer, or to look again."""
+        try:
+            super().execute(context)
+        except TaskAwaitingInput as parked:
+            pause = min(LOOK_AGAIN, max(until - datetime.now(UTC), timedelta(seconds=1)))
+            kwargs = {"deadline": until.isoformat()}
+            raise TaskAwaitingInput(method_name=parked.method_name, kwargs=kwargs, timeout=pause) from None
+
+    def _skip_unless_waiting(self) -> None:
+        from upkeep.airflow.runtime import open_runner  # noqa: PLC0415 - only when it is looked at
+
+        with open_runner() as runner:
+            waiting = {p.plan.plan_id for p in runner.ledger.pending()}
+        if self.plan_id not in waiting:
+            raise AirflowSkipException(f"plan {self.plan_id} no longer waits: answered elsewhere, or a newer one came")
 
     def _record(self, event: dict[str, Any]) -> None:
         from upkeep.airflow.runtime import open_runner  # noqa: PLC0415 - only when the answer is there
 
         user = event.get("responded_by_user")
-        approved = self.APPROVE in event["chosen_options"]
+        if not user:  # the default answered, nobody did: the ledger keeps no decision, the next night asks again
+            self.log.info("nobody answered in time: nothing is approved")
+            return
         with open_runner() as runner:
-            if approved and user:
-                runner.ledger.approve(self.plan_id, actor=_name(user), how="ui")
-            else:  # a time-out answers with the default, and nobody gave it
-                actor = _name(user) if user else "nobody answered in time"
-                runner.ledger.reject(self.plan_id, actor=actor, how="ui" if user else "timeout")
+            decide = runner.ledger.approve if self.APPROVE in event["chosen_options"] else runner.ledger.reject
+            decide(self.plan_id, actor=_name(user), how="ui")
 
 
 def _name(user: Any) -> str:

@@ -42,7 +42,8 @@ def _row(action: Action) -> str:
     kind = action.kind.replace("_", " ") + (" **(destructive)**" if action.destructive else "")
     rows = "unknown" if action.rows is None else f"{action.rows:,}"
     reason = f"{action.reason}; {action.over_limit}" if action.over_limit else action.reason
-    cells = [text(action.subject), text(reason), rows, text(action.lock), text(action.undo or "cannot be undone")]
+    where = text(action.subject) + (f" ({text(action.detail)})" if action.detail else "")
+    cells = [where, text(reason), rows, text(action.lock), text(action.undo or "cannot be undone")]
     return f"| {kind} | {' | '.join(cells)} |"
 
 

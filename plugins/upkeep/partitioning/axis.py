@@ -147,3 +147,12 @@ def _beyond(text: str) -> Value:
     if re.match(r"\d{5,}-", text):
         return HIGHEST
     raise UnknownBoundsError(text)
+
+
+def brief(text: str) -> str:
+    """Return a bound's text for people: without the time where that is midnight.
+
+    >>> brief("2026-12-01 00:00:00+00:00"), brief("2026-11-13 02:30:00+00:00"), brief("2026-12-01 00:00:00")
+    ('2026-12-01', '2026-11-13 02:30:00+00:00', '2026-12-01')
+    """
+    return text.removesuffix(" 00:00:00+00:00").removesuffix(" 00:00:00")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from upkeep.partitioning.axis import brief
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
 from upkeep.postgres import creation_leftovers, names
 from upkeep.postgres.creation_care import Care, cares, with_default
@@ -103,7 +104,7 @@ def _creation(care: Care, span: Span, name: str, default: Mapping[str, Any] | No
         args=args,
         statements=shown(args, columns) if like is not None else (),
         reason=_reason(care, span, rows),
-        detail=f"{child}, {args['lower']} to {args['upper']}",
+        detail=f"{child}, {brief(args['lower'])} to {brief(args['upper'])}",
         destructive=False,
         precondition=f"no partition of {parent} meets [{args['lower']}, {args['upper']}), and {child} does not exist",
         undo=f"alter table {parent} detach partition {child}; drop table {child} (only while it is empty)",

@@ -49,6 +49,20 @@ class StateChangedError(UpkeepError):
     """The database is no longer as it was planned for; nothing was changed."""
 
 
+class AlreadyDoneError(UpkeepError):
+    """Another run has done it since the plan was made (both planned, then one waited for the other).
+
+    Attributes
+    ----------
+    evidence
+        Of what was done, where it can still be seen.
+    """
+
+    def __init__(self, message: str, evidence: Json | None = None) -> None:
+        super().__init__(message)
+        self.evidence = evidence or {}
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a table is now, found by its object id."""
@@ -103,6 +117,8 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json
 
     Raises
     ------
+    AlreadyDoneError
+        Another run of Upkeep has detached it since, or it is gone.
     StateChangedError
         It is no longer the partition that was planned for, or it must be empty and is not.
     LockNotObtainedError
@@ -125,6 +141,10 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json
             text = f"rows of {here.subject} are referred to since it was planned for ({error.diag.constraint_name})"
             raise StateChangedError(f"{text}; it stays") from error
     _complete(tools, args["oid"], marker)
+    return _evidence(here, args, marker)
+
+
+def _evidence(here: Place, args: Json, marker: Json) -> Json:
     return {
         "oid": args["oid"],
         "partition": here.subject,
@@ -191,7 +211,12 @@ def _expected(session: PostgresSession, args: Json) -> Place:
     """Return the partition, the same as planned: same object, same parent, same bounds."""
     here = place(session, args["oid"])
     if here is None:
-        raise StateChangedError("the partition was dropped since it was planned for")
+        raise AlreadyDoneError("the partition is gone already")
+    marker = read_marker(here.comment) or {}
+    same = all(marker.get(key) == args[key] for key in ("parent_oid", "bounds"))
+    if same and marker.get("state") == "detached" and not here.is_partition:
+        evidence = _evidence(here, args, marker)
+        raise AlreadyDoneError(f"{here.subject} was detached already, at {marker['at']}", evidence)
     if not here.is_partition or here.parent != args["parent_oid"]:
         raise StateChangedError(f"{here.subject} is no longer a partition of the table it was planned for")
     if here.bounds != args["bounds"] and not here.detach_pending:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from psycopg import errors, sql
 
 from upkeep.postgres import ddl
-from upkeep.postgres.detaching import Place, StateChangedError, Tools, place
+from upkeep.postgres.detaching import AlreadyDoneError, Place, StateChangedError, Tools, place
 from upkeep.retention.cutoff import moment
 from upkeep.retention.marker import read_marker
 
@@ -25,6 +25,8 @@ def drop(tools: Tools, args: Json) -> Json:
 
     Raises
     ------
+    AlreadyDoneError
+        It is gone.
     StateChangedError
         It is not, or no longer, what was planned for.
     LockNotObtainedError
@@ -52,7 +54,7 @@ def drop(tools: Tools, args: Json) -> Json:
 def _expected(tools: Tools, args: Json) -> Place:
     here = place(tools.session, args["oid"])
     if here is None:
-        raise StateChangedError("the table is gone already")
+        raise AlreadyDoneError("the table is gone already", {"oid": args["oid"]})
     if here.is_partition:
         raise StateChangedError(f"{here.subject} is a partition again; its marker is out of date")
     marker = read_marker(here.comment)

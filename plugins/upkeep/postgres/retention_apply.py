@@ -15,7 +15,7 @@ from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import archiving, detaching, dropping, names
 from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
-from upkeep.postgres.detaching import StateChangedError, Tools
+from upkeep.postgres.detaching import AlreadyDoneError, StateChangedError, Tools
 from upkeep.postgres.pace import OverloadedError, Pace
 from upkeep.postgres.retention_rows import Doomed
 from upkeep.postgres.retention_views import frames_policies
@@ -61,6 +61,9 @@ def apply(work: Work) -> Outcome:
     progress = Progress()
     try:
         _KINDS[work.action.kind](work, progress)
+    except AlreadyDoneError as error:
+        progress.evidence = error.evidence
+        return _outcome(work, progress, OutcomeStatus.DONE, None, str(error))
     except StateChangedError as error:
         return _outcome(work, progress, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))
     except OverloadedError as error:

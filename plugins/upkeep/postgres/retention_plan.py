@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg import sql
 
 from upkeep.fleet import BackupRule
+from upkeep.partitioning.axis import brief
 from upkeep.plan import Action, Finding, FindingStatus, Plan, Requirement, Severity
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
@@ -334,7 +335,7 @@ def _names(view: View) -> sql.Identifier:
 
 
 def _end(view: View, piece: Piece) -> str:
-    return view.axis.write(piece.upper) if view.axis and piece.upper is not None else ""
+    return brief(view.axis.write(piece.upper)) if view.axis and piece.upper is not None else ""
 
 
 def _bytes(view: View, piece: Piece) -> int:

@@ -28,6 +28,15 @@ STATUS_WORDS = {
     TargetStatus.UNREACHABLE: ("unreachable", "bad"),
 }
 """Status → (what people read, tone)."""
+ATTENTION = (
+    TargetStatus.UNREACHABLE,
+    TargetStatus.FAILED,
+    TargetStatus.PARTIAL,
+    TargetStatus.AWAITING_APPROVAL,
+    TargetStatus.OK,
+    TargetStatus.NOTHING_TO_DO,
+)
+"""The order of targets on the page: what needs somebody comes first."""
 UNFINISHED = ("not finished", "quiet")
 _SEVERITY_TONES = {"INFO": "quiet", "WARNING": "warn", "ERROR": "bad", "CRITICAL": "bad"}
 _OUTCOME_TONES = {OutcomeStatus.DONE: "good", OutcomeStatus.SKIPPED: "quiet", OutcomeStatus.FAILED: "bad"}
@@ -48,6 +57,7 @@ class ActionRow:
 
     kind: str
     subject: str
+    detail: str
     reason: str
     destructive: bool
     rows: str
@@ -137,8 +147,9 @@ def page(report: RunReport, run: RunRecord, approvals: Mapping[str, str]) -> Pag
     approvals
         Plan id → address of the task that asks for its approval.
     """
-    targets = tuple(target_view(t, approvals) for t in report.targets)
-    counts = Counter(STATUS_WORDS[t.status] for t in report.targets)
+    ordered = sorted(report.targets, key=lambda t: (ATTENTION.index(t.status), t.target))
+    targets = tuple(target_view(t, approvals) for t in ordered)
+    counts = Counter(STATUS_WORDS[t.status] for t in ordered)
     return Page(
         run_id=report.run_id,
         job=report.job,
@@ -170,7 +181,7 @@ def planned_only(plan: Plan, planned_by: str, approvals: Mapping[str, str]) -> P
         job=plan.job,
         at=_moment(plan.at),
         trigger=f"planned by run {planned_by}",
-        started="not begun",
+        started="",
         took="",
         badges=(target.badge,),
         targets=(target,),
@@ -249,6 +260,7 @@ def _action(action: Action, outcome: Outcome | None) -> ActionRow:
     return ActionRow(
         kind=action.kind.replace("_", " "),
         subject=action.subject,
+        detail=action.detail,
         reason=action.reason,
         destructive=action.destructive,
         rows="" if rows is None else f"{'≈ ' if estimated and rows else ''}{rows:,}",
