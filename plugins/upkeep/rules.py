@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from upkeep.errors import UpkeepError
 from upkeep.plan import (
     Action,
+    Finding,
     FindingStatus,
     GateResult,
     Outcome,
@@ -208,7 +209,7 @@ def conclude(report: TargetReport) -> TargetStatus:
     ]
     if any(g.stops_target for g in report.gates):
         return TargetStatus.FAILED
-    if bad or serious or any(not g.success for g in report.gates):
+    if bad or serious or any(map(_unseen, report.findings)) or any(not g.success for g in report.gates):
         only_bad = bad and len(bad) == len(outcomes) and not done
         return TargetStatus.FAILED if only_bad else TargetStatus.PARTIAL
     if any(o.reason_code in WAITING for o in outcomes):
@@ -242,11 +243,13 @@ def exit_status(report: RunReport) -> int:
         incomplete |= target.status is TargetStatus.UNREACHABLE or any(
             o.reason_code in INCOMPLETE for o in target.outcomes
         )
-        incomplete |= any(
-            f.status is FindingStatus.NOT_AVAILABLE and f.severity.rank >= Severity.WARNING.rank
-            for f in target.findings
-        )
+        incomplete |= any(map(_unseen, target.findings))
     return 3 if incomplete else 0
+
+
+def _unseen(finding: Finding) -> bool:
+    """Return whether something that matters could not be looked at: that is never "nothing found"."""
+    return finding.status is FindingStatus.NOT_AVAILABLE and finding.severity.rank >= Severity.WARNING.rank
 
 
 def _only_undone(gate: GateResult, target: TargetReport) -> bool:

@@ -191,7 +191,9 @@ FAILED_AFTER = GateResult(
         ([outcome("failed", ReasonCode.ERROR)], [], [], "failed", 1),
         ([outcome("done")], [finding(Severity.ERROR)], [], "partial", 1),
         ([outcome("done")], [finding(Severity.WARNING)], [], "ok", 0),
-        ([], [finding(Severity.WARNING, FindingStatus.NOT_AVAILABLE)], [], "nothing_to_do", 3),
+        ([], [finding(Severity.WARNING, FindingStatus.NOT_AVAILABLE)], [], "partial", 3),
+        ([outcome("done")], [finding(Severity.WARNING, FindingStatus.NOT_AVAILABLE)], [], "partial", 3),
+        ([], [finding(Severity.INFO, FindingStatus.NOT_AVAILABLE)], [], "nothing_to_do", 0),
         ([outcome("done")], [], [FAILED_AFTER], "partial", 1),
     ],
 )
