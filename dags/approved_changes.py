@@ -9,7 +9,7 @@ from upkeep.airflow.approval import ApprovePlan, DescribePlan, StartApproved
 from upkeep.airflow.dags import APPLY_TIMEOUT, READ_TIMEOUT, START_DATE
 from upkeep.airflow.operators import Apply, Conclude, GateAfter, GateBefore, Observe
 
-ANSWER_WITHIN = timedelta(hours=24)
+ANSWER_WITHIN = timedelta(hours=23)  # over before the next night asks anew
 PLAN_ID = "{{ params.plan_id }}"
 TARGET = "{{ ti.xcom_pull(task_ids='describe')['target'] }}"
 RUN_ID = "{{ ti.xcom_pull(task_ids='start') }}"
@@ -36,8 +36,9 @@ with DAG(
 
 One run for each plan that waits for a person. `approve` shows the plan as a table; **Approve** or **Reject** it
 there (also under *Required actions*). An approval counts for exactly this plan, once, for 24 hours; without an
-answer by then it counts as rejected. A newer plan for the same target and job takes the older one's place: the
-older one is refused even if it is approved later. Clearing a task uses nothing again.
+answer within 23 hours nothing is done, and the next night asks again. A newer plan for the same target and job
+takes the older one's place: the older one is no longer asked about, and refused even if it is approved later.
+Clearing a task uses nothing again.
 """,
 ) as dag:
     describe = DescribePlan(task_id="describe", plan_id=PLAN_ID, execution_timeout=READ_TIMEOUT)

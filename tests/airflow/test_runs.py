@@ -2,7 +2,7 @@
 """The DAGs end to end: real PostgreSQL, Airflow on SQLite, one run after the other in this process."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,19 +163,21 @@ def ask(dags: "dict[str, DAG]", ledger: Any) -> tuple[Any, str]:
     return nightly, target.plan_id
 
 
-def approve(plan_id: str, answer: str, user: dict[str, str] | None) -> None:
-    """Answer as the UI does: Airflow resumes the waiting task with this event."""
+def question(plan_id: str) -> Any:
     from upkeep.airflow.approval import ApprovePlan
 
-    task = ApprovePlan(task_id="approve", plan_id=plan_id, subject="-", defaults="Reject")
-    event = {
-        "chosen_options": [answer],
-        "params_input": {},
-        "responded_at": datetime.now(UTC),
-        "responded_by_user": user,
-        "timedout": user is None,
-    }
-    task.execute_complete({}, event)
+    hour = timedelta(hours=1)
+    return ApprovePlan(task_id="approve", plan_id=plan_id, subject="-", defaults="Reject", response_timeout=hour)
+
+
+def answer(option: str, user: dict[str, str] | None) -> dict[str, Any]:
+    """Return the event with which Airflow resumes the waiting task: an answer in the UI, or the time-out's default."""
+    about = {"params_input": {}, "responded_at": datetime.now(UTC), "responded_by_user": user}
+    return {"chosen_options": [option], "timedout": user is None, **about}
+
+
+def approve(plan_id: str, option: str, user: dict[str, str] | None) -> None:
+    question(plan_id).execute_complete({}, answer(option, user))
 
 
 ANNA = {"id": "7", "name": "anna"}
@@ -225,15 +227,50 @@ def test_marking_the_task_approves_nothing(dags: "dict[str, DAG]", old_rows: Non
     assert execute(database, "select count(*) from public.readings") == [(150,)]
 
 
-@pytest.mark.parametrize("user", [ANNA, None], ids=["a person", "a time-out"])
-def test_a_rejection_is_recorded(
-    dags: "dict[str, DAG]", old_rows: None, ledger: Any, user: dict[str, str] | None
-) -> None:
+def test_a_rejection_is_recorded(dags: "dict[str, DAG]", old_rows: None, ledger: Any) -> None:
     _, plan_id = ask(dags, ledger)
-    approve(plan_id, "Reject", user)
+    approve(plan_id, "Reject", ANNA)
     assert ledger.pending() == []
     nightly = run(dags["data_retention"])  # a no is not asked about again the same night
     assert states(nightly)["hand_over"] == "skipped"
+
+
+def test_no_answer_decides_nothing(dags: "dict[str, DAG]", old_rows: None, ledger: Any) -> None:
+    _, plan_id = ask(dags, ledger)
+    approve(plan_id, "Reject", None)
+    approve(plan_id, "Approve", None)  # whatever the default: nobody has approved
+    (pending,) = ledger.pending()
+    assert pending.plan.plan_id == plan_id
+    assert pending.state == "awaiting"
+
+
+def test_a_question_is_open_while_its_plan_waits(
+    dags: "dict[str, DAG]", old_rows: None, ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
+
+    from upkeep.airflow import approval
+
+    asked: list[str] = []
+    monkeypatch.setattr(approval.ApprovalOperator, "execute", lambda _, __: park(asked))
+    _, plan_id = ask(dags, ledger)
+    until = datetime.now(UTC) + timedelta(hours=1)
+    look = answer("Reject", None)
+    with pytest.raises(TaskAwaitingInput) as parked:
+        question(plan_id).execute_complete({}, look, deadline=until.isoformat())
+    assert parked.value.kwargs == {"deadline": until.isoformat()}
+    assert parked.value.timeout == approval.LOOK_AGAIN
+    assert asked == ["asked"]
+    ledger.reject(plan_id, actor="anna", how="cli")
+    with pytest.raises(AirflowSkipException):
+        question(plan_id).execute_complete({}, look, deadline=until.isoformat())
+
+
+def park(asked: list[str]) -> None:
+    from airflow.sdk.exceptions import TaskAwaitingInput
+
+    asked.append("asked")
+    raise TaskAwaitingInput(method_name="execute_complete", timeout=None)
 
 
 def test_a_newer_plan_takes_the_older_ones_place(
