@@ -59,7 +59,7 @@ def joined(separator: str, parts: Iterable[Sql]) -> Sql:
     return Sql(separator.join(part.text for part in parts))
 
 
-def fill(text: str, /, params: Params | None = None, **parts: Sql) -> Sql:
+def fill(text: str, params: Params | None = None, /, **parts: Sql) -> Sql:
     """Return constant text of ours with its holes filled."""
 
     def piece(match: re.Match[str]) -> str:
@@ -70,7 +70,7 @@ def fill(text: str, /, params: Params | None = None, **parts: Sql) -> Sql:
     return Sql(_HOLE.sub(piece, text))
 
 
-def statement(name: str, /, params: Params | None = None, **parts: Sql) -> Sql:
+def statement(name: str, params: Params | None = None, /, **parts: Sql) -> Sql:
     """Return the statement of ``include/sql/tidb/<name>.sql``, without its comments, its holes filled."""
     return fill(_bare(name), params, **parts)
 

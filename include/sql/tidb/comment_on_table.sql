@@ -1,0 +1,2 @@
+-- Writes the marker.
+alter table {table} comment = {comment} -- noqa: PRS

@@ -1,0 +1,2 @@
+-- Deletes the rows that were copied back.
+delete from {other} where {predicate}

@@ -1,0 +1,54 @@
+"""A table's SHOW CREATE TABLE, taken apart: its columns, its options, without its partitions. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from upkeep.tidb import ttl
+from upkeep.tidb.sql import Sql, fill
+
+_TOKEN: Final = re.compile(
+    r"'(?:[^'\\]|''|\\.)*'|`(?:[^`]|``)*`|/\*.*?\*/|[()]|\nPARTITION BY |[^'`()/\n]+|.", re.DOTALL
+)
+_COMMENT: Final = re.compile(r"\bCOMMENT='(?:[^'\\]|''|\\.)*'", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateText:
+    """The parts of ``CREATE TABLE name (columns) options PARTITION BY …``."""
+
+    columns: str
+    options: str
+
+    def like(self, name: Sql, comment: Sql) -> Sql:
+        """Return the statement that makes an unpartitioned table of the same definition, without time to live."""
+        options = ttl.without(_COMMENT.sub("", self.options))
+        text = "create table {name} {columns} {options} comment = {comment}"
+        return fill(text, name=name, columns=Sql(self.columns), options=Sql(options.strip()), comment=comment)
+
+
+def take_apart(text: str) -> CreateText:
+    """Read what SHOW CREATE TABLE printed.
+
+    Raises
+    ------
+    ValueError
+        It is not of that form.
+    """
+    start = end = depth = 0
+    for match in _TOKEN.finditer(text):
+        piece = match[0]
+        if piece == "(":
+            start = match.start() if not end and not depth else start
+            depth += 1
+        elif piece == ")":
+            depth -= 1
+            end = match.end() if not depth and not end else end
+        elif piece.startswith("\nPARTITION BY") and end and not depth:
+            return CreateText(text[start:end], text[end : match.start()])
+    if not end:
+        message = "SHOW CREATE TABLE is of an unknown form"
+        raise ValueError(message)
+    return CreateText(text[start:end], text[end:])

@@ -1,0 +1,274 @@
+"""Taking a partition out, and putting it back, by EXCHANGE PARTITION: no row is copied, nobody waits.
+
+1. An empty table like the parent is made, with our marker in its COMMENT from its first moment.
+2. EXCHANGE PARTITION: the table now has the partition's data, and its id; the partition is empty.
+3. The marker says when it may be dropped.
+4. The empty partition is merged with the one below it (REORGANIZE). It is not dropped: rows that arrive at the
+   last moment would go with it, while an online reorganisation keeps them.
+
+A kill between any two steps leaves a state that the next run knows by marker and ids. The lowest partition
+only goes through 1 to 3: it stays, empty, for rows without a time and for what arrives too late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pymysql
+
+from upkeep.intervals import Duration, shift
+from upkeep.retention.marker import read_marker, write_marker
+from upkeep.tidb import create_text, ddl, faults, names, server, sql
+from upkeep.tidb.creation_apply import partitions
+from upkeep.tidb.creation_plan import definition
+from upkeep.tidb.ddl import Tools
+from upkeep.tidb.faults import ConservationError, StateChangedError
+from upkeep.tidb.retention_view import ageless
+from upkeep.tidb.sql import Sql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from upkeep.plan import Json
+    from upkeep.tidb.catalog import Partition
+    from upkeep.tidb.retention_view import TableView
+    from upkeep.tidb.session import TiDBSession
+
+MERGE_ROWS: Final = 100_000
+"""Merging copies the rows of both partitions: normally none."""
+_DIFFERENT: Final = 1736
+"""Tables have different definitions: the parent was altered since the empty table was made."""
+_YEAR_ZERO: Final = "0000-"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table is now."""
+
+    schema: str
+    name: str
+    comment: str
+
+    @property
+    def identifier(self) -> Sql:
+        """The name for a statement."""
+        return sql.identifier(self.schema, self.name)
+
+    @property
+    def subject(self) -> str:
+        """The name as people read it."""
+        return names.display(self.schema, self.name)
+
+
+def table_name(table: str, partition: str, oid: int) -> str:
+    """Return the name of the table that a partition becomes; the same at every try."""
+    tail = f"__{oid}"
+    room = names.MAX_CHARACTERS - len(tail) - 2
+    return f"{table[: room // 2]}__{partition[: room // 2]}{tail}".rstrip()
+
+
+def subject(schema: str, name: str) -> str:
+    """Return a name as people read it."""
+    return names.display(schema, name)
+
+
+def ageless_json(view: TableView) -> Json | None:
+    """Return what tells rows without a time; ``None`` when there can be none."""
+    if not view.nullable or view.axis is None:
+        return None
+    return {"column": view.age, "type": view.axis.type}
+
+
+def by_id(session: TiDBSession, oid: int) -> Place | None:
+    """Return the table whose data has that id."""
+    rows = session.rows("table_by_id", {"id": oid})
+    return Place(rows[0]["schema"], rows[0]["name"], rows[0]["comment"] or "") if rows else None
+
+
+def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json:
+    """Take the partition that the action names out; return the evidence.
+
+    Raises
+    ------
+    StateChangedError
+        It is no longer the partition that was planned for, or rows without a time lie in it.
+    LockNotObtainedError
+        Old transactions used the table for too long.
+    """
+    table = args["table"]
+    ddl.settle(tools, table["schema"], table["name"])
+    known = {p.id: p for p in partitions(tools.session, table)}
+    here = known.get(args["oid"])
+    if here is not None:
+        _exchange(tools, args, here)
+    other = by_id(tools.session, args["oid"])
+    marker = read_marker(other.comment) if other is not None else None
+    if other is None or marker is None or marker.get("oid") != args["oid"]:
+        raise StateChangedError(f"the partition {args['partition']} is no longer there; nothing was changed")
+    returned = _return_ageless(tools, args, other)
+    marker = _completed(tools, other, marker, grace, zone)
+    merged = None if args["lowest"] else merge(tools, args)
+    return {
+        "oid": args["oid"],
+        "partition": other.subject,
+        "parent_oid": args["parent_oid"],
+        "bounds": args["bounds"],
+        "detached_at": marker["at"],
+        "drop_after": marker["drop_after"],
+        **({"rows_returned": returned} if returned else {}),
+        **({"message": merged["message"]} if merged and "message" in merged else {}),
+    }
+
+
+def _exchange(tools: Tools, args: Json, here: Partition) -> None:
+    table = args["table"]
+    parent = sql.identifier(table["schema"], table["name"])
+    partition = sql.identifier(here.name)
+    if not _same_bound(here.upper_bound, args["bounds"][1]):
+        raise StateChangedError(f"{here.name} ends at {here.upper_bound} by now; plan again")
+    if args["lowest"] and args["ageless"] is not None:
+        source = sql.fill("{t} partition ({p})", t=parent, p=partition)
+        found = server.count(tools.session, source, _ageless(args), 1)
+        if found != 0:
+            raise StateChangedError(f"rows without {args['ageless']['column']} lie in {here.name} by now: it stays")
+    name = table_name(table["name"], here.name, args["oid"])
+    for last in (False, True):
+        other = _prepared(tools, args, name)
+        statement = sql.statement("exchange_partition", table=parent, partition=partition, other=other)
+        try:
+            ddl.run(tools, statement, what=f"exchanging {here.name}")
+        except pymysql.MySQLError as error:
+            if faults.code(error) != _DIFFERENT or last:
+                raise
+            _remove_empty(tools, Place(table["schema"], name, ""))
+        else:
+            return
+
+
+def _prepared(tools: Tools, args: Json, name: str) -> Sql:
+    """Return the empty marked table, made now or by an earlier run."""
+    table, session = args["table"], tools.session
+    identifier = sql.identifier(table["schema"], name)
+    marker = {
+        "detached_from": subject(table["schema"], table["name"]),
+        "parent_oid": args["parent_oid"],
+        "oid": args["oid"],
+        "partition": args["partition"],
+        "bounds": args["bounds"],
+        "lowest": args["lowest"],
+        "state": "preparing",
+    }
+    parts = create_text.take_apart(ddl.show_create(session, table["schema"], table["name"]))
+    try:
+        ddl.run(tools, parts.like(identifier, sql.literal(write_marker(marker))), what=f"making {name}")
+    except pymysql.MySQLError as error:
+        if faults.code(error) != 1050:  # noqa: PLR2004 - the table exists
+            raise
+        there = _marked(session, table["schema"], name)
+        if there is None or there.get("oid") != args["oid"] or _holds_rows(session, identifier):
+            text = f"a table named {subject(table['schema'], name)} is in the way; rename or drop it"
+            raise StateChangedError(text) from error
+    return identifier
+
+
+def _marked(session: TiDBSession, schema: str, name: str) -> Json | None:
+    rows = session.rows("marked_tables", {"schemas": [schema]})
+    return next((read_marker(row["comment"]) for row in rows if names.same(row["name"], name)), None)
+
+
+def _return_ageless(tools: Tools, args: Json, other: Place) -> int:
+    """Put rows without a time back that were written between the count and the exchange; return how many."""
+    if not args["lowest"] or args["ageless"] is None:
+        return 0
+    if not server.count(tools.session, other.identifier, _ageless(args), 1):
+        return 0
+    return give_back(tools, args["table"], other, _ageless(args))
+
+
+def give_back(tools: Tools, table: Json, other: Place, predicate: Sql) -> int:
+    """Move rows of a detached table back into its parent, in one transaction; return how many."""
+    session = tools.session
+    listed = sql.joined(", ", (sql.identifier(c) for c in _columns(session, table)))
+    parent = sql.identifier(table["schema"], table["name"])
+    tools.checkpoint(f"returning rows of {other.subject}")
+    with session.transaction():
+        parts = {"table": parent, "columns": listed, "other": other.identifier, "predicate": predicate}
+        copied = session.execute(sql.statement("return_rows", **parts)).count
+        deleted = session.execute(sql.statement("delete_rows", other=other.identifier, predicate=predicate)).count
+        if copied != deleted:
+            raise ConservationError(f"{copied} rows were copied back, {deleted} deleted; rolled back")
+    return copied
+
+
+def _columns(session: TiDBSession, table: Json) -> list[str]:
+    among = sql.fill("c.table_name = %(name)s", {"name": table["name"]})
+    rows = session.rows("columns", {"schemas": [table["schema"]]}, among=among)
+    return [row["name"] for row in rows if not row["is_generated"]]
+
+
+def _completed(tools: Tools, other: Place, marker: Json, grace: Duration, zone: ZoneInfo) -> Json:
+    if marker.get("state") == "detached":
+        return marker
+    now: datetime = tools.session.now()
+    done = {**marker, "state": "detached", "at": now.isoformat(), "drop_after": shift(now, grace, zone).isoformat()}
+    comment = sql.literal(write_marker(done))
+    statement = sql.statement("comment_on_table", table=other.identifier, comment=comment)
+    ddl.run(tools, statement, what=f"marking {other.subject}")
+    return done
+
+
+def merge(tools: Tools, args: Json) -> Json:
+    """Merge the empty partition that the action names with the one below it; return the evidence.
+
+    It is found by its bound: after an exchange its id is another one.
+    """
+    session, table = tools.session, args["table"]
+    ddl.settle(tools, table["schema"], table["name"])
+    now = [p for p in partitions(session, table) if not (p.upper_bound or "").strip("'").startswith(_YEAR_ZERO)]
+    place = next((n for n, p in enumerate(now) if _same_bound(p.upper_bound, args["bounds"][1])), None)
+    if not place:
+        return {"message": "it is merged already" if place is None else "it is the lowest partition by now"}
+    below, here = now[place - 1], now[place]
+    parent = sql.identifier(table["schema"], table["name"])
+    both = sql.joined(", ", (sql.identifier(below.name), sql.identifier(here.name)))
+    source = sql.fill("{t} partition ({p})", t=parent, p=both)
+    rows = server.count(session, source, Sql("true"), MERGE_ROWS + 1)
+    if rows is None or rows > MERGE_ROWS:
+        return {"message": f"{below.name} holds more than {MERGE_ROWS:,} rows: {here.name} stays, empty"}
+    statement = sql.statement(
+        "reorganize_partition", table=parent, partitions=both, into=definition(here.name, args["bounds"][1])
+    )
+    ddl.run(tools, statement, what=f"merging {below.name} into {here.name}", seconds=ddl.COPY_SECONDS)
+    return {"merged": [below.name, here.name], "rows_kept": rows}
+
+
+def _remove_empty(tools: Tools, other: Place) -> None:
+    if _holds_rows(tools.session, other.identifier):
+        raise StateChangedError(f"{other.subject} holds rows; it stays")
+    ddl.run(tools, sql.statement("drop_table", table=other.identifier), what=f"removing {other.subject}")
+
+
+def _holds_rows(session: TiDBSession, table: Sql) -> bool:
+    return server.count(session, table, Sql("true"), 1) != 0
+
+
+def _ageless(args: Json) -> Sql:
+    return ageless(args["ageless"]["column"], args["ageless"]["type"])
+
+
+def bound_text(bound: str | None) -> str:
+    """Return a bound without quotes, a date and its midnight alike."""
+    return (bound or "MAXVALUE").strip().strip("'").removesuffix(" 00:00:00")
+
+
+def _same_bound(one: str | None, other: str | None) -> bool:
+    return bound_text(one) == bound_text(other)
+
+
+def spans(now: Sequence[Partition]) -> list[tuple[str | None, str, Partition]]:
+    """Return each partition with its lower and upper bound as text."""
+    uppers = [bound_text(p.upper_bound) for p in now]
+    return list(zip([None, *uppers], uppers, now, strict=False))

@@ -1,0 +1,128 @@
+"""Why a table's rows may not be deleted or archived, each with the exact remedy. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from upkeep.plan import Finding, FindingStatus, ReasonCode, Severity
+from upkeep.tidb import names
+from upkeep.tidb.archiving import drift
+from upkeep.tidb.retention_view import is_table_name
+
+if TYPE_CHECKING:
+    from upkeep.tidb.retention_view import TableView
+
+SMALL_ROWS: Final = 10_000
+"""A table so small is read in a few milliseconds: it needs no index on its age column."""
+CHANGING: Final = ("CASCADE", "SET NULL", "SET DEFAULT")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason why the table is left alone; ``check`` is the finding's name."""
+
+    check: str
+    text: str
+    remedy: str
+    code: ReasonCode = ReasonCode.NOT_SUPPORTED
+
+    def finding(self, subject: str) -> Finding:
+        """Return it as a finding."""
+        return Finding(
+            check=self.check,
+            subject=subject,
+            status=FindingStatus.FINDING,
+            severity=Severity.ERROR,
+            summary=self.text,
+            remedy=self.remedy,
+        )
+
+
+def refusals(view: TableView) -> list[Refusal]:
+    """Return why nothing of the table may go; empty when it may."""
+    if view.problem is not None:
+        return [Refusal("policy", *view.problem)]
+    found = [*_shape(view), *_ttl(view)]
+    if not view.by_partition or view.policy.then == "archive":
+        found += _references(view)
+    if not view.by_partition:
+        found += _index(view)
+    if view.policy.then == "archive":
+        found += _archive(view)
+    return found
+
+
+def left_to_ttl(view: TableView) -> bool:
+    """Return whether TiDB's own TTL deletes what this policy would, so that nothing is done twice."""
+    ttl, policy = view.ttl, view.policy
+    if (
+        ttl is None
+        or not ttl.enabled
+        or not view.ttl_runs
+        or ttl.length is None
+        or not names.same(ttl.column, view.age)
+    ):
+        return False
+    plain = policy.then == "delete" and policy.requires == "nothing"
+    return plain and ttl.length.approximate <= policy.for_.approximate
+
+
+def _shape(view: TableView) -> Iterator[Refusal]:
+    if view.by_partition and view.scale is None:
+        yield Refusal(
+            "partition_key",
+            f"it is partitioned by {(view.method or '').lower()}, so no partition tells the age {view.age} of its rows",
+            "write precision: row, or partition it by range of that column",
+        )
+
+
+def _ttl(view: TableView) -> Iterator[Refusal]:
+    ttl, policy = view.ttl, view.policy
+    if ttl is None or not ttl.enabled or not view.ttl_runs:
+        return
+    off = f"alter table {view.subject} ttl_enable = 'OFF' (or remove ttl), or take retain out of the policy"
+    rule = policy.requires if isinstance(policy.requires, str) else "backup"
+    if policy.then == "archive":
+        text = f"its TTL deletes rows {ttl.text} after {ttl.column} on its own, also those that are not archived yet"
+        yield Refusal("ttl", text, off)
+    elif rule != "nothing":
+        text = f"its TTL deletes rows {ttl.text} after {ttl.column} on its own, without the {rule} that is required"
+        yield Refusal("ttl", text, off)
+
+
+def _references(view: TableView) -> Iterator[Refusal]:
+    for key in view.referenced_by:
+        if key["on_delete"] not in CHANGING or view.policy.cascades == "declared":
+            continue
+        table = names.display(key["schema"], key["table"])
+        text = f"deleting from it would change {table} (ON DELETE {key['on_delete']} of {key['name']})"
+        yield Refusal("foreign_keys", text, "write cascades: declared if that is meant")
+
+
+def _index(view: TableView) -> Iterator[Refusal]:
+    if view.age_index is None and not view.small:
+        column = names.quote(view.age)
+        yield Refusal(
+            "age_index",
+            f"no index leads with {view.age}: every batch would read the table whole",
+            f"create index idx_{view.age.lower()} on {view.subject} ({column}): TiDB builds it online",
+        )
+
+
+def _archive(view: TableView) -> Iterator[Refusal]:
+    into = view.policy.into or ""
+    if not is_table_name(into):
+        text = f"archiving into {into} is not available on TiDB"
+        yield Refusal("archive", text, "name a table of the same cluster in retain.into")
+        return
+    archive, table = view.archive, view.table
+    if archive is None or table is None:
+        yield Refusal("archive", f"the archive table {into} does not exist", f"create table {into} like {view.subject}")
+        return
+    if archive.id == table.id:
+        yield Refusal("archive", "the archive is the table itself", "name another table in retain.into")
+        return
+    for one in drift(view.columns, view.archive_columns, archive.subject):
+        yield Refusal("archive_drift", one.text, one.remedy)

@@ -1,0 +1,109 @@
+"""What retention reports besides its actions: what stays although it is due, and why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.tidb.retention_checks import left_to_ttl
+
+if TYPE_CHECKING:
+    from upkeep.tidb.retention_checks import Refusal
+    from upkeep.tidb.retention_view import Marked
+    from upkeep.tidb.retention_view import TableView as View
+
+
+def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
+    """Yield everything that a person should know of this table's retention."""
+    yield from (one.finding(view.subject) for one in refused)
+    if view.problem is not None:
+        return
+    yield from _ttl(view)
+    yield from _ageless(view)
+    yield from _last(view)
+    yield from _estimates(view)
+    for marked in view.marked:
+        yield from _marked(view, marked)
+
+
+def _say(view: View, check: str, severity: Severity, summary: str, remedy: str | None = None, **more: Any) -> Finding:
+    return Finding(
+        check=check,
+        subject=view.subject,
+        status=FindingStatus.FINDING,
+        severity=severity,
+        summary=summary,
+        evidence=more,
+        remedy=remedy,
+    )
+
+
+def _ttl(view: View) -> Iterator[Finding]:
+    ttl = view.ttl
+    if ttl is None:
+        return
+    if left_to_ttl(view):
+        text = f"TiDB's own TTL deletes rows {ttl.text} after {ttl.column}: nothing is done twice"
+        earlier = ttl.length is not None and ttl.length.approximate < view.policy.for_.approximate
+        if earlier:
+            text += f", but that is earlier than the {view.policy.for_} of the policy"
+        remedy = f"alter table {view.subject} ttl = … to the policy's length" if earlier else None
+        yield _say(view, "ttl", Severity.WARNING if earlier else Severity.INFO, text, remedy)
+    elif not ttl.enabled or not view.ttl_runs:
+        text = f"it has a TTL ({ttl.text} after {ttl.column}) that is switched off: this policy does the work"
+        yield _say(view, "ttl", Severity.INFO, text)
+
+
+def _ageless(view: View) -> Iterator[Finding]:
+    if not view.by_partition:
+        return
+    for piece in view.due_pieces:
+        if piece.ageless == 0 or view.policy.then == "archive":
+            continue
+        if piece.ageless is None:
+            yield Finding(
+                check="null_rows",
+                subject=view.subject,
+                status=FindingStatus.NOT_AVAILABLE,
+                severity=Severity.WARNING,
+                summary=f"whether rows of {piece.partition.name} have no {view.age} could not be counted in time",
+                remedy="run again at a quieter hour",
+            )
+            continue
+        text = (
+            f"{piece.ageless:,} rows without {view.age} (NULL or a zero date) lie in the lowest partition "
+            f"{piece.partition.name}: it is due and stays, for they are never due"
+        )
+        remedy = f"give them a {view.age}, or delete them; or write precision: row"
+        yield _say(
+            view, "null_rows", Severity.WARNING, text, remedy, rows=piece.ageless, partition=piece.partition.name
+        )
+
+
+def _last(view: View) -> Iterator[Finding]:
+    if not view.by_partition or not view.pieces or view.cut_off is None:
+        return
+    last = view.pieces[-1]
+    if last.span.upper <= view.cut_off:
+        text = f"{last.partition.name} is due but stays: it is the last partition"
+        yield _say(view, "last_partition", Severity.WARNING, text, "create newer partitions (job partition_creation)")
+
+
+def _estimates(view: View) -> Iterator[Finding]:
+    guessed = [p for p in view.due_pieces if view.by_partition and not p.counted]
+    if guessed or view.due_is_least:
+        text = "how many rows would go is the server's estimate (information_schema and the planner, from statistics)"
+        yield _say(view, "estimate", Severity.INFO, text)
+
+
+def _marked(view: View, marked: Marked) -> Iterator[Finding]:
+    about = {"oid": marked.table.id, "table": marked.table.subject, "marker": marked.marker}
+    if not marked.exchanged or marked.marker.get("state") != "detached":
+        return  # an action completes or removes it
+    if not marked.known:
+        text = f"{marked.table.subject} carries Upkeep's marker, but the ledger knows nothing of it: it is not dropped"
+        yield _say(view, "unknown_marker", Severity.WARNING, text, "drop it by hand when nobody needs it", **about)
+    else:
+        text = f"{marked.table.subject} is detached and kept until {marked.marker.get('drop_after')}"
+        yield _say(view, "detached", Severity.INFO, text, "upkeep undo puts it back until then", **about)

@@ -1,0 +1,159 @@
+"""What retention reads: the catalog in a few queries for the whole target, then only what is due.
+
+Rows are counted up to a limit; where there are more, statistics or the planner estimate, and it is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import pymysql
+
+from upkeep.plan import Observation
+from upkeep.retention.marker import read_marker
+from upkeep.tidb import catalog, create_text, ddl, names, server, sql
+from upkeep.tidb.retention_checks import SMALL_ROWS
+from upkeep.tidb.retention_view import TableView, ageless, is_table_name, policies, views
+from upkeep.tidb.row_batches import Doomed
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from upkeep.fleet import Target
+    from upkeep.jobs import Memory
+    from upkeep.tidb.retention_view import Piece
+    from upkeep.tidb.session import Row, TiDBSession
+
+COUNT_LIMIT: Final = 50_000
+"""Rows counted exactly; beyond, estimates are good enough for a limit."""
+AGELESS_LIMIT: Final = 1_000_000
+
+
+def observe(session: TiDBSession, target: Target, at: datetime, memory: Memory) -> Observation:
+    """Read what the plan and the gates need; change nothing."""
+    frames: dict[str, list[Row]] = {"server": [{**server.observe(session), "ttl_runs": _ttl_runs(session)}]}
+    frames["memory"] = [{"oid": oid, **evidence} for oid, evidence in memory.detached.items()]
+    frames["intents"] = [_intent(intent) for intent in memory.intents]
+    frames["jobs"] = ddl.jobs(session)
+    _read_catalog(session, target, frames)
+    observation = Observation.model_construct(  # all made here: nothing to validate, and the frames stay the same lists
+        target=target.name,
+        engine="tidb",
+        job="data_retention",
+        identity=session.identity,
+        version=session.version,
+        at=at,
+        frames=frames,
+    )
+    for view in views(observation, target):
+        if view.problem is not None or view.table is None:
+            continue
+        frames["facts"].append(_facts(session, view))
+        frames["counts"] += _counts(session, view)
+    return observation
+
+
+def _read_catalog(session: TiDBSession, target: Target, frames: dict[str, list[Row]]) -> None:
+    declared = policies(target)
+    tables = [
+        row
+        for row in catalog.tables(session, [names.parse(name) for name in declared])
+        if read_marker(row["comment"]) is None  # a glob may match what was detached
+    ]
+    wanted = {n: p.retain.into for n, p in declared.items() if p.retain and is_table_name(p.retain.into)}
+    into = {n: names.parse(text) for n, text in wanted.items() if text}
+    archives = catalog.tables(session, into.values())
+    frames["tables"] = tables
+    frames["archives"] = [
+        {**row, "policy": n}
+        for n, pattern in into.items()
+        for row in archives
+        if pattern.matches(row["schema"], row["name"], session.database)
+    ]
+    every = [*tables, *archives]
+    frames["partitions"] = catalog.of_tables(session, "partitions", tables, "p")
+    frames["columns"] = catalog.of_tables(session, "columns", every, "c")
+    frames["indexes"] = catalog.of_tables(session, "indexes", tables, "s")
+    frames["foreign_keys"] = _foreign_keys(session, tables)
+    schemas = sorted({row["schema"] for row in tables})
+    frames["marked"] = session.rows("marked_tables", {"schemas": schemas}) if schemas else []
+    frames["facts"], frames["counts"] = [], []
+
+
+def _foreign_keys(session: TiDBSession, tables: Iterable[Row]) -> list[Row]:
+    known = list(tables)
+    if not known:
+        return []
+    among = sql.fill("k.referenced_table_name in %(names)s", {"names": sorted({row["name"] for row in known})})
+    return session.rows("foreign_keys", {"schemas": sorted({row["schema"] for row in known})}, among=among)
+
+
+def _intent(intent: Any) -> Row:
+    return {"kind": intent.get("kind"), "subject": intent.get("subject"), "oid": (intent.get("args") or {}).get("oid")}
+
+
+def _ttl_runs(session: TiDBSession) -> bool:
+    return bool(session.rows("ttl_enabled")[0]["enabled"])
+
+
+def _facts(session: TiDBSession, view: TableView) -> Row:
+    """Return the table's options, and for rows how many are due."""
+    table = view.table
+    assert table is not None  # noqa: S101 - as observe says
+    text = ddl.show_create(session, table.schema, table.name)
+    row: Row = {"id": table.id, "options": create_text.take_apart(text).options}
+    if view.by_partition:
+        return row
+    if view.age_index is None:
+        few = server.count(session, table.identifier, sql.Sql("true"), SMALL_ROWS + 1)
+        row["small"] = few is not None and few <= SMALL_ROWS
+    if view.age_index is None and not row["small"]:
+        return row  # refused: nothing is read whole only to be counted
+    return row | _due(session, view)
+
+
+def _due(session: TiDBSession, view: TableView) -> Row:
+    table, axis = view.table, view.axis
+    assert table is not None and axis is not None  # noqa: S101, PT018 - as observe says
+    doomed = Doomed(
+        schema=table.schema,
+        table=table.name,
+        partition=None,
+        age=view.age,
+        age_type=axis.type,
+        cut_off=view.cut_off_text,
+        key=tuple(view.row_key),
+        index=view.age_index,
+        references=tuple(dict(r) for r in view.referenced_by if r["on_delete"] not in ("CASCADE", "SET NULL")),
+    )
+    counted = server.count(session, doomed.source, doomed.predicate, COUNT_LIMIT)
+    if counted is not None and counted < COUNT_LIMIT:
+        return {"due": counted, "due_is_least": False}
+    try:
+        plan = session.rows("explain_due", source=doomed.source, predicate=doomed.predicate)
+        estimate = round(float(plan[0]["estRows"]))
+    except (pymysql.MySQLError, KeyError, ValueError, IndexError):
+        return {"due": None, "due_is_least": True}
+    return {"due": max(estimate, counted or 0), "due_is_least": True}
+
+
+def _counts(session: TiDBSession, view: TableView) -> Iterator[Row]:
+    """Yield what is in each partition that is due."""
+    if not view.is_partitioned or view.scale is None:
+        return
+    for piece in view.due_pieces:
+        yield _count(session, view, piece)
+
+
+def _count(session: TiDBSession, view: TableView, piece: Piece) -> Row:
+    table, axis = view.table, view.axis
+    assert table is not None and axis is not None  # noqa: S101, PT018 - as observe says
+    source = sql.fill("{t} partition ({p})", t=table.identifier, p=sql.identifier(piece.partition.name))
+    rows = server.count(session, source, sql.Sql("true"), COUNT_LIMIT)
+    exact = rows is not None and rows < COUNT_LIMIT
+    without: int | None = 0
+    if piece.lowest and view.nullable and rows != 0:
+        without = server.count(session, source, ageless(view.age, axis.type), AGELESS_LIMIT)
+    known = rows if exact else max(piece.partition.rows, rows or 0) or None
+    return {"id": piece.partition.id, "rows": known, "exact": exact, "ageless": without}

@@ -1,0 +1,349 @@
+"""What retention would do, and why: pure decisions over a `TableView`.
+
+Whole partitions: one that is due is exchanged with an empty table that carries our marker (no row is copied,
+nobody waits), and the empty partition is merged into the one below it. So no partition is ever dropped with
+rows that arrived at the last moment, and the lowest partition, where rows without a time lie, always stays.
+The exchanged table is dropped in a later run, after its grace period. For ``then: archive`` the rows move out
+of the partition first, and only the merging is left.
+
+Rows: one action for each table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from upkeep.plan import Action, Json, Observation, Plan, ReasonCode, Requirement
+from upkeep.retention.cutoff import moment, requirement
+from upkeep.retention.limits import over_limit
+from upkeep.tidb import archiving, exchange, sql
+from upkeep.tidb.creation_plan import not_available, stuck_jobs
+from upkeep.tidb.retention_checks import Refusal, left_to_ttl, refusals
+from upkeep.tidb.retention_findings import findings
+from upkeep.tidb.retention_view import Marked, Piece, views
+from upkeep.tidb.row_batches import Doomed
+
+if TYPE_CHECKING:
+    from upkeep.fleet import Target
+    from upkeep.tidb.retention_view import TableView as View
+
+NOTHING: Final = Requirement()
+Blocked = tuple[ReasonCode, str] | None
+_COUNTING: Final = ("detach_partition", "delete_rows", "archive_rows", "archive_partition")
+
+
+def plan(observation: Observation, target: Target) -> Plan:
+    """Return what would be done to every table in care."""
+    actions: list[Action] = []
+    found = [*stuck_jobs(observation.frames["jobs"]), *not_available(observation.frames["server"][0])]
+    for view in views(observation, target):
+        refused = refusals(view)
+        actions += _limited(view, list(_decide(view, refused)), target)
+        found += findings(view, refused)
+    return Plan.make(observation, actions, found)
+
+
+def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
+    if view.problem is not None or view.table is None or left_to_ttl(view):
+        return
+    blocked: Blocked = (refused[0].code, refused[0].text) if refused else None
+    if view.by_partition:
+        yield from _pieces(view, blocked)
+    else:
+        yield from _rows(view, blocked)
+    yield from _merges(view)
+    yield from _marked(view)
+
+
+# -- whole partitions --------------------------------------------------------------------------------
+
+
+def _pieces(view: View, blocked: Blocked) -> Iterator[Action]:
+    for piece in view.due_pieces:
+        if piece.rows == 0 and piece.counted:
+            continue  # only to be merged
+        why = blocked or _protected(view, piece)
+        if view.policy.then == "archive":
+            archive = _archive_partition(view, piece, why)
+            yield archive
+            if not piece.lowest:
+                yield _merge(view, piece, after=(archive.id,))
+            continue
+        detach = _detach(view, piece, why)
+        yield detach
+        if not view.policy.grace.approximate:
+            yield _drop_at_once(view, piece, detach, why)
+
+
+def _protected(view: View, piece: Piece) -> Blocked:
+    """Return why the lowest partition must stay: rows without a time lie in it, and they are never due."""
+    if view.policy.then == "archive" or piece.ageless == 0:
+        return None
+    if piece.ageless is None:
+        text = f"whether rows of {piece.partition.name} have no {view.age} could not be counted in time"
+        return ReasonCode.NOT_SUPPORTED, text
+    text = f"{piece.ageless:,} rows of {piece.partition.name} have no {view.age} (NULL or a zero date): never due"
+    return ReasonCode.NOT_SUPPORTED, text
+
+
+def _detach(view: View, piece: Piece, blocked: Blocked) -> Action:
+    table, partition, scale = view.table, piece.partition, view.scale
+    assert table is not None and scale is not None  # noqa: S101, PT018 - there are pieces
+    args = _args(view, piece) | {"lowest": piece.lowest, "ageless": exchange.ageless_json(view)}
+    other = exchange.table_name(table.name, partition.name, partition.id)
+    parts = {"table": table.identifier, "partition": sql.identifier(partition.name)}
+    return Action.make(
+        kind="detach_partition",
+        subject=view.subject,
+        args=args,
+        statements=(sql.statement("exchange_partition", other=sql.identifier(table.schema, other), **parts).text,),
+        reason=f"all rows of {partition.name} are older than {view.policy.for_}: it ends at "
+        f"{scale.text(piece.span.upper)}, the cut-off is {view.cut_off_text}",
+        detail=f"{partition.name}, {scale.text(piece.span.lower)} to {scale.text(piece.span.upper)}",
+        destructive=True,
+        precondition="the same partition with the same bound, and no row without a time in it",
+        undo=f"upkeep undo puts it back, until it is dropped ({view.policy.grace} later)",
+        lock="none that readers or writers feel; waits for transactions that began before it",
+        rows=piece.rows,
+        bytes=partition.bytes or None,
+        requires=requirement(view.policy),
+        blocked=blocked,
+    )
+
+
+def _args(view: View, piece: Piece) -> Json:
+    table, scale = view.table, view.scale
+    assert table is not None and scale is not None  # noqa: S101, PT018 - there are pieces
+    lower = scale.number(piece.span.lower) if not piece.lowest else None
+    return {
+        "oid": piece.partition.id,
+        "parent_oid": table.id,
+        "table": {"id": table.id, "schema": table.schema, "name": table.name},
+        "partition": piece.partition.name,
+        "bounds": [lower, scale.number(piece.span.upper)],
+    }
+
+
+def _merge(view: View, piece: Piece, after: tuple[str, ...] = ()) -> Action:
+    below = view.pieces[view.pieces.index(piece) - 1].partition.name
+    return Action.make(
+        kind="merge_partitions",
+        subject=view.subject,
+        args=_args(view, piece),
+        statements=(f"-- {below} and {piece.partition.name} become {piece.partition.name}; rows that arrive are kept",),
+        reason=f"{piece.partition.name} is empty and will stay so: all its rows would be older than {view.policy.for_}",
+        detail=f"{piece.partition.name} and {below}",
+        destructive=False,
+        precondition=f"together they hold at most {exchange.MERGE_ROWS:,} rows (they are copied)",
+        undo="none needed: no row goes",
+        lock="none that readers or writers feel; waits for transactions that began before it",
+        rows=0,
+        after=after,
+    )
+
+
+def _merges(view: View) -> Iterator[Action]:
+    """Yield the merging of partitions that are due and empty: row by row emptied, or left by a run that was killed."""
+    for piece in view.due_pieces:
+        if piece.rows == 0 and piece.counted and not piece.lowest:
+            yield _merge(view, piece)
+
+
+# -- detached tables ---------------------------------------------------------------------------------
+
+
+def _marked(view: View) -> Iterator[Action]:
+    detaching = {p.partition.id for p in view.due_pieces if not (p.rows == 0 and p.counted)}
+    for marked in view.marked:
+        if not marked.exchanged:
+            if marked.marker.get("oid") not in detaching:
+                yield _leftover(view, marked)
+        elif marked.marker.get("state") != "detached":
+            yield _complete(view, marked)
+        elif droppable(view, marked):
+            yield _drop(view, marked)
+
+
+def droppable(view: View, marked: Marked) -> bool:
+    """Return whether a detached table may be dropped now: ours by marker and ledger, and its grace is over."""
+    drop_after = marked.marker.get("drop_after")
+    return marked.known and drop_after is not None and moment(drop_after) <= view.server_now
+
+
+def _leftover(view: View, marked: Marked) -> Action:
+    table = view.table
+    assert table is not None  # noqa: S101 - there is a marker of it
+    args = {
+        "id": marked.table.id,
+        "oid": marked.marker.get("oid"),
+        "table": {"id": table.id, "schema": table.schema, "name": table.name},
+    }
+    return Action.make(
+        kind="remove_leftover",
+        subject=view.subject,
+        args=args,
+        statements=(sql.statement("drop_table", table=marked.table.identifier).text,),
+        reason=f"a run that was killed left {marked.table.subject}, which holds no partition's data",
+        destructive=False,
+        precondition="it carries our marker and is not exchanged; rows that are in it return to the table first",
+        lock="none",
+        rows=0,
+    )
+
+
+def _complete(view: View, marked: Marked) -> Action:
+    """Return the end of a detaching that a killed run began: the exchange is done, the marker is not written."""
+    marker, rule = marked.marker, requirement(view.policy)
+    unknown = Requirement(kind="approval") if rule.kind == "nothing" else rule
+    table = view.table
+    assert table is not None  # noqa: S101 - there is a marker of it
+    return Action.make(
+        kind="detach_partition",
+        subject=view.subject,
+        args={
+            "oid": marker["oid"],
+            "parent_oid": table.id,
+            "table": {"id": table.id, "schema": table.schema, "name": table.name},
+            "partition": marker["partition"],
+            "bounds": marker["bounds"],
+            "lowest": marker.get("lowest", True),
+            "ageless": exchange.ageless_json(view),
+        },
+        statements=(f"-- completes the marker of {marked.table.subject}",),
+        reason=f"the detaching of {marker['partition']} was interrupted" + ("" if marked.known else "; not by Upkeep"),
+        detail=str(marker["partition"]),
+        destructive=True,
+        precondition="the exchange is done",
+        undo="upkeep undo puts it back, until it is dropped",
+        lock="none",
+        rows=0,
+        requires=NOTHING if marked.known else unknown,
+    )
+
+
+def _drop(view: View, marked: Marked) -> Action:
+    marker = marked.marker
+    args = {
+        "oid": marked.table.id,
+        "parent_oid": marker["parent_oid"],
+        "detached_at": marker["at"],
+        "snapshot_after": marker["at"],
+    }
+    why = f"it was detached at {marker['at']}, and its grace period ended at {marker['drop_after']}"
+    return _drop_action(view, args, marked.table.subject, why, None, rows=marked.table.rows, size=marked.table.bytes)
+
+
+def _drop_at_once(view: View, piece: Piece, detach: Action, blocked: Blocked) -> Action:
+    table = view.table
+    assert table is not None  # noqa: S101 - there are pieces
+    args = {"oid": piece.partition.id, "parent_oid": table.id}
+    name = exchange.table_name(table.name, piece.partition.name, piece.partition.id)
+    subject = exchange.subject(table.schema, name)
+    why, size = "the policy gives no grace", piece.partition.bytes
+    return _drop_action(view, args, subject, why, blocked, rows=piece.rows, size=size, after=(detach.id,))
+
+
+def _drop_action(
+    view: View,
+    args: Json,
+    subject: str,
+    why: str,
+    blocked: Blocked,
+    *,
+    rows: int | None,
+    size: int,
+    after: tuple[str, ...] = (),
+) -> Action:
+    return Action.make(
+        kind="drop_partition",
+        subject=view.subject,
+        args=args,
+        statements=(f"drop table {subject}",),
+        reason=f"{subject} is no longer part of the table: {why}",
+        destructive=True,
+        precondition="the same object with the marker of this detaching, past its date",
+        undo="none but a restore (FLASHBACK TABLE within the GC life time)",
+        lock="none that the table's readers or writers feel",
+        rows=rows,
+        bytes=size or None,
+        requires=requirement(view.policy),
+        blocked=blocked,
+        after=after,
+    )
+
+
+# -- rows --------------------------------------------------------------------------------------------
+
+
+def _rows(view: View, blocked: Blocked) -> Iterator[Action]:
+    if view.due == 0:
+        return
+    kind = "archive_rows" if view.policy.then == "archive" else "delete_rows"
+    reason = f"rows with {view.age} before {view.cut_off_text} are older than {view.policy.for_}"
+    yield _row_action(view, kind, reason, rows=view.due, blocked=blocked)
+
+
+def _archive_partition(view: View, piece: Piece, blocked: Blocked) -> Action:
+    reason = f"all rows of {piece.partition.name} are older than {view.policy.for_}: they move before it goes"
+    args = {"partition": piece.partition.name, "oid": piece.partition.id}
+    return _row_action(view, "archive_partition", reason, rows=piece.rows, blocked=blocked, more=args)
+
+
+def _row_action(
+    view: View, kind: str, reason: str, *, rows: int | None, blocked: Blocked, more: Json | None = None
+) -> Action:
+    table, archive = view.table, view.archive
+    assert table is not None and view.axis is not None  # noqa: S101, PT018 - as _decide says
+    args: Json = {
+        "table": {"id": table.id, "schema": table.schema, "name": table.name},
+        "age": view.age,
+        "age_type": view.axis.type,
+        "cut_off": view.cut_off_text,
+        "index": view.age_index,
+        "key": view.row_key,
+        "references": [dict(r) for r in view.referenced_by if r["on_delete"] not in ("CASCADE", "SET NULL")],
+        **(more or {}),
+    }
+    if kind != "delete_rows" and archive is not None and blocked is None:
+        args["archive"] = {"id": archive.id, "schema": archive.schema, "name": archive.name}
+        args["columns"] = archiving.moved(view.columns, view.archive_columns)
+    verb = "deletes" if kind == "delete_rows" else "moves"
+    return Action.make(
+        kind=kind,
+        subject=view.subject,
+        args=args,
+        statements=Doomed.from_args(args).shown(args),
+        reason=reason,
+        detail=(more or {}).get("partition", f"before {view.cut_off_text}"),
+        destructive=True,
+        precondition=f"each batch {verb} only rows that are due at that moment, whatever was planned",
+        undo="none but a restore" if kind == "delete_rows" else "none: copy the rows back from the archive by hand",
+        lock="row locks of one batch for about half a second",
+        rows=rows,
+        requires=requirement(view.policy),
+        blocked=blocked,
+    )
+
+
+# -- limits ------------------------------------------------------------------------------------------
+
+
+def _limited(view: View, actions: list[Action], target: Target) -> list[Action]:
+    """Mark all that removes rows of a table, when together it is more than a run may remove unasked."""
+    counting = [a for a in actions if a.kind in _COUNTING and not a.statements[0].startswith("-- completes")]
+    if any(a.rows is None for a in counting):
+        text: str | None = "how many rows would go could not be found out"
+    else:
+        text = over_limit(sum(a.rows or 0 for a in counting), _total(view), target)
+    if text is None:
+        return actions
+    touched: set[Any] = {a.id for a in counting}
+    return [
+        a.model_copy(update={"over_limit": text}) if a.id in touched or touched & set(a.after) else a for a in actions
+    ]
+
+
+def _total(view: View) -> int:
+    known = sum(p.rows or 0 for p in view.pieces)
+    return max(view.table.rows if view.table is not None else 0, known, view.due or 0)
