@@ -178,7 +178,4 @@ def job(name: str, engine_name: str) -> Job | None:
 
 def policies(target: Target, job_name: str) -> Iterator[str]:
     """Yield the names in the target's fleet entry that declare something for this job."""
-    part = {"partition_creation": "partition", "data_retention": "retain"}[job_name]
-    for name, policy in target.subjects().items():
-        if getattr(policy, part, None) is not None:
-            yield name
+    yield from target.declared(job_name)

@@ -1,6 +1,7 @@
 """The fleet file: every mistake is named with file, line, key and remedy."""
 
 from datetime import UTC, datetime, time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,10 @@ HEAD = "version: 1\ntargets:\n  a:\n    engine: postgres\n    connection: c\n"
 
 def table(policy: str) -> str:
     return f"{HEAD}    tables:\n      public.t: {policy}\n"
+
+
+def collection(policy: str) -> str:
+    return f"{HEAD.replace('postgres', 'mongo')}    collections:\n      m: {policy}\n"
 
 
 def test_the_sample_fleet_is_valid() -> None:
@@ -62,6 +67,42 @@ def test_safe_defaults() -> None:
         (f"{HEAD}    limits: {{rows: lots}}\n", 6, "limits.rows", "number of rows"),
         (f"{HEAD}    limits: {{share: 120 %}}\n", 6, "limits.share", "share"),
         (f"{HEAD}    collections: {{m: {{}}}}\n", 3, "targets.a", "engine mongo"),
+        (collection("{timeseries: {time: at, meta: at}}"), 7, "m.timeseries", "two fields"),
+        (collection("{timeseries: {time: _id}}"), 7, "m.timeseries", "top-level field"),
+        (
+            collection("{timeseries: {time: at, granularity: days}}"),
+            7,
+            "granularity",
+            "'seconds', 'minutes' or 'hours'",
+        ),
+        (collection("{validator: no/such.json}"), 7, "m.validator", "no/such.json"),
+        (collection("{timeseries: {time: at}, validator: include/fleet.yaml}"), 7, "collections.m", "take none"),
+        (collection("{indexes: [{keys: {}, name: a}]}"), 7, "indexes.0.keys", "at least 1"),
+        (collection("{indexes: [{keys: {a: 2}, name: a}]}"), 7, "indexes.0", "2 is not a kind of key"),
+        (collection("{indexes: [{keys: {_id: 1}, name: a}]}"), 7, "indexes.0", "leave it out"),
+        (collection("{indexes: [{keys: {a: 1}, name: a, sparse: true, partial: {a: 1}}]}"), 7, "indexes.0", "partial"),
+        (collection("{indexes: [{keys: {a: hashed}, name: a, unique: true}]}"), 7, "indexes.0", "hashed"),
+        (collection("{indexes: [{keys: {a: 1}, name: a}, {keys: {b: 1}, name: a}]}"), 7, "m", "two are called 'a'"),
+        (collection("{indexes: [{keys: {a: 1}, name: a}, {keys: {a: 1}, name: b}]}"), 7, "m", "the same keys"),
+        (collection("{timeseries: {time: t}, indexes: [{keys: {a: 1}, name: a, unique: true}]}"), 7, "m", "unique"),
+        (collection("{retain: {for: 30 days, then: delete}}"), 7, "m", "by:"),
+        (collection("{retain: {by: $at, for: 30 days, then: delete}}"), 7, "m", "no field"),
+        (collection("{retain: {by: at, for: 30 days, then: delete, unit: seconds}}"), 7, "m", "unit"),
+        (collection("{retain: {by: at, for: 30 days, then: delete, cascades: declared}}"), 7, "m", "cascades"),
+        (collection("{retain: {by: at, for: 30 days, then: delete, grace: 2 days}}"), 7, "m", "deleted at once"),
+        (collection("{retain: {by: at, for: 30 days, then: archive, into: s3://b/c}}"), 7, "m", "same database"),
+        (
+            collection("{timeseries: {time: t}, retain: {by: at, for: 30 days, then: delete}}"),
+            *(7, "m", "expires by its time field 't'"),
+        ),
+        (
+            collection("{timeseries: {time: t}, retain: {for: 30 days, then: delete, requires: {backup: 1 day}}}"),
+            *(7, "m", "waits for no backup"),
+        ),
+        (
+            collection("{timeseries: {time: t}, retain: {for: 30 days, then: archive, into: b, grace: 2 hours}}"),
+            *(7, "m", "at least 1 day"),
+        ),
         (f"{HEAD}    mode: observe\n    mode: enforce\n", 7, "a.mode", "written twice"),
         ("version: 2\ntargets: {}\n", 1, "version", "write 1"),
         ("version: 1\n", 1, "the file", "'targets' is missing"),
@@ -89,6 +130,24 @@ def test_all_mistakes_are_reported_at_once() -> None:
 def test_a_missing_file_says_how_to_name_another(tmp_path: object) -> None:
     with pytest.raises(ConfigurationError, match="--fleet"):
         fleet.load(settings.include_dir() / "no-such-fleet.yaml")
+
+
+def test_what_collections_declare() -> None:
+    text = collection("{indexes: [{keys: {b: 1, a: -1}, name: i}], retain: {by: at, for: 1 day, then: delete}}")
+    target = fleet.parse(text).targets["a"]
+    assert list(target.collections["m"].indexes[0].keys.items()) == [("b", 1), ("a", -1)]
+    assert list(target.declared("partition_creation")) == ["m"]
+    assert list(target.declared("data_retention")) == ["m"]
+    bare = fleet.parse(collection("{timeseries: {time: at}}")).targets["a"]
+    assert list(bare.declared("data_retention")) == []
+    assert bare.collections["m"].age_field is None
+
+
+def test_a_validator_is_found_beside_the_fleet_file(tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_text("{}")
+    (tmp_path / "fleet.yaml").write_text(collection("{validator: v.json}"))
+    loaded = fleet.load(tmp_path / "fleet.yaml")
+    assert loaded.targets["a"].collections["m"].validator == str((tmp_path / "v.json").resolve())
 
 
 def test_an_unknown_target_lists_those_there_are() -> None:
