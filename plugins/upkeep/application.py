@@ -13,7 +13,7 @@ from upkeep import rules
 from upkeep.errors import CancelledError, LeaseBusyError, LeaseLostError, UnreachableError, UpkeepError
 from upkeep.fleet import Target
 from upkeep.jobs import Address, Job, Session, Work
-from upkeep.plan import Action, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
+from upkeep.plan import Action, Json, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
 from upkeep.stopping import Stop
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Application:
     lease: Lease | None = None
     asked_at: float = 0.0
     done: set[str] = field(default_factory=set)
+    noted: Json = field(default_factory=dict)
 
     def carry_out(self) -> list[Outcome]:
         """Apply the actions in order, each on its own: one that fails does not stop the others."""
@@ -90,16 +91,17 @@ class Application:
             return self._record(outcome)
         self.say(self.target.name, f"{action.kind} {action.subject}")
         started = time.monotonic()
+        self.noted = {}
         try:
             self._checkpoint()
             self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
             outcome = self.job.apply(self._work(session, action))
             outcome = outcome.model_copy(update={"seconds": time.monotonic() - started})
         except rules.StopError as stop:
-            outcome = rules.skipped(action, stop.code, str(stop), seconds=time.monotonic() - started)
+            outcome = self._so_far(rules.skipped(action, stop.code, str(stop), seconds=time.monotonic() - started))
         except (LeaseLostError, CancelledError) as error:
             code = ReasonCode.CANCELLED if isinstance(error, CancelledError) else ReasonCode.LEASE_LOST
-            self._record(rules.failed(action, code, str(error), seconds=time.monotonic() - started))
+            self._record(self._so_far(rules.failed(action, code, str(error), seconds=time.monotonic() - started)))
             raise
         except UnreachableError as error:
             outcome = rules.failed(action, ReasonCode.CONNECTION_LOST, str(error), seconds=time.monotonic() - started)
@@ -121,8 +123,19 @@ class Application:
             observation=self.observation,
             checkpoint=self._checkpoint,
             sleep=self._sleep,
-            note=lambda note: self.ledger.note(self.run_id, self.target.name, action.id, note),
+            note=lambda note: self._note(action, note),
         )
+
+    def _note(self, action: Action, note: Json) -> None:
+        self.noted = note
+        self.ledger.note(self.run_id, self.target.name, action.id, note)
+
+    def _so_far(self, outcome: Outcome) -> Outcome:
+        """Return the outcome of an action that had to stop, with what it had noted of its work until then."""
+        if "rows" not in self.noted:
+            return outcome
+        evidence = {key: value for key, value in self.noted.items() if key != "rows"}
+        return outcome.model_copy(update={"rows": self.noted["rows"], "evidence": evidence})
 
     def _decide(self, action: Action) -> Outcome | None:
         ledger, name = self.ledger, self.target.name
