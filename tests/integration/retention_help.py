@@ -33,11 +33,12 @@ class Run:
 
     @property
     def kinds(self) -> list[str]:
-        return [a.kind for a in self.plan.actions]
+        return [a.kind for a in self.plan.actions if a.kind != "analyze"]
 
     @property
     def statuses(self) -> list[str]:
-        return [o.status.value for o in self.outcomes]
+        statistics = {a.id for a in self.plan.actions if a.kind == "analyze"}
+        return [o.status.value for o in self.outcomes if o.action_id not in statistics]
 
     def finding(self, check: str) -> Finding:
         return next(f for f in self.plan.findings if f.check == check)

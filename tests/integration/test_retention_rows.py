@@ -306,7 +306,7 @@ def test_a_trigger_that_swallows_rows_is_noticed(db: psycopg.Connection[Any], da
     before = count(db, "logs")
     with session(database) as opened:
         observation = book.observe(opened, what, AT)
-        (action,) = JOB.plan(observation, what).actions
+        action, *_ = JOB.plan(observation, what).actions
         db.execute("create trigger t before insert on old for each row execute function f()")
         outcome = book.apply(opened, what, action, observation)
     assert outcome.reason_code is ReasonCode.CONSERVATION
@@ -321,7 +321,7 @@ def test_a_trigger_that_changes_rows_is_noticed(db: psycopg.Connection[Any], dat
     book = Book()
     with session(database) as opened:
         observation = book.observe(opened, what, AT)
-        (action,) = JOB.plan(observation, what).actions
+        action, *_ = JOB.plan(observation, what).actions
         db.execute("create trigger t before insert on old for each row execute function f()")
         outcome = book.apply(opened, what, action, observation)
     assert outcome.reason_code is ReasonCode.CONSERVATION
@@ -463,7 +463,7 @@ def test_what_the_policy_requires_goes_with_every_action(
         plan = Book().plan(
             opened, target({"public.logs": DELETE.replace("requires: nothing", f"requires: {requires}")}), AT
         )
-    assert [(a.requires.kind, a.requires.backup_age_seconds, a.destructive) for a in plan.actions] == [
+    assert [(a.requires.kind, a.requires.backup_age_seconds, a.destructive) for a in plan.actions if a.destructive] == [
         (kind, age, True)
     ]
 
@@ -487,5 +487,5 @@ def test_the_policy_of_a_glob(db: psycopg.Connection[Any], database: str) -> Non
         db.execute(f"create table {name} (at timestamptz)")
         db.execute(f"insert into {name} values ('2024-01-01'), ('2024-06-15'), ('2024-06-15')")
     done = run(database, DELETE, "public.log_*")
-    assert [a.subject for a in done.plan.actions] == ["public.log_a", "public.log_b"]
+    assert [a.subject for a in done.plan.actions if a.destructive] == ["public.log_a", "public.log_b"]
     assert done.statuses == ["done", "done"]

@@ -160,10 +160,28 @@ def test_no_statement_without_a_cut_off() -> None:
 
 
 RELATION: dict[str, Any] = {
-    "oid": 1, "schema": "public", "name": "logs", "kind": "p", "persistence": "p", "is_partition": False,
-    "rows": -1.0, "pages": 0, "replica_identity": "d", "row_security": False, "owner": "me", "may_alter": True,
-    "may_create": True, "strategy": "r", "default_oid": None, "key_has_expression": False, "key_columns": ["at"],
-    "key_types": ["timestamptz"], "unique_keys": [], "referenced_by": [], "triggers": [], "rules": [],
+    "oid": 1,
+    "schema": "public",
+    "name": "logs",
+    "kind": "p",
+    "persistence": "p",
+    "is_partition": False,
+    "rows": -1.0,
+    "pages": 0,
+    "replica_identity": "d",
+    "row_security": False,
+    "owner": "me",
+    "may_alter": True,
+    "may_create": True,
+    "strategy": "r",
+    "default_oid": None,
+    "key_has_expression": False,
+    "key_columns": ["at"],
+    "key_types": ["timestamptz"],
+    "unique_keys": [],
+    "referenced_by": [],
+    "triggers": [],
+    "rules": [],
     "publications": [],
 }
 
@@ -232,6 +250,7 @@ def test_leaves_of_partitions_that_begin_later_are_left_alone() -> None:
 
 def leaf(month: int) -> Leaf:
     known: dict[str, Any] = {"detach_pending": False, "pages": 1, "rows": 10.0, "ordered": True, "brin": False}
+    known["autovacuum_off"] = False
     return Leaf(oid=month, schema="public", name=f"logs_{month}", kind="r", top=month, **known)
 
 

@@ -49,7 +49,12 @@ select
         inner join pg_am as m on xc.relam = m.oid
         inner join pg_attribute as a on x.indrelid = a.attrelid and a.attnum = any(x.indkey)
         where x.indrelid = c.oid and x.indisvalid and x.indpred is null and m.amname = 'brin' and a.attname = w.age
-    ) as brin
+    ) as brin,
+    not current_setting('autovacuum')::boolean or exists (
+        select
+        from unnest(c.reloptions) as o (setting)
+        where o.setting in ('autovacuum_enabled=false', 'autovacuum_enabled=off')
+    ) as autovacuum_off
 from members as w
 inner join pg_class as c on w.member = c.oid
 inner join pg_namespace as n on c.relnamespace = n.oid

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
 
 from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
@@ -17,27 +16,29 @@ from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
 from upkeep.postgres.detaching import AlreadyDoneError, StateChangedError, Tools
 from upkeep.postgres.pace import OverloadedError, Pace
+from upkeep.postgres.retention_row_plan import clean_up_statement
 from upkeep.postgres.retention_rows import Doomed
 from upkeep.postgres.retention_views import frames_policies
 from upkeep.postgres.row_batches import RangeHeldError, Sweep, deleting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from upkeep.fleet import RetainPolicy
     from upkeep.jobs import Work
     from upkeep.plan import Action, Json
     from upkeep.postgres.session import PostgresSession
 
-ANALYZE_ROWS: Final = 50_000
-ANALYZE_SHARE: Final = 0.1
-"""The planner's statistics are made anew when more rows, or a greater share of the table, went."""
-QUICK_SECONDS: Final = 5.0
-QUICK_TARGET: Final = "10"
-"""Statistics of the age column after a quick removal: 3,000 pages are read."""
-VACUUM_SHARE: Final = 0.2
-"""Where autovacuum is off, the space is made reusable when so much of the table went."""
-_INCOMPLETE: Final = (LockNotObtainedError, HeldTooLongError, RangeHeldError, errors.LockNotAvailable)
+_EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, ReasonCode]]] = (
+    ((StateChangedError, OverloadedError), OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED),
+    (
+        (LockNotObtainedError, HeldTooLongError, RangeHeldError, errors.LockNotAvailable),
+        OutcomeStatus.SKIPPED,
+        ReasonCode.LOCK_NOT_OBTAINED,
+    ),
+    ((ConservationError,), OutcomeStatus.FAILED, ReasonCode.CONSERVATION),
+    ((UnreachableError,), OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST),
+)
 _SAFE_STATES: Final = ("22", "42601")
 """Messages of these error classes may quote values of rows: they are left out."""
 
@@ -64,29 +65,30 @@ def apply(work: Work) -> Outcome:
     except AlreadyDoneError as error:
         progress.evidence = error.evidence
         return _outcome(work, progress, OutcomeStatus.DONE, None, str(error))
-    except StateChangedError as error:
-        return _outcome(work, progress, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))
-    except OverloadedError as error:
-        return _outcome(work, progress, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))
-    except _INCOMPLETE as error:
-        text = str(error) if isinstance(error, UpkeepError) else "others held the table for too long"
-        return _outcome(work, progress, OutcomeStatus.SKIPPED, ReasonCode.LOCK_NOT_OBTAINED, text)
-    except ConservationError as error:
-        return _outcome(work, progress, OutcomeStatus.FAILED, ReasonCode.CONSERVATION, str(error))
-    except UnreachableError as error:
-        return _outcome(work, progress, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, str(error))
-    except psycopg.Error as error:
-        connection = cast("PostgresSession", work.session).connection
-        if connection.closed or connection.broken:
-            text = "the connection was lost; the next run looks at the state and carries on"
-            return _outcome(work, progress, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
-        return _outcome(work, progress, OutcomeStatus.FAILED, ReasonCode.ERROR, describe(error))
-    except UpkeepError:
-        if progress.rows:
-            with contextlib.suppress(UpkeepError):
-                work.note({"rows": progress.rows, **(progress.evidence or {})})
-        raise
+    except (UpkeepError, psycopg.Error) as error:
+        verdict = _verdict(work, error)
+        if verdict is None:
+            if progress.rows:
+                with contextlib.suppress(UpkeepError):
+                    work.note({"rows": progress.rows, **(progress.evidence or {})})
+            raise
+        return _outcome(work, progress, *verdict)
     return _outcome(work, progress, OutcomeStatus.DONE, None, None)
+
+
+def _verdict(work: Work, error: Exception) -> tuple[OutcomeStatus, ReasonCode, str] | None:
+    """Return what an expected trouble means; ``None`` when the run itself must stop."""
+    for kinds, status, code in _EXPECTED:
+        if isinstance(error, kinds):
+            text = str(error) if isinstance(error, UpkeepError) else "others held the table for too long"
+            return status, code, text
+    if not isinstance(error, psycopg.Error):
+        return None
+    connection = cast("PostgresSession", work.session).connection
+    if connection.closed or connection.broken:
+        text = "the connection was lost; the next run looks at the state and carries on"
+        return OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text
+    return OutcomeStatus.FAILED, ReasonCode.ERROR, describe(error)
 
 
 def describe(error: psycopg.Error) -> str:
@@ -142,12 +144,26 @@ def _archive(work: Work, progress: Progress) -> None:
     _sweep(work, progress, moving=True)
 
 
+def _clean_up(work: Work, progress: Progress) -> None:
+    session = cast("PostgresSession", work.session)
+    cleaned = []
+    for table in work.action.args["tables"]:
+        here = detaching.place(session, table["oid"])
+        if here is None:
+            continue
+        work.checkpoint(f"statistics of {here.subject}")
+        session.execute(session.statement(clean_up_statement(table), table=here.table))
+        cleaned.append(here.subject)
+    progress.evidence = {"cleaned": cleaned}
+
+
 _KINDS: Final[Mapping[str, Callable[[Work, Progress], None]]] = {
     "detach_partition": _detach,
     "drop_partition": _drop,
     "delete_rows": _delete,
     "archive_rows": _archive,
     "archive_partition": _archive,
+    "analyze": _clean_up,
 }
 
 
@@ -173,7 +189,6 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
     remove = archiving.archiving(session, args) if moving else deleting(session)
     sweep = Sweep(session, remove, work.checkpoint, work.sleep, pace=Pace())
     snapshot = session.rows("retention_clock")[0]["snapshot"]
-    refreshed: list[str] = []
     missing: list[str] = []
     try:
         for leaf in args["leaves"]:
@@ -182,7 +197,6 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
                 missing.append(leaf["name"])
                 continue
             doomed = Doomed.from_args(args, {"oid": leaf["oid"], "schema": here.schema, "name": here.name})
-            before, started = sweep.tally.rows, time.monotonic()
             passes = 0
             while True:  # rows that refer to each other go level by level
                 start = sweep.tally.rows
@@ -190,13 +204,11 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
                 passes += 1
                 if not (doomed.has_references and sweep.tally.rows > start and passes < MAX_PASSES):
                     break
-            refreshed += _refresh(work, doomed, sweep.tally.rows - before, time.monotonic() - started)
     finally:
         progress.rows = sweep.tally.rows
-        progress.evidence = _evidence(sweep, args, snapshot, moving=moving) | {
-            "analyzed": refreshed,
-            **({"missing": missing} if missing else {}),
-        }
+        progress.evidence = _evidence(sweep, args, snapshot, moving=moving)
+        if missing:
+            progress.evidence["missing"] = missing
     if sweep.tally.held:
         raise RangeHeldError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
 
@@ -221,37 +233,3 @@ def _evidence(sweep: Sweep, args: Json, snapshot: str, *, moving: bool) -> Json:
         if args["proof"] != "count":
             found |= {"hash_source": f"{tally.hash_source:016x}", "hash_archive": f"{tally.hash_archive:016x}"}
     return found
-
-
-def _refresh(work: Work, doomed: Doomed, removed: int, seconds: float) -> list[str]:
-    """Renew the statistics (and, where autovacuum is off, clean up) after much went; skip what others lock.
-
-    ANALYZE reads up to 30,000 pages, some 0.3 s: after a removal that took only a few seconds it looks at the
-    age column alone, at fewer pages, and leaves the rest to autovacuum.
-    """
-    session = cast("PostgresSession", work.session)
-    total = removed + _rows_left(session, doomed.oid)
-    if not removed or (removed <= ANALYZE_ROWS and removed <= ANALYZE_SHARE * total):
-        return []
-    off = session.rows("retention_autovacuum_off", {"oid": doomed.oid})
-    alone = bool(off and off[0]["off"])
-    name, target = "retention_analyze", None
-    if alone and removed > VACUUM_SHARE * total:
-        name = "retention_vacuum"
-    elif not alone and seconds < QUICK_SECONDS:
-        name, target = "retention_analyze_age", QUICK_TARGET
-    subject = names.display(doomed.schema, doomed.name)
-    work.checkpoint(f"{'vacuum' if name == 'retention_vacuum' else 'analyze'} {subject}")
-    parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age}
-    try:
-        session.rows("retention_statistics_target", {"target": target})
-        session.execute(session.statement(name, **parts))
-        session.rows("retention_statistics_target", {"target": None})
-    except (errors.LockNotAvailable, errors.QueryCanceled, errors.InsufficientPrivilege):
-        return []
-    return [subject]
-
-
-def _rows_left(session: PostgresSession, oid: int) -> int:
-    rows = session.rows("retention_rows_estimate", {"oid": oid})
-    return max(int(rows[0]["rows"]), 0) if rows else 0

@@ -302,7 +302,7 @@ def _drop(
 
 def _limited(view: View, actions: list[Action], target: Target) -> list[Action]:
     """Mark all that removes rows of a table, when together it is more than a run may remove unasked."""
-    counting = [a for a in actions if a.kind != "drop_partition" and a.args.get("mode") != "finalize"]
+    counting = [a for a in actions if a.destructive and a.kind != "drop_partition" and a.args.get("mode") != "finalize"]
     if any(a.rows is None for a in counting):
         text: str | None = "how many rows would go could not be found out"
     else:

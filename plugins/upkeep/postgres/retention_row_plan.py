@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from upkeep.postgres.retention_view import Leaf, Marked, Piece
     from upkeep.postgres.retention_view import TableView as View
 
-SHOWN: int = 3
+SHOWN: Final = 3
 """Leaves whose statements are shown in full."""
+ANALYZE_ROWS: Final = 50_000
+ANALYZE_SHARE: Final = 0.1
+"""The planner's statistics are made anew when more rows, or a greater share of the table, go."""
+VACUUM_SHARE: Final = 0.2
+"""Where autovacuum is off, the space is made reusable when so much of the table goes."""
 
 
 def delete_rows(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
@@ -33,7 +38,7 @@ def delete_rows(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[
     counts = [leaf.due for leaf in leaves]
     rows = None if any(n is None for n in counts) else sum(n or 0 for n in counts)
     whole = {p.partition.oid for p in view.due_pieces}
-    yield _row_action(
+    action = _row_action(
         view,
         "archive_rows" if view.policy.then == "archive" else "delete_rows",
         [_leaf_args(leaf, by_page=not leaf.ordered or leaf.top in whole) for leaf in leaves],
@@ -41,6 +46,44 @@ def delete_rows(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[
         reason=f"rows with {view.age} before {view.cut_off_text} are older than {view.policy.for_}",
         blocked=blocked,
     )
+    yield action
+    yield from _clean_up(view, action, leaves, blocked)
+
+
+def _clean_up(
+    view: View, action: Action, leaves: Sequence[Leaf], blocked: tuple[ReasonCode, str] | None
+) -> Iterator[Action]:
+    """Yield fresh statistics (and, where autovacuum is off, VACUUM) for the leaves that lose much."""
+    much = [leaf for leaf in leaves if (leaf.due or 0) > min(ANALYZE_ROWS, ANALYZE_SHARE * (leaf.rows or 0))]
+    if not much:
+        return
+    tables: list[Json] = [
+        {
+            "oid": leaf.oid,
+            "schema": leaf.schema,
+            "name": leaf.name,
+            "vacuum": leaf.autovacuum_off and (leaf.due or 0) > VACUUM_SHARE * (leaf.rows or 0),
+        }
+        for leaf in much
+    ]
+    yield Action.make(
+        kind="analyze",
+        subject=view.subject,
+        args={"tables": tables},
+        statements=tuple(_text(clean_up_statement(t), table=sql.Identifier(t["schema"], t["name"])) for t in tables),
+        reason="the planner's statistics are wrong after so many rows went",
+        detail=f"{len(tables)} table{'s' if len(tables) > 1 else ''}",
+        destructive=False,
+        precondition="the rows have gone",
+        lock="SHARE UPDATE EXCLUSIVE: readers and writers pass; skipped where others hold it",
+        blocked=blocked,
+        after=(action.id,),
+    )
+
+
+def clean_up_statement(table: Json) -> str:
+    """Return the name of the statement that cleans a table up."""
+    return "retention_vacuum" if table["vacuum"] else "retention_analyze"
 
 
 def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] | None) -> Action:

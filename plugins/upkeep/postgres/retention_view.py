@@ -51,6 +51,8 @@ class Leaf:
         Whether a btree index leads with the age column.
     brin
         Whether a BRIN index covers it.
+    autovacuum_off
+        Whether nobody cleans up after a deletion.
     due, due_is_least
         Due rows that may go, counted; with ``due_is_least`` there are more and ``due`` is the planner's estimate.
         ``None`` when not counted.
@@ -72,6 +74,7 @@ class Leaf:
     rows: float | None
     ordered: bool
     brin: bool
+    autovacuum_off: bool
     due: int | None = None
     due_is_least: bool = False
     first: str | None = None

@@ -185,7 +185,19 @@ def _leaf(row: Row, counted: Row | None) -> Leaf:
     due: dict[str, Any] = {}
     if counted is not None:
         due = {key: counted[key] for key in ("due", "due_is_least", "first", "referenced", "writers")}
-    fields = ("oid", "schema", "name", "kind", "top", "detach_pending", "pages", "rows", "ordered", "brin")
+    fields = (
+        "oid",
+        "schema",
+        "name",
+        "kind",
+        "top",
+        "detach_pending",
+        "pages",
+        "rows",
+        "ordered",
+        "brin",
+        "autovacuum_off",
+    )
     known: dict[str, Any] = {key: row[key] for key in fields}
     if known["rows"] is None and counted is not None:
         known["rows"] = counted["rows"]

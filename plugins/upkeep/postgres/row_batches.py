@@ -37,6 +37,8 @@ LOCK_WAIT: Final = "1s"
 BATCH_TIMEOUT: Final = "10s"
 """Twenty times the target: a batch that takes longer is rolled back and halved."""
 TRIES: Final = 5
+MEETINGS: Final = 25
+"""How often a batch may meet others who changed the same rows (a deadlock, a row that moved to another partition)."""
 PASS_BY: Final = 10
 """So many ranges may be left to the next run because others hold rows in them; then the table is left alone."""
 WORK_MEMORY: Final = "64MB"
@@ -229,20 +231,24 @@ class Sweep:
 
     def _batch(self, doomed: Doomed, where: Where) -> None:
         """Remove one range; leave it to the next run when others hold rows in it."""
-        delay = 0.2
-        for number in range(TRIES):
+        waits = meetings = 0
+        while waits < TRIES and meetings < MEETINGS:
             self.checkpoint(rows=self._take_rows())
             started = time.monotonic()
             try:
                 removed = self.remove(doomed, where)
+            except errors.LockNotAvailable as error:
+                self.tally.last_error = _say(error)
+                waits += 1
+                if waits < TRIES:
+                    self.sleep(0.1 * 2**waits)
             except (*TRANSIENT, errors.ForeignKeyViolation) as error:
                 self.tally.last_error = _say(error)
-                if number + 1 < TRIES:
-                    self.sleep(delay)
-                delay *= 2
-                continue
-            self._count(removed, time.monotonic() - started)
-            return
+                meetings += 1
+                self.sleep(0.01 * meetings)
+            else:
+                self._count(removed, time.monotonic() - started)
+                return
         self._pass_by()
 
     def _pass_by(self) -> None:
