@@ -25,7 +25,7 @@ from local.stack import airflow_env, databases, settings_file, state, supervisor
 from local.stack.servers import external_tidb, stack_servers
 from upkeep import settings
 
-START_TIMEOUT = 120.0  # seconds; Airflow on two busy cores needs up to a minute the first time
+START_TIMEOUT = 300.0  # seconds; half a minute on an idle machine, minutes on one that does other things too
 
 
 def main(arguments: argparse.Namespace) -> int:
