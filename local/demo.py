@@ -22,9 +22,10 @@ from upkeep.ledger import Ledger
 
 NIGHTLY = ("partition_creation", "data_retention")
 APPROVALS = "approved_changes"
-PARSE_SECONDS = 90.0  # until the DAG processor has read the DAG files on a slow machine
+PARSE_SECONDS = 180.0  # until the DAG processor has read the DAG files on a slow machine
 SCHEDULE_SECONDS = 15.0  # until the scheduler starts the latest night of a DAG that was just switched on
-RUN_SECONDS = 600.0
+RUN_SECONDS = 900.0
+ANSWER_SECONDS = 120.0  # Airflow's API on a machine that does other things too
 FINISHED = ("success", "failed")
 
 out = Console(highlight=False)
@@ -37,8 +38,16 @@ class Airflow:
     client: httpx.Client
 
     def get(self, path: str, **params: Any) -> dict[str, Any]:
-        """Return the JSON of a GET; raises `LocalError` with the answer when Airflow refuses."""
-        return self._json(self.client.get(f"/api/v2{path}", params=params))
+        """Return the JSON of a GET; raises `LocalError` with the answer when Airflow refuses, or stays silent."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                return self._json(self.client.get(f"/api/v2{path}", params=params))
+            except httpx.TransportError as error:  # a busy machine: asking again changes nothing
+                if time.monotonic() > deadline:
+                    message = f"Airflow does not answer at {self.client.base_url} ({error}); see `make status`"
+                    raise LocalError(message) from error
+                time.sleep(1)
 
     def send(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON of a PATCH or POST; raises as `get` does."""
