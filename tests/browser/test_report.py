@@ -1,0 +1,146 @@
+"""What a visitor does, in a real browser on the whole stack: log in, trigger a run, approve its plan, read the report."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from local import browser
+from local.errors import LocalError
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(1200)]
+
+SECONDS = 1000.0  # in milliseconds, as playwright counts
+RUN_SECONDS = 300.0
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1400, "height": 900}
+
+
+class Api:
+    """Airflow's public API, to wait for what the browser started."""
+
+    def __init__(self, stack: Stack, user: str = "admin") -> None:
+        self.client = httpx.Client(base_url=stack.url, trust_env=False, timeout=60)
+        answer = self.client.post("/auth/token", json={"username": user, "password": stack.passwords[user]})
+        self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def get(self, path: str, **params: Any) -> Any:
+        response = self.client.get(f"/api/v2{path}", params=params)
+        response.raise_for_status()
+        return response.json()
+
+    def switch_on(self) -> None:
+        for dag_id in ("partition_creation", "data_retention", "approved_changes"):
+            self.client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+    def wait_for_end(self, dag_id: str, run_id: str) -> str:
+        until = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < until:
+            state = self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")["state"]
+            if state in ("success", "failed"):
+                return str(state)
+            time.sleep(1)
+        raise AssertionError(f"{dag_id} {run_id} did not end within {RUN_SECONDS} s")
+
+
+@pytest.fixture(scope="module")
+def api(stack: Stack) -> Api:
+    opened = Api(stack)
+    opened.switch_on()
+    return opened
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    try:
+        path = browser.chromium()
+    except LocalError as error:
+        pytest.skip(str(error))
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(path), args=list(browser.ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+def log_in(chromium: Browser, stack: Stack, user: str) -> Page:
+    page = chromium.new_context(viewport=DESK, base_url=stack.url).new_page()  # type: ignore[arg-type]
+    page.set_default_timeout(90 * SECONDS)
+    expect.set_options(timeout=90 * SECONDS)
+    page.goto("/")
+    page.fill("input[name=username]", user)
+    page.fill("input[name=password]", stack.passwords[user])
+    page.click("button[type=submit]")
+    expect(page.get_by_role("link", name="Dags", exact=True).first).to_be_visible()
+    return page
+
+
+def report_of(page: Page) -> Any:
+    frame = page.frame_locator("iframe[title=Upkeep]")
+    expect(frame.get_by_role("heading", level=1)).to_be_visible()
+    return frame
+
+
+def test_trigger_approve_read(chromium: Browser, stack: Stack, api: Api, tmp_path: Path) -> None:
+    page = log_in(chromium, stack, "admin")
+    page.goto("/dags/data_retention")
+    page.get_by_role("button", name="Trigger").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Targets")
+    with page.expect_response(re.compile(r"/dags/data_retention/dagRuns$")) as triggered:
+        dialog.get_by_role("button", name="Trigger").click()
+    run_id = triggered.value.json()["dag_run_id"]
+    assert api.wait_for_end("data_retention", run_id) == "success"
+
+    page.goto(f"/dags/data_retention/runs/{quote(run_id, safe='')}")
+    page.get_by_role("link", name="Upkeep", exact=True).last.click()  # the tab
+    frame = report_of(page)
+    expect(frame.locator("header")).to_contain_text("awaiting approval")
+    frame.get_by_role("link", name="Look at it and answer").first.click()
+
+    page.wait_for_url("**/approved_changes/**/required_actions")
+    asked = re.search(r"/approved_changes/runs/([^/]+)/", page.url)
+    assert asked
+    expect(page.get_by_text("Statements:")).to_be_visible()
+    expect(page.get_by_role("table").last).to_contain_text("public.pipeline_metrics")
+    page.get_by_role("button", name="Approve").click()
+    assert api.wait_for_end("approved_changes", asked.group(1)) == "success"
+
+    page.goto(f"/dags/approved_changes/runs/{asked.group(1)}/plugin/upkeep")
+    frame = report_of(page)
+    expect(frame.locator("header")).to_contain_text("approval by admin")
+    expect(frame.locator("#target-1")).to_contain_text("archive rows")
+    expect(frame.locator("#target-1 .badge.good").first).to_be_visible()
+    page.screenshot(path=tmp_path / "report.png")
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_the_report_fits_the_screen(chromium: Browser, stack: Stack, api: Api, viewport: dict[str, int]) -> None:
+    newest = api.get("/dags/data_retention/dagRuns", order_by="-run_after", limit=1)["dag_runs"][0]["dag_run_id"]
+    api.wait_for_end("data_retention", newest)
+    page = log_in(chromium, stack, "viewer")
+    outside: list[str] = []
+    page.set_viewport_size(viewport)  # type: ignore[arg-type]
+    page.on("request", lambda r: outside.append(r.url) if not r.url.startswith(stack.url) else None)
+    problems: list[str] = []
+    page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    page.goto(f"/upkeep/report/data_retention/{quote(newest, safe='')}")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("data retention")
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert outside == []
+    assert [p for p in problems if "favicon" not in p] == []
+
+
+def test_the_list_of_runs(chromium: Browser, stack: Stack, api: Api) -> None:
+    page = log_in(chromium, stack, "viewer")
+    page.goto("/plugin/upkeep_runs")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading", level=1)).to_have_text("Runs")
+    frame.locator("tbody a.name").first.click()
+    expect(frame.get_by_role("heading", level=1)).to_contain_text(re.compile("partition creation|data retention"))
