@@ -73,7 +73,7 @@ def connect(address: Address, application: str) -> Connection:
         "dbname": address.database,
     }
     parameters |= {key: value for key, value in named.items() if value}
-    parameters["application_name"] = application
+    parameters |= {"application_name": application, "client_encoding": "UTF8"}
     connection: Connection | None = None
     try:
         connection = psycopg.connect("", autocommit=True, row_factory=dict_row, prepare_threshold=None, **parameters)
@@ -193,7 +193,7 @@ class Control:
 
 
 def _translated(error: psycopg.Error) -> LedgerError:
-    if isinstance(error, psycopg.errors.CheckViolation) and "no partition" in (error.diag.message_primary or ""):
+    if isinstance(error, psycopg.errors.CheckViolation) and error.diag.constraint_name is None:
         return StatementError(
             "the ledger has no partition for this month; run `upkeep init`, which creates it", error.sqlstate
         )

@@ -258,6 +258,7 @@ def _connect(address: Address, application: str) -> psycopg.Connection[Row]:
         "password": address.password or None,
         "dbname": address.database or None,
         "application_name": f"upkeep {application}".replace("upkeep upkeep", "upkeep")[:63],
+        "client_encoding": "UTF8",  # names are Unicode, whatever the role's setting
     }
     try:
         return psycopg.Connection[Row].connect(
