@@ -1,4 +1,4 @@
-"""What a visitor does, in a real browser on the whole stack: log in, trigger a run, approve its plan, read the report."""
+"""What a visitor does, in a real browser on the whole stack: log in, trigger, approve, read the report."""
 
 import re
 import time
@@ -14,6 +14,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from local import browser
 from local.errors import LocalError
 from tests.stack import Stack
+from upkeep.connections import CONTROL, parse
+from upkeep.ledger import Ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(1200)]
 
@@ -44,14 +46,20 @@ class Api:
         until = time.monotonic() + RUN_SECONDS
         while time.monotonic() < until:
             state = self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")["state"]
-            if state in ("success", "failed"):
+            if state == "success":
                 return str(state)
+            if state == "failed":
+                return self.report(dag_id, run_id)
             time.sleep(1)
         raise AssertionError(f"{dag_id} {run_id} did not end within {RUN_SECONDS} s")
+
+    def report(self, dag_id: str, run_id: str) -> str:
+        return self.client.get(f"/upkeep/report/{dag_id}/{quote(run_id, safe='')}/report.json").text
 
 
 @pytest.fixture(scope="module")
 def api(stack: Stack) -> Api:
+    Ledger.open(parse(CONTROL, stack.connections[CONTROL]), migrate=True).close()
     opened = Api(stack)
     opened.switch_on()
     return opened
