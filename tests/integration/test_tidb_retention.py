@@ -13,6 +13,9 @@ from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
 from upkeep import gates
 from upkeep.plan import ReasonCode
+from upkeep.tidb import detached
+from upkeep.tidb.ddl import Tools
+from upkeep.tidb.faults import StateChangedError
 
 pytestmark = pytest.mark.tidb
 KEEP = "retain: {by: at, for: 30 days, then: delete, requires: nothing, grace: 7 days}"
@@ -26,11 +29,12 @@ def db(tidb_server: TidbServer) -> Iterator[Db]:
         yield made
 
 
-def events(db: Db, *, null: bool = True, extra: str = "", name: str = "events") -> None:
-    """Make a table of five months, a row for each day; June is not due in May."""
+def events(db: Db, *, null: bool = True, name: str = "events") -> None:
+    """Make a table of five months, a row for each day; the last partition is not due in May."""
+    type_ = "datetime" if null else "datetime not null"
     db.run(
-        f"create table `{name}` (id bigint not null, at datetime {'' if null else 'not null'}, msg varchar(20), key(at))"
-        f" {extra} partition by range columns (at) (partition p1 values less than ('2024-02-01'), "
+        f"create table `{name}` (id bigint not null, at {type_}, msg varchar(20), key (at)) "
+        "partition by range columns (at) (partition p1 values less than ('2024-02-01'), "
         "partition p2 values less than ('2024-03-01'), partition p3 values less than ('2024-04-01'), "
         "partition p4 values less than ('2024-05-01'), partition p5 values less than ('2024-07-01'))"
     )
@@ -90,3 +94,109 @@ def test_rows_without_a_time_protect_the_lowest_partition(db: Db) -> None:
     assert db.value("select count(*) from events where at is null") == 2
     assert db.value("select count(*) from events") == 142 - 60
     assert db.bounds("events") == ["2024-04-01", "2024-05-01", "2024-07-01"]
+
+
+def test_undo_puts_a_partition_back_with_what_arrived_meanwhile(db: Db) -> None:
+    events(db)
+    runs = retention()
+    with help_.session(db) as session:
+        planned, outcomes = runs.run(session, AT)
+        db.run("insert into events values (2000, '2024-02-10', 'late'), (2001, null, 'none')")
+        for action, outcome in reversed(list(zip(planned.actions, outcomes, strict=True))):
+            undone = runs.job.undo(session, action, outcome)
+            assert undone.status == "done", undone
+    assert db.tables() == ["events"]
+    assert db.value("select count(*) from events") == 142
+    assert db.bounds("events") == ["2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01", "2024-07-01"]
+    assert db.value("select count(*) from events partition (p2)") == 30
+
+
+def test_archive_of_partitions_moves_rows_first_and_drops_nothing(db: Db) -> None:
+    events(db)
+    db.run("create table kept like events")
+    db.run("alter table kept remove partitioning")
+    runs = retention("retain: {by: at, for: 30 days, then: archive, into: kept, requires: nothing}")
+    with help_.session(db) as session:
+        planned, outcomes = runs.run(session, AT)
+        assert help_.all_done(outcomes), outcomes
+        assert kinds(planned) == ["archive_partition", *(["archive_partition", "merge_partitions"] * 2)]
+        frames = runs.after(session, planned, outcomes, AT)
+        assert gates.evaluate("data_retention", "tidb", "after", frames).success
+        assert runs.plan(session, AT).actions == ()
+    assert db.value("select count(*) from kept") == 91
+    assert db.value("select count(*) from events") == 49
+    assert db.bounds("events") == ["2024-04-01", "2024-05-01", "2024-07-01"]
+
+
+def test_the_last_partition_stays(db: Db) -> None:
+    events(db)
+    runs = retention()
+    with help_.session(db) as session:
+        planned = runs.plan(session, on("2025-01-01"))
+        assert len(planned.actions) == 4
+        assert "last_partition" in {f.check for f in planned.findings}
+
+
+def test_the_null_partition_of_interval_tables_is_never_taken(db: Db) -> None:
+    db.run(
+        "create table events (id bigint, at date) partition by range columns (at) interval (1 month) "
+        "first partition less than ('2024-02-01') last partition less than ('2024-07-01') null partition"
+    )
+    db.run("insert into events values (1, null), (2, '2024-01-03'), (3, '2024-02-03'), (4, '2024-06-30')")
+    runs = retention()
+    with help_.session(db) as session:
+        assert help_.all_done(runs.run(session, AT)[1])
+        assert runs.plan(session, AT).actions == ()
+    assert db.parts("events")[0] == "P_NULL"
+    assert db.run("select id from events order by id") == [(1,), (4,)]
+
+
+def test_what_is_missed_is_not_taken_for_ours(db: Db) -> None:
+    events(db)
+    with help_.session(db) as session:
+        first = retention()
+        first.run(session, AT)
+        forgetful = retention(KEEP.replace("7 days", "0 days"))
+        planned = forgetful.plan(session, AT)
+    assert planned.actions == ()
+    assert [f.check for f in planned.findings if f.subject != "server"] == ["unknown_marker"] * 3
+
+
+def test_a_changed_marker_or_a_young_one_keeps_the_table(db: Db) -> None:
+    events(db)
+    runs = retention()
+    with help_.session(db) as session:
+        _, outcomes = runs.run(session, AT)
+        (oid, first), *_ = runs.detached.items()
+        tools = Tools(session, help_.nothing, lambda _: None)
+        args = {"oid": int(oid), "parent_oid": first["parent_oid"]}
+        with pytest.raises(StateChangedError, match="kept until"):
+            detached.drop(tools, args)
+        db.run(f"alter table {first['partition']} comment = 'mine'")
+        with pytest.raises(StateChangedError, match="marker"):
+            detached.drop(tools, args)
+    assert len(db.tables()) == 1 + len(outcomes)
+
+
+@pytest.mark.parametrize(
+    ("options", "policy", "check", "actions"),
+    [
+        ("ttl = at + interval 30 day", KEEP, "ttl", 0),
+        ("ttl = at + interval 30 day", KEEP.replace("nothing", "approval"), "ttl", 1),
+        ("ttl = at + interval 90 day", KEEP.replace("then: delete", "then: archive, into: kept"), "ttl", 1),
+        ("ttl = at + interval 30 day ttl_enable = 'OFF'", KEEP, "ttl", 1),
+    ],
+)
+def test_time_to_live_does_no_double_work_and_never_goes_round_a_requirement(
+    db: Db, options: str, policy: str, check: str, actions: int
+) -> None:
+    db.run(f"create table events (id bigint primary key, at datetime, key (at)) {options}")
+    db.run("create table kept (id bigint primary key, at datetime)")
+    db.run("insert into events values (1, '2024-01-01')")
+    runs = retention(policy)
+    with help_.session(db) as session:
+        planned = runs.plan(session, AT)
+    assert len(planned.actions) == actions
+    assert check in {f.check for f in planned.findings}
+    refused = "ttl_enable" not in options and actions
+    assert all((a.blocked is not None) == bool(refused) for a in planned.actions)

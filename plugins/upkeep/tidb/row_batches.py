@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import pymysql
 
-from upkeep.retention.pace import Pace
+from upkeep.retention.pace import LARGEST, SMALLEST, Pace
 from upkeep.tidb import faults, sql
 from upkeep.tidb.faults import ConservationError, LockNotObtainedError
 from upkeep.tidb.retention_view import ZERO_DATES_END
@@ -42,8 +42,6 @@ MAX_PASSES: Final = 20
 """Levels of rows that refer to rows of the same table, removed in one run; and rounds until nothing due is left."""
 BREATH: Final = 0.02
 """Share of a batch's time that is slept after it, so that others come to their turn."""
-SMALLEST_BATCH: Final = 50
-"""Below the pace's smallest, when rows are so large that a transaction of more is refused."""
 
 Tell: TypeAlias = Callable[[int], None]
 
@@ -205,6 +203,7 @@ class Sweep:
     tally: Tally = field(default_factory=Tally)
     pace: Pace = field(default_factory=Pace)
     _rows_since: int = 0
+    _most: int = LARGEST
 
     def run(self, doomed: Doomed) -> bool:
         """Remove all due rows; return whether at the end none was left.
@@ -326,9 +325,10 @@ class Sweep:
 
     def _halve(self, doomed: Doomed, where: Sql, hint: Sql, error: pymysql.MySQLError) -> None:
         """Go through a range in smaller pieces, by key: the transaction was larger than the server takes."""
-        if self.pace.size <= SMALLEST_BATCH:
+        if self.pace.size <= 1:
             raise error
-        self.pace.size, self.pace.rate = max(self.pace.size // 4, SMALLEST_BATCH), None
+        self._most = max(self.pace.size // 2, 1)
+        self.pace.size, self.pace.rate = max(self.pace.size // 4, 1), None
         for piece, _ in self._keys(doomed, where, hint):
             self._batch(doomed, piece, hint)
 
@@ -336,7 +336,11 @@ class Sweep:
         self.tally.rows += rows
         self.tally.batches += 1
         self._rows_since += rows
+        full = rows >= self.pace.size
         self.pace.learn(rows, seconds)
+        if full and rows < SMALLEST:  # too few to learn from, after batches had to be made tiny
+            self.pace.size = rows * 2
+        self.pace.size = min(self.pace.size, self._most)
         self.sleep(seconds * BREATH)
 
     def _take_rows(self) -> int:
