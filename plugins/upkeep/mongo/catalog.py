@@ -1,0 +1,205 @@
+"""What exists: collections, their options, their indexes, as plain rows; and what our user may do.
+
+Two round trips for the whole database, and one more for each collection in care.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+
+from bson import json_util
+from bson.json_util import JSONMode, JSONOptions
+from pymongo.errors import OperationFailure
+
+from upkeep.mongo import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from upkeep.mongo.session import Doc, MongoSession
+
+_BUCKETS: Final = "system.buckets."
+_RELAXED: Final = JSONOptions(json_mode=JSONMode.RELAXED, tz_aware=True)
+
+
+def text(value: Any) -> str | None:
+    """Return a value of the server as relaxed extended JSON, in its own order of keys; ``None`` stays."""
+    return None if value is None else json_util.dumps(value, json_options=_RELAXED)
+
+
+def value(written: str | None) -> Any:
+    """Return what `text` wrote."""
+    return None if written is None else json_util.loads(written)
+
+
+def matching(names: Iterable[str], pattern: str) -> list[str]:
+    """Return the names that a declared name or glob stands for; the server's own are none of them."""
+    if not is_glob(pattern):
+        return [name for name in names if name == pattern]
+    return sorted(n for n in names if fnmatchcase(n, pattern) and not n.startswith("system."))
+
+
+def is_glob(pattern: str) -> bool:
+    """Return whether a declared name stands for many."""
+    return any(sign in pattern for sign in "*?[")
+
+
+def collections(session: MongoSession, wanted: Collection[str]) -> list[Doc]:
+    """Return a row for every collection that a wanted name or glob stands for, with its indexes."""
+    found = {row["name"]: row for row in session.database.list_collections()}
+    names = sorted({name for pattern in wanted for name in matching(found, pattern)})
+    return [_row(session, found[name], found.get(_BUCKETS + name)) for name in names]
+
+
+def _row(session: MongoSession, info: Mapping[str, Any], buckets: Mapping[str, Any] | None) -> Doc:
+    options = info.get("options", {})
+    series = options.get("timeseries")
+    uuid = ((buckets or info).get("info") or {}).get("uuid")
+    return {
+        "name": info["name"],
+        "kind": info["type"],
+        "uuid": None if uuid is None else bytes(uuid).hex(),
+        "capped": bool(options.get("capped")),
+        "validator": text(options.get("validator")),
+        "level": options.get("validationLevel", "strict"),
+        "action": options.get("validationAction", "error"),
+        "expires": _number(options.get("expireAfterSeconds")),
+        "time": series and series["timeField"],
+        "meta": series and series.get("metaField"),
+        "granularity": series and series.get("granularity"),
+        "span": series and series.get("bucketMaxSpanSeconds"),
+        "indexes": [] if info["type"] == "view" else indexes(session, info["name"]),
+    }
+
+
+def indexes(session: MongoSession, name: str) -> list[Doc]:
+    """Return a row for each index of a collection, those under construction too; none when it is not there."""
+    try:
+        found = list(session.database[name].list_indexes())
+    except OperationFailure as error:
+        if faults.code(error) == faults.NO_NAMESPACE:
+            return []
+        raise
+    return [
+        {
+            "name": index["name"],
+            "keys": _keys(index),
+            "unique": bool(index.get("unique")),
+            "sparse": bool(index.get("sparse")),
+            "hidden": bool(index.get("hidden")),
+            "partial": text(index.get("partialFilterExpression")),
+            "collation": text(index.get("collation")),
+            "expires": _number(index.get("expireAfterSeconds")),
+        }
+        for index in found
+    ]
+
+
+def _keys(index: Mapping[str, Any]) -> list[list[Any]]:
+    """Return the keys in order. A text index keeps its fields as weights, in alphabetical order."""
+    keys: list[list[Any]] = []
+    for field, kind in index["key"].items():
+        if field == "_fts":
+            keys += [[weighted, "text"] for weighted in sorted(index.get("weights", {}))]
+        elif field != "_ftsx":
+            keys.append([field, kind if isinstance(kind, str) else 1 if kind > 0 else -1])
+    return keys
+
+
+def _number(value: Any) -> int | float | str | None:
+    """Return seconds as they are; what JSON has no number for, as text (NaN has wiped collections: SERVER-68477)."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - NaN
+        return str(value)
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def privileges(session: MongoSession) -> list[Doc] | None:
+    """Return the privileges of our user; ``None`` where the server asks for no login, so that all is allowed."""
+    answer = session.client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
+    if not answer.get("authenticatedUsers"):
+        return None
+    return [
+        {"resource": dict(p["resource"]), "actions": list(p["actions"])}
+        for p in answer.get("authenticatedUserPrivileges", [])
+    ]
+
+
+def allowed(granted: list[Doc] | None, database: str, collection: str, action: str) -> bool:
+    """Return whether the privileges allow an action on a collection."""
+    if granted is None:
+        return True
+    return any(action in p["actions"] and _covers(p["resource"], database, collection) for p in granted)
+
+
+def _covers(resource: Mapping[str, Any], database: str, collection: str) -> bool:
+    if resource.get("anyResource"):
+        return True
+    if "db" not in resource or resource["db"] not in ("", database):
+        return False
+    wanted = resource.get("collection", "")
+    return wanted == collection or (wanted == "" and not collection.startswith("system."))
+
+
+def server(session: MongoSession) -> Doc:
+    """Return the server's row for the gates; what our user may not ask is ``None``, or as the server bounds it."""
+    stats = session.database.command("dbStats")
+    free = None
+    if stats.get("fsTotalSize"):  # 0 while the database does not exist
+        free = int(stats["fsTotalSize"] - stats["fsUsedSize"])
+    return {
+        "subject": "server",
+        "reachable": True,
+        "is_replica": not session.hello.get("isWritablePrimary", False),
+        "version": session.version,
+        "version_tested": session.tested,
+        "topology": session.topology,
+        "disk_free_bytes": free,
+        "replication_lag_seconds": replication_lag(session),
+        "longest_transaction_seconds": longest_transaction(session),
+        "now": session.now().isoformat(),
+    }
+
+
+def replication_lag(session: MongoSession) -> float | None:
+    """Return how far the slowest data-bearing member is behind, in seconds; ``None`` where there is none.
+
+    Without the right to ask (``clusterMonitor``), how far a majority is behind is what ``hello`` tells everybody.
+    """
+    if session.topology != "replica_set":
+        return None
+    status = session.ask("replSetGetStatus")
+    if status is None:
+        last = session.greet()["lastWrite"]
+        majority: timedelta = last["lastWriteDate"] - last["majorityWriteDate"]
+        return max(majority.total_seconds(), 0.0)
+    moments = {m["stateStr"]: m["optimeDate"] for m in status["members"] if m["stateStr"] == "PRIMARY"}
+    primary = moments.get("PRIMARY")
+    behind = [m["optimeDate"] for m in status["members"] if m["stateStr"] in ("SECONDARY", "RECOVERING")]
+    if primary is None or not behind:
+        return None
+    slowest: timedelta = primary - min(behind)
+    return max(slowest.total_seconds(), 0.0)
+
+
+TRANSACTION_LIMIT: Final = 60.0
+"""The server ends transactions after a minute (transactionLifetimeLimitSeconds): nothing older holds anything."""
+
+
+def longest_transaction(session: MongoSession) -> float:
+    """Return the age of the oldest open transaction in seconds, or where we may not ask, what the server allows."""
+    pipeline: list[Doc] = [
+        {"$currentOp": {"allUsers": True, "idleSessions": True}},
+        {"$match": {"transaction.timeOpenMicros": {"$exists": True}}},
+        {"$group": {"_id": None, "longest": {"$max": "$transaction.timeOpenMicros"}}},
+    ]
+    try:
+        found = list(session.client.admin.aggregate(pipeline))
+    except OperationFailure as error:
+        if faults.is_lost(error):
+            raise
+        return TRANSACTION_LIMIT
+    return float(found[0]["longest"]) / 1e6 if found else 0.0

@@ -1,0 +1,67 @@
+"""What `upkeep check` says of a MongoDB target: topology, and privileges on the collections in care."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from upkeep.mongo import catalog
+from upkeep.plan import Finding, FindingStatus, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from upkeep.fleet import Target
+    from upkeep.mongo.session import MongoSession
+
+CREATES: Final = ("createCollection", "createIndex", "collMod")
+"""What partition creation does to a collection."""
+RETAINS: Final = ("find", "remove")
+ARCHIVES: Final = ("find", "insert", "update")
+"""``$merge`` asks for update, although ours never changes a document that is there."""
+
+
+def check(session: MongoSession, target: Target) -> Iterator[Finding]:
+    """Yield what stands in the way of work on a target."""
+    if session.topology != "replica_set":
+        yield _topology(session, target)
+    granted = catalog.privileges(session)
+    for name, policy in target.collections.items():
+        wanted: dict[str, set[str]] = {name: set()}
+        if policy.declares("partition_creation"):
+            wanted[name] |= set(CREATES)
+        if policy.retain is not None:
+            wanted[name] |= {"collMod"} if policy.timeseries else set(RETAINS)
+            if policy.retain.into:
+                wanted[policy.retain.into] = set(ARCHIVES)
+        for collection, actions in wanted.items():
+            missing = sorted(a for a in actions if not catalog.allowed(granted, session.database.name, collection, a))
+            if missing:
+                yield _missing(session, collection, missing)
+
+
+def _topology(session: MongoSession, target: Target) -> Finding:
+    sharded = session.topology == "sharded"
+    return Finding(
+        check="topology",
+        subject=target.name,
+        status=FindingStatus.FINDING,
+        severity=Severity.ERROR if sharded else Severity.WARNING,
+        summary=(
+            "a router of a sharded cluster: Upkeep works on replica sets"
+            if sharded
+            else "a standalone server: no majority writes, no transactions, so nothing is archived"
+        ),
+        remedy="give each shard's replica set as a target" if sharded else "run it as a replica set, if of one member",
+    )
+
+
+def _missing(session: MongoSession, collection: str, actions: list[str]) -> Finding:
+    return Finding(
+        check="privileges",
+        subject=collection,
+        status=FindingStatus.FINDING,
+        severity=Severity.ERROR,
+        summary=f"our user may not {', '.join(actions)}",
+        evidence={"missing": actions},
+        remedy=f"grant the role readWrite (and dbAdmin for collMod) on {session.database.name}, or these actions",
+    )

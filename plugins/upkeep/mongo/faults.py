@@ -1,0 +1,85 @@
+"""What a driver's error means, in words without values: those of documents never reach logs or the ledger."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConnectionFailure,
+    InvalidOperation,
+    OperationFailure,
+    PyMongoError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DUPLICATE_KEY: Final = 11000
+NOT_VALID: Final = 121
+TIMED_OUT: Final = (50, 24)
+"""maxTimeMS is over (also while waiting for a lock), LockTimeout."""
+INTERRUPTED: Final = 11601
+UNAUTHORIZED: Final = (13, 18)
+NO_NAMESPACE: Final = 26
+_GOING: Final = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
+"""The primary steps down or shuts down: another try finds the next one."""
+_QUOTES_VALUES: Final = frozenset({2, 9, 14, 121, 241, 11000})
+"""Errors whose message may quote what is in a document."""
+_INDEX: Final = re.compile(r"index: (\S+)")
+_LONGEST: Final = 300
+_CONNECTION_LOST: Final = "the connection to the primary was lost"
+
+
+def details(error: PyMongoError) -> Mapping[str, Any]:
+    """Return the server's own words on an error: ``code``, ``codeName``, ``errmsg``; empty when it said none."""
+    if isinstance(error, BulkWriteError):
+        found = error.details.get("writeErrors") or error.details.get("writeConcernErrors") or [{}]
+        return dict(found[0])
+    return dict(getattr(error, "details", None) or {})
+
+
+def code(error: PyMongoError) -> int | None:
+    """Return the server's error code."""
+    number = details(error).get("code", getattr(error, "code", None))
+    return int(number) if isinstance(number, int) else None
+
+
+def is_lost(error: PyMongoError) -> bool:
+    """Return whether there is no primary to talk to right now: step-down, shut-down, network, a closed client."""
+    if isinstance(error, OperationFailure) and not isinstance(error, BulkWriteError):
+        return code(error) in _GOING
+    return isinstance(error, (AutoReconnect, ConnectionFailure, InvalidOperation)) or code(error) in _GOING
+
+
+def is_transient(error: PyMongoError) -> bool:
+    """Return whether the same transaction or write may well succeed when it is tried again."""
+    labels = ("TransientTransactionError", "RetryableWriteError", "UnknownTransactionCommitResult")
+    return is_lost(error) or any(error.has_error_label(label) for label in labels)
+
+
+def index_of(error: PyMongoError) -> str | None:
+    """Return the name of the index that refused a duplicate."""
+    if code(error) != DUPLICATE_KEY:
+        return None
+    match = _INDEX.search(str(details(error).get("errmsg", "")))
+    return match.group(1) if match else None
+
+
+def describe(error: PyMongoError) -> str:
+    """Return what went wrong, without values of documents and without addresses of a login."""
+    if is_lost(error):
+        return _CONNECTION_LOST
+    said = details(error)
+    number = code(error)
+    if number == DUPLICATE_KEY:
+        return f"a value is there twice for the unique index {index_of(error) or '?'}"
+    if number == NOT_VALID:
+        return "a document does not pass the collection's validator"
+    name = str(said.get("codeName") or type(error).__name__)
+    if number is None or number in _QUOTES_VALUES:
+        return name
+    text = str(said.get("errmsg") or error).partition(", full error")[0]
+    return f"{text[:_LONGEST]} ({name})"

@@ -1,0 +1,168 @@
+"""Carrying one action out so that expected trouble becomes an outcome, with what was done so far."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+from pymongo.errors import PyMongoError
+
+from upkeep.errors import UnreachableError, UpkeepError
+from upkeep.mongo import faults
+from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
+from upkeep.retention.pace import OverloadedError
+
+if TYPE_CHECKING:
+    from upkeep.jobs import Work
+    from upkeep.mongo.session import Doc, MongoSession
+    from upkeep.plan import Action, Json
+
+T = TypeVar("T")
+Apply: TypeAlias = "Callable[[Work, Progress], None]"
+
+LOCK_MS: Final = 2_000
+"""So long a change may wait for its lock, and others behind it."""
+LOCK_TRIES: Final = 5
+ELECTION_SECONDS: Final = 60.0
+"""So long the work waits for a new primary: an election takes 10 to 12 seconds, a restart somewhat longer."""
+AGAIN_SECONDS: Final = 0.5
+
+
+class StateChangedError(UpkeepError):
+    """The objects are not as they were when the plan was made."""
+
+
+class ConservationError(UpkeepError):
+    """A batch would have lost, doubled or changed documents; nothing of it was done."""
+
+
+class NotSupportedError(UpkeepError):
+    """The server cannot do this."""
+
+
+class LockNotObtainedError(UpkeepError):
+    """Others held the collection too long."""
+
+
+@dataclass
+class Progress:
+    """What the action has done so far; right also when it ends early."""
+
+    rows: int = 0
+    evidence: Json = field(default_factory=dict)
+    message: str | None = None
+
+
+def carry_out(work: Work, do: Apply) -> Outcome:
+    """Do one action and return what became of it.
+
+    Raises
+    ------
+    UpkeepError
+        The run must stop (lease lost, paused, cancelled); documents done so far are in the ledger as a note.
+    """
+    progress = Progress()
+    try:
+        do(work, progress)
+    except (StateChangedError, OverloadedError) as error:
+        return _outcome(work.action, progress, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))
+    except NotSupportedError as error:
+        return _outcome(work.action, progress, OutcomeStatus.SKIPPED, ReasonCode.NOT_SUPPORTED, str(error))
+    except LockNotObtainedError as error:
+        return _outcome(work.action, progress, OutcomeStatus.SKIPPED, ReasonCode.LOCK_NOT_OBTAINED, str(error))
+    except ConservationError as error:
+        return _outcome(work.action, progress, OutcomeStatus.FAILED, ReasonCode.CONSERVATION, str(error))
+    except UnreachableError as error:
+        return _outcome(work.action, progress, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, str(error))
+    except PyMongoError as error:
+        lost = faults.is_lost(error)
+        text = f"{faults.describe(error)}{'; the next run looks at the state and carries on' if lost else ''}"
+        code = ReasonCode.CONNECTION_LOST if lost else ReasonCode.ERROR
+        return _outcome(work.action, progress, OutcomeStatus.FAILED, code, text)
+    except UpkeepError:
+        if progress.rows:
+            with contextlib.suppress(UpkeepError):
+                work.note({"rows": progress.rows, **progress.evidence})
+        raise
+    return _outcome(work.action, progress, OutcomeStatus.DONE, None, progress.message)
+
+
+def _outcome(
+    action: Action, progress: Progress, status: OutcomeStatus, code: ReasonCode | None, message: str | None
+) -> Outcome:
+    return Outcome(
+        action_id=action.id,
+        status=status,
+        reason_code=code,
+        rows=progress.rows,
+        message=message,
+        evidence=progress.evidence,
+    )
+
+
+def take_back(action: Action, do: Callable[[], str]) -> Outcome:
+    """Undo one action and return what became of that."""
+    started = time.monotonic()
+    status, code, text = OutcomeStatus.DONE, None, ""
+    try:
+        text = do()
+    except (StateChangedError, NotSupportedError, LockNotObtainedError) as error:
+        status, code, text = OutcomeStatus.SKIPPED, ReasonCode.NOT_SUPPORTED, str(error)
+    except UpkeepError as error:
+        status, code, text = OutcomeStatus.FAILED, ReasonCode.ERROR, str(error)
+    except PyMongoError as error:
+        status, code, text = OutcomeStatus.FAILED, ReasonCode.ERROR, faults.describe(error)
+    seconds = time.monotonic() - started
+    return Outcome(action_id=action.id, status=status, reason_code=code, message=text, seconds=seconds)
+
+
+def persist(work: Work, attempt: Callable[[], T]) -> T:
+    """Return what ``attempt`` returns; try again while there is no primary, for `ELECTION_SECONDS`.
+
+    For what may be done twice without harm: reads, conditional deletes, whole transactions, ``$merge`` under ids of
+    its own. Checkpoints are honoured before each attempt.
+
+    Raises
+    ------
+    UnreachableError
+        No primary was found in time.
+    """
+    deadline = time.monotonic() + ELECTION_SECONDS
+    while True:
+        work.checkpoint()
+        try:
+            return attempt()
+        except PyMongoError as error:
+            if not faults.is_transient(error):
+                raise
+            if time.monotonic() >= deadline:
+                text = f"{faults.describe(error)} for {ELECTION_SECONDS:.0f} s; the next run carries on"
+                raise UnreachableError(text) from error
+        work.sleep(AGAIN_SECONDS)
+
+
+def change(session: MongoSession, command: Doc, sleep: Callable[[float], None]) -> Any:
+    """Run a command that needs a collection's lock for a moment; give up loudly, and never queue for long.
+
+    Raises
+    ------
+    LockNotObtainedError
+        Others held it too long, several times.
+    """
+    for number in range(LOCK_TRIES):
+        try:
+            return session.database.command({**command, "maxTimeMS": LOCK_MS})
+        except PyMongoError as error:
+            if faults.code(error) not in faults.TIMED_OUT:
+                raise
+        if number + 1 < LOCK_TRIES:
+            sleep(0.2 * 2**number)
+    raise LockNotObtainedError("others held the collection for too long (an open transaction, a long operation)")
+
+
+def immediately(seconds: float) -> None:
+    """Stand in for the runner's sleep where none is given: an undo is short."""
+    time.sleep(seconds)

@@ -1,0 +1,187 @@
+"""One client of one MongoDB deployment: options, identity, clock, cancellation.
+
+Writes are acknowledged by a majority, within `MAJORITY_MS`; without one nothing counts as done. The pool and
+its time-outs follow SPEC D4, with two exceptions: no connections are kept ready (a run uses one), and there is no
+socket time-out, because an index build or a range of the archive may take longer than 20 seconds. Every such
+operation has a limit of its own on the server (``maxTimeMS``) or is ended by `MongoSession.cancel`, and the driver's
+monitor notices a dead server in ten seconds.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+import pymongo
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import OperationFailure, PyMongoError
+
+from upkeep.mongo import faults
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+    from upkeep.jobs import Address
+
+Doc: TypeAlias = dict[str, Any]
+
+TESTED: Final = ("6.0",)
+MAJORITY_MS: Final = 30_000
+"""How long a majority may take to confirm a write."""
+LOOK_MS: Final = 30_000
+"""One look at documents (a count, a minimum) takes no longer; longer, and it is said to be unknown."""
+OPTIONS: Final[dict[str, Any]] = {
+    "maxPoolSize": 50,
+    "minPoolSize": 0,
+    "maxIdleTimeMS": 30_000,
+    "waitQueueTimeoutMS": 5_000,
+    "serverSelectionTimeoutMS": 5_000,
+    "connectTimeoutMS": 10_000,
+    "retryWrites": True,
+    "retryReads": True,
+    "w": "majority",
+    "wTimeoutMS": MAJORITY_MS,
+    "tz_aware": True,
+    "tzinfo": UTC,
+    "datetime_conversion": DatetimeConversion.DATETIME_AUTO,
+}
+"""What a connection's extras may override. Dates that Python cannot hold come as numbers instead of an error."""
+RAW: Final = CodecOptions(document_class=RawBSONDocument)
+"""Documents as the bytes that they are: what moves is not taken apart and put together again."""
+_AIRFLOW_OPTIONS: Final = ("srv", "ssl", "allow_insecure")
+"""Extras of Airflow's connection type that are not options of the driver."""
+
+
+def client_for(address: Address, application: str) -> pymongo.MongoClient[Doc]:
+    """Return a client for an address, with the options above, those of the connection and its TLS switches.
+
+    Raises
+    ------
+    PyMongoError, ValueError, TypeError
+        An option is wrong; nothing was sent yet.
+    """
+    extras = {key: value for key, value in address.options.items() if key not in _AIRFLOW_OPTIONS}
+    options = {**OPTIONS, **extras}
+    if _is_on(address.options.get("ssl")):
+        options.setdefault("tls", True)
+    if _is_on(address.options.get("allow_insecure")) and _is_on(options.get("tls")):
+        options.setdefault("tlsAllowInvalidCertificates", True)
+    host = f"{address.host}:{address.port}" if address.port else address.host
+    if address.kind == "mongodb+srv" or _is_on(address.options.get("srv")):
+        host = f"mongodb+srv://{address.host}"
+    return pymongo.MongoClient(
+        host,
+        username=address.user or None,
+        password=address.password or None,
+        appname=application,
+        **options,
+    )
+
+
+def _is_on(value: object) -> bool:
+    return str(value).lower() in ("true", "1", "yes")
+
+
+class MongoSession:
+    """One client of a MongoDB deployment.
+
+    Parameters
+    ----------
+    address
+        Where it leads; the database of the address is the target.
+    application
+        What the server shows as the client's name. A random word is added, by which `cancel` finds our operations.
+    """
+
+    def __init__(self, address: Address, application: str) -> None:
+        self._address = address
+        self._application = f"{application} {secrets.token_hex(4)}"
+        self.client = client_for(address, self._application)
+        self.database: Database[Doc] = self.client[address.database or "test"]
+        try:
+            self.hello: Doc = self.greet()
+            self._build: Doc = self.client.admin.command("buildInfo")
+            self._where = self._place()
+        except PyMongoError:
+            self.client.close()
+            raise
+
+    @property
+    def identity(self) -> str:
+        """The physical database: the replica set's own id (else its name and members), and the database's name."""
+        return f"mongo:{self._where}:{self.database.name}"
+
+    def _place(self) -> str:
+        if not self.hello.get("setName"):
+            status = self.ask("serverStatus") or {}
+            return f"{self.topology}:{status.get('host') or f'{self._address.host}:{self._address.port}'}"
+        with suppress(OperationFailure):
+            config = self.client.local["system.replset"].find_one({}, {"settings.replicaSetId": 1}) or {}
+            return str(config["settings"]["replicaSetId"])
+        config = (self.ask("replSetGetConfig") or {}).get("config", {})
+        known = config.get("settings", {}).get("replicaSetId")
+        return str(known or f"{self.hello['setName']}@{','.join(sorted(self.hello.get('hosts', [])))}")
+
+    @property
+    def topology(self) -> str:
+        """``replica_set``, ``sharded`` or ``standalone``."""
+        if self.hello.get("msg") == "isdbgrid":
+            return "sharded"
+        return "replica_set" if self.hello.get("setName") else "standalone"
+
+    @property
+    def version(self) -> str:
+        """The server's version."""
+        return str(self._build["version"])
+
+    @property
+    def tested(self) -> bool:
+        """Whether the version is in the tested list."""
+        return self.version.rpartition(".")[0] in TESTED
+
+    def now(self) -> datetime:
+        """Return the server's clock."""
+        moment: datetime = self.greet()["localTime"]
+        return moment
+
+    def greet(self) -> Doc:
+        """Return the server's greeting, with times in UTC."""
+        return dict(self.client.admin.command("hello", codec_options=self.client.codec_options))
+
+    def ask(self, command: str, **options: Any) -> Doc | None:
+        """Return a command's answer on ``admin``, or ``None`` when our user may not ask or it is not known."""
+        try:
+            return dict(self.client.admin.command(command, codec_options=self.client.codec_options, **options))
+        except OperationFailure as error:
+            if faults.is_lost(error):
+                raise
+            return None
+
+    def raw(self, name: str) -> Collection[RawBSONDocument]:
+        """Return a collection whose documents stay bytes."""
+        found: Any = self.database.get_collection(name, codec_options=RAW)
+        return cast("Collection[RawBSONDocument]", found)
+
+    def cancel(self) -> None:
+        """Kill our running operations on the server, from a client of its own; then nothing more is sent.
+
+        The run's own client may hold a lock of its pool at this moment (this is called from signal handlers).
+        """
+        try:
+            with client_for(self._address, "upkeep cancel") as other:
+                for operation in self._operations(other):
+                    other.admin.command("killOp", op=operation["opid"])
+        except (PyMongoError, OSError):  # the server is gone: so is the operation
+            self.client.close()
+
+    def _operations(self, client: pymongo.MongoClient[Doc]) -> list[Doc]:
+        mine = {"$match": {"appName": self._application}}
+        return list(client.admin.aggregate([{"$currentOp": {"allUsers": False, "localOps": True}}, mine]))
+
+    def close(self) -> None:
+        """Close; never raises."""
+        self.client.close()
