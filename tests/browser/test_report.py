@@ -58,11 +58,12 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def api(stack: Stack) -> Api:
+def api(stack: Stack) -> Iterator[Api]:
     Ledger.open(parse(CONTROL, stack.connections[CONTROL]), migrate=True).close()
     opened = Api(stack)
     opened.switch_on()
-    return opened
+    yield opened
+    opened.client.close()
 
 
 @pytest.fixture(scope="module")
