@@ -31,7 +31,12 @@ _OVERTAKEN: Final = frozenset({1493, 1517, 1481})
 def apply(work: Work) -> Outcome:
     """Carry the creation out; expected trouble becomes an outcome."""
     tools = Tools(cast("TiDBSession", work.session), work.checkpoint, work.sleep)
-    return outcomes.attempt(work.action, lambda: _create(tools, work.action.args))
+
+    def carry_out() -> Json:
+        with ddl.claim(tools.session, work.action.args["table"]["id"]):
+            return _create(tools, work.action.args)
+
+    return outcomes.attempt(work.action, carry_out)
 
 
 def partitions(session: TiDBSession, table: Json) -> list[Partition]:

@@ -5,8 +5,9 @@ sent on a connection of its own, while ours looks at the job, calls the checkpoi
 the run must stop or the time is over. Readers and writers pass all the time; a job waits only for
 transactions that began before it (metadata locks).
 
-After a kill of ours the job goes on or not: either way the next run looks at the table and carries on. A mark
-in the statement's text says which job is ours.
+A job that waits for others is rolled back when they end, not when it is cancelled: nobody waits for that but
+the next run (`settle`). After a kill of ours the job goes on or not: either way the next run looks at the table
+and carries on. A mark in the statement's text says which job is ours.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import pymysql
 
 from upkeep.errors import UpkeepError
-from upkeep.tidb import names, sql
+from upkeep.tidb import faults, names, sql
 from upkeep.tidb.faults import LockNotObtainedError
 from upkeep.tidb.sql import Sql
 
@@ -84,6 +86,8 @@ def run(tools: Tools, statement: Sql, *, what: str, seconds: float = WAIT_SECOND
             _wait(tools, thread, mark, what, seconds)
         except BaseException:
             _cancel(tools.session, mark)
+            thread.join(1)
+            other.abort()  # a job that was told to cancel ends only when the old transactions do: not waited for
             thread.join(5)
             raise
     if sent.error is not None:
@@ -123,6 +127,29 @@ def _cancel(session: TiDBSession, mark: str) -> None:
         job = _job(other, mark)
         if job is not None:
             other.rows("cancel_ddl", {"job": job["job_id"]})
+
+
+@contextmanager
+def claim(session: TiDBSession, table_id: int) -> Iterator[None]:
+    """Hold the right to change a table's partitions, against other runs of Upkeep; never waits.
+
+    Raises `LockNotObtainedError`. The server releases it when the session ends, however it ends.
+    """
+    name = {"name": f"upkeep {table_id}"}
+    try:
+        obtained = session.rows("claim", name)[0]["obtained"]
+    except pymysql.MySQLError as error:
+        if faults.code(error) not in faults.LOCK_WAIT:
+            raise
+        obtained = 0
+    if not obtained:
+        raise LockNotObtainedError("another run of Upkeep works on this table; the next run tries again")
+    try:
+        yield
+    finally:
+        if not session.closed and not session.cancelled:
+            with contextlib.suppress(pymysql.MySQLError, UpkeepError):
+                session.rows("release", name)
 
 
 def settle(tools: Tools, schema: str, name: str) -> None:

@@ -44,6 +44,11 @@ def remove_leftover(tools: Tools, args: Json) -> Json:
 
     What a killed `put_back` left in it are rows that had arrived in the meantime: they return to the table.
     """
+    with ddl.claim(tools.session, args["table"]["id"]):
+        return _remove_leftover(tools, args)
+
+
+def _remove_leftover(tools: Tools, args: Json) -> Json:
     here = by_id(tools.session, args["id"])
     if here is None:
         return {"message": "it was gone already"}
@@ -67,6 +72,11 @@ def put_back(tools: Tools, args: Json) -> str:
     StateChangedError
         The table is gone, or its range is no longer in one partition with few rows.
     """
+    with ddl.claim(tools.session, args["parent_oid"]):
+        return _put_back(tools, args)
+
+
+def _put_back(tools: Tools, args: Json) -> str:
     here = by_id(tools.session, args["oid"])
     marker = read_marker(here.comment) if here is not None else None
     if here is None or marker is None or marker.get("oid") != args["oid"]:

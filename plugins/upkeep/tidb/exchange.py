@@ -98,6 +98,11 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json
     LockNotObtainedError
         Old transactions used the table for too long.
     """
+    with ddl.claim(tools.session, args["parent_oid"]):
+        return _detach(tools, args, grace, zone)
+
+
+def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo) -> Json:
     table = args["table"]
     ddl.settle(tools, table["schema"], table["name"])
     known = {p.id: p for p in partitions(tools.session, table)}
@@ -110,7 +115,7 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json
         raise StateChangedError(f"the partition {args['partition']} is no longer there; nothing was changed")
     returned = _return_ageless(tools, args, other)
     marker = _completed(tools, other, marker, grace, zone)
-    merged = None if args["lowest"] else merge(tools, args)
+    merged = None if args["lowest"] else _merge(tools, args)
     return {
         "oid": args["oid"],
         "partition": other.subject,
@@ -225,6 +230,11 @@ def merge(tools: Tools, args: Json) -> Json:
 
     It is found by its bound: after an exchange its id is another one.
     """
+    with ddl.claim(tools.session, args["parent_oid"]):
+        return _merge(tools, args)
+
+
+def _merge(tools: Tools, args: Json) -> Json:
     session, table = tools.session, args["table"]
     ddl.settle(tools, table["schema"], table["name"])
     now = [p for p in partitions(session, table) if not (p.upper_bound or "").strip("'").startswith(_YEAR_ZERO)]

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 LOCK_WAIT: Final = 1
 """Seconds for a row that others hold: then the batch is rolled back and tried again."""
-TRIES: Final = 5
-PASS_BY: Final = 10
+TRIES: Final = 8
+LONGEST_SLEEP: Final = 3.0
+"""With the waits for locks 20 s: as long as TiDB keeps the locks of a session that died."""
+PASS_BY: Final = 5
 """So many ranges may be left to the next run because others hold rows in them; then the table is left alone."""
 MAX_PASSES: Final = 20
 """Levels of rows that refer to rows of the same table, removed in one run; and rounds until nothing due is left."""
@@ -304,7 +306,7 @@ class Sweep:
                 return
             if number + 1 < TRIES:
                 self.sleep(delay)
-            delay *= 2
+            delay = min(delay * 2, LONGEST_SLEEP)
         if self.tally.last_error.startswith(_ChangedError.BEGINS):
             raise ConservationError(f"{self.tally.last_error}; each try was rolled back")
         self.tally.held += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -202,6 +203,11 @@ class TiDBSession:
     def close(self) -> None:
         """Close; never raises."""
         _quietly_close(self._connection)
+
+    def abort(self) -> None:
+        """Break the connection under a statement that another thread waits for; never raises."""
+        with contextlib.suppress(OSError, AttributeError):
+            cast("socket.socket", getattr(self._connection, "_sock")).shutdown(socket.SHUT_RDWR)  # noqa: B009
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

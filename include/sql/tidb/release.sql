@@ -1,0 +1,2 @@
+-- Gives a claim back.
+select release_lock(%(name)s) as released
