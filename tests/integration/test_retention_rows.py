@@ -15,6 +15,7 @@ from tests.integration.creation_help import session as as_role
 from tests.integration.retention_help import AT, Book, attached, count, months, session, target
 from upkeep.plan import ReasonCode
 from upkeep.postgres.data_retention import JOB
+from upkeep.postgres.row_batches import Tally
 from upkeep.retention.pace import Pace
 
 DELETE = "retain: {by: at, for: 30 days, then: delete, precision: row, requires: nothing}"
@@ -84,6 +85,34 @@ def test_more_rows_of_one_age_than_a_batch(
     assert done.statuses == ["done"], done.outcomes
     assert done.outcomes[0].rows == due
     assert count(db, "logs", CUT_OFF) == 0
+
+
+@pytest.mark.parametrize("age", ["timestamptz", "bigint"])
+@pytest.mark.parametrize("size", [60, 500, 5000])
+def test_ranges_cut_by_a_sample(
+    db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch, age: str, size: int
+) -> None:
+    monkeypatch.setattr("upkeep.postgres.row_batches.FINE_ROWS", 50)
+    monkeypatch.setattr("upkeep.postgres.retention_row_plan.SAMPLE_ROWS", 100)
+    monkeypatch.setattr("upkeep.postgres.retention_apply.Pace", lambda: Pace(size=size))
+    monkeypatch.setattr(Pace, "learn", lambda *_: None)
+    sizes: list[int] = []
+    add = Tally.add
+    monkeypatch.setattr(Tally, "add", lambda self, one: (sizes.append(one.rows), add(self, one)))
+    db.execute(f"create table logs (id int, at {age})")
+    value = "timestamptz 'epoch' + make_interval(secs => n)" if age == "timestamptz" else "n"
+    db.execute(f"insert into logs select n, {value} from generate_series(-20000, 20000, 2) n")
+    db.execute(f"insert into logs select 0, {value} from generate_series(1, 1500) i, lateral (values (999)) v (n)")
+    db.execute(f"insert into logs select 0, {value} from generate_series(4000000000, 4000000100) n")
+    db.execute("create index on logs (at)")
+    db.execute("analyze logs")
+    policy = DELETE.replace("requires", "unit: seconds, requires") if age == "bigint" else DELETE
+    done = run(database, policy)
+    assert done.plan.actions[0].args["leaves"][0]["way"] == "sample"
+    assert done.statuses == ["done"], done.outcomes
+    assert count(db, "logs") == 101
+    assert sum(sizes) == done.outcomes[0].rows == 21_501
+    assert max(sizes) <= size + 100
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
             passes = 0
             while True:  # rows that refer to each other go level by level
                 start = sweep.tally.rows
-                sweep.run(doomed, by_page=leaf["by_page"])
+                sweep.run(doomed, way=leaf["way"])
                 passes += 1
                 if not (doomed.has_references and sweep.tally.rows > start and passes < MAX_PASSES):
                     break

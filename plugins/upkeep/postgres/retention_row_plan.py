@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from upkeep.plan import Json, ReasonCode
     from upkeep.postgres.retention_view import Leaf, Marked, Piece
     from upkeep.postgres.retention_view import TableView as View
+    from upkeep.postgres.row_batches import Way
 
 SHOWN: Final = 3
 """Leaves whose statements are shown in full."""
+SAMPLE_ROWS: Final = 200_000
+SAMPLE_SHARE: Final = 0.2
+SAMPLE_MOST_PAGES: Final = 2_000_000
+"""One page in a hundred of a larger table (16 GB) would take seconds to read: there the index tells the ends."""
 ANALYZE_ROWS: Final = 50_000
 ANALYZE_SHARE: Final = 0.1
 """The planner's statistics are made anew when more rows, or a greater share of the table, go."""
@@ -41,7 +46,7 @@ def delete_rows(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[
     action = _row_action(
         view,
         "archive_rows" if view.policy.then == "archive" else "delete_rows",
-        [_leaf_args(leaf, by_page=not leaf.ordered or leaf.top in whole) for leaf in leaves],
+        [_leaf_args(leaf, "pages" if not leaf.ordered or leaf.top in whole else _by_key(leaf)) for leaf in leaves],
         rows=rows,
         reason=f"rows with {view.age} before {view.cut_off_text} are older than {view.policy.for_}",
         blocked=blocked,
@@ -92,7 +97,7 @@ def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] 
     return _row_action(
         view,
         "archive_partition",
-        [_leaf_args(leaf, by_page=True) for leaf in leaves],
+        [_leaf_args(leaf, "pages") for leaf in leaves],
         rows=row_estimate(view, piece),
         reason=f"all rows of {piece.partition.subject} are older than {view.policy.for_}: they move before it goes",
         blocked=blocked,
@@ -101,7 +106,7 @@ def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] 
 
 def archive_marked(view: View, marked: Marked, blocked: tuple[ReasonCode, str] | None) -> Action:
     """Return the moving of rows that a detached table holds."""
-    leaf = {"oid": marked.oid, "schema": marked.schema, "name": marked.name, "by_page": True}
+    leaf = {"oid": marked.oid, "schema": marked.schema, "name": marked.name, "way": "pages"}
     return _row_action(
         view,
         "archive_partition",
@@ -112,8 +117,15 @@ def archive_marked(view: View, marked: Marked, blocked: tuple[ReasonCode, str] |
     )
 
 
-def _leaf_args(leaf: Leaf, *, by_page: bool) -> Json:
-    return {"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name, "by_page": by_page}
+def _leaf_args(leaf: Leaf, way: Way) -> Json:
+    return {"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name, "way": way}
+
+
+def _by_key(leaf: Leaf) -> Way:
+    """Return how ranges of the age column are cut: by a sample where much of a large table goes."""
+    due = leaf.due or 0
+    large = due >= SAMPLE_ROWS and due >= SAMPLE_SHARE * (leaf.rows or 0) and leaf.pages <= SAMPLE_MOST_PAGES
+    return "sample" if large else "keys"
 
 
 def _row_action(
@@ -163,7 +175,7 @@ def _row_statements(args: Json, leaves: Sequence[Json]) -> tuple[str, ...]:
         doomed = Doomed.from_args(args, leaf)
         part = (
             where
-            if leaf["by_page"]
+            if leaf["way"] == "pages"
             else sql.SQL("t.{} >= {} and t.{} < {}").format(
                 doomed.age, sql.SQL("{first}"), doomed.age, sql.SQL("{last}")
             )

@@ -3,7 +3,8 @@
 The end of each range is read ahead from the index alone, so that the removing statement is a plain range
 scan (a LIMIT in a sub-query costs two to six times as much). Three ways through a table:
 
-- by key: ranges of the age column, in order, through a btree index that leads with it;
+- by key: ranges of the age column, in order, through a btree index that leads with it. Where most of a large
+  table goes, the ends come from a sample of its pages: about right is enough for a size, and costs nothing;
 - by page: ranges of ctid, for tables whose rows are all due, that are small, or that have only a BRIN index:
   the table is read once in all;
 - by place: more rows of one age than go into a batch: their ctids are kept in a cursor on the server.
@@ -17,7 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 import psycopg
 from psycopg import errors, sql
@@ -48,7 +49,15 @@ ROWS_ON_A_PAGE: Final = 50
 BREATH: Final = 0.02
 """Share of a batch's time that is slept after it, so that others come to their turn."""
 
+FINE_ROWS: Final = 2_500
+"""Sampled ends of ranges lie about so far apart; a batch takes as many ranges as fit."""
+SAMPLED_SHARE: Final = 0.01
+SAMPLED_PAGES: Final = 200
+"""One page in a hundred is read for them, and not fewer than these: a gap between two then holds some 20,000 rows."""
+
 Where: TypeAlias = sql.Composed
+Way: TypeAlias = Literal["keys", "sample", "pages"]
+"""How to go through a table: see the top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +144,13 @@ class Sweep:
         """Prepare the throttle."""
         self.throttle = Throttle(self.session, self.checkpoint, self.sleep)
 
-    def run(self, doomed: Doomed, *, by_page: bool, density: float | None = None) -> None:
-        """Remove all due rows of one table.
-
-        Parameters
-        ----------
-        by_page
-            Go through the table by pages instead of the age column's index.
-        density
-            Rows on a page, when known.
-        """
+    def run(self, doomed: Doomed, *, way: Way) -> None:
+        """Remove all due rows of one table, going the given way through it."""
         started = time.monotonic()
         self._settings(on=True)
         try:
-            ranges = self._ranges(doomed, by_page, density)
-            while not self._through(ranges, doomed):
-                ranges = self._ranges(doomed, by_page, density)
+            while not self._through(self._ranges(doomed, way), doomed):
+                pass
         finally:
             if not self.session.connection.closed:
                 self._settings(on=False)
@@ -170,13 +170,16 @@ class Sweep:
                 self._pass_by()
         return True
 
-    def _ranges(self, doomed: Doomed, by_page: bool, density: float | None) -> Iterator[Where]:  # noqa: FBT001
-        return self._pages(doomed, density or ROWS_ON_A_PAGE) if by_page else self._keys(doomed)
+    def _ranges(self, doomed: Doomed, way: Way) -> Iterator[Where]:
+        if way == "pages":
+            return self._pages(doomed)
+        return self._sampled(doomed) if way == "sample" else self._keys(doomed)
 
     # -- ranges -------------------------------------------------------------------------------------
 
-    def _keys(self, doomed: Doomed) -> Iterator[Where]:
-        low = self._one("retention_first", "first", doomed)
+    def _keys(self, doomed: Doomed, low: str | None = None) -> Iterator[Where]:
+        if low is None:
+            low = self._one("retention_first", "first", doomed)
         while low is not None:
             edge = self._one("retention_edge", "edge", doomed, low=low, size=self.pace.size)
             if edge == low:
@@ -185,6 +188,36 @@ class Sweep:
             else:
                 yield doomed.between(low, edge)
             low = edge
+
+    def _sampled(self, doomed: Doomed) -> Iterator[Where]:
+        low = self._one("retention_first", "first", doomed)
+        size, passed = 0, None
+        for edge in self._edges(doomed):
+            if self.pace.size < 2 * FINE_ROWS:
+                break  # the server is slow: small batches need exact ends
+            size += FINE_ROWS
+            if low is None or size < self.pace.size or edge == passed:
+                continue
+            if edge == low:
+                yield from self._same_age(doomed, low)
+                passed, low = low, self._one("retention_next", "first", doomed, low=low)
+            else:
+                yield doomed.between(low, edge)
+                low = edge
+            size = 0
+        if low is not None:
+            yield from self._keys(doomed, low)  # the rest
+
+    def _edges(self, doomed: Doomed) -> Iterator[str]:
+        """Yield ends of ranges of about `FINE_ROWS` rows; kept on the server, so that memory stays flat."""
+        pages = self.session.rows("retention_pages", {"oid": doomed.oid})[0]["pages"]
+        share = min(max(SAMPLED_SHARE, SAMPLED_PAGES / max(pages, 1)), 1.0)
+        parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.due}
+        parts |= {"percent": sql.Literal(share * 100), "step": sql.Literal(max(round(FINE_ROWS * share), 1))}
+        with self.session.connection.cursor("upkeep_edges", withhold=True) as cursor:
+            cursor.execute(self.session.statement("retention_sample", **parts))
+            while rows := cursor.fetchmany(1000):
+                yield from (row["edge"] for row in rows)
 
     def _same_age(self, doomed: Doomed, age: str) -> Iterator[Where]:
         parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.due}
@@ -196,7 +229,8 @@ class Sweep:
                 here = sql.SQL("t.ctid = any({}::tid[])").format(sql.Literal(places))
                 yield sql.SQL("{} and {}").format(here, same)
 
-    def _pages(self, doomed: Doomed, density: float) -> Iterator[Where]:
+    def _pages(self, doomed: Doomed) -> Iterator[Where]:
+        density: float = ROWS_ON_A_PAGE
         pages = self.session.rows("retention_pages", {"oid": doomed.oid})[0]["pages"]
         first = 0
         while first < pages:
