@@ -20,6 +20,7 @@ def _arguments() -> argparse.ArgumentParser:
     connections.add_argument("--show-passwords", action="store_true")
     sample = commands.add_parser("sample", help="load the sample fleet where it is absent")
     sample.add_argument("--reset", action="store_true", help="drop the sample tables and load them afresh")
+    sample.add_argument("--when-ready", action="store_true", help="(for up) TiDB's tables, as soon as it is built")
     commands.add_parser("demo", help="run the nightly jobs through Airflow and show what happened")
     build = commands.add_parser("build", help="build TiDB's programs into the cache")
     build.add_argument("program", nargs="?", default="tidb-server")

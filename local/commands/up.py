@@ -194,3 +194,5 @@ def _finish(sample: "subprocess.Popen[str]") -> None:
     if sample.returncode:
         message = f"the sample fleet could not be loaded:\n{output}"
         raise LocalError(message)
+    if output.strip():
+        print(f"({output.strip()})", end=" ", flush=True)
