@@ -330,7 +330,13 @@ def init(path: Path | None, connection: str | None) -> int:
     if path is None:
         click.echo(text, nl=False)
     else:
-        path.write_text(text, encoding="utf-8")
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            message = (
+                f"{path}: cannot be written ({error.strerror}); name a file in a folder that is there with --fleet"
+            )
+            raise ConfigurationError(message) from None
         out.print(f"wrote {path}; next: upkeep --fleet {path} check", markup=False)
     return 0
 

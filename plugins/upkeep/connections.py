@@ -73,6 +73,8 @@ def _from_file(connection_id: str) -> str | None:
     path = settings.connections_file()
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(known, dict):
+            raise ValueError("it is no JSON object")  # noqa: TRY004, TRY301 - as what is no JSON at all
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

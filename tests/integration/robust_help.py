@@ -145,7 +145,13 @@ class Bed:
         for name in names:
             self.addresses.setdefault(name, self.target)
 
-    def start(self, *arguments: str, stage: Stage | None = None, before: Callable[[], object] | None = None) -> Command:
+    def start(
+        self,
+        *arguments: str,
+        stage: Stage | None = None,
+        before: Callable[[], object] | None = None,
+        fleet: Path | None = None,
+    ) -> Command:
         """Start a command; ``before`` runs first in its process, ``stage`` before each of its stages."""
         gates.preload()
         number = next(_numbers)
@@ -164,7 +170,7 @@ class Bed:
                     watch(stage)
                 if before is not None:
                     before()
-                cli.main(["--fleet", str(self.fleet), *arguments], prog_name="upkeep")
+                cli.main(["--fleet", str(fleet or self.fleet), *arguments], prog_name="upkeep")
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else 1
             except BaseException as error:  # noqa: BLE001 - a traceback is what the test is to see
@@ -175,9 +181,15 @@ class Bed:
                 os._exit(status)
         return Command(pid, out, err)
 
-    def upkeep(self, *arguments: str, stage: Stage | None = None, before: Callable[[], object] | None = None) -> Done:
+    def upkeep(
+        self,
+        *arguments: str,
+        stage: Stage | None = None,
+        before: Callable[[], object] | None = None,
+        fleet: Path | None = None,
+    ) -> Done:
         """Run a command to its end."""
-        return self.start(*arguments, stage=stage, before=before).wait()
+        return self.start(*arguments, stage=stage, before=before, fleet=fleet).wait()
 
     def stages(self, *arguments: str, before: Callable[[], object] | None = None) -> tuple[Done, list[str]]:
         """Run a command to its end and return its stages too."""

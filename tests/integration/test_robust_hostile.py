@@ -187,3 +187,29 @@ def test_settings_change_nothing(bed: Bed, db: Db, on: str) -> None:
         for place in places:
             db.execute(f"{place} reset all")
     assert wrong == {}
+
+
+def test_a_thousand_partitions(bed: Bed, db: Db) -> None:
+    db.execute("drop schema if exists app cascade; create schema app")
+    db.execute("create table app.logs (id bigint, at timestamptz not null) partition by range (at)")
+    db.execute(
+        "do $$ begin for n in 1 .. 1000 loop execute format('create table app.logs_%s partition of app.logs "
+        "for values from (%L) to (%L)', n, timestamptz '2024-03-16 00:00+00' - n * interval '1 day', "
+        "timestamptz '2024-03-17 00:00+00' - n * interval '1 day'); end loop; end $$"
+    )
+    db.execute("set timezone = 'UTC'")
+    db.execute(
+        "insert into app.logs select n, timestamptz '2024-03-16' - n * interval '1 day' from generate_series(1, 1000) n"
+    )
+    db.execute("analyze app.logs")
+    partition = "partition: {by: at, every: 1 day, ahead: 2}"
+    bed.declare({"app.logs": f"{partition}\nretain: {{for: 990 days, then: delete, requires: nothing, grace: 0}}"})
+    made = bed.upkeep("run", "partition_creation", *AT)
+    assert (made.status, made.outcomes()) == (0, {"app.logs": ["done"] * 2}), made.story
+    gone = bed.upkeep("run", "data_retention", *AT)
+    assert (gone.status, gone.outcomes()) == (0, {"app.logs": ["done"] * 2 * 9}), gone.story
+    assert db.execute("select count(*), min(at) from app.logs").fetchall()[0][0] == 991
+    assert db.execute("select count(*) from pg_inherits").fetchone() == (993,)
+    for job in ("partition_creation", "data_retention"):
+        again = bed.upkeep("run", job, *AT)
+        assert (again.status, again.target["status"]) == (0, "nothing_to_do"), again.story

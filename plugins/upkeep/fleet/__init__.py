@@ -166,6 +166,10 @@ def load(path: Path) -> Fleet:
     except OSError as error:
         message = f"{path}: cannot read the fleet file: {error.strerror}; give one with --fleet or UPKEEP_FLEET"
         raise ConfigurationError(message) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        message = f"{path}:{line}: not UTF-8; save the file as UTF-8 text"
+        raise ConfigurationError(message) from None
     return parse(text, str(path), folder=path.parent)
 
 

@@ -97,6 +97,8 @@ def _upgrade(address: Address) -> None:
     except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:
         cause = getattr(error, "orig", error)  # SQLAlchemy wraps the errors of its own statements
         why = reason(cause) if isinstance(cause, psycopg.Error) else type(cause).__name__
+        if isinstance(cause, psycopg.Error) and cause.sqlstate == _FORBIDDEN:
+            why += f"; grant create on database {address.database} to {address.user}"
         raise LedgerError(f"the ledger could not be created or upgraded: {why}; nothing was changed") from None
     finally:
         engine.dispose()

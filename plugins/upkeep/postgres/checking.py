@@ -25,7 +25,8 @@ def check(session: PostgresSession, target: Target) -> list[Finding]:
     if session.is_replica:
         text = "the server is a replica: nothing can be changed there"
         found.append(_finding("role", target.name, _BAD, text, "give the address of the primary"))
-    patterns = {key: names.parse(key) for key in target.tables}
+    patterns, bad = names.parse_all(target.tables)
+    found += [_finding("table", key, _BAD, why, "correct the name in the fleet file") for key, why in bad.items()]
     relations = catalog.relations(session, patterns.values())
     for key, matched in catalog.by_policy(relations, patterns).items():
         if not matched:

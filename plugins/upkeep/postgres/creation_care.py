@@ -107,7 +107,7 @@ class _Known:
 def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
     """Return every table of every ``partition`` policy, in the fleet file's order."""
     declared = {key: policy for key, policy in target.subjects().items() if policy.partition is not None}
-    patterns = {key: names.parse(key) for key in declared}
+    patterns, bad = names.parse_all(declared)
     relations = [Relation(**row) for row in frames["relations"]]
     now = datetime.fromisoformat(frames["server"][0]["now"])
     known = _Known(
@@ -119,11 +119,19 @@ def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
     )
     found: list[Care] = []
     for key, policy in declared.items():
-        tables = known.relations[key]
-        if not tables:
+        tables = known.relations.get(key, [])
+        if key in bad:
+            found.append(_misnamed(key, policy, bad[key]))
+        elif not tables:
             found.append(_absent(key, policy, patterns[key]))
         found += [_care(key, policy, table, known) for table in sorted(tables, key=lambda t: t.subject)]
     return found
+
+
+def _misnamed(key: str, policy: TablePolicy, why: str) -> Care:
+    assert policy.partition is not None  # noqa: S101 - for the type checker
+    problem = _finding("table_exists", key, Severity.ERROR, why, remedy="correct the name in the fleet file")
+    return Care(key, key, policy.partition, problem=problem)
 
 
 def _absent(key: str, policy: TablePolicy, pattern: names.Pattern) -> Care:

@@ -33,7 +33,8 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
     """Read what the plan and the gates need; change nothing."""
     frames: dict[str, list[Row]] = {"server": [_server(session)], "ids": []}
     declared = [key for key, policy in target.subjects().items() if policy.partition is not None]
-    frames["relations"] = catalog.relation_rows(session, [names.parse(key) for key in declared])
+    patterns, _ = names.parse_all(declared)
+    frames["relations"] = catalog.relation_rows(session, patterns.values())
     parents = [row["oid"] for row in frames["relations"] if row["kind"] == "p"]
     frames["spans"] = session.rows("spans", {"parents": parents}) if parents else []
     found = cares(frames, target, at)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -112,6 +113,18 @@ def parse(text: str) -> Pattern:
     is_glob = any(not quoted and ("*" in part or "?" in part) for part, quoted in parts)
     schema, name = (_pattern(part, quoted) if is_glob else part for part, quoted in parts)
     return Pattern(text=text, schema=schema, name=name, is_glob=is_glob)
+
+
+def parse_all(texts: Iterable[str]) -> tuple[dict[str, Pattern], dict[str, str]]:
+    """Read many names: those that are some, and what is wrong with the others. One bad name stops no other table."""
+    good: dict[str, Pattern] = {}
+    bad: dict[str, str] = {}
+    for text in texts:
+        try:
+            good[text] = parse(text)
+        except ConfigurationError as error:
+            bad[text] = str(error)
+    return good, bad
 
 
 def display(schema: str, name: str) -> str:

@@ -89,10 +89,12 @@ def _read_catalog(session: PostgresSession, target: Target, frames: dict[str, li
             continue  # the view says so for that table
     frames["relations"] = catalog.relation_rows(session, patterns)
     wanted = {n: p.retain.into for n, p in frames_policies(target).items() if p.retain and is_table_name(p.retain.into)}
-    into = [names.parse(text) for text in wanted.values() if text]
-    found = catalog.relation_rows(session, into) if into else []
+    into, _ = names.parse_all(text for text in wanted.values() if text)
+    found = catalog.relation_rows(session, into.values()) if into else []
     for policy, text in wanted.items():
-        exact = names.parse(text or "").exact
+        if text not in into or into[text].is_glob:
+            continue  # the archive is missing then, and the view says so for that table
+        exact = into[text].exact
         frames["archives"] += [
             {**r, "policy": policy} for r in found if (r["schema"], r["name"]) == (exact.schema, exact.name)
         ]

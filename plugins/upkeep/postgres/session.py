@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 from upkeep import sqlfiles
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
+from upkeep.postgres import names
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -270,7 +271,7 @@ def _connect(address: Address, application: str) -> psycopg.Connection[Row]:
         text = f"{_where(address)}: a connection option is wrong: {_clean(error, address)}"
         raise ConfigurationError(text) from None
     except psycopg.Error as error:
-        text = f"{_where(address)}: cannot connect: {_clean(error, address)}; {_remedy(error)}"
+        text = f"{_where(address)}: cannot connect: {_clean(error, address)}; {_remedy(error, address)}"
         raise UnreachableError(text) from None
 
 
@@ -287,12 +288,16 @@ def _clean(error: BaseException, address: Address) -> str:
     return text.replace(address.password, "***") if address.password else text
 
 
-def _remedy(error: BaseException) -> str:
+def _remedy(error: BaseException, address: Address) -> str:
     text = str(error).lower()
+    if "permission denied for database" in text:
+        return f"grant connect on database {names.quote(address.database)} to {names.quote(address.user)}"
     if "password" in text or "pg_hba" in text or "role" in text:
         return "check user and password, and that pg_hba.conf lets this host in"
     if "does not exist" in text:
         return "check the name of the database"
     if "too many" in text or "remaining connection slots" in text:
         return "the server has no free connection: raise max_connections or close idle ones"
+    if any(words in text for words in ("starting up", "shutting down", "recovery mode", "not currently accepting")):
+        return "the server is not ready: the next run tries again"
     return "check host and port, and that the server is running and reachable from here"
