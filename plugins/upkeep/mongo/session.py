@@ -50,7 +50,7 @@ OPTIONS: Final[dict[str, Any]] = {
     "datetime_conversion": DatetimeConversion.DATETIME_AUTO,
 }
 """What a connection's extras may override. Dates that Python cannot hold come as numbers instead of an error."""
-RAW: Final = CodecOptions(document_class=RawBSONDocument)
+RAW: Final = CodecOptions(document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_MS)
 """Documents as the bytes that they are: what moves is not taken apart and put together again."""
 _AIRFLOW_OPTIONS: Final = ("srv", "ssl", "allow_insecure")
 """Extras of Airflow's connection type that are not options of the driver."""

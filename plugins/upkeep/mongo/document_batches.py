@@ -1,0 +1,327 @@
+"""Documents of one collection, deleted or moved batch by batch in the order of their age.
+
+Which documents: those that one look at the age index found, by their ``_id``, with the age predicate repeated.
+
+- Deleting: each document is deleted only if it is still due at that moment; a document that somebody makes younger
+  in between stays. A kill between two batches leaves nothing half done.
+- Archiving: one transaction reads the documents from one snapshot, inserts exactly their bytes into the archive and
+  deletes exactly these ``_id``s; unless the three counts are equal it is aborted. A document that somebody changes
+  meanwhile is a write conflict: the transaction is repeated and moves it as it is then, or leaves it. Committed by
+  a majority or not at all, so neither a kill nor a step-down loses or doubles one.
+
+A document that is in the archive already is fine only when it is there byte for byte; another one under the same
+``_id`` stops the work.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pymongo import InsertOne, WriteConcern
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+
+from upkeep.mongo import catalog, faults, outcomes, pipelines
+from upkeep.mongo.outcomes import ConservationError
+from upkeep.mongo.session import MAJORITY_MS
+from upkeep.retention.pace import OverloadedError, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bson.raw_bson import RawBSONDocument
+    from pymongo.client_session import ClientSession
+
+    from upkeep.jobs import Work
+    from upkeep.mongo.session import Doc, MongoSession
+    from upkeep.plan import Json
+
+FIRST: Final = 2_000
+"""Documents in the first batch; later ones take about half a second."""
+BATCH_BYTES: Final = 16 * 2**20
+"""Documents of one transaction are held in memory, here and in the server's cache: no more than one large document."""
+MAX_LAG_SECONDS: Final = 10.0
+"""A member further behind is waited for (SPEC D9)."""
+LOOK_SECONDS: Final = 1.0
+"""How often the members are asked."""
+GIVE_UP_SECONDS: Final = 600.0
+LONGEST_SLEEP: Final = 15.0
+BREATH: Final = 0.02
+"""Share of a batch's time that is slept after it, so that others come to their turn."""
+MAX_PASSES: Final = 5
+"""Rounds until nothing due is left; what arrives faster than that is left to the next run."""
+MAJORITY: Final = WriteConcern(w="majority", wtimeout=MAJORITY_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """The due documents of one collection; built in one place, never without the age predicate."""
+
+    collection: str
+    age: str
+    cut_off: datetime
+    index: str | None
+
+    def __post_init__(self) -> None:
+        if not self.age:
+            raise ValueError("documents are never deleted without an age")
+
+    @classmethod
+    def from_args(cls, args: Json) -> Doomed:
+        """Return the due documents that an action names."""
+        return cls(args["collection"], args["age"], datetime.fromisoformat(args["cut_off"]), args["index"])
+
+    @property
+    def due(self) -> Doc:
+        """That a document is due: a date before the cut-off, not a list with one in it."""
+        found: Doc = pipelines.load("due", age=self.age, cut_off=self.cut_off)
+        return found
+
+    def from_age(self, low: Any) -> Doc:
+        """Return the due documents that are not older than ``low``."""
+        due = self.due
+        return due if low is None else {**due, self.age: {**due[self.age], "$gte": low}}
+
+
+@dataclass
+class Tally:
+    """What all batches did together."""
+
+    deleted: int = 0
+    copied: int = 0
+    archived: int = 0
+    archived_before: int = 0
+    batches: int = 0
+    emptied: bool = False
+
+    def evidence(self, *, moving: bool) -> Json:
+        """Return it for the ledger."""
+        found: Json = {"rows_deleted": self.deleted, "batches": self.batches, "emptied": self.emptied}
+        if moving:
+            found |= {"rows_copied": self.copied, "rows_archived": self.archived, "proof": "count in one transaction"}
+            found["archived_before"] = self.archived_before
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One committed batch.
+
+    Attributes
+    ----------
+    found
+        How many due documents the look at the index found.
+    last
+        The age of the youngest of them.
+    archived, archived_before
+        Inserted into the archive; there already, equal.
+    """
+
+    found: int = 0
+    deleted: int = 0
+    archived: int = 0
+    archived_before: int = 0
+    last: Any = None
+
+
+@dataclass
+class Sweep:
+    """One removal over one collection.
+
+    Attributes
+    ----------
+    into
+        The archive; ``None``: documents are deleted.
+    """
+
+    session: MongoSession
+    work: Work
+    doomed: Doomed
+    into: str | None
+    tally: Tally = field(default_factory=Tally)
+    pace: Pace = field(default_factory=lambda: Pace(size=FIRST))
+    waited: float = 0.0
+    _looked: float = 0.0
+
+    def run(self) -> None:
+        """Remove all due documents.
+
+        Rounds begin at the oldest and go on from the last age: the places of documents deleted before are not read
+        again. A round that finds nothing ends it.
+        """
+        for _ in range(MAX_PASSES):
+            if not self._round():
+                self.tally.emptied = True
+                return
+
+    def _round(self) -> int:
+        low: Any = None
+        removed = 0
+        while True:
+            started = time.monotonic()
+            batch = outcomes.persist(self.work, lambda low=low: self._batch(low))  # type: ignore[misc]
+            if not batch.found:
+                return removed
+            self._count(batch, time.monotonic() - started)
+            removed += batch.deleted
+            low = batch.last if self.doomed.index else None
+            if not batch.deleted and not self.doomed.index:
+                return removed  # somebody else was faster with all of them
+
+    def _count(self, batch: Batch, seconds: float) -> None:
+        self.tally.deleted += batch.deleted
+        self.tally.copied += batch.found if self.into else 0
+        self.tally.archived += batch.archived + batch.archived_before
+        self.tally.archived_before += batch.archived_before
+        self.tally.batches += 1
+        self.pace.learn(batch.deleted, seconds)
+        self.work.checkpoint(rows=batch.deleted)
+        self._throttle()
+        self.work.sleep(seconds * BREATH)
+
+    def _throttle(self) -> None:
+        """Wait, with no transaction open, while a member is behind. Raises `OverloadedError` when that lasts."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        spent, step = 0.0, 1.0
+        while (
+            lag := outcomes.persist(self.work, lambda: catalog.replication_lag(self.session)) or 0.0
+        ) > MAX_LAG_SECONDS:
+            if spent >= GIVE_UP_SECONDS:
+                raise OverloadedError(
+                    f"a member is {lag:.0f} s behind for {spent:.0f} s: the rest is left to the next run"
+                )
+            self.work.checkpoint(f"waiting: a member is {lag:.0f} s behind")
+            self.work.sleep(step)
+            spent += step
+            step = min(step * 2, LONGEST_SLEEP)
+        self.waited += spent
+        self._looked = time.monotonic()
+
+    # -- one batch ----------------------------------------------------------------------------------
+
+    def _batch(self, low: Any) -> Batch:
+        return self._delete(low) if self.into is None else self._move(low)
+
+    def _ordered(self, low: Any) -> Doc:
+        options: Doc = {"filter": self.doomed.from_age(low), "limit": self.pace.size, "batch_size": self.pace.size}
+        if self.doomed.index is not None:
+            options |= {"sort": [(self.doomed.age, 1)], "hint": self.doomed.index}
+        return options
+
+    def _delete(self, low: Any) -> Batch:
+        collection = self.session.database.get_collection(self.doomed.collection, write_concern=MAJORITY)
+        found = list(collection.find(projection={"_id": 1, self.doomed.age: 1}, **self._ordered(low)))
+        if not found:
+            return Batch()
+        wanted = {"_id": {"$in": [document["_id"] for document in found]}, **self.doomed.due}
+        deleted = collection.delete_many(wanted, hint=[("_id", 1)]).deleted_count
+        return Batch(found=len(found), deleted=deleted, last=_at_path(found[-1], self.doomed.age))
+
+    def _move(self, low: Any) -> Batch:
+        """Move one batch; when some are in the archive already, look whether they are the same."""
+        try:
+            return self._transaction(low, compare=False)
+        except PyMongoError as error:
+            index = faults.index_of(error)
+            if index is None:
+                raise
+            if index != "_id_":
+                text = (
+                    f"the archive {self.into} refuses a document twice by its unique index {index}: nothing was moved"
+                )
+                raise ConservationError(f"{text}; drop that index") from None
+        return self._transaction(low, compare=True)
+
+    def _transaction(self, low: Any, *, compare: bool) -> Batch:
+        with self.session.client.start_session() as own:
+            own.start_transaction(ReadConcern("snapshot"), MAJORITY, ReadPreference.PRIMARY)
+            try:
+                batch = self._within(own, low, compare=compare)
+                if batch.found:
+                    self._commit(own)
+                else:
+                    own.abort_transaction()
+            except BaseException:
+                if own.in_transaction:
+                    own.abort_transaction()
+                raise
+        return batch
+
+    def _within(self, own: ClientSession, low: Any, *, compare: bool) -> Batch:
+        source, archive = self.session.raw(self.doomed.collection), self.session.raw(self.into or "")
+        found = self._take(source.find(session=own, **self._ordered(low)))
+        if not found:
+            return Batch()
+        ids = [document["_id"] for document in found]
+        there = _equal(found, archive.find({"_id": {"$in": ids}}, session=own), self.into) if compare else set()
+        fresh = [document for document in found if bytes(_key(document)) not in there]
+        inserted = 0
+        if fresh:
+            inserted = archive.bulk_write([InsertOne(document) for document in fresh], session=own).inserted_count
+        wanted = {"_id": {"$in": ids}, **self.doomed.due}
+        deleted = source.delete_many(wanted, session=own, hint=[("_id", 1)]).deleted_count
+        if not len(found) == inserted + len(there) == deleted:
+            text = (
+                f"found {len(found):,}, archived {inserted + len(there):,}, deleted {deleted:,}: the batch was undone"
+            )
+            raise ConservationError(text)
+        last = _at_path(found[-1], self.doomed.age)
+        return Batch(len(found), deleted, inserted, len(there), last)
+
+    @staticmethod
+    def _take(cursor: Any) -> list[RawBSONDocument]:
+        """Return documents until there are too many bytes."""
+        found, size = [], 0
+        for document in cursor:
+            found.append(document)
+            size += len(document.raw)
+            if size >= BATCH_BYTES:
+                break
+        return found
+
+    def _commit(self, own: ClientSession) -> None:
+        """Commit; ask again while it is not known whether the server did.
+
+        A commit that the next primary knows nothing of was never made: the server says so, and the whole batch is
+        repeated.
+        """
+        deadline = time.monotonic() + outcomes.ELECTION_SECONDS
+        while True:
+            try:
+                own.commit_transaction()
+            except PyMongoError as error:
+                if not error.has_error_label("UnknownTransactionCommitResult") or time.monotonic() >= deadline:
+                    raise
+                time.sleep(outcomes.AGAIN_SECONDS)
+            else:
+                return
+
+
+def _equal(found: Sequence[RawBSONDocument], there: Any, into: str | None) -> set[bytes]:
+    """Return the keys of the documents that the archive has byte for byte; raise when one is another."""
+    ours = {bytes(_key(document)): document.raw for document in found}
+    equal = set()
+    for other in there:
+        if ours.get(bytes(_key(other))) != other.raw:
+            text = f"a document is in {into} already, with other content: nothing of this batch was moved"
+            raise ConservationError(f"{text}. Compare the two and delete one")
+        equal.add(bytes(_key(other)))
+    return equal
+
+
+def _key(document: RawBSONDocument) -> bytes:
+    """Return the ``_id`` as bytes, its type included."""
+    from bson import encode  # noqa: PLC0415
+
+    return encode({"_id": document["_id"]})
+
+
+def _at_path(document: Any, path: str) -> Any:
+    for part in path.split("."):
+        document = document[part]
+    return document

@@ -1,0 +1,150 @@
+"""Carrying out one action of retention, and taking back what can be."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pymongo.errors import OperationFailure
+
+from upkeep.mongo import catalog, faults, measurements, outcomes
+from upkeep.mongo.creation_apply import EXISTS, drop_empty
+from upkeep.mongo.document_batches import Doomed, Sweep
+from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError
+from upkeep.mongo.retention_view import NIGHT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from upkeep.jobs import Work
+    from upkeep.mongo.session import Doc, MongoSession
+    from upkeep.plan import Action, Outcome
+
+
+def _session(work: Work) -> MongoSession:
+    return cast("MongoSession", work.session)
+
+
+def _row(session: MongoSession, args: Mapping[str, Any]) -> Doc:
+    """Return the collection; raise when it is not the one that the plan saw."""
+    found = catalog.collections(session, [args["collection"]])
+    if not found or (args["uuid"] is not None and found[0]["uuid"] != args["uuid"]):
+        raise StateChangedError("the collection is another one, or gone: the next run looks again")
+    return found[0]
+
+
+def _create_archive(work: Work, progress: Progress) -> None:
+    session, args = _session(work), work.action.args
+    work.checkpoint(f"create {args['collection']}")
+    try:
+        outcomes.change(session, catalog.value(args["command"]), work.sleep)
+    except OperationFailure as error:
+        if faults.code(error) not in EXISTS:
+            raise
+        progress.message = "it is there already"
+        return
+    row = catalog.collections(session, [args["collection"]])[0]
+    progress.evidence = {"created": True, "uuid": row["uuid"]}
+
+
+def _rows(work: Work, progress: Progress) -> None:
+    session, args = _session(work), work.action.args
+    row = outcomes.persist(work, lambda: _row(session, args))
+    doomed = Doomed.from_args(args)
+    if doomed.index is not None and not any(i["name"] == doomed.index and not i["hidden"] for i in row["indexes"]):
+        raise StateChangedError(f"the index {doomed.index} is gone or hidden: the next run looks again")
+    moving = work.action.kind == "archive_rows"
+    if moving and not catalog.collections(session, [args["into"]]):
+        raise StateChangedError(f"the archive {args['into']} is gone: the next run makes it")
+    sweep = Sweep(session, work, doomed, args["into"] if moving else None)
+    try:
+        sweep.run()
+    finally:
+        progress.rows = sweep.tally.deleted
+        progress.evidence = {
+            **sweep.tally.evidence(moving=moving),
+            "cut_off": args["cut_off"],
+            "waited_seconds": round(sweep.waited, 1),
+        }
+
+
+def _archive(work: Work, progress: Progress) -> None:
+    session, args = _session(work), work.action.args
+    outcomes.persist(work, lambda: _row(session, args))
+    pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
+    measurements.archive(work, progress, pair, datetime.fromisoformat(args["cut_off"]))
+
+
+def _expiry(work: Work, progress: Progress) -> None:
+    """Change when measurements expire; never so that one goes which is not in the archive."""
+    session, args = _session(work), work.action.args
+    row = outcomes.persist(work, lambda: _row(session, args))
+    progress.evidence = {"before": row["expires"], "after": args["seconds"], "uuid": row["uuid"]}
+    if row["expires"] == args["seconds"]:
+        progress.message = "it is so already"
+        return
+    if row["expires"] != args["expected"]:
+        raise StateChangedError(f"its expireAfterSeconds is {row['expires']} by now, planned was {args['expected']}")
+    if work.action.kind == "set_expiry" and args["into"]:
+        pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
+        reach = session.now() - timedelta(seconds=args["seconds"]) + NIGHT
+        if not outcomes.persist(work, lambda: pair.is_archived(reach)):
+            text = f"measurements before {reach:%Y-%m-%d %H:%M} are not all in {args['into']}: they would be deleted"
+            raise StateChangedError(f"{text} before the archive has them; the next run archives and tries again")
+    work.checkpoint(f"{work.action.kind} {args['collection']}")
+    outcomes.change(session, _expire_after(args["collection"], args["seconds"]), work.sleep)
+    progress.rows = 0  # the server deletes, from now on
+
+
+def _expire_after(name: str, seconds: int | None) -> Doc:
+    return {"collMod": name, "expireAfterSeconds": "off" if seconds is None else seconds}
+
+
+_KINDS: Final[Mapping[str, Apply]] = {
+    "delete_rows": _rows,
+    "archive_rows": _rows,
+    "create_archive": _create_archive,
+    "archive_measurements": _archive,
+    "set_expiry": _expiry,
+    "lengthen_expiry": _expiry,
+    "suspend_expiry": _expiry,
+}
+
+
+def apply(work: Work) -> Outcome:
+    """Carry one action out; raises what stops the run."""
+    return outcomes.carry_out(work, _KINDS[work.action.kind])
+
+
+# -- taking back -------------------------------------------------------------------------------------
+
+
+def undo(session: MongoSession, action: Action, outcome: Outcome) -> Outcome:
+    """Restore the expiry that was there, drop an archive that is empty; say so where nothing can be taken back."""
+    return outcomes.take_back(action, lambda: _undo(session, action, outcome.evidence))
+
+
+def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) -> str:
+    kind, args = action.kind, action.args
+    if kind == "create_archive":
+        row = _row(session, {"collection": args["collection"], "uuid": evidence.get("uuid")})
+        return drop_empty(session, args["collection"], row, evidence)
+    if kind.endswith("_expiry"):
+        return _restore_expiry(session, args, evidence)
+    if kind == "archive_measurements":
+        raise NotSupportedError(f"nothing was taken away: the copies in {args['into']} may stay")
+    if kind == "archive_rows":
+        raise NotSupportedError(f"the documents are in {args['into']}: copy them back by hand ($merge)")
+    raise NotSupportedError("what was deleted comes back only from a backup")
+
+
+def _restore_expiry(session: MongoSession, args: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
+    row = _row(session, args)
+    before, after = evidence.get("before"), evidence.get("after")
+    if row["expires"] != after:
+        raise StateChangedError(f"its expireAfterSeconds is {row['expires']} by now: somebody changed it, it stays")
+    if before is not None and (after is None or before < after):
+        text = f"going back to {before:,} s would delete more, which needs a plan and what the policy requires"
+        raise NotSupportedError(text)
+    outcomes.change(session, _expire_after(args["collection"], before), outcomes.immediately)
+    return f"expireAfterSeconds is {'off' if before is None else before} again; what has expired does not come back"

@@ -1,0 +1,151 @@
+"""What retention reads: the catalog, and of each collection how much is due. Changes nothing.
+
+Counts go through the index and have a time limit; what takes longer is said to be unknown.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pymongo.errors import PyMongoError
+
+from upkeep.mongo import catalog, expiry, faults, measurements, pipelines
+from upkeep.mongo.checking import ARCHIVES, RETAINS
+from upkeep.mongo.retention_view import NIGHT, View, before, without_facts
+from upkeep.mongo.session import LOOK_MS
+from upkeep.plan import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from upkeep.fleet import Target
+    from upkeep.mongo.session import Doc, MongoSession
+
+FIRST_SAFE: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_SAFE: Final = datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC)
+"""A time-series collection with times outside has no automatic removal at all (manual)."""
+
+
+def observe(session: MongoSession, target: Target, at: datetime) -> Observation:
+    """Read what the plan and the gates need."""
+    retained = list(target.declared("data_retention"))
+    archives = [p.retain.into for p in target.collections.values() if p.retain and p.retain.into]
+    server = catalog.server(session)
+    server["ttl_monitor"] = (session.ask("getParameter", ttlMonitorEnabled=1) or {}).get("ttlMonitorEnabled")
+    frames: dict[str, list[dict[str, Any]]] = {
+        "server": [server],
+        "collections": catalog.collections(session, [*retained, *archives]),
+        "facts": [],
+    }
+    granted = catalog.privileges(session)
+    frames["facts"] = [_facts(session, v, granted) for v in without_facts(frames, target, at) if v.row is not None]
+    return Observation(
+        target=target.name,
+        engine="mongo",
+        job="data_retention",
+        identity=session.identity,
+        version=session.version,
+        at=at,
+        frames=frames,
+    )
+
+
+def _facts(session: MongoSession, view: View, granted: list[Doc] | None) -> Doc:
+    facts: Doc = {"name": view.subject, "missing_privileges": _missing(session, view, granted)}
+    if view.row is None or view.row["kind"] == "view" or not view.age:
+        return facts
+    facts |= _series(session, view) if view.is_series else _documents(session, view)
+    return facts
+
+
+def _missing(session: MongoSession, view: View, granted: list[Doc] | None) -> list[str]:
+    """Return what our user may not do, as ``action on collection``."""
+    wanted: dict[str, tuple[str, ...]] = {view.subject: ("find", "collMod") if view.is_series else RETAINS}
+    if view.policy.into:
+        wanted[view.policy.into] = ARCHIVES
+    database = session.database.name
+    return [
+        f"{action} on {name}"
+        for name, actions in wanted.items()
+        for action in actions
+        if not catalog.allowed(granted, database, name, action)
+    ]
+
+
+def known(look: Callable[[], Any]) -> Any:
+    """Return what a look finds; ``None`` when the time is over or our user may not look."""
+    try:
+        return look()
+    except PyMongoError as error:
+        if faults.code(error) in (*faults.TIMED_OUT, *faults.UNAUTHORIZED):
+            return None
+        raise
+
+
+# -- ordinary collections ----------------------------------------------------------------------------
+
+
+def _documents(session: MongoSession, view: View) -> Doc:
+    collection = session.database[view.subject]
+    hint: Doc = {"hint": view.age_index} if view.age_index else {}
+    due = pipelines.load("due", age=view.age, cut_off=view.cut_off)
+    undated = pipelines.load("undated", age=view.age)
+    sparse = any(i["name"] == view.age_index and i["sparse"] for i in (view.row or {})["indexes"])
+    # a sparse index does not have the documents without the field: they are looked for without it
+    return {
+        "rows": known(lambda: collection.estimated_document_count(maxTimeMS=LOOK_MS)),
+        "due": known(lambda: collection.count_documents(due, maxTimeMS=LOOK_MS, **hint)),
+        "undated": known(
+            lambda: collection.count_documents(undated, maxTimeMS=LOOK_MS, **({} if sparse else hint)),
+        ),
+        "dated": known(
+            lambda: collection.find_one({view.age: {"$type": "date"}}, {"_id": 1}, max_time_ms=LOOK_MS) is not None
+        ),
+    }
+
+
+# -- time-series collections -------------------------------------------------------------------------
+
+
+def _series(session: MongoSession, view: View) -> Doc:
+    row = view.row or {}
+    collection, time = session.database[view.subject], row["time"]
+
+    def count(low: datetime | None, high: datetime | None) -> int | None:
+        bounds = {sign: moment for sign, moment in (("$gte", low), ("$lt", high)) if moment is not None}
+        found: int | None = known(
+            lambda: collection.count_documents({time: bounds} if bounds else {}, maxTimeMS=LOOK_MS)
+        )
+        return found
+
+    tolerated = before(view.now, (view.expires or 0) + expiry.tolerance(row))
+    outside = {"$or": [{time: {"$lt": FIRST_SAFE}}, {time: {"$gt": LAST_SAFE}}]}
+    facts: Doc = {
+        "rows": count(None, None),
+        "due": count(None, view.cut_off),
+        "expired": count(None, view.expired_before),
+        "overdue": count(None, tolerated) if view.expires is not None else 0,
+        "unsafe_times": known(lambda: collection.find_one(outside, {"_id": 1}, max_time_ms=LOOK_MS) is not None),
+        "dated": True,
+        "undated": 0,
+    }
+    return facts | _archived(session, view) if view.archives else facts
+
+
+def _archived(session: MongoSession, view: View) -> Doc:
+    """Compare what is due, and what the server expires before the next run, with the archive."""
+    into, time = view.policy.into or "", (view.row or {})["time"]
+    pair = measurements.Pair(session, view.subject, time, into)
+    exposed_before = None
+    if view.expires is not None:
+        exposed_before = min(before(view.now, view.expires) + NIGHT, view.now)
+
+    def same(high: datetime) -> bool | None:
+        found: bool | None = known(lambda: pair.is_archived(high, limit_ms=LOOK_MS))
+        return found
+
+    return {
+        "archived": same(view.cut_off),
+        "exposed": False if exposed_before is None else not same(exposed_before),
+    }

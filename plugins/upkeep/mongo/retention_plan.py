@@ -1,0 +1,228 @@
+"""What retention would do, and why: pure decisions over a `View`.
+
+Ordinary collections: one action that deletes or moves what is due. Time-series collections: the archive first, then
+the ``expireAfterSeconds`` by which the server deletes; whatever makes it delete less is done at once, whatever makes
+it delete more is destructive and needs what the policy requires.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from upkeep.mongo import catalog, pipelines, specs
+from upkeep.mongo.retention_checks import refusals
+from upkeep.mongo.retention_findings import findings
+from upkeep.mongo.retention_view import View, views
+from upkeep.plan import Action, Finding, Plan, ReasonCode, Requirement
+from upkeep.retention.cutoff import requirement
+from upkeep.retention.limits import over_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from upkeep.fleet import Target
+    from upkeep.plan import Json, Observation
+
+WHY_EXPIRY = (
+    "MongoDB before 7.0 deletes measurements only by their meta field, never by time: the server expires whole buckets "
+    "by itself, once a minute, from then on without asking"
+)
+UNDO_EXPIRY = (
+    "what was there before is restored; what has expired meanwhile comes back only from the archive or a backup"
+)
+
+
+def plan(observation: Observation, target: Target) -> Plan:
+    """Return what would be done to every collection in care."""
+    actions: list[Action] = []
+    found: list[Finding] = []
+    for view in views(observation, target):
+        refused = refusals(view)
+        blocked = (refused[0].code, refused[0].text) if refused else None
+        actions += [_limited(action, view, target) for action in _decide(view, blocked)]
+        found += [*(one.finding(view.subject) for one in refused), *findings(view)]
+    return Plan.make(observation, actions, found)
+
+
+def _decide(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
+    if view.row is None or not view.age or view.facts.get("dated") is False:
+        return
+    if view.is_series:
+        yield from _measurements(view, blocked)
+    elif view.due != 0:
+        yield from _documents(view, blocked)
+
+
+def _limited(action: Action, view: View, target: Target) -> Action:
+    if not action.destructive:
+        return action
+    if action.rows is None:
+        text: str | None = "how many documents would go could not be found out"
+    else:
+        text = over_limit(action.rows, view.rows, target)
+    return action if text is None else action.model_copy(update={"over_limit": text})
+
+
+# -- ordinary collections ----------------------------------------------------------------------------
+
+
+def _documents(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
+    row, policy = view.row or {}, view.policy
+    after: tuple[str, ...] = ()
+    if view.archives and view.archive is None:
+        creation = _create_archive(view, blocked)
+        yield creation
+        after = (creation.id,)
+    kind = "archive_rows" if view.archives else "delete_rows"
+    verb = "moves" if view.archives else "deletes"
+    yield Action.make(
+        kind=kind,
+        subject=view.subject,
+        detail=f"{view.age} before {view.cut_off:%Y-%m-%d %H:%M} UTC",
+        args={
+            "collection": view.subject,
+            "uuid": row["uuid"],
+            "age": view.age,
+            "cut_off": view.cut_off.isoformat(),
+            "index": view.age_index,
+            "into": policy.into,
+        },
+        statements=_shown(view),
+        reason=f"documents with {view.age} before {view.cut_off:%Y-%m-%d %H:%M} UTC are older than {policy.for_}",
+        destructive=True,
+        precondition=f"each batch {verb} only documents that are due at that moment, whatever was planned",
+        undo=f"none: copy the documents back from {policy.into}" if view.archives else "none but a restore",
+        lock="no collection lock; a writer of the same documents waits for one batch, about half a second",
+        rows=view.due,
+        requires=requirement(policy),
+        blocked=blocked,
+        after=after,
+    )
+
+
+def _shown(view: View) -> tuple[str, ...]:
+    """Return the commands of one batch, for reading."""
+    due = pipelines.load("due", age=view.age, cut_off=view.cut_off)
+    query: Json = {"find": view.subject, "filter": due, "sort": {view.age: 1}, "hint": view.age_index}
+    delete: Json = {"delete": view.subject, "deletes": [{"q": {"_id": {"$in": ["…"]}, **due}, "limit": 0}]}
+    if not view.archives:
+        return (specs.shell({**query, "projection": {"_id": 1}}), specs.shell(delete))
+    insert: Json = {"insert": view.policy.into, "documents": ["…"]}
+    return ("// one transaction:", specs.shell(query), specs.shell(insert), specs.shell(delete))
+
+
+def _create_archive(view: View, blocked: tuple[ReasonCode, str] | None) -> Action:
+    command = {"create": view.policy.into}
+    return Action.make(
+        kind="create_archive",
+        subject=view.subject,
+        detail=str(view.policy.into),
+        args={"collection": view.policy.into, "command": catalog.text(command)},
+        statements=(specs.shell(command),),
+        reason="the archive is not there yet",
+        destructive=False,
+        precondition="no collection of that name is there",
+        undo="it is dropped while it is empty",
+        blocked=blocked,
+    )
+
+
+# -- time-series collections -------------------------------------------------------------------------
+
+
+def _measurements(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
+    after: tuple[str, ...] = ()
+    exposed = bool(view.facts.get("exposed"))
+    if exposed:
+        yield _expiry(view, "suspend_expiry", None, None)
+    elif view.expires is not None and view.expires < view.wanted:
+        yield _expiry(view, "lengthen_expiry", view.wanted, None)
+    if view.archives and view.due != 0 and not view.facts.get("archived"):
+        if view.archive is None:
+            creation = _create_archive(view, blocked)
+            yield creation
+            after = (creation.id,)
+        archive = _archive(view, blocked, after)
+        yield archive
+        after = (archive.id,)
+    if view.expires is None or view.expires > view.wanted or exposed:
+        yield _expiry(view, "set_expiry", view.wanted, blocked, after)
+
+
+def _archive(view: View, blocked: tuple[ReasonCode, str] | None, after: tuple[str, ...]) -> Action:
+    row, into = view.row or {}, view.policy.into
+    stages = pipelines.load(
+        "archive_measurements", time=row["time"], into=into, low="…", high=view.cut_off, matched="keepExisting"
+    )
+    return Action.make(
+        kind="archive_measurements",
+        subject=view.subject,
+        detail=f"{row['time']} before {view.cut_off:%Y-%m-%d %H:%M} UTC",
+        args={
+            "collection": view.subject,
+            "uuid": row["uuid"],
+            "time": row["time"],
+            "cut_off": view.cut_off.isoformat(),
+            "into": into,
+        },
+        statements=(specs.shell({"aggregate": view.subject, "pipeline": stages, "cursor": {}}),),
+        reason=f"measurements older than {view.policy.for_} are kept in {into} before the server expires them",
+        destructive=False,
+        precondition="copies only; what the archive has already is left as it is",
+        undo="none needed: nothing is taken away; delete the copies by hand if they are not wanted",
+        lock="none",
+        rows=view.due,
+        blocked=blocked,
+        after=after,
+    )
+
+
+def _expiry(
+    view: View,
+    kind: str,
+    seconds: int | None,
+    blocked: tuple[ReasonCode, str] | None,
+    after: tuple[str, ...] = (),
+) -> Action:
+    command: Json = {"collMod": view.subject, "expireAfterSeconds": "off" if seconds is None else seconds}
+    more = kind == "set_expiry"
+    row = view.row or {}
+    return Action.make(
+        kind=kind,
+        subject=view.subject,
+        detail="no expiry" if seconds is None else f"expires after {seconds:,} s",
+        args=_expiry_args(view, row, seconds, after_suspension=more and bool(view.facts.get("exposed"))),
+        statements=(specs.shell(command),),
+        reason=_reason(view, kind),
+        destructive=more,
+        precondition="its expireAfterSeconds is as planned"
+        + (", and all that would expire before the next night is in the archive" if more and view.archives else ""),
+        undo=UNDO_EXPIRY,
+        lock="exclusive for a moment",
+        rows=view.facts.get("expired") if more else None,
+        requires=requirement(view.policy) if more else Requirement(),
+        blocked=blocked,
+        after=after,
+    )
+
+
+def _expiry_args(view: View, row: Json, seconds: int | None, *, after_suspension: bool) -> dict[str, Any]:
+    return {
+        "collection": view.subject,
+        "uuid": row["uuid"],
+        "time": row["time"],
+        "expected": None if after_suspension else row["expires"],
+        "seconds": seconds,
+        "into": view.policy.into,
+    }
+
+
+def _reason(view: View, kind: str) -> str:
+    if kind == "suspend_expiry":
+        return "the server would expire measurements that are not in the archive yet: it stops until they are"
+    if kind == "lengthen_expiry":
+        return f"the server expires after {view.expires:,} s, sooner than the policy's {view.wanted:,} s"
+    kept = f"measurements older than {view.policy.for_}"
+    if view.archives:
+        kept += f" (and archived, {view.policy.grace} later)"
+    return f"{kept} go. {WHY_EXPIRY}"
