@@ -170,3 +170,59 @@ def test_killed_at_each_stage(bed: Bed, db: Db, case: Case) -> None:
         conserved(db, case, where)
         assert help_.picture(db) == wanted, where
         assert not [o for reasons in again.outcomes().values() for o in reasons if o != "done"], (where, again.story)
+
+
+def test_killed_around_an_approval(bed: Bed, db: Db) -> None:
+    case = CASES["delete rows"]
+    policy = case.policy.replace("requires: nothing", "requires: approval")
+    assert bed.upkeep("init").status == 0
+    prepare(db, case)
+    bed.declare({"app.logs": policy}, names=["undisturbed"])
+    done, stages = bed.stages("run", case.job, *AT, "--approve")
+    assert done.status == 0, done.story
+    wanted = help_.picture(db)
+    decided = [number for number, text in enumerate(stages, start=1) if text in ("ledger: decide", "ledger: lease_try")]
+    assert len(decided) == 3  # granted, used, begun
+    for number in decided:
+        prepare(db, case)
+        bed.declare({"app.logs": policy}, names=[f"t{number}"])
+        killed = bed.upkeep("run", case.job, *AT, "--approve", stage=help_.killed_at(number))
+        assert killed.status == -9
+        bed.wait_until_alone()
+        alone = bed.upkeep("run", case.job, *AT)  # the killed run's approval was for that run
+        assert set(alone.outcomes()["app.logs"]) <= {"needs_approval", "dependency_not_done"}, alone.story
+        assert len(help_.rows_of(db)) == ROWS
+        again = bed.upkeep("run", case.job, *AT, "--approve")
+        assert (again.status, again.target["status"]) == (0, "ok"), again.story
+        assert help_.picture(db) == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["detach beside a default partition", "create"])
+def test_an_undo_killed_at_each_stage(bed: Bed, db: Db, name: str) -> None:
+    case = CASES[name]
+    assert bed.upkeep("init").status == 0
+
+    def do(target: str) -> str:
+        prepare(db, case)
+        bed.declare({"app.logs": case.policy}, names=[target])
+        done = bed.upkeep("run", case.job, *AT)
+        assert done.status == 0, done.story
+        return str(done.document["run_id"])
+
+    prepare(db, case)
+    before = help_.picture(db)
+    undone, stages = bed.stages("undo", do("undisturbed"))
+    assert undone.status == 0, undone.said
+    assert help_.picture(db) == before
+    first, last = stages.index("ledger: lease_try") + 1, stages.index("ledger: lease_release") + 1
+    for number in range(first, last + 1):
+        run_id = do(f"t{number}")
+        killed = bed.upkeep("undo", run_id, stage=help_.killed_at(number))
+        assert killed.status == -9, (stages[number - 1], killed.said)
+        conserved(db, case, stages[number - 1])
+        bed.wait_until_alone()
+        again = bed.upkeep("undo", run_id)
+        known = stages[number - 1] == "ledger: lease_release"  # that it was done: so there is nothing to undo
+        assert again.status == (2 if known else 0), (stages[number - 1], again.said)
+        assert help_.picture(db) == before, stages[number - 1]

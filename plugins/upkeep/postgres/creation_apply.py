@@ -243,6 +243,8 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
     if action.kind != creation_plan.KIND or child is None:
         return refused("there is nothing to take back")
     known = {p.oid: p for p in catalog.partitions(session, [args["parent"]["oid"]])}
+    if child not in known and not session.rows("table_name", {"oid": child}):  # an undo that was killed had done it
+        return Outcome(action_id=action.id, status=OutcomeStatus.DONE, message="the partition is gone already")
     if child not in known:
         return refused("the partition is no longer attached; nothing was changed")
     partition = known[child]

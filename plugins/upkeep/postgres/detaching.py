@@ -176,14 +176,16 @@ def reattach(tools: Tools, evidence: Json) -> str:
     Raises
     ------
     StateChangedError
-        It is gone, attached already, or not the table that was detached.
+        It is gone, attached elsewhere, or not the table that was detached.
     """
     here = place(tools.session, int(evidence["oid"]))
     parent = place(tools.session, int(evidence["parent_oid"]))
     if here is None or parent is None:
         raise StateChangedError("the table was dropped since; restore it from a backup")
+    if here.is_partition and (here.parent, here.bounds) == (parent.oid, evidence["bounds"]):
+        return f"{here.subject} is a partition of {parent.subject} again already"  # an undo that was killed had done it
     if here.is_partition:
-        raise StateChangedError(f"{here.subject} is attached already")
+        raise StateChangedError(f"{here.subject} is attached already, elsewhere or with other bounds")
     marker = read_marker(here.comment)
     if marker is None:
         raise StateChangedError(f"{here.subject} does not carry Upkeep's marker any more: look at it by hand")
