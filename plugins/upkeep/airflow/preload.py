@@ -10,6 +10,11 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger("upkeep")
 
@@ -24,21 +29,26 @@ _MODULES = (
     "upkeep.application",
     "upkeep.gates",
     "upkeep.locks",
-    "upkeep.postgres.engine",
-    "upkeep.postgres.partition_creation",
-    "upkeep.postgres.data_retention",
 )
+_ENGINES = ("postgres", "tidb", "mongo", "redis")
 
 
 def preload() -> None:
     """Import, build the gates' context, and leave all of it to the forks unchanged (``gc.freeze``)."""
-    for name in _MODULES:
-        try:
-            importlib.import_module(name)
-        except Exception:  # the scheduler must start: the task that needs the module will say what is wrong
-            log.exception("not preloaded: %s", name)
-    from upkeep import gates  # noqa: PLC0415 - after the environment is set up by the caller
+    from upkeep import gates, jobs  # noqa: PLC0415 - after the environment is set up by the caller
 
+    for name in (*_MODULES, *(f"upkeep.{engine}.engine" for engine in _ENGINES)):
+        _attempt(name, partial(importlib.import_module, name))
+    for engine in _ENGINES:
+        for job in jobs.JOBS:
+            _attempt(f"{job} on {engine}", partial(jobs.job, job, engine))
     gates.preload()
     gc.collect()
     gc.freeze()  # the collector of a forked child then leaves these pages shared
+
+
+def _attempt(name: str, load: Callable[[], object]) -> None:
+    try:
+        load()
+    except Exception:  # the scheduler must start: the task that needs the module will say what is wrong
+        log.exception("not preloaded: %s", name)

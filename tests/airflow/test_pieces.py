@@ -1,0 +1,137 @@
+"""Hooks, the approval's text, preloading, cancelling: the pieces around the DAGs."""
+
+# ruff: noqa: PLC0415 - Airflow may be imported only when its environment is set
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upkeep.airflow import markdown
+from upkeep.errors import ConfigurationError, UnreachableError
+from upkeep.plan import Action, Observation, Plan, Requirement
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Airflow's own
+
+AT = datetime(2026, 11, 20, 2, tzinfo=UTC)
+
+
+def test_a_hook_gives_address_and_session(airflow_home: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from upkeep.airflow.hooks import UpkeepPostgresHook
+
+    monkeypatch.setenv("AIRFLOW_CONN_GOOD", database)
+    hook = UpkeepPostgresHook("good")
+    assert hook.address().kind == "postgres"
+    assert hook.address().password not in repr(hook.address())
+    with hook.session() as session:
+        assert session.identity.startswith("postgres:")
+    assert hook.get_first("select 1") == (1,)  # it is Airflow's hook as well
+
+
+@pytest.mark.parametrize(
+    ("name", "uri", "kind"),
+    [
+        ("TiDBHook", "tidb://u:p%2Fw@h:4000/app?ssl_ca=%2Fca.pem", "tidb"),
+        ("UpkeepMongoHook", "mongo://u:p%2Fw@h:27017/app", "mongo"),
+        ("UpkeepRedisHook", "redis://u:p%2Fw@h:6379/0", "redis"),
+    ],
+)
+def test_addresses_of_other_engines(
+    airflow_home: Path, monkeypatch: pytest.MonkeyPatch, name: str, uri: str, kind: str
+) -> None:
+    from upkeep.airflow import hooks
+
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", uri)
+    address = getattr(hooks, name)("other").address()
+    assert (address.kind, address.host, address.user, address.password) == (kind, "h", "u", "p/w")
+
+
+def test_a_session_that_cannot_be_opened_keeps_the_password(
+    airflow_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from upkeep.airflow.hooks import TiDBHook
+
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", "tidb://u:hush-hush@127.0.0.1:1/app")
+    with pytest.raises(UnreachableError) as refused, TiDBHook("other").session():
+        pass
+    assert "hush-hush" not in str(refused.value)
+
+
+def test_an_unknown_connection_says_where_to_add_it(airflow_home: Path) -> None:
+    from upkeep.airflow import addresses
+
+    with pytest.raises(ConfigurationError, match="Admin → Connections"):
+        addresses.resolve("nowhere_to_be_found")
+
+
+def waiting_plan(*actions: Action) -> Plan:
+    seen = Observation(
+        target="a|b", engine="postgres", job="data_retention", identity="i", version="15", at=AT, frames={}
+    )
+    return Plan.make(seen, actions)
+
+
+def drop(subject: str, number: int = 0, statement: str = "drop table x") -> Action:
+    return Action.make(
+        kind="drop_partition",
+        subject=subject,
+        args={"n": number},
+        statements=(statement,),
+        reason="older than 30 days | <b>really</b>",
+        destructive=True,
+        precondition="-",
+        rows=1200,
+        requires=Requirement(kind="approval"),
+    )
+
+
+def test_the_question_shows_the_plan_and_escapes_it() -> None:
+    hostile = 'public."x|y`\n| forged | row | <script>"'
+    text = markdown.plan_table(waiting_plan(drop(hostile, statement="drop table x -- ```\n# forged")))
+    table = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(table) == 2  # the heading and one action: nothing broke out of its row
+    assert "<script>" not in text
+    assert "<b>" not in text
+    assert text.count("```") == 2
+    assert "1,200" in text
+
+
+def test_a_long_question_is_cut() -> None:
+    text = markdown.plan_table(waiting_plan(*(drop("t", n) for n in range(markdown.MOST_ROWS + 3))))
+    assert "3 more, see the report" in text
+
+
+def test_cancelling_a_task_cancels_its_runner(airflow_home: Path) -> None:
+    from upkeep.airflow.operators import Observe
+
+    class Spy:
+        cancelled = False
+
+        def cancel(self) -> None:
+            self.cancelled = True
+
+    task: Any = Observe(task_id="observe", run_id="r", target="t")
+    task.on_kill()  # nothing runs: nothing to cancel
+    task._runner = spy = Spy()
+    task.on_kill()
+    assert spy.cancelled
+
+
+def test_preloading_leaves_no_connection_and_no_thread(airflow_home: Path) -> None:
+    """What is shared with forks: modules, nothing alive."""
+    code = """
+import json, sys, threading, psutil
+from upkeep.airflow.preload import preload
+preload()
+found = [m for m in ("great_expectations", "psycopg", "upkeep.postgres.data_retention") if m in sys.modules]
+print(json.dumps([found, threading.active_count(), len(psutil.Process().net_connections())]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found, threads, connections = json.loads(done.stdout.strip().splitlines()[-1])
+    assert len(found) == 3
+    assert threads == 1
+    assert connections == 0
+    assert "not preloaded" not in done.stderr
