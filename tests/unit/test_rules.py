@@ -89,6 +89,14 @@ def test_a_backup_rule_and_a_limit_both_have_to_be_met() -> None:
     assert decide(big, backup_at=fresh, approved=True) is None
 
 
+def test_a_backup_taken_before_a_partition_was_detached_does_not_cover_its_drop() -> None:
+    detached = NOW - timedelta(hours=3)
+    drop = action(requires=BACKUP).model_copy(update={"args": {"snapshot_after": detached.isoformat()}})
+    assert decide(drop, backup_at=detached - timedelta(hours=1)) is ReasonCode.NEEDS_BACKUP
+    assert decide(drop, backup_at=detached) is ReasonCode.NEEDS_BACKUP
+    assert decide(drop, backup_at=detached + timedelta(minutes=1)) is None
+
+
 def test_pause_window_and_untested_versions_stop_changes() -> None:
     assert decide(action(), paused="paused by ann") is ReasonCode.PAUSED
     closed = target(window={"start": "03:00", "end": "05:00"})

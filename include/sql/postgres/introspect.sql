@@ -8,7 +8,7 @@ select
     p.partstrat::text as strategy,
     coalesce(s.total_rows, greatest(c.reltuples, 0))::bigint as "rows",
     coalesce(s.pages, c.relpages)::bigint * 8192 as "bytes",
-    coalesce(s.children, array[]::text []) as "bounds",
+    coalesce(s.children, array[]::text[]) as "bounds",
     coalesce(t.time_columns, '[]') as time_columns,
     k.key_column,
     k.key_type,
