@@ -127,7 +127,7 @@ def _requirement(action: Action, *, approved: bool, now: datetime, backup_at: da
             return skipped(action, ReasonCode.NEEDS_BACKUP, text)
         after = action.args.get("snapshot_after")
         if after is not None and backup_at <= datetime.fromisoformat(str(after)):
-            text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; one taken after {after} is required"
+            text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; it must be taken after {after}"
             return skipped(action, ReasonCode.NEEDS_BACKUP, text)
     if action.over_limit and not approved:
         return skipped(action, ReasonCode.OVER_LIMIT, f"{action.over_limit}; waits for approval")
