@@ -123,7 +123,7 @@ def _requirement(action: Action, *, approved: bool, now: datetime, backup_at: da
                 action, ReasonCode.NEEDS_BACKUP, f"no verified backup is recorded; one younger than {age} is required"
             )
         if now - backup_at > age:
-            text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; one younger than {age} is required"
+            text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; it must be younger than {age}"
             return skipped(action, ReasonCode.NEEDS_BACKUP, text)
         after = action.args.get("snapshot_after")
         if after is not None and backup_at <= datetime.fromisoformat(str(after)):
