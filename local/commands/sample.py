@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from local.obtain import tidb as tidb_program
-from local.sample import tidb
+from local.sample import mongo, tidb
 from local.sample.loader import load
 from local.stack import supervisor
 from local.stack.servers import external_tidb
@@ -21,6 +21,7 @@ def main(arguments: argparse.Namespace) -> int:
         tidb.load_when_ready(seconds=BUILD_SECONDS, go_on=lambda: supervisor.pid() is not None)
         return 0
     load(reset=arguments.reset)
+    mongo.load(reset=arguments.reset)
     _load_tidb(reset=arguments.reset)
     return 0
 
