@@ -59,6 +59,7 @@ def airflow_settings(state: State) -> dict[str, str]:
         "DATABASE__SQL_ALCHEMY_CONN": metadata_uri(state),
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "30",  # seconds until an edited DAG is seen
+        "WORKERS__EXECUTION_API_TIMEOUT": "60",  # a busy machine: five seconds are short for the first answer
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",  # a chain of three tasks: 1.3 s; with the default 1 s: 4 s
         "LOGGING__BASE_LOG_FOLDER": str(airflow_home() / "logs"),
         "LOGGING__WORKER_LOG_SERVER_PORT": str(state.ports["worker_logs"]),
