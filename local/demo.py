@@ -133,13 +133,15 @@ def _wait_for_run(airflow: Airflow, dag_id: str, run_id: str) -> None:
 
 def show(state: State, finished: dict[str, str], airflow: Airflow) -> int:
     """Print what the runs did, what waits for the visitor, and where to look; return the exit status."""
+    failed = False
     ledger = Ledger.open(connections.resolve(connections.CONTROL), migrate=False)
     try:
         for dag_id, dag_run_id in finished.items():
             run_id = ledger.run_for(dag_id, dag_run_id)
             if run_id is None:
-                message = f"{dag_id} left no record in the ledger; see the log of {dag_run_id} in the web interface"
-                raise LocalError(message)
+                failed = True
+                out.print(f"{dag_id} left no record in the ledger; see the log of {dag_run_id} in the web interface")
+                continue
             console.report(out, ledger.report(run_id))
         pending = ledger.pending()
     finally:
@@ -157,7 +159,7 @@ def show(state: State, finished: dict[str, str], airflow: Airflow) -> int:
     lines += ["", f"Airflow: [bold]{url}[/]   user [bold]admin[/]   password [bold]{password}[/]"]
     lines += ["stop everything: make down"]
     out.print(Panel("\n".join(lines), title="your turn", title_align="left"))
-    return 0
+    return 1 if failed else 0
 
 
 def _runs_waiting(airflow: Airflow) -> dict[str, str]:
