@@ -17,10 +17,11 @@ from upkeep.plan import Outcome, ReasonCode
 from upkeep.tidb import detached, exchange, outcomes, retention_frames, retention_observe, retention_plan
 from upkeep.tidb.creation_apply import partitions
 from upkeep.tidb.ddl import Tools
+from upkeep.tidb.doomed import Doomed
 from upkeep.tidb.faults import LockNotObtainedError, StateChangedError
 from upkeep.tidb.names import parse
 from upkeep.tidb.retention_view import policies
-from upkeep.tidb.row_batches import Doomed, Sweep, evidence
+from upkeep.tidb.row_batches import Sweep, evidence
 
 if TYPE_CHECKING:
     from datetime import datetime

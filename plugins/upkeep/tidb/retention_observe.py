@@ -13,9 +13,9 @@ import pymysql
 from upkeep.plan import Observation
 from upkeep.retention.marker import read_marker
 from upkeep.tidb import catalog, create_text, ddl, names, server, sql
+from upkeep.tidb.doomed import Doomed
 from upkeep.tidb.retention_checks import SMALL_ROWS
 from upkeep.tidb.retention_view import TableView, ageless, is_table_name, policies, views
-from upkeep.tidb.row_batches import Doomed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from upkeep.tidb.retention_view import Piece
     from upkeep.tidb.session import Row, TiDBSession
 
-COUNT_LIMIT: Final = 50_000
-"""Rows counted exactly; beyond, estimates are good enough for a limit."""
+COUNT_LIMIT: Final = 20_000
+"""Rows counted exactly, some 0.1 s; beyond, estimates are good enough for a limit."""
 AGELESS_LIMIT: Final = 1_000_000
 
 

@@ -19,10 +19,10 @@ from upkeep.retention.cutoff import moment, requirement
 from upkeep.retention.limits import over_limit
 from upkeep.tidb import archiving, exchange, sql
 from upkeep.tidb.creation_plan import not_available, stuck_jobs
+from upkeep.tidb.doomed import Doomed
 from upkeep.tidb.retention_checks import Refusal, left_to_ttl, refusals
 from upkeep.tidb.retention_findings import findings
 from upkeep.tidb.retention_view import Marked, Piece, views
-from upkeep.tidb.row_batches import Doomed
 
 if TYPE_CHECKING:
     from upkeep.fleet import Target

@@ -1,9 +1,11 @@
 """Rows of one table, removed batch by batch in ranges of the age column or of the row's key.
 
-The end of each range is read ahead from the index, so that the removing statement is a plain range scan. Two
-ways through a table:
+Every removing statement is a plain range scan: a LIMIT without a range would read all that was deleted before
+again and again, for TiKV keeps old versions until they are collected. Two ways through a table:
 
-- by age, in order, through an index that leads with the age column;
+- by age, in order, through an index that leads with the age column. Where rows move, the end of each range is
+  read ahead from the index; that costs as much as deleting, so a delete guesses it from the range before, and a
+  LIMIT bounds what a wrong guess can do;
 - by key (the clustered primary key, else the hidden row id): for partitions all of whose rows are due, for
   small tables, and where more rows of one age than a batch takes follow each other.
 
@@ -17,14 +19,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pymysql
 
 from upkeep.retention.pace import LARGEST, SMALLEST, Pace
 from upkeep.tidb import faults, sql
+from upkeep.tidb.doomed import Doomed, archive, delete, moved
 from upkeep.tidb.faults import ConservationError, LockNotObtainedError
-from upkeep.tidb.retention_view import ZERO_DATES_END
 from upkeep.tidb.session import LOCK_WAIT_SECONDS
 from upkeep.tidb.sql import Sql
 
@@ -42,137 +44,14 @@ PASS_BY: Final = 5
 """So many ranges may be left to the next run because others hold rows in them; then the table is left alone."""
 MAX_PASSES: Final = 20
 """Levels of rows that refer to rows of the same table, removed in one run; and rounds until nothing due is left."""
+SURPLUS: Final = 2
+"""So many times the wanted rows a guessed range may delete at once."""
+WIDEN: Final = 4
+"""So many times wider or narrower a range may be than the one before."""
 BREATH: Final = 0.02
 """Share of a batch's time that is slept after it, so that others come to their turn."""
 
 Tell: TypeAlias = Callable[[int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Doomed:
-    """The due rows of one table or partition, built in one place, never without the age predicate.
-
-    Attributes
-    ----------
-    source
-        The table, with its partition where only that is meant.
-    key
-        Columns that make a row unique, in order.
-    """
-
-    schema: str
-    table: str
-    partition: str | None
-    age: str
-    age_type: str
-    cut_off: str
-    key: tuple[str, ...]
-    index: str | None
-    references: tuple[Json, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.cut_off or not self.age:
-            raise ValueError("rows are never deleted without a cut-off")
-
-    @classmethod
-    def from_args(cls, args: Json) -> Self:
-        """Return the due rows that an action names."""
-        return cls(
-            schema=args["table"]["schema"],
-            table=args["table"]["name"],
-            partition=args.get("partition"),
-            age=args["age"],
-            age_type=args["age_type"],
-            cut_off=args["cut_off"],
-            key=tuple(args["key"]),
-            index=args["index"],
-            references=tuple(args["references"]),
-        )
-
-    @property
-    def source(self) -> Sql:
-        """The table or partition in FROM."""
-        table = sql.identifier(self.schema, self.table)
-        if self.partition is None:
-            return table
-        return sql.fill("{t} partition ({p})", t=table, p=sql.identifier(self.partition))
-
-    @property
-    def age_column(self) -> Sql:
-        """The age column."""
-        return sql.identifier(self.schema, self.table, self.age)
-
-    @property
-    def predicate(self) -> Sql:
-        """That a row is due (zero dates are no time), and that nobody refers to it."""
-        parts = [sql.fill("{a} < {c}", a=self.age_column, c=self.value(self.cut_off))]
-        if not self.age_type.startswith("int"):
-            parts.append(sql.fill("{a} >= %(end)s", {"end": ZERO_DATES_END}, a=self.age_column))
-        return sql.joined(" and ", parts + [self._unreferenced(key) for key in self.references])
-
-    @property
-    def by_age(self) -> Sql:
-        """The hint that keeps the scan on the age index."""
-        if self.index is None:
-            return Sql("")
-        return sql.fill("/*+ use_index({t}, {i}) */", t=sql.identifier(self.table), i=sql.identifier(self.index))
-
-    @property
-    def keys(self) -> Sql:
-        """The key's columns."""
-        return sql.joined(", ", (sql.identifier(column) for column in self.key))
-
-    def value(self, text: Any) -> Sql:
-        """Return a value of the age column."""
-        return Sql(str(int(text))) if self.age_type.startswith("int") else sql.literal(text)
-
-    def up_to(self, row: Row) -> Sql:
-        """Return that a key is not after a given one, as ORs that an index scan understands."""
-        parts = []
-        for number, column in enumerate(self.key):
-            same = [
-                sql.fill("{k} = %(v)s", {"v": row[c]}, k=sql.identifier(self.schema, self.table, c))
-                for c in self.key[:number]
-            ]
-            sign = "<=" if number + 1 == len(self.key) else "<"
-            last = sql.fill(
-                f"{{k}} {sign} %(v)s", {"v": row[column]}, k=sql.identifier(self.schema, self.table, column)
-            )
-            parts.append(sql.fill("({all})", all=sql.joined(" and ", [*same, last])))
-        return sql.fill("({any})", any=sql.joined(" or ", parts))
-
-    def _unreferenced(self, key: Json) -> Sql:
-        pairs = [
-            sql.fill("r.{m} = {t}", m=sql.identifier(mine), t=sql.identifier(self.schema, self.table, theirs))
-            for mine, theirs in zip(key["columns"], key["referenced"], strict=True)
-        ]
-        other, where = sql.identifier(key["schema"], key["table"]), sql.joined(" and ", pairs)
-        return sql.fill("not exists (select 1 from {o} as r where {w})", o=other, w=where)
-
-    def shown(self, args: Json) -> tuple[str, ...]:
-        """Return the statements of one batch, for reading."""
-        where = sql.fill("{a} >= {low} and {a} < {high}", a=self.age_column, low=Sql("…"), high=Sql("…"))
-        delete = _delete(self, where, Sql(""))
-        if "archive" not in args:
-            return (delete.text,)
-        return (_archive(self, args, where, Sql("")).text, delete.text)
-
-
-def _delete(doomed: Doomed, where: Sql, hint: Sql) -> Sql:
-    parts = {"source": doomed.source, "range": where, "predicate": doomed.predicate, "hint": hint}
-    return sql.statement("delete_range", **parts)
-
-
-def _archive(doomed: Doomed, args: Json, where: Sql, hint: Sql) -> Sql:
-    return sql.statement(
-        "archive_range",
-        archive=sql.identifier(args["archive"]["schema"], args["archive"]["name"]),
-        columns=sql.joined(", ", (sql.identifier(column) for column in args["columns"])),
-        source=doomed.source,
-        range=where,
-        predicate=doomed.predicate,
-        hint=hint,
-    )
 
 
 @dataclass
@@ -233,28 +112,71 @@ class Sweep:
         return False
 
     def _pass(self, doomed: Doomed) -> None:
+        if doomed.index is not None and "archive" not in self.args:
+            self._guess(doomed)
+            return
         ranges = self._ages(doomed) if doomed.index is not None else self._keys(doomed, Sql("true"), Sql(""))
         for where, hint in ranges:
             self._batch(doomed, where, hint)
+
+    def _guess(self, doomed: Doomed) -> None:
+        """Delete range after range, each as wide as the one before says that a batch should be."""
+        low, width = self._first(doomed), None
+        cut_off = doomed.cut_off_as(low)
+        while low is not None and low < cut_off:
+            if width is None:
+                low, width = self._begin(doomed, low)
+                continue
+            edge = min(moved(low, width), cut_off)
+            size, before, held = self.pace.size, self.tally.rows, self.tally.held
+            self._batch(doomed, doomed.between(low, edge), doomed.by_age, limit=SURPLUS * size)
+            rows = self.tally.rows - before
+            if rows >= SURPLUS * size and self.tally.held == held:
+                width = (edge - low) / SURPLUS / 2  # more rows than guessed: the rest of the range comes next
+            elif rows:
+                width = (edge - low) * min(max(size / rows, 1 / WIDEN), WIDEN)
+                low = edge
+            else:
+                width, low = None, self._first(doomed, doomed.from_(edge))
+
+    def _begin(self, doomed: Doomed, low: Any) -> tuple[Any, Any]:
+        """Delete the first rows from an age on, as many as a batch; return the next age, and how far that went."""
+        held = self.tally.held
+        self._batch(doomed, doomed.from_(low), doomed.by_age, limit=self.pace.size)
+        if self.tally.held > held:  # others hold some of them: pass by
+            edge = self._edge(doomed, low)
+            return (edge, None) if edge is None or edge > low else (self._first(doomed, doomed.after(low)), None)
+        following = self._first(doomed, doomed.from_(low))
+        if following is not None and following == low:
+            self._same_age(doomed, low)
+            return self._first(doomed, doomed.after(low)), None
+        return following, None if following is None else following - low
+
+    def _same_age(self, doomed: Doomed, age: Any) -> None:
+        same = sql.fill("{a} = {low}", a=doomed.age_column, low=doomed.value(age))
+        for where, hint in self._keys(doomed, same, doomed.by_age):
+            self._batch(doomed, where, hint)
+
+    def _edge(self, doomed: Doomed, low: Any) -> Any:
+        parts = {"hint": doomed.by_age, "age": doomed.age_column, "source": doomed.source}
+        size = Sql(str(self.pace.size))
+        found = self._look("edge_age", low=doomed.value(low), size=size, predicate=doomed.predicate, **parts)
+        return found[0]["edge"] if found else None
 
     # -- ranges -------------------------------------------------------------------------------------
 
     def _ages(self, doomed: Doomed) -> Iterator[tuple[Sql, Sql]]:
         low = self._first(doomed)
-        hint = doomed.by_age
         while low is not None:
-            parts = {"hint": hint, "age": doomed.age_column, "source": doomed.source, "predicate": doomed.predicate}
-            found = self._look("edge_age", low=doomed.value(low), size=Sql(str(self.pace.size)), **parts)
-            edge = found[0]["edge"] if found else None
-            start = sql.fill("{a} >= {low}", a=doomed.age_column, low=doomed.value(low))
+            edge = self._edge(doomed, low)
             if edge == low:
                 same = sql.fill("{a} = {low}", a=doomed.age_column, low=doomed.value(low))
-                yield from self._keys(doomed, same, hint)
-                edge = self._first(doomed, sql.fill("{a} > {low}", a=doomed.age_column, low=doomed.value(low)))
+                yield from self._keys(doomed, same, doomed.by_age)
+                edge = self._first(doomed, doomed.after(low))
             elif edge is None:
-                yield start, hint
+                yield doomed.from_(low), doomed.by_age
             else:
-                yield sql.fill("{s} and {a} < {e}", s=start, a=doomed.age_column, e=doomed.value(edge)), hint
+                yield doomed.between(low, edge), doomed.by_age
             low = edge
 
     def _first(self, doomed: Doomed, more: Sql | None = None) -> Any:
@@ -284,14 +206,14 @@ class Sweep:
 
     # -- one batch ----------------------------------------------------------------------------------
 
-    def _batch(self, doomed: Doomed, where: Sql, hint: Sql) -> None:
+    def _batch(self, doomed: Doomed, where: Sql, hint: Sql, *, limit: int | None = None) -> None:
         """Remove one range; halve it when it is too large; leave it to the next run when others hold rows in it."""
         delay = 0.2
         for number in range(TRIES):
             self.checkpoint(rows=self._take_rows())
             started = time.monotonic()
             try:
-                rows = self._remove(doomed, where, hint)
+                rows = self._remove(doomed, where, hint, limit)
             except pymysql.MySQLError as error:
                 self.tally.last_error = faults.describe(error)
                 if faults.code(error) in faults.TOO_LARGE:
@@ -313,13 +235,15 @@ class Sweep:
         if self.tally.held >= PASS_BY:
             raise LockNotObtainedError(f"others held rows of {PASS_BY} ranges: {self.tally.last_error}")
 
-    def _remove(self, doomed: Doomed, where: Sql, hint: Sql) -> int:
-        delete = _delete(doomed, where, hint)
+    def _remove(self, doomed: Doomed, where: Sql, hint: Sql, limit: int | None) -> int:
+        statement = delete(doomed, where, hint)
+        if limit is not None:
+            statement = sql.fill("{d} limit {n}", d=statement, n=Sql(str(limit)))
         if "archive" not in self.args:
-            return self.session.execute(delete).count
+            return self.session.execute(statement).count
         with self.session.transaction():
-            copied = self.session.execute(_archive(doomed, self.args, where, hint)).count
-            deleted = self.session.execute(delete).count
+            copied = self.session.execute(archive(doomed, self.args, where, hint)).count
+            deleted = self.session.execute(statement).count
             if copied != deleted:
                 raise _ChangedError(copied, deleted)
         self.tally.archived += copied

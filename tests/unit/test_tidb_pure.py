@@ -1,0 +1,179 @@
+"""Names, statements, keys, TTL, archives and SHOW CREATE of the TiDB room: tables of examples."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upkeep.errors import ConfigurationError
+from upkeep.intervals import Duration
+from upkeep.partitioning.axis import HIGHEST, LOWEST, UnknownBoundsError
+from upkeep.tidb import archiving, create_text, exchange, keys, names, sql, ttl
+
+UTC_ZONE = ZoneInfo("UTC")
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "name"),
+    [
+        ("app.logs", "app", "logs"),
+        ("logs", "shop", "logs"),
+        ("app.`Mixed case`", "app", "Mixed case"),
+        ('"we.ird"."ta""ble"', "we.ird", 'ta"ble'),
+        ("`a``b`.`c*d`", "a`b", "c*d"),
+    ],
+)
+def test_names(text: str, schema: str, name: str) -> None:
+    pattern = names.parse(text)
+    assert not pattern.is_glob
+    assert pattern.exact("shop") == names.Name(schema, name)
+    assert pattern.matches(schema.upper(), name.upper(), "shop")
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a.b.c", "a b", "``", "`a", "a`b`", "a;b"])
+def test_what_is_no_name_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="backticks"):
+        names.parse(text)
+
+
+def test_globs() -> None:
+    pattern = names.parse("app.log_*")
+    assert pattern.is_glob
+    assert pattern.matches("app", "log_2024", "x")
+    assert not pattern.matches("app", "blog_2024", "x")
+    with pytest.raises(ConfigurationError):
+        pattern.exact("x")
+
+
+@given(st.text(min_size=1).filter(lambda t: "\0" not in t))
+def test_identifiers_are_one_token(name: str) -> None:
+    quoted = sql.identifier(name).text
+    assert quoted[0] == quoted[-1] == "`"
+    assert quoted[1:-1].replace("``", "") == name.replace("`", "")
+
+
+def test_holes_are_filled_in_one_pass() -> None:
+    filled = sql.fill("select {a} from t where x = %(v)s", {"v": "{a} %(v)s '"}, a=sql.identifier("%(v)s"))
+    assert filled.text == "select `%(v)s` from t where x = '{a} %(v)s \\''"
+    assert sql.literal(datetime(2024, 1, 1, 12, tzinfo=ZoneInfo("Asia/Tokyo"))).text == "'2024-01-01 03:00:00'"
+
+
+@pytest.mark.parametrize(
+    ("method", "expression", "expected"),
+    [
+        ("RANGE COLUMNS", "`at`", keys.Key("at", "", True)),
+        ("RANGE", "UNIX_TIMESTAMP(`a``t`)", keys.Key("a`t", "unix_timestamp", False)),
+        ("RANGE", "FLOOR(UNIX_TIMESTAMP(`at`))", keys.Key("at", "unix_timestamp", False)),
+        ("RANGE", "TO_DAYS(`at`)", keys.Key("at", "to_days", False)),
+        ("RANGE", "`id` DIV 7", "partitioned by range of the expression `id` DIV 7"),
+        ("RANGE COLUMNS", "`a`,`b`", "partitioned by range of several columns (`a`,`b`)"),
+        ("HASH", "`id`", "partitioned by hash"),
+    ],
+)
+def test_keys(method: str, expression: str, expected: keys.Key | str) -> None:
+    assert keys.read_key(method, expression) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "type_", "text"),
+    [
+        ("", "datetime", "2024-02-01 00:00:00"),
+        ("", "date", "2024-02-01"),
+        ("to_days", "date", "739282"),
+        ("to_seconds", "datetime", "63873964800"),
+        ("year", "date", "2024"),
+        ("unix_timestamp", "timestamp", "1706745600"),
+    ],
+)
+def test_bounds_are_read_and_written(function: str, type_: str, text: str) -> None:
+    scale = keys.scale(keys.Key("at", function, not function), type_, UTC_ZONE, None)
+    value = scale.read(f"'{text}'")
+    assert scale.number(value) == text
+    if function != "year":
+        assert scale.axis.instant(value) == datetime(2024, 2, 1, tzinfo=UTC)
+    assert scale.read("MAXVALUE") == HIGHEST
+    with pytest.raises(UnknownBoundsError):
+        scale.read("x")
+
+
+def test_the_year_zero_is_the_beginning() -> None:
+    assert keys.scale(keys.Key("at", "", True), "datetime", UTC_ZONE, None).read("'0000-01-01 00:00:00'") == LOWEST
+
+
+@pytest.mark.parametrize(
+    ("function", "type_", "every", "unit", "fits"),
+    [
+        ("", "datetime", Duration(months=1), None, True),
+        ("year", "date", Duration(months=1), None, False),
+        ("year", "date", Duration(months=12), None, True),
+        ("to_days", "datetime", Duration(seconds=3600), None, False),
+        ("to_days", "timestamp", Duration(days=1), None, False),
+        ("", "datetime", 1000, None, False),
+        ("", "bigint", Duration(days=1), None, False),
+        ("", "bigint", Duration(days=1), "seconds", True),
+        ("", "varchar", Duration(days=1), None, False),
+    ],
+)
+def test_policies_that_do_not_fit(
+    function: str, type_: str, every: Duration | int, unit: str | None, fits: bool
+) -> None:
+    assert (keys.unfit(keys.Key("at", function, not function), type_, every, unit) is None) == fits
+
+
+def test_time_to_live_is_read_and_left_out() -> None:
+    options = " ENGINE=InnoDB /*T![ttl] TTL=`a``t` + INTERVAL 3 MONTH */ /*T![ttl] TTL_ENABLE='OFF' */ COMMENT='x'"
+    found = ttl.read(options)
+    assert found == ttl.Ttl("a`t", "3 month", Duration(months=3), enabled=False)
+    assert "ttl" not in ttl.without(options).lower()
+    assert ttl.read(" ENGINE=InnoDB") is None
+
+
+def test_a_table_is_taken_apart_whatever_its_texts_contain() -> None:
+    text = (
+        "CREATE TABLE `e (vil\nPARTITION BY ` (\n  `id` bigint NOT NULL /*T![auto_rand] AUTO_RANDOM(5) */,\n"
+        "  `v` varchar(40) DEFAULT 'a)b''(\\'' COMMENT '\nPARTITION BY RANGE'\n) ENGINE=InnoDB COMMENT='it''s; (\n"
+        "PARTITION BY x' /*T![ttl] TTL=`at` + INTERVAL 3 DAY */\nPARTITION BY RANGE (`id`)\n(PARTITION `p` VALUES …)"
+    )
+    made = create_text.take_apart(text).like(sql.identifier("x"), sql.literal("marker")).text
+    assert made.startswith("create table `x` (\n  `id` bigint")
+    assert made.endswith(") ENGINE=InnoDB comment = 'marker'")
+    assert "it''s" not in made
+    with pytest.raises(ValueError, match="unknown form"):
+        create_text.take_apart("CREATE VIEW")
+
+
+@pytest.mark.parametrize(
+    ("source", "archive", "expected"),
+    [
+        ("int", "bigint", True),
+        ("bigint", "int", False),
+        ("int unsigned", "bigint", True),
+        ("int unsigned", "int", False),
+        ("int", "bigint unsigned", False),
+        ("varchar(10)", "varchar(20)", True),
+        ("varchar(20)", "varchar(10)", False),
+        ("varchar(20)", "text", True),
+        ("text", "varchar(1024)", False),
+        ("text", "longtext", True),
+        ("decimal(10,2)", "decimal(12,2)", True),
+        ("decimal(10,2)", "decimal(10,4)", False),
+        ("datetime", "datetime(3)", True),
+        ("datetime(6)", "datetime(3)", False),
+        ("datetime", "timestamp", False),
+        ("json", "json", True),
+        ("enum('a')", "enum('a','b')", False),
+    ],
+)
+def test_types_fit(source: str, archive: str, expected: bool) -> None:
+    assert archiving.fits(source, archive) == expected
+
+
+@given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64), st.integers(1, 2**62))
+def test_exchange_tables_have_names_that_fit(table: str, partition: str, oid: int) -> None:
+    name = exchange.table_name(table, partition, oid)
+    assert len(name) <= names.MAX_CHARACTERS
+    assert name.endswith(f"__{oid}")
