@@ -66,6 +66,8 @@ def test_holes_are_filled_in_one_pass() -> None:
     ("method", "expression", "expected"),
     [
         ("RANGE COLUMNS", "`at`", keys.Key("at", "", True)),
+        ("RANGE COLUMNS", "`a`t`", keys.Key("a`t", "", True)),
+        ("RANGE", "`a``t`", keys.Key("a`t", "", False)),
         ("RANGE", "UNIX_TIMESTAMP(`a``t`)", keys.Key("a`t", "unix_timestamp", False)),
         ("RANGE", "FLOOR(UNIX_TIMESTAMP(`at`))", keys.Key("at", "unix_timestamp", False)),
         ("RANGE", "TO_DAYS(`at`)", keys.Key("at", "to_days", False)),

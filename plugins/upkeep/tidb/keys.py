@@ -62,16 +62,17 @@ def read_key(method: str, expression: str) -> Key | str:
     """Return the key of a table, or why its partitions cannot be understood."""
     if not method.startswith("RANGE"):
         return f"partitioned by {method.lower()}"
-    by_columns = method == "RANGE COLUMNS"
     text = expression.strip()
+    if method == "RANGE COLUMNS":
+        if "`,`" in text:
+            return f"partitioned by range of several columns ({text})"
+        return Key(text[1:-1], "", by_columns=True)  # here TiDB prints a backtick in a name as it is
     column = _COLUMN.fullmatch(text)
     if column is not None:
-        return Key(column[1].replace("``", "`"), "", by_columns)
+        return Key(column[1].replace("``", "`"), "", by_columns=False)
     function = _FUNCTION.fullmatch(text)
-    if function is not None and not by_columns and text.count("(") == text.count(")"):
-        return Key(function[2].replace("``", "`"), function[1].lower(), by_columns)
-    if by_columns:
-        return f"partitioned by range of several columns ({text})"
+    if function is not None and text.count("(") == text.count(")"):
+        return Key(function[2].replace("``", "`"), function[1].lower(), by_columns=False)
     return f"partitioned by range of the expression {text}"
 
 
