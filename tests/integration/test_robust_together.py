@@ -104,7 +104,7 @@ def test_a_lease_that_stays_busy_fails_visibly_and_names_its_holder(bed: Bed, db
     assert late.target["status"] == "failed"
     assert "(shop) since" in late.target["error"]
     assert "let that run end, or stop it" in late.target["error"]
-    assert late.outcomes() == {"app.logs": ["lease_busy"]}
+    assert late.outcomes() == {"app.logs": ["lease_busy", "dependency_not_done"]}
     halt.go()
     done = first.wait()
     assert (done.status, done.target["status"]) == (0, "ok"), done.story

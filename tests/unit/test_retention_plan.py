@@ -15,10 +15,11 @@ from upkeep.postgres.archiving import drift, fits
 from upkeep.postgres.catalog import Partition, Relation
 from upkeep.postgres.retention_checks import archive_gap
 from upkeep.postgres.retention_frames import visible
-from upkeep.postgres.retention_plan import going, over_limit
+from upkeep.postgres.retention_plan import going
 from upkeep.postgres.retention_rows import Doomed
 from upkeep.postgres.retention_view import Leaf, Piece, TableView, column_of
 from upkeep.retention.cutoff import cut_off
+from upkeep.retention.limits import over_limit
 from upkeep.retention.marker import read_marker, write_marker
 
 BERLIN = ZoneInfo("Europe/Berlin")

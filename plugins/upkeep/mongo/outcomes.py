@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from pymongo.errors import PyMongoError
 
@@ -66,6 +66,7 @@ def carry_out(work: Work, do: Apply) -> Outcome:
     """
     progress = Progress()
     try:
+        cast("MongoSession", work.session).end_leftovers()
         do(work, progress)
     except (StateChangedError, OverloadedError) as error:
         return _outcome(work.action, progress, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))

@@ -9,6 +9,7 @@ monitor notices a dead server in ten seconds.
 
 from __future__ import annotations
 
+import re
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -52,6 +53,8 @@ OPTIONS: Final[dict[str, Any]] = {
 """What a connection's extras may override. Dates that Python cannot hold come as numbers instead of an error."""
 RAW: Final = CodecOptions(document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_MS)
 """Documents as the bytes that they are: what moves is not taken apart and put together again."""
+_LONGEST_NAME: Final = 40
+"""The server takes 128 bytes for a client's name, and a database's has up to 63."""
 _AIRFLOW_OPTIONS: Final = ("srv", "ssl", "allow_insecure")
 """Extras of Airflow's connection type that are not options of the driver."""
 
@@ -94,14 +97,17 @@ class MongoSession:
     address
         Where it leads; the database of the address is the target.
     application
-        What the server shows as the client's name. A random word is added, by which `cancel` finds our operations.
+        What the server shows as the client's name. A random word is added, by which `cancel` finds our operations,
+        and the database, by which `end_leftovers` finds those of a killed run.
     """
 
     def __init__(self, address: Address, application: str) -> None:
         self._address = address
-        self._application = f"{application} {secrets.token_hex(4)}"
+        database = address.database or "test"
+        self._application = f"{application[:_LONGEST_NAME]} {secrets.token_hex(4)} {database}"
+        self._alike = f"^{re.escape(application[:_LONGEST_NAME])} [0-9a-f]{{8}} {re.escape(database)}$"
         self.client = client_for(address, self._application)
-        self.database: Database[Doc] = self.client[address.database or "test"]
+        self.database: Database[Doc] = self.client[database]
         try:
             self.hello: Doc = self.greet()
             self._build: Doc = self.client.admin.command("buildInfo")
@@ -181,6 +187,28 @@ class MongoSession:
     def _operations(self, client: pymongo.MongoClient[Doc]) -> list[Doc]:
         mine = {"$match": {"appName": self._application}}
         return list(client.admin.aggregate([{"$currentOp": {"allUsers": False, "localOps": True}}, mine]))
+
+    def end_leftovers(self) -> int:
+        """Abort transactions of a killed run on this database; return how many there were.
+
+        The server keeps them, and what they hold, for a minute after their client is gone. Only for the holder of
+        the lease on the database: nobody else of ours may change it, so whoever has a transaction open is dead.
+        """
+        pipeline: list[Doc] = [
+            {"$currentOp": {"allUsers": False, "idleSessions": True, "localOps": True}},
+            {
+                "$match": {
+                    "transaction": {"$exists": True},
+                    "appName": {"$regex": self._alike, "$ne": self._application},
+                }
+            },
+        ]
+        with suppress(OperationFailure):
+            found = list(self.client.admin.aggregate(pipeline))
+            if found:
+                self.client.admin.command("killSessions", [{"id": one["lsid"]["id"]} for one in found])
+            return len(found)
+        return 0
 
     def close(self) -> None:
         """Close; never raises."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from upkeep.plan import OutcomeStatus
 from upkeep.postgres.retention_checks import refusals, unindexed_leaves
-from upkeep.postgres.retention_sizes import requirement
 from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.retention_views import views
+from upkeep.retention.cutoff import requirement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,10 +19,11 @@ from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.retention_checks import Refusal, refusals
 from upkeep.postgres.retention_findings import findings
 from upkeep.postgres.retention_row_plan import archive_marked, archive_partition, delete_rows
-from upkeep.postgres.retention_sizes import requirement, row_estimate, table_rows
+from upkeep.postgres.retention_sizes import row_estimate, table_rows
 from upkeep.postgres.retention_views import views
 from upkeep.postgres.session import statement
-from upkeep.retention.cutoff import moment
+from upkeep.retention.cutoff import moment, requirement
+from upkeep.retention.limits import over_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -317,16 +318,6 @@ def _limited(view: View, actions: list[Action], target: Target) -> list[Action]:
         else:
             marked.append(action)
     return marked
-
-
-def over_limit(rows: int, total: int, target: Target) -> str | None:
-    """Return why so many rows of so many are more than the limits allow."""
-    limits = target.limits
-    if limits.rows is not None and rows > limits.rows:
-        return f"about {rows:,} rows would go, the limit is {limits.rows:,}"
-    if rows and rows > limits.share * max(total, rows):
-        return f"about {rows / max(total, rows):.0%} of the table would go, the limit is {limits.share:.0%}"
-    return None
 
 
 def _names(view: View) -> sql.Identifier:

@@ -11,8 +11,9 @@ from upkeep.postgres import names
 from upkeep.postgres.archiving import move_args, move_parts
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.retention_rows import Doomed, row_args
-from upkeep.postgres.retention_sizes import requirement, row_estimate
+from upkeep.postgres.retention_sizes import row_estimate
 from upkeep.postgres.session import statement
+from upkeep.retention.cutoff import requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

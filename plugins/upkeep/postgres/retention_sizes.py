@@ -1,17 +1,12 @@
-"""How much would go, and what that requires: estimates for limits, and the policy's rule. Pure."""
+"""How much would go: estimates for the limits. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from upkeep.retention.cutoff import requirement
-
 if TYPE_CHECKING:
     from upkeep.postgres.retention_view import Piece
     from upkeep.postgres.retention_view import TableView as View
-
-
-__all__ = ["requirement", "row_estimate", "table_rows"]
 
 
 def row_estimate(view: View, piece: Piece) -> int | None:

@@ -5,6 +5,7 @@ Rows are counted up to a limit; where there are more, statistics or the planner 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 
     from upkeep.fleet import Target
     from upkeep.jobs import Memory
+    from upkeep.tidb.catalog import Table
     from upkeep.tidb.retention_view import Piece
     from upkeep.tidb.session import Row, TiDBSession
 
 COUNT_LIMIT: Final = 20_000
 """Rows counted exactly, some 0.1 s; beyond, estimates are good enough for a limit."""
 AGELESS_LIMIT: Final = 1_000_000
+TOTAL_LIMIT: Final = 1_000_000
+"""Of a table without statistics no more rows are counted, some 2 s; a larger share than it shows has to be approved."""
 
 
 def observe(session: TiDBSession, target: Target, at: datetime, memory: Memory) -> Observation:
@@ -49,8 +53,11 @@ def observe(session: TiDBSession, target: Target, at: datetime, memory: Memory) 
     for view in views(observation, target):
         if view.problem is not None or view.table is None:
             continue
-        frames["facts"].append(_facts(session, view))
-        frames["counts"] += _counts(session, view)
+        facts, counts = _facts(session, view), list(_counts(session, view))
+        going = [row["rows"] for row in counts] if view.by_partition else [facts.get("due")]
+        facts["rows"] = _rows(session, view.table, going, target.limits.share)
+        frames["facts"].append(facts)
+        frames["counts"] += counts
     return observation
 
 
@@ -136,6 +143,19 @@ def _due(session: TiDBSession, view: TableView) -> Row:
     except (pymysql.MySQLError, KeyError, ValueError, IndexError):
         return {"due": None, "due_is_least": True}
     return {"due": max(estimate, counted or 0), "due_is_least": True}
+
+
+def _rows(session: TiDBSession, table: Table, going: Iterable[int | None], share: float) -> int:
+    """Return how many rows the table has: what statistics say, and where that is too few for the limit, counted.
+
+    Statistics of a table that was filled a moment ago say 0, and then any row would be all of it. Counted is only
+    as far as the question needs: a table with so many rows is large enough for those that would go.
+    """
+    enough = math.ceil(sum(rows or 0 for rows in going) / max(share, 0.001)) + 1
+    if table.rows >= enough:
+        return table.rows
+    counted = server.count(session, table.identifier, sql.Sql("true"), min(enough, TOTAL_LIMIT))
+    return max(table.rows, counted or 0)
 
 
 def _counts(session: TiDBSession, view: TableView) -> Iterator[Row]:

@@ -346,4 +346,4 @@ def _limited(view: View, actions: list[Action], target: Target) -> list[Action]:
 
 def _total(view: View) -> int:
     known = sum(p.rows or 0 for p in view.pieces)
-    return max(view.table.rows if view.table is not None else 0, known, view.due or 0)
+    return max(view.rows, known, view.due or 0)

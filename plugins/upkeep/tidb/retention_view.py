@@ -87,6 +87,8 @@ class TableView:
         On the axis; rows before it are due.
     scale
         Of the partition key, when partitions tell the age.
+    rows
+        What statistics say, or what was counted where they say too little for the limits.
     due, due_is_least
         Due rows, counted; with ``due_is_least`` there are more and ``due`` is the planner's estimate.
     small
@@ -114,6 +116,7 @@ class TableView:
     archive_columns: Sequence[Mapping[str, Any]] = ()
     pieces: Sequence[Piece] = ()
     marked: Sequence[Marked] = ()
+    rows: int = 0
     due: int | None = None
     due_is_least: bool = False
     small: bool = False
@@ -241,6 +244,7 @@ def _view(base: TableView, policy: TablePolicy, table: Table, frames: Frames) ->
         ttl=ttl.read(facts.get("options", "")),
         archive=archive,
         archive_columns=_of(frames["columns"], archive) if archive is not None else (),
+        rows=max(table.rows, facts.get("rows") or 0),
         due=facts.get("due"),
         due_is_least=bool(facts.get("due_is_least")),
         small=bool(facts.get("small")),

@@ -1,0 +1,75 @@
+"""The TiDB session on a real server: settings, identity, errors that never show the password, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.servers import TidbServer
+from tests.integration import tidb_help as help_
+from tests.integration.tidb_help import Db
+from upkeep.errors import ConfigurationError, UnreachableError
+from upkeep.plan import FindingStatus
+from upkeep.tidb.engine import ENGINE
+from upkeep.tidb.sql import Sql
+
+pytestmark = pytest.mark.tidb
+
+
+@pytest.fixture
+def db(tidb_server: TidbServer) -> Iterator[Db]:
+    with help_.fresh(tidb_server) as made:
+        yield made
+
+
+def test_what_a_server_sets_for_its_sessions_changes_nothing(db: Db) -> None:
+    db.run("set global sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES', global time_zone = '+09:00'")
+    try:
+        with help_.session(db) as session:
+            (row,) = session.execute(Sql("select @@sql_mode as mode, @@time_zone as zone, @@autocommit as auto")).rows
+    finally:
+        db.run("set global sql_mode = default, global time_zone = 'SYSTEM'")
+    assert row == {"mode": "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION", "zone": "+00:00", "auto": 1}
+
+
+def test_the_identity_is_the_databases_whatever_the_address(db: Db) -> None:
+    with help_.session(db) as one, ENGINE.open(help_.address(db, host="localhost"), application="x") as other:
+        assert one.identity == other.identity
+        assert one.identity.endswith(f":{db.name}")
+        assert one.tested
+        assert abs((one.now() - other.now()).total_seconds()) < 60
+
+
+@pytest.mark.parametrize(
+    ("other", "error", "says"),
+    [
+        ({"password": "s3cret-wrong"}, UnreachableError, "check user and password"),
+        ({"database": "nowhere"}, UnreachableError, "name of the database"),
+        ({"port": 1}, UnreachableError, "check host and port"),
+        ({"options": {"connect_timeout": "soon"}}, ConfigurationError, "whole seconds"),
+        ({"options": {"ssl_verify_cert": "maybe"}}, ConfigurationError, "true or false"),
+        ({"options": {"ssl_ca": "/nowhere.pem"}}, UnreachableError, "nowhere"),
+    ],
+)
+def test_errors_say_what_to_do_and_never_the_password(db: Db, other: dict[str, object], error: type, says: str) -> None:
+    address = help_.address(db, **other)
+    with pytest.raises(error) as raised, ENGINE.open(address, application="x"):
+        pass
+    assert says in str(raised.value) or "No such file" in str(raised.value)
+    assert address.password not in str(raised.value)
+
+
+def test_check_names_what_is_there_and_what_a_single_node_cannot_tell(db: Db) -> None:
+    db.run("create table logs (id int, at datetime)")
+    target = help_.target(
+        {"logs": "retain: {by: at, for: 1 day, then: delete}", "nowhere": "partition: {by: at, every: 1 day, ahead: 1}"}
+    )
+    with help_.session(db) as session:
+        found = ENGINE.check(session, target)
+    assert [(f.check, f.status) for f in found] == [
+        ("connection", FindingStatus.OK),
+        ("placement_driver", FindingStatus.NOT_AVAILABLE),
+        ("table", FindingStatus.OK),
+        ("table", FindingStatus.FINDING),
+    ]
