@@ -420,9 +420,12 @@ def test_row_level_security_is_refused(db: psycopg.Connection[Any], database: st
         db.execute("drop role keeper")
 
 
-def test_a_publication_is_reported_and_a_missing_identity_refused(db: psycopg.Connection[Any], database: str) -> None:
+@pytest.mark.parametrize("what", ["table logs", "all tables", "tables in schema public"])
+def test_a_publication_is_reported_and_a_missing_identity_refused(
+    db: psycopg.Connection[Any], database: str, what: str
+) -> None:
     logs(db)
-    db.execute("create publication p for table logs")
+    db.execute(f"create publication p for {what}")
     with session(database) as opened:
         plan = Book().plan(opened, target({"public.logs": DELETE}), AT)
         assert plan.actions[0].blocked is None

@@ -13,6 +13,15 @@ with recursive members as (
     from members as m
     inner join pg_partitioned_table as k on m.member = k.partrelid
     inner join pg_inherits as i on m.member = i.inhparent
+),
+
+published as materialized (
+    select
+        p.pubname::text as publication,
+        g.relid
+    from pg_publication as p
+    cross join lateral pg_get_publication_tables(p.pubname) as g
+    where p.pubdelete
 )
 
 select
@@ -99,10 +108,9 @@ select
     ) as may_delete,
     has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'select') as may_insert,
     array(
-        select distinct p.pubname::text
-        from pg_publication as p
-        left join pg_publication_rel as r on p.oid = r.prpubid and r.prrelid = any(m.members)
-        where p.pubdelete and (p.puballtables or r.prrelid is not null)
+        select distinct p.publication
+        from published as p
+        where p.relid = any(m.members)
     ) as publications,
     exists(
         select

@@ -1,5 +1,5 @@
--- How the server is doing, for the gate before: its clock, the oldest open transaction, the lag of its replicas.
--- A deletion under an old snapshot frees nothing, and one that a replica cannot follow makes it lag more.
+-- How the server is doing, for the gate before: its clock, the oldest open transaction.
+-- A deletion under an old snapshot frees nothing. The lag of its replicas: retention_pressure.sql.
 select
     clock_timestamp() as now,
     pg_is_in_recovery() as is_replica,
@@ -12,7 +12,4 @@ select
             where a.pid != pg_backend_pid() and a.backend_type = 'client backend'
         ),
         (select extract(epoch from clock_timestamp() - min(p.prepared)) from pg_prepared_xacts as p)
-    )::double precision as longest_transaction_seconds,
-    (
-        select extract(epoch from max(r.replay_lag)) from pg_stat_replication as r
-    )::double precision as replication_lag_seconds
+    )::double precision as longest_transaction_seconds

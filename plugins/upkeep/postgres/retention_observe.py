@@ -73,7 +73,9 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
 
 def _server(session: PostgresSession) -> Row:
     row = session.rows("retention_server")[0]
-    return {"subject": "server", "version_tested": session.tested, **row, "now": row["now"].isoformat()}
+    lag = session.rows("retention_pressure")[0]["lag_seconds"]
+    known = {"subject": "server", "version_tested": session.tested, "replication_lag_seconds": lag}
+    return {**known, **row, "now": row["now"].isoformat()}
 
 
 def _intent(intent: Any) -> Row:
