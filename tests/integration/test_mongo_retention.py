@@ -292,6 +292,25 @@ def test_an_equal_document_in_the_archive_is_fine(session: MongoSession, place: 
     assert ids(place, "kept") == list(range(50))
 
 
+@pytest.mark.parametrize("policy", ["DELETE", "ARCHIVE"])
+def test_ages_that_many_share_and_lists_among_them(
+    session: MongoSession, place: Place, small_batches: None, policy: str
+) -> None:
+    sizes = [1, 20, 3, 7, 6, 8, 1, 1, 14, 2]
+    due = [
+        {"_id": f"{age}-{n}", "at": OLD + timedelta(seconds=age)} for age, size in enumerate(sizes) for n in range(size)
+    ]
+    lists = [{"_id": f"list {n}", "at": [OLD + timedelta(seconds=n % 10), NEW]} for n in range(25)]
+    place.db.events.insert_many(due + lists)
+    place.db.events.create_index("at", name="by_age")
+    done = run(session, target({"DELETE": DELETE, "ARCHIVE": ARCHIVE}[policy]), JOB)
+    well(done)
+    assert ids(place, "events") == sorted(d["_id"] for d in lists)
+    assert ids(place, "kept") == ([] if policy == "DELETE" else sorted(d["_id"] for d in due))
+    (outcome,) = (o for o in done.outcomes.values() if o.rows)
+    assert outcome.rows == sum(sizes)
+
+
 def test_another_document_under_the_same_id_stops_the_work(
     session: MongoSession, place: Place, small_batches: None
 ) -> None:
@@ -299,7 +318,7 @@ def test_another_document_under_the_same_id_stops_the_work(
     place.db.kept.insert_one({"_id": 20, "at": OLD, "text": "secret"})
     done = run(session, target(ARCHIVE), JOB)
     outcome = done.outcome("archive_rows")
-    assert (outcome.status, outcome.reason_code, outcome.rows) == ("failed", "conservation_violated", 14)
+    assert (outcome.status, outcome.reason_code, outcome.rows) == ("failed", "conservation_violated", 18)
     assert "secret" not in str(outcome)
     assert sorted(ids(place, "events") + ids(place, "kept")) == sorted([*range(50), 20, *range(1000, 1020)])
 

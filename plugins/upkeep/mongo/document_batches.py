@@ -1,13 +1,14 @@
 """Documents of one collection, deleted or moved batch by batch in the order of their age.
 
-Which documents: those that one look at the age index found, by their ``_id``, with the age predicate repeated.
+Which documents: a range of the age that the index says holds as many as the batch should have, with the age predicate
+repeated; where too many have the same age, those that one look found, by their ``_id``.
 
 - Deleting: each document is deleted only if it is still due at that moment; a document that somebody makes younger
   in between stays. A kill between two batches leaves nothing half done.
 - Archiving: one transaction reads the documents from one snapshot, inserts exactly their bytes into the archive and
-  deletes exactly these ``_id``s; unless the three counts are equal it is aborted. A document that somebody changes
-  meanwhile is a write conflict: the transaction is repeated and moves it as it is then, or leaves it. Committed by
-  a majority or not at all, so neither a kill nor a step-down loses or doubles one.
+  deletes, in the same snapshot, exactly these; unless the three counts are equal it is aborted. A document that
+  somebody changes meanwhile is a write conflict: the transaction is repeated and moves it as it is then, or leaves
+  it. Committed by a majority or not at all, so neither a kill nor a step-down loses or doubles one.
 
 A document that is in the archive already is fine only when it is there byte for byte; another one under the same
 ``_id`` stops the work.
@@ -81,10 +82,13 @@ class Doomed:
         found: Doc = pipelines.load("due", age=self.age, cut_off=self.cut_off)
         return found
 
-    def from_age(self, low: Any) -> Doc:
-        """Return the due documents that are not older than ``low``."""
+    def between(self, low: Any, high: Any = None) -> Doc:
+        """Return the due documents that are not older than ``low`` and older than ``high`` (``None``: the cut-off)."""
         due = self.due
-        return due if low is None else {**due, self.age: {**due[self.age], "$gte": low}}
+        bounds = {**due[self.age], **({"$gte": low} if low is not None else {})}
+        if high is not None:
+            bounds["$lt"] = min(high, bounds["$lt"])
+        return {**due, self.age: bounds}
 
 
 @dataclass
@@ -208,13 +212,31 @@ class Sweep:
         return self._delete(low) if self.into is None else self._move(low)
 
     def _ordered(self, low: Any) -> Doc:
-        options: Doc = {"filter": self.doomed.from_age(low), "limit": self.pace.size, "batch_size": self.pace.size}
+        options: Doc = {"filter": self.doomed.between(low), "limit": self.pace.size, "batch_size": self.pace.size}
         if self.doomed.index is not None:
             options |= {"sort": [(self.doomed.age, 1)], "hint": self.doomed.index}
         return options
 
     def _delete(self, low: Any) -> Batch:
         collection = self.session.database.get_collection(self.doomed.collection, write_concern=MAJORITY)
+        if self.doomed.index is None:
+            return self._delete_found(collection, low)
+        edge = self._edge(collection, low)
+        if edge is not None and (not isinstance(edge, datetime) or edge == low):
+            return self._delete_found(collection, low)  # a list, or too many of one age
+        deleted = collection.delete_many(self.doomed.between(low, edge), hint=self.doomed.index).deleted_count
+        if edge is None:
+            return Batch(found=deleted, deleted=deleted, last=low)
+        return Batch(found=max(deleted, 1), deleted=deleted, last=edge)  # there is more, whatever this range held
+
+    def _edge(self, collection: Any, low: Any) -> Any:
+        """Return the age of the first document after a batch from ``low`` on; ``None`` when the batch is the last."""
+        wanted = {self.doomed.age: self.doomed.between(low)[self.doomed.age]}
+        look = collection.find(wanted, {self.doomed.age: 1, "_id": 0}, hint=self.doomed.index)
+        found = list(look.sort(self.doomed.age, 1).skip(self.pace.size).limit(1))
+        return _at_path(found[0], self.doomed.age) if found else None
+
+    def _delete_found(self, collection: Any, low: Any) -> Batch:
         found = list(collection.find(projection={"_id": 1, self.doomed.age: 1}, **self._ordered(low)))
         if not found:
             return Batch()
@@ -254,35 +276,50 @@ class Sweep:
 
     def _within(self, own: ClientSession, low: Any, *, compare: bool) -> Batch:
         source, archive = self.session.raw(self.doomed.collection), self.session.raw(self.into or "")
-        found = self._take(source.find(session=own, **self._ordered(low)))
+        found, whole = self._take(source.find(session=own, **self._ordered(low)))
         if not found:
             return Batch()
-        ids = [document["_id"] for document in found]
-        there = _equal(found, archive.find({"_id": {"$in": ids}}, session=own), self.into) if compare else set()
+        there = _equal(found, archive.find({"_id": {"$in": _ids(found)}}, session=own), self.into) if compare else set()
         fresh = [document for document in found if bytes(_key(document)) not in there]
         inserted = 0
         if fresh:
             inserted = archive.bulk_write([InsertOne(document) for document in fresh], session=own).inserted_count
-        wanted = {"_id": {"$in": ids}, **self.doomed.due}
-        deleted = source.delete_many(wanted, session=own, hint=[("_id", 1)]).deleted_count
+        last = _at_path(found[-1], self.doomed.age)
+        if whole:
+            exact, hint = self.doomed.between(low), self.doomed.index or ""
+            exact[self.doomed.age] |= {"$lte": last}
+            deleted = source.delete_many(exact, session=own, hint=hint).deleted_count
+        else:
+            exact = {"_id": {"$in": _ids(found)}, **self.doomed.due}
+            deleted = source.delete_many(exact, session=own, hint=[("_id", 1)]).deleted_count
         if not len(found) == inserted + len(there) == deleted:
             text = (
                 f"found {len(found):,}, archived {inserted + len(there):,}, deleted {deleted:,}: the batch was undone"
             )
             raise ConservationError(text)
-        last = _at_path(found[-1], self.doomed.age)
         return Batch(len(found), deleted, inserted, len(there), last)
 
-    @staticmethod
-    def _take(cursor: Any) -> list[RawBSONDocument]:
-        """Return documents until there are too many bytes."""
-        found, size = [], 0
+    def _take(self, cursor: Any) -> tuple[list[RawBSONDocument], bool]:
+        """Return documents until there are too many bytes, and whether a range of ages holds just these.
+
+        Of the last age there may be more than were read: those are left to the next batch, or, where all have the
+        same age, no range tells them apart.
+        """
+        found: list[RawBSONDocument] = []
+        size = 0
         for document in cursor:
             found.append(document)
             size += len(document.raw)
             if size >= BATCH_BYTES:
                 break
-        return found
+        if self.doomed.index is None or not found:
+            return found, False
+        if len(found) < self.pace.size and size < BATCH_BYTES:
+            return found, True  # there were no more
+        last, keep = _at_path(found[-1], self.doomed.age), len(found)
+        while keep and _at_path(found[keep - 1], self.doomed.age) == last:
+            keep -= 1
+        return (found[:keep], True) if keep else (found, False)
 
     def _commit(self, own: ClientSession) -> None:
         """Commit; ask again while it is not known whether the server did.
@@ -319,6 +356,10 @@ def _key(document: RawBSONDocument) -> bytes:
     from bson import encode  # noqa: PLC0415
 
     return encode({"_id": document["_id"]})
+
+
+def _ids(found: Sequence[RawBSONDocument]) -> list[Any]:
+    return [document["_id"] for document in found]
 
 
 def _at_path(document: Any, path: str) -> Any:
