@@ -46,10 +46,20 @@ def test_safe_defaults() -> None:
     assert fleet.parse(HEAD).targets["a"].limits.share == 0.8
 
 
+def _into(place: str) -> str:
+    return f"{{retain: {{for: 30 days, by: at, then: archive, into: '{place}'}}}}"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "key", "says"),
     [
         (table("{retain: {for: 30 days, by: at, then: archive}}"), 7, "public.t.retain", "into"),
+        (table(_into("archive/logs")), 7, "public.t.retain", "relative directory"),
+        (table(_into("./x")), 7, "public.t.retain", "relative directory"),
+        (table(_into("s3://key:secret@b/c")), 7, "public.t.retain", "must not carry a password"),
+        (table(_into("s3://b/c?token=abc")), 7, "public.t.retain", "must not carry options"),
+        (table(_into("s3:///c")), 7, "public.t.retain", "no bucket"),
+        (table(_into("file://host/c")), 7, "public.t.retain", "file:///"),
         (table("{retain: {for: 30 days, by: at, then: delete, into: b}}"), 7, "public.t.retain", "then: archive"),
         (table("{retain: {for: 30 days, then: delete}}"), 7, "public.t", "by:"),
         (table("{retain: {for: 3 moons, by: at, then: delete}}"), 7, "retain.for", "not a duration"),
@@ -186,3 +196,9 @@ def test_the_schema_for_editors_names_keys_as_they_are_written() -> None:
     schema = fleet.json_schema()
     assert "for" in schema["$defs"]["RetainPolicy"]["properties"]
     assert schema["$defs"]["Strict"] if "Strict" in schema["$defs"] else schema["additionalProperties"] is False
+
+
+def test_a_secret_in_a_location_is_never_shown() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        fleet.parse(table(_into("s3://key:s3cr3t@b/c")))
+    assert "s3cr3t" not in str(caught.value)

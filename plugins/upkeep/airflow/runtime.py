@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from upkeep import fleet, settings
-from upkeep.airflow import addresses
+from upkeep.airflow import addresses, stores
 from upkeep.connections import CONTROL
 from upkeep.ledger import ApprovalState, Ledger
 from upkeep.plan import RunReport, TargetReport, TargetStatus
 from upkeep.runner import Runner
+from upkeep.stores.store import opener
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -32,9 +33,11 @@ BAD = frozenset({TargetStatus.FAILED, TargetStatus.PARTIAL, TargetStatus.UNREACH
 def open_runner() -> Iterator[Runner]:
     """Open the ledger and give a runner. Raises `ConfigurationError` or `LedgerError`, which say what to do."""
     ledger = Ledger.open(addresses.resolve(CONTROL), migrate=False)
+    before = opener.set(stores.open_url)
     try:
         yield Runner(fleet.load(settings.fleet_file()), ledger, addresses.resolve, progress=_progress)
     finally:
+        opener.reset(before)
         ledger.close()
 
 

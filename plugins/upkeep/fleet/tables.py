@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from upkeep.fleet.values import Length, LengthOrZero, Rows, Step, Strict, Zone
 from upkeep.intervals import Duration
+from upkeep.stores import location
 
 MAX_CREATIONS = 200
 """Partitions created per table and run: a wrong interval must not create thousands (pg_partman#213)."""
@@ -92,7 +93,7 @@ class RetainPolicy(Strict):
     then
         ``delete`` or ``archive`` (copied into ``into`` first, proven, then deleted).
     into
-        The archive table.
+        The archive table, or the directory or object-store URL for Parquet files.
     precision
         ``partition``: whole partitions only; ``row``: rows in batches.
     grace
@@ -121,10 +122,14 @@ class RetainPolicy(Strict):
     @model_validator(mode="after")
     def _possible(self) -> RetainPolicy:
         if self.then == "archive" and not self.into:
-            message = "then: archive needs into: the archive table"
+            message = "then: archive needs into: the archive table, a directory or an object-store URL"
             raise ValueError(message)
         if self.then == "delete" and self.into:
             message = "into: is given, but then: is delete; write then: archive, or leave into out"
+            raise ValueError(message)
+        wrong = location.problem(self.into) if self.into and location.is_location(self.into) else None
+        if wrong:
+            message = f"into: {wrong}"
             raise ValueError(message)
         if self.unit == "id":
             message = "unit: id has no age; retention needs a time column or an epoch unit"

@@ -81,6 +81,8 @@ def _take_back(session: PostgresSession, action: Action, outcome: Outcome) -> st
 
 def _cannot(action: Action) -> str:
     if action.kind.startswith("archive"):
+        if "files" in action.args:
+            return f"the rows are in files: upkeep restore-archive --table '{action.subject}' brings them back"
         into = (action.args.get("archive") or {}).get("name", "the archive")
         return f"the rows are in {into}: copy them back by hand; Upkeep does not undo an archiving"
     return "what was deleted comes back only from a backup"

@@ -11,15 +11,18 @@ from psycopg import errors
 
 from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
-from upkeep.postgres import archiving, detaching, dropping, names
+from upkeep.postgres import archiving, detaching, dropping, file_archive, names
 from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
 from upkeep.postgres.detaching import AlreadyDoneError, StateChangedError, Tools
+from upkeep.postgres.file_archive import FileArchive, UndecidedError
 from upkeep.postgres.pace import OverloadedError, Pace
 from upkeep.postgres.retention_row_plan import clean_up_statement
 from upkeep.postgres.retention_rows import Doomed
 from upkeep.postgres.retention_views import frames_policies
 from upkeep.postgres.row_batches import RangeHeldError, Sweep, deleting
+from upkeep.stores.shelf import Shelf
+from upkeep.stores.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +40,7 @@ _EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, Reas
         ReasonCode.LOCK_NOT_OBTAINED,
     ),
     ((ConservationError,), OutcomeStatus.FAILED, ReasonCode.CONSERVATION),
+    ((StoreError, UndecidedError), OutcomeStatus.FAILED, ReasonCode.ERROR),
     ((UnreachableError,), OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST),
 )
 _SAFE_STATES: Final = ("22", "42601")
@@ -144,6 +148,35 @@ def _archive(work: Work, progress: Progress) -> None:
     _sweep(work, progress, moving=True)
 
 
+def _settle(work: Work, progress: Progress) -> None:
+    settled = _settled(work, _shelf(work))
+    progress.evidence = settled.evidence()
+    if settled.unknown:
+        raise UndecidedError(
+            f"the server no longer knows what became of the transactions of {len(settled.unknown)} file(s), the first "
+            f"is {settled.unknown[0]}: they do not count; compare them with the table, then remove file and manifest, "
+            "or move the manifest from _undecided to _manifests"
+        )
+
+
+def _shelf(work: Work) -> Shelf:
+    files, session = work.action.args["files"], cast("PostgresSession", work.session)
+    return Shelf.open(files["location"], files["schema"], files["name"], session.identity)
+
+
+def _settled(work: Work, shelf: Shelf) -> file_archive.Settled:
+    """Decide what earlier runs left undecided."""
+    session = cast("PostgresSession", work.session)
+    shelf.store.prepare()
+    settled = file_archive.settle(session, shelf, work.checkpoint, work.sleep)
+    if settled.missing:
+        raise ConservationError(
+            f"{settled.missing[0]} is not there, but its rows are gone from the table: find out who removed it, put it "
+            "back, or restore the rows from a backup"
+        )
+    return settled
+
+
 def _clean_up(work: Work, progress: Progress) -> None:
     session = cast("PostgresSession", work.session)
     cleaned = []
@@ -163,6 +196,7 @@ _KINDS: Final[Mapping[str, Callable[[Work, Progress], None]]] = {
     "delete_rows": _delete,
     "archive_rows": _archive,
     "archive_partition": _archive,
+    "settle_files": _settle,
     "analyze": _clean_up,
 }
 
@@ -186,8 +220,15 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
     """Delete or move the due rows of all leaves that the action names."""
     session = cast("PostgresSession", work.session)
     args = work.action.args
-    remove = archiving.archiving(session, args) if moving else deleting(session)
-    sweep = Sweep(session, remove, work.checkpoint, work.sleep, pace=Pace())
+    files: FileArchive | None = None
+    if "files" in args:
+        shelf, pace = _shelf(work), file_archive.pace()
+        _settled(work, shelf)
+        files = FileArchive(session, shelf, args, work.action.subject, work.action.id, pace, work.sleep)
+        sweep = Sweep(session, files, work.checkpoint, work.sleep, pace=pace)
+    else:
+        remove = archiving.archiving(session, args) if moving else deleting(session)
+        sweep = Sweep(session, remove, work.checkpoint, work.sleep, pace=Pace())
     snapshot = session.rows("retention_clock")[0]["snapshot"]
     missing: list[str] = []
     try:
@@ -207,8 +248,12 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
     finally:
         progress.rows = sweep.tally.rows
         progress.evidence = _evidence(sweep, args, snapshot, moving=moving)
+        if files is not None:
+            progress.evidence |= files.evidence()
         if missing:
             progress.evidence["missing"] = missing
+    if files is not None:
+        files.finish()
     if sweep.tally.held:
         raise RangeHeldError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
 

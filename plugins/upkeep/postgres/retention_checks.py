@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from upkeep.plan import Finding, FindingStatus, ReasonCode, Severity
 from upkeep.postgres import names
 from upkeep.postgres.archiving import drift
+from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.retention_rows import is_table_name
 from upkeep.postgres.retention_view import column_of
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from upkeep.postgres.retention_view import TableView
 
+ROOM_LEFT: Final = 64 << 20
+"""Bytes that stay free at a location besides what the due rows may take."""
 SMALL_ROWS: Final = 10_000
 """A table so small is read in a few milliseconds: it needs no index on its age column."""
 _ACTIONS: Final = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "a": "NO ACTION", "r": "RESTRICT"}
@@ -166,9 +169,7 @@ def _index(view: TableView) -> Iterator[Refusal]:
 def _archive(view: TableView) -> Iterator[Refusal]:
     into = view.policy.into or ""
     if not is_table_name(into):
-        yield Refusal(
-            "archive", f"archiving into {into} is not available yet", "name a table of the same database in retain.into"
-        )
+        yield from _files(view)
         return
     archive, facts, relation = view.archive, view.archive_facts, view.relation
     if archive is None or facts is None or relation is None:
@@ -193,6 +194,42 @@ def _archive(view: TableView) -> Iterator[Refusal]:
         yield Refusal(
             "archive", f"no partition of {archive.subject} takes rows of {gap}", "create that partition first"
         )
+
+
+def _files(view: TableView) -> Iterator[Refusal]:
+    files = view.files or {}
+    if files.get("problem"):
+        yield Refusal("archive_location", f"{view.policy.into}: {files['problem']}", "correct retain.into, or mend it")
+    elif files.get("writable") is False:
+        text = f"{view.policy.into} cannot be written by the account that runs Upkeep"
+        yield Refusal("archive_location", text, "create the directory, or give that account the right to write there")
+    elif space(view) == "too little":
+        need, free = (files_need(view) or 0) >> 20, files["free_bytes"] >> 20
+        text = f"{view.policy.into} has {free:,} MiB left, and about {need:,} MiB of rows are due"
+        yield Refusal("archive_location", text, "free space there, or name another location")
+
+
+def files_need(view: TableView) -> int | None:
+    """Return how many bytes the due rows take in the table: compressed files are smaller; ``None``: nobody knows."""
+    total = 0
+    pieces = {piece.partition.oid for piece in view.due_pieces}
+    for leaf in view.leaves:
+        if view.by_partition:
+            total += leaf.pages * PAGE_BYTES if pieces & {leaf.oid, leaf.top} else 0
+        elif leaf.due:
+            share = min(leaf.due / leaf.rows, 1) if leaf.rows else 1
+            total += round(leaf.pages * PAGE_BYTES * share)
+    return total if view.leaves else None
+
+
+def space(view: TableView) -> str | None:
+    """Return ``enough``, ``too little`` or ``not available`` of the location's room; ``None``: no location."""
+    if view.files is None:
+        return None
+    need, free = files_need(view), view.files.get("free_bytes")
+    if need is None or free is None:
+        return "not available"
+    return "enough" if free >= need + ROOM_LEFT else "too little"
 
 
 def archive_gap(view: TableView) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from upkeep.plan import OutcomeStatus
-from upkeep.postgres.retention_checks import refusals, unindexed_leaves
+from upkeep.postgres.retention_checks import refusals, space, unindexed_leaves
 from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.retention_views import views
 from upkeep.retention.cutoff import requirement
@@ -52,12 +52,23 @@ def _before(view: TableView) -> dict[str, Any]:
         "exists": exists,
         "age_column_exists": view.axis is not None or _has_column(view),
         "age_indexed": exists and (view.by_partition or not unindexed_leaves(view)),
-        "archive_exists": (view.archive is not None) if archiving and exists else None,
+        "archive_exists": (view.archive is not None) if archiving and exists and view.files is None else None,
+        "archive_location": _location(view),
+        "archive_space": space(view),
         "archive_drift": "; ".join(drift) or None,
         "requirement": requirement(view.policy).kind,
         "writable": exists and not any(r.check == "privileges" for r in refused),
         "publications": ", ".join((facts or {}).get("publications") or ()) or None,
     }
+
+
+def _location(view: TableView) -> str | None:
+    """Return ``usable``, ``not available`` (only trying tells) or what is wrong; ``None``: no location."""
+    if view.files is None:
+        return None
+    if view.files["problem"]:
+        return str(view.files["problem"])
+    return {True: "usable", False: "not writable", None: "not available"}[view.files["writable"]]
 
 
 def _has_column(view: TableView) -> bool:

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from upkeep.errors import ConfigurationError
 from upkeep.plan import Observation
-from upkeep.postgres import catalog, names
+from upkeep.postgres import catalog, file_look, names
 from upkeep.postgres.retention_rows import Doomed, is_table_name
 from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.retention_views import frames_policies, views
@@ -36,7 +36,7 @@ CHECK_TIMEOUT: Final = "30s"
 """One look at the rows (a count, a search for references) takes no longer; longer, and it is said to be unknown."""
 FRAMES: Final = (
     *("relations", "archives", "partitions", "marked", "memory", "intents"),
-    *("facts", "leaves", "due", "references", "busy"),
+    *("facts", "leaves", "due", "references", "busy", "files"),
 )
 
 
@@ -57,6 +57,7 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
     frames["intents"] = [_intent(intent) for intent in memory.intents]
     _read_catalog(session, target, frames)
     _read_marked(session, target, frames)
+    frames["files"] = file_look.look(target, frames["relations"], session.identity)
     found = views(observation, target)
     frames["facts"] = _facts(session, [v for v in found if _needs_facts(v)])
     if frames["facts"]:

@@ -18,7 +18,7 @@ from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.retention_checks import Refusal, refusals
 from upkeep.postgres.retention_findings import findings
-from upkeep.postgres.retention_row_plan import archive_marked, archive_partition, delete_rows
+from upkeep.postgres.retention_row_plan import archive_marked, archive_partition, delete_rows, settle_files
 from upkeep.postgres.retention_sizes import row_estimate, table_rows
 from upkeep.postgres.retention_views import views
 from upkeep.postgres.session import statement
@@ -79,6 +79,8 @@ def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
     if view.problem is not None or view.relation is None:
         return
     blocked = (refused[0].code, refused[0].text) if refused else None
+    if view.files is not None and view.files["undecided"]:
+        yield settle_files(view)
     if view.by_partition:
         yield from _pending(view, blocked)
         yield from _pieces(view, blocked)
@@ -236,7 +238,7 @@ def _drops(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Actio
         if not droppable(view, marked):
             continue
         after: tuple[str, ...] = ()
-        if view.policy.then == "archive" and marked.not_empty and view.archive_facts and view.facts:
+        if view.policy.then == "archive" and marked.not_empty and (view.archive_facts or view.files) and view.facts:
             archive = archive_marked(view, marked, blocked)
             yield archive
             after = (archive.id,)

@@ -10,6 +10,7 @@ from upkeep.plan import Action
 from upkeep.postgres import names
 from upkeep.postgres.archiving import move_args, move_parts
 from upkeep.postgres.catalog import PAGE_BYTES
+from upkeep.postgres.file_archive import file_args, statement_parts
 from upkeep.postgres.retention_rows import Doomed, row_args
 from upkeep.postgres.retention_sizes import row_estimate
 from upkeep.postgres.session import statement
@@ -140,24 +141,50 @@ def _row_action(
 ) -> Action:
     args: Json = {**row_args(view), "leaves": leaves}
     archive, facts = view.archive, view.archive_facts
-    if blocked is None and archive is not None and facts is not None:
+    if view.files is not None and view.relation is not None:
+        relation = view.relation
+        args |= file_args(view.policy.into or "", (view.facts or {})["columns"], relation.schema, relation.name)
+    elif blocked is None and archive is not None and facts is not None:
         args |= move_args((view.facts or {})["columns"], archive, facts)
     verb = "deletes" if kind == "delete_rows" else "moves"
     return Action.make(
         kind=kind,
         subject=view.subject,
         args=args,
-        statements=_row_statements(args, leaves) if kind == "delete_rows" or "archive" in args else (),
+        statements=_row_statements(args, leaves) if kind == "delete_rows" or args.keys() & {"archive", "files"} else (),
         reason=reason,
         detail=_detail(view, kind, leaves),
         destructive=True,
         precondition=f"each batch {verb} only rows that are due at that moment, whatever was planned",
-        undo="none but a restore" if kind == "delete_rows" else "none: copy the rows back from the archive by hand",
-        lock="row locks of one batch for about half a second",
+        undo=_undo(kind, args),
+        lock=f"row locks of one batch for about {'one and a half seconds' if 'files' in args else 'half a second'}",
         rows=rows,
         bytes=_row_bytes(view, leaves, rows),
         requires=requirement(view.policy),
         blocked=blocked,
+    )
+
+
+def _undo(kind: str, args: Json) -> str:
+    if kind == "delete_rows":
+        return "none but a restore"
+    return "upkeep restore-archive" if "files" in args else "none: copy the rows back from the archive by hand"
+
+
+def settle_files(view: View) -> Action:
+    """Return the deciding of files that an earlier run left undecided."""
+    relation = view.relation
+    files = {"location": view.policy.into, "schema": relation.schema, "name": relation.name} if relation else {}
+    return Action.make(
+        kind="settle_files",
+        subject=view.subject,
+        args={"files": files},
+        statements=(_text("retention_transaction_end").replace("%(transaction)s", "{transaction}"),),
+        reason="an earlier run ended before it knew what became of its last transaction",
+        detail=f"files in {view.policy.into}",
+        destructive=False,
+        precondition="the server knows the transaction still",
+        lock="none",
     )
 
 
@@ -182,7 +209,9 @@ def _row_statements(args: Json, leaves: Sequence[Json]) -> tuple[str, ...]:
             )
         )
         composed = sql.Composed([part])
-        if "archive" in args:
+        if "files" in args:
+            shown.append(_text("retention_archive_file", **statement_parts(args, doomed, composed)))
+        elif "archive" in args:
             shown.append(_text("retention_archive", **move_parts(args, doomed, composed)))
         else:
             shown.append(_text("retention_delete", table=doomed.table, range=composed, due=doomed.predicate))

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from upkeep.postgres import names
 from upkeep.postgres.retention_view import column_of
+from upkeep.stores.location import is_location
 
 if TYPE_CHECKING:
     from upkeep.plan import Json
@@ -120,7 +121,7 @@ def row_args(view: TableView) -> Json:
 
 def is_table_name(into: str | None) -> bool:
     """Return whether ``into`` names a table, not a directory or an object store."""
-    return into is not None and "/" not in into and "://" not in into
+    return into is not None and not is_location(into)
 
 
 def archive_name(into: str) -> names.Name:

@@ -126,6 +126,8 @@ class TableView:
         The server's clock, for grace periods.
     facts, archive_facts
         Rows of ``retention_facts.sql``; ``None`` when they were not needed.
+    files
+        What was seen of the directory or object store that the policy archives into; ``None``: it names a table.
     referenced_pieces
         Partition oid → the table that refers to its rows, or ``None`` when it could not be checked.
     """
@@ -149,6 +151,7 @@ class TableView:
     marked: Sequence[Marked] = ()
     referenced_pieces: Mapping[int, str | None] | None = None
     begun: frozenset[int] = frozenset()
+    files: Row | None = None
 
     @property
     def is_partitioned(self) -> bool:

@@ -82,6 +82,7 @@ class _Lookup:
     marked: Sequence[Marked]
     references: Mapping[int, list[Row]]
     begun: frozenset[int]
+    files: Mapping[tuple[str, int], Row]
 
     @classmethod
     def of(cls, frames: Mapping[str, list[Row]]) -> Self:
@@ -102,6 +103,7 @@ class _Lookup:
             marked=[m for row in frames["marked"] if (m := _marked(row, known)) is not None],
             references=_by("root", frames["references"]),
             begun=frozenset(int(oid) for oid in begun),
+            files={(row["policy"], row["oid"]): row for row in frames.get("files", ())},
         )
 
 
@@ -140,6 +142,7 @@ def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Loo
         marked=[m for m in lookup.marked if _is_of(m.marker, relation)],
         referenced_pieces={r["partition"]: r["referencing"] for r in lookup.references.get(relation.oid, ())},
         begun=lookup.begun,
+        files=lookup.files.get((base.policy_name, relation.oid)),
     )
 
 

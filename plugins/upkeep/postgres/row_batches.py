@@ -85,6 +85,10 @@ class Remover(Protocol):
         """Return what was removed; raises what the server said, with everything rolled back."""
 
 
+class BatchTooLargeError(UpkeepError):
+    """A batch holds more bytes than one transaction should; it was rolled back and is cut anew, smaller."""
+
+
 class RangeHeldError(UpkeepError):
     """Others held rows of too many ranges."""
 
@@ -163,7 +167,7 @@ class Sweep:
         for where in ranges:
             try:
                 self._batch(doomed, where)
-            except errors.QueryCanceled as error:
+            except (errors.QueryCanceled, BatchTooLargeError) as error:
                 self.tally.last_error = _say(error)
                 if self.pace.shrink():
                     return False
@@ -321,7 +325,9 @@ def deleting(session: PostgresSession) -> Remover:
     return remove
 
 
-def _say(error: psycopg.Error) -> str:
+def _say(error: psycopg.Error | BatchTooLargeError) -> str:
+    if isinstance(error, BatchTooLargeError):
+        return str(error)
     if isinstance(error, errors.ForeignKeyViolation):
         return f"rows are still referred to ({error.diag.constraint_name or 'a foreign key'})"
     if isinstance(error, errors.QueryCanceled):

@@ -168,6 +168,16 @@ class PostgresSession:
         with self._translated():
             return self._connection.execute(statement, params)
 
+    @contextmanager
+    def copy(self, statement: sql.SQL | sql.Composed) -> Iterator[psycopg.Copy]:
+        """Send a COPY statement and give its stream; raises as `execute` does."""
+        if self._cancelled:
+            raise CancelledError("the run was asked to stop")
+        if self.trace is not None:
+            self.trace(statement.as_string(self._connection))
+        with self._translated(), self._connection.cursor() as cursor, cursor.copy(statement) as stream:
+            yield stream
+
     def _percents_doubled(self, statement: sql.Composed) -> sql.Composed:
         """Return the statement with each ``%`` in a name or literal doubled: the driver reads them as placeholders."""
         parts: list[sql.Composable] = []

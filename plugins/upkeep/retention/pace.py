@@ -35,9 +35,13 @@ class Pace:
     ----------
     size
         Rows that the next batch should have.
+    target, largest
+        Seconds that a batch should take, and the most rows in one.
     """
 
     size: int = FIRST
+    target: float = TARGET_SECONDS
+    largest: int = LARGEST
     rate: float | None = None
 
     def learn(self, rows: int, seconds: float) -> None:
@@ -46,8 +50,8 @@ class Pace:
             return
         newest = rows / seconds
         self.rate = newest if self.rate is None else SMOOTHING * newest + (1 - SMOOTHING) * self.rate
-        wanted = min(self.rate * TARGET_SECONDS, self.size * MAX_GROWTH)
-        self.size = int(min(max(wanted, SMALLEST), LARGEST))
+        wanted = min(self.rate * self.target, self.size * MAX_GROWTH)
+        self.size = int(min(max(wanted, SMALLEST), self.largest))
 
     def shrink(self) -> bool:
         """Halve the batch after trouble; return whether that was possible."""

@@ -1,0 +1,328 @@
+"""Rows that move into Parquet files: one transaction, one file.
+
+The transaction deletes a batch and sends exactly what it deleted; that becomes a file, which is read back from
+the store and proven (the server's own count of rows, and the digest of every byte it sent) before the
+transaction ends. A manifest that names the transaction is written before the file gets its name. So at every
+moment of a kill the next run can ask the server which of the two has the rows: `settle` does that first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+
+from upkeep.errors import UpkeepError
+from upkeep.postgres import file_types
+from upkeep.postgres.archiving import ConservationError
+from upkeep.postgres.row_batches import BatchTooLargeError, Removed
+from upkeep.retention.pace import SMALLEST, Pace
+from upkeep.stores.columns import UnsayableError
+from upkeep.stores.manifest import Manifest
+from upkeep.stores.parquet import Writer
+from upkeep.stores.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from upkeep.jobs import Checkpoint
+    from upkeep.plan import Json
+    from upkeep.postgres.retention_rows import Doomed
+    from upkeep.postgres.row_batches import Where
+    from upkeep.postgres.session import PostgresSession
+    from upkeep.stores.columns import Column
+    from upkeep.stores.parquet import Seen
+    from upkeep.stores.shelf import Shelf
+    from upkeep.stores.store import Draft
+
+BLOCK_BYTES: Final = 4 << 20
+"""Rows are parsed and compressed in blocks of about so much: large enough for speed, small enough for memory."""
+MOST_BYTES: Final = 256 << 20
+"""More than so much from the server in one transaction, and the batch is made smaller."""
+TARGET_SECONDS: Final = 1.5
+MOST_ROWS: Final = 250_000
+"""A transaction may take longer than one between two tables, so that files do not become too many and too small."""
+STATEMENT_TIMEOUT: Final = "60s"
+DURABLE_SECONDS: Final = 30.0
+"""The WAL writer wakes up at least every five seconds."""
+IN_PROGRESS_SECONDS: Final = 75.0
+"""A killed job's transaction ends by itself after `IDLE_TIMEOUT` (60 s) at the latest."""
+
+
+def pace() -> Pace:
+    """Return how large the batches become."""
+    return Pace(target=TARGET_SECONDS, largest=MOST_ROWS)
+
+
+@dataclass
+class Settled:
+    """What became of what earlier runs left undecided.
+
+    Attributes
+    ----------
+    unknown
+        Files whose transaction is too long ago to ask for: they stay and do not count.
+    missing
+        Files whose rows are gone from the table, but which are not there.
+    """
+
+    counted: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def evidence(self) -> Json:
+        """Return it for the ledger."""
+        return {"counted": self.counted, "removed": self.removed, "unknown": self.unknown, "missing": self.missing}
+
+
+class UndecidedError(UpkeepError):
+    """Nobody can say what became of an earlier transaction: a person must look."""
+
+
+def settle(session: PostgresSession, shelf: Shelf, checkpoint: Checkpoint, sleep: Callable[[float], None]) -> Settled:
+    """Ask the server what became of each transaction that an earlier run left undecided, and act accordingly."""
+    done = Settled()
+    for note in shelf.undecided():
+        place = shelf.place(note) if isinstance(note, Manifest) else f"{note.file} into {note.into}"
+        status = _end_of(session, note.transaction, checkpoint, sleep)
+        if status == "aborted":
+            shelf.withdraw(note)
+            done.removed.append(place)
+        elif status != "committed":
+            done.unknown.append(place)
+        elif isinstance(note, Manifest) and not shelf.has_file(note):
+            done.missing.append(place)
+        else:
+            shelf.decide(note)
+            done.counted.append(place)
+    return done
+
+
+def _end_of(
+    session: PostgresSession, transaction: str, checkpoint: Checkpoint, sleep: Callable[[float], None]
+) -> str | None:
+    """Return ``committed``, ``aborted``, ``in progress`` or ``None`` for too long ago."""
+    deadline = time.monotonic() + IN_PROGRESS_SECONDS
+    while True:
+        status: str | None = session.rows("retention_transaction_end", {"transaction": transaction})[0]["status"]
+        if status != "in progress" or time.monotonic() > deadline:
+            return status
+        checkpoint("waiting: the transaction of a killed run has not ended yet")
+        sleep(0.2)
+
+
+def file_args(location: str, facts: list[Json], schema: str, name: str) -> Json:
+    """Return what an action must say to move rows into files."""
+    return {
+        "files": {"location": location, "schema": schema, "name": name},
+        "columns": [{"name": c["name"], "type": c["type"]} for c in facts],
+        "proof": "bytes",
+    }
+
+
+def statement_parts(args: Json, doomed: Doomed, where: Where, columns: list[Column] | None = None) -> dict[str, Any]:
+    """Return what fills the braces of ``retention_archive_file.sql``."""
+    found = columns or file_types.columns(args["columns"])
+    return {"table": doomed.table, "range": where, "due": doomed.predicate, "returned": file_types.sent(found)}
+
+
+@dataclass
+class FileArchive:
+    """Removes ranges into files; implements `upkeep.postgres.row_batches.Remover`.
+
+    Attributes
+    ----------
+    as_text
+        Columns in which this action met values that their Parquet types cannot say: kept as text from there on.
+    files, file_bytes
+        What was written and counts.
+    """
+
+    session: PostgresSession
+    shelf: Shelf
+    args: Json
+    subject: str
+    action_id: str
+    pace: Pace
+    sleep: Callable[[float], None]
+    as_text: set[str] = field(default_factory=set)
+    files: list[str] = field(default_factory=list)
+    file_bytes: int = 0
+    trouble: StoreError | None = None
+    _announced: Manifest | None = field(default=None, init=False)
+
+    def __call__(self, doomed: Doomed, where: Where) -> Removed:
+        """Remove a range into one file.
+
+        Raises
+        ------
+        ConservationError
+            What was read back is not what the server sent; everything was rolled back.
+        StoreError
+            The location refuses; everything was rolled back.
+        """
+        self.finish()
+        while True:
+            try:
+                return self._once(doomed, where)
+            except UnsayableError as error:
+                self.as_text.add(error.column)
+
+    def finish(self) -> None:
+        """Raise what hindered a file, whose transaction is committed, from counting: the next run settles it."""
+        if self.trouble is not None:
+            raise self.trouble
+
+    def evidence(self) -> Json:
+        """Return what the ledger keeps of the files."""
+        shown = {"first_file": self.files[0], "last_file": self.files[-1]} if self.files else {}
+        kept = {"columns_as_text": sorted(self.as_text)} if self.as_text else {}
+        return {
+            "location": self.shelf.directory,
+            "files": len(self.files),
+            "file_bytes": self.file_bytes,
+            **shown,
+            **kept,
+        }
+
+    def _once(self, doomed: Doomed, where: Where) -> Removed:
+        columns = file_types.columns(self.args["columns"], self.as_text)
+        self._forget()
+        ending = False
+        try:
+            with self.shelf.draft() as draft, self.session.transaction():
+                self.session.rows("retention_file_settings", {"statement": STATEMENT_TIMEOUT})
+                writer = Writer(draft, columns, {"table": self.subject}, age=self.args["age"])
+                rows = self._receive(writer, doomed, where, columns)
+                if not rows:
+                    return Removed(rows=0, archived=0, hash_source=0, hash_archive=0)
+                manifest, seen = self._keep(draft, writer, columns)
+                ending = True
+        except BaseException:
+            if self._announced is not None:
+                self._abandon(self._announced, ending=ending)
+            raise
+        return self._count(manifest, seen)
+
+    def _forget(self) -> None:
+        self._announced = None
+
+    def _receive(self, writer: Writer, doomed: Doomed, where: Where, columns: list[Column]) -> int:
+        """Take the rows as they come; return how many the server says that it deleted."""
+        parts = statement_parts(self.args, doomed, where, columns)
+        block: list[bytes] = []
+        size = total = 0
+        with self.session.copy(self.session.statement("retention_archive_file", **parts)) as stream:
+            for row in stream:
+                block.append(bytes(row))
+                size += len(row)
+                if size >= BLOCK_BYTES:
+                    total += size
+                    if total > MOST_BYTES and self.pace.size > SMALLEST:
+                        raise BatchTooLargeError(f"a batch is larger than {MOST_BYTES >> 20} MiB")
+                    self._feed(writer, block)
+                    block, size = [], 0
+            deleted = stream.cursor.rowcount
+        if block:
+            self._feed(writer, block)
+        writer.close()
+        if deleted != writer.rows:
+            raise ConservationError(
+                f"the server deleted {deleted} rows but {writer.rows} arrived; the batch was rolled back"
+            )
+        return deleted
+
+    def _feed(self, writer: Writer, block: list[bytes]) -> None:
+        try:
+            writer.feed(b"".join(block))
+        except UnsayableError:
+            raise
+        except ValueError as error:
+            raise ConservationError(f"{error}; the batch was rolled back") from None
+
+    def _keep(self, draft: Draft, writer: Writer, columns: list[Column]) -> tuple[Manifest, Seen]:
+        """Give the draft its name and prove it; nobody counts it before the transaction has ended."""
+        store = self.shelf.store
+        store.complete(draft)
+        transaction = self._durable_transaction()
+        manifest = Manifest(
+            file=self.shelf.new_name(transaction),
+            table=self.subject,
+            identity=self.session.identity,
+            transaction=transaction,
+            rows=writer.rows,
+            action_id=self.action_id,
+            written_at=datetime.now(UTC).isoformat(),
+            bytes=draft.size,
+            sha256=draft.sha256,
+            content_sha256=writer.digest,
+            columns=tuple({"name": c.name, "type": c.type, "kind": c.kind} for c in columns),
+            age=self.args["age"],
+            age_type=self.args["age_type"],
+            lowest=writer.lowest,
+            highest=writer.highest,
+            cut_off=self.args["cut_off"],
+        )
+        self._announced = manifest
+        self.shelf.announce(manifest)
+        self.shelf.publish(draft, manifest)
+        try:
+            seen = self.shelf.examine(manifest, columns)
+        except ValueError as error:
+            raise ConservationError(f"{self.shelf.place(manifest)}: {error}; the batch was rolled back") from error
+        wanted = (manifest.rows, manifest.bytes, manifest.sha256, manifest.content_sha256)
+        if (seen.rows, seen.bytes, seen.sha256, seen.digest) != wanted:
+            raise ConservationError(
+                f"{self.shelf.place(manifest)}: what was read back is not what the server sent; the batch was rolled "
+                "back and the file removed"
+            )
+        return manifest, seen
+
+    def _durable_transaction(self) -> str:
+        """Return the transaction's id once it is on the server's disk: no crash can then give it to another one."""
+        about = self.session.rows("retention_transaction")[0]
+        deadline = time.monotonic() + DURABLE_SECONDS
+        filled = False
+        while not self.session.rows("retention_transaction_durable", {"place": about["place"]})[0]["durable"]:
+            if time.monotonic() > deadline:
+                raise StoreError("the server has not written its WAL for 30 s; the batch was rolled back")
+            if not filled:
+                self.session.rows("retention_fill_wal")
+                filled = True
+            time.sleep(0.01)  # a transaction is open: never long
+        return str(about["transaction"])
+
+    def _abandon(self, manifest: Manifest, *, ending: bool) -> None:
+        """Remove the file of a transaction that was rolled back; leave what is not certain to the next run."""
+        connection = self.session.connection
+        lost = connection.closed or connection.broken
+        with contextlib.suppress(UpkeepError, psycopg.Error):
+            if not ending or (
+                not lost and _end_of(self.session, manifest.transaction, _go_on, self.sleep) == "aborted"
+            ):
+                self.shelf.withdraw(manifest)
+
+    def _count(self, manifest: Manifest, seen: Seen) -> Removed:
+        """Let the file count: its rows are gone from the table."""
+        try:
+            self.shelf.decide(manifest)
+        except StoreError as error:
+            self.trouble = StoreError(f"{error}; its rows are safe in it: the next run lets it count")
+        self.files.append(self.shelf.place(manifest))
+        self.file_bytes += manifest.bytes
+        return Removed(
+            rows=manifest.rows,
+            archived=seen.rows,
+            hash_source=int(manifest.content_sha256[:16], 16),
+            hash_archive=int(seen.digest[:16], 16),
+        )
+
+
+def _go_on(message: str = "", *, rows: int = 0) -> None:
+    """Stand in for a checkpoint after a failure."""
+    del message, rows

@@ -1,0 +1,223 @@
+"""Parquet files made from rows on the wire, and the wire made again from a file.
+
+Memory stays flat: rows come in blocks of a few megabytes, a row group is written when it is large enough,
+and a file is read back row group by row group. A digest over the wire is taken as it comes in; the file is
+proven when the wire made from it has the same digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import csv
+
+from upkeep.stores.columns import Column, UnsayableError, decode, encode, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from upkeep.stores.store import Draft
+
+GROUP_ROWS: Final = 100_000
+GROUP_BYTES: Final = 32 << 20
+"""A row group ends at so many rows or bytes on the wire: enough to compress well, little enough for memory."""
+COMPRESSION: Final = "zstd"
+METADATA: Final = b"upkeep"
+"""Key, in a file's schema metadata, of what is known of the table and of each column's type."""
+FORMAT: Final = "upkeep-archive/1"
+
+
+@dataclass
+class Writer:
+    """Writes one file from blocks of the wire.
+
+    Attributes
+    ----------
+    rows, digest
+        Of all that came in: the number of rows, and a SHA-256 over the wire.
+    lowest, highest
+        Of the age column, as text; ``None`` without rows, and when it is kept as text.
+    """
+
+    draft: Draft
+    columns: Sequence[Column]
+    about: dict[str, Any]
+    age: str | None = None
+    rows: int = 0
+    lowest: str | None = None
+    highest: str | None = None
+    _hash: Any = field(default_factory=hashlib.sha256)
+    _file: Any = None
+    _waiting: list[pa.Table] = field(default_factory=list)
+    _waiting_bytes: int = 0
+    _edges: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Read the columns' types once."""
+        self._schema = schema(self.columns, self.about)
+        names = [str(number) for number in range(len(self.columns))]
+        self._read = csv.ReadOptions(column_names=names, use_threads=False)
+        self._parse = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+        self._convert = csv.ConvertOptions(
+            column_types={name: column.wire for name, column in zip(names, self.columns, strict=True)},
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["true"],
+            false_values=["false"],
+        )
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 over the wire."""
+        return str(self._hash.hexdigest())
+
+    def feed(self, block: bytes) -> None:
+        """Take whole rows. Raises `UnsayableError` when a value has no place in its column's type."""
+        self._hash.update(block)
+        table = self._table(block)
+        self.rows += table.num_rows
+        self._note_age(table)
+        self._waiting.append(table)
+        self._waiting_bytes += len(block)
+        if self._waiting_bytes >= GROUP_BYTES or sum(t.num_rows for t in self._waiting) >= GROUP_ROWS:
+            self._write()
+
+    def close(self) -> None:
+        """Write what waits and the file's end."""
+        self._write()
+        if self._file is not None:
+            self._file.close()
+        if self._edges:
+            lowest, highest = min(e[0] for e in self._edges), max(e[1] for e in self._edges)
+            self.lowest, self.highest = (
+                to_text(self._age_column, pa.array([edge], self._age_column.arrow))[0].as_py()
+                for edge in (lowest, highest)
+            )
+
+    def _table(self, block: bytes) -> pa.Table:
+        self._read.block_size = len(block) + 1
+        try:
+            wire = csv.read_csv(
+                pa.BufferReader(block),
+                read_options=self._read,
+                parse_options=self._parse,
+                convert_options=self._convert,
+            )
+        except pa.ArrowInvalid as error:
+            raise self._unsayable(str(error)) from error
+        arrays = [decode(column, wire.column(number).combine_chunks()) for number, column in enumerate(self.columns)]
+        return pa.Table.from_arrays(arrays, schema=self._schema)
+
+    def _unsayable(self, text: str) -> Exception:
+        """Return which column cannot be kept so; values are never shown."""
+        _, found, rest = text.partition("In CSV column #")
+        number = rest.split(":", 1)[0]
+        if found and number.isdigit() and self.columns[int(number)].kind != "text":
+            return UnsayableError(self.columns[int(number)].name)
+        where = self.columns[int(number)].name if found and number.isdigit() else "a row"
+        return ValueError(f"{where} holds what is no text in UTF-8: Parquet cannot keep it")
+
+    @property
+    def _age_column(self) -> Column:
+        return next(column for column in self.columns if column.name == self.age)
+
+    def _note_age(self, table: pa.Table) -> None:
+        if self.age is None or self._age_column.kind == "text" or not table.num_rows:
+            return
+        number = next(n for n, column in enumerate(self.columns) if column.name == self.age)
+        edges = pc.min_max(table.column(number))
+        if edges["min"].is_valid:
+            self._edges.append((edges["min"].as_py(), edges["max"].as_py()))
+
+    def _write(self) -> None:
+        if not self._waiting:
+            return
+        table = pa.concat_tables(self._waiting)
+        self._waiting, self._waiting_bytes = [], 0
+        if self._file is None:
+            self._file = pq.ParquetWriter(
+                pa.PythonFile(self.draft, mode="w"),
+                self._schema,
+                compression=COMPRESSION,
+                version="2.6",
+                write_page_checksum=True,
+            )
+        self._file.write_table(table, row_group_size=table.num_rows)
+
+
+def schema(columns: Sequence[Column], about: dict[str, Any]) -> pa.Schema:
+    """Return the schema of a file: exact types, and in its metadata the database's own."""
+    kept = {"format": FORMAT, **about, "columns": [{"name": c.name, "type": c.type, "kind": c.kind} for c in columns]}
+    fields = [pa.field(c.name, c.arrow, metadata={b"database_type": c.type.encode()}) for c in columns]
+    return pa.schema(fields, metadata={METADATA: json.dumps(kept, ensure_ascii=False, sort_keys=True).encode()})
+
+
+def columns_of(file: IO[bytes]) -> list[Column]:
+    """Return the columns that a file of ours says it has. Raises ``ValueError`` for another file."""
+    try:
+        about = json.loads((pq.read_schema(file).metadata or {})[METADATA])
+        return [Column(**column) for column in about["columns"]]
+    except (pa.ArrowException, KeyError, TypeError) as error:
+        raise ValueError("it is no archive file of Upkeep, or it is damaged") from error
+
+
+def wire(file: IO[bytes], columns: Sequence[Column], *, as_text: bool = False) -> Iterator[bytes]:
+    """Yield the wire made from a file, in blocks of whole rows.
+
+    Parameters
+    ----------
+    as_text
+        Not the wire, but the same rows with each value as SQL databases read it.
+    """
+    say = to_text if as_text else encode
+    source = pq.ParquetFile(file, page_checksum_verification=True)
+    names = [str(number) for number in range(len(columns))]
+    options = csv.WriteOptions(include_header=False, quoting_style="all_valid")
+    for batch in source.iter_batches(batch_size=GROUP_ROWS, use_threads=False):
+        arrays = [say(column, batch.column(number)) for number, column in enumerate(columns)]
+        sink = pa.BufferOutputStream()
+        csv.write_csv(pa.RecordBatch.from_arrays(arrays, names), sink, options)
+        yield sink.getvalue().to_pybytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a file that was read back holds.
+
+    Attributes
+    ----------
+    sha256
+        Of its bytes.
+    digest
+        Of the wire made from it.
+    """
+
+    rows: int
+    bytes: int
+    sha256: str
+    digest: str
+
+
+def examine(file: IO[bytes], columns: Sequence[Column]) -> Seen:
+    """Read a whole file and return what it holds. Raises ``ValueError`` when it cannot be read."""
+    size, digest = 0, hashlib.sha256()
+    while piece := file.read(1 << 20):
+        size += len(piece)
+        digest.update(piece)
+    file.seek(0)
+    content = hashlib.sha256()
+    try:
+        rows = pq.ParquetFile(file).metadata.num_rows
+        file.seek(0)
+        for block in wire(file, columns):
+            content.update(block)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError("the file cannot be read back: it is damaged") from error
+    return Seen(rows=rows, bytes=size, sha256=digest.hexdigest(), digest=content.hexdigest())

@@ -1,0 +1,172 @@
+"""The files of one table at one location, with what is known of each.
+
+The order of writing makes every kill harmless: the manifest among the undecided first, then the file, then
+the end of the transaction, then the manifest among the final ones. So whatever lies there has a manifest, and
+whatever is undecided names the transaction that decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Final, TypeVar
+
+from upkeep.stores import parquet
+from upkeep.stores.location import folder
+from upkeep.stores.manifest import MANIFESTS, RESTORED, UNDECIDED, Manifest, Mark, Note
+from upkeep.stores.store import DRAFT, Store, StoreError, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from upkeep.stores.columns import Column
+    from upkeep.stores.parquet import Seen
+    from upkeep.stores.store import Draft
+
+N = TypeVar("N", bound="Note")
+FILE: Final = ".parquet"
+_NOTE: Final = ".json"
+_MARK: Final = ".restored.json"
+
+
+@dataclass
+class Shelf:
+    """The archive of one table.
+
+    Attributes
+    ----------
+    identity
+        The physical database that works with it: only its files are touched.
+    """
+
+    store: Store
+    schema: str
+    name: str
+    identity: str
+    _own: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute the folder and the sign of our database."""
+        self._folder = folder(self.schema, self.name)
+        self._own = _sign(self.identity)
+
+    @classmethod
+    def open(cls, location: str, schema: str, name: str, identity: str) -> Shelf:
+        """Open it. Raises as `open_store` does."""
+        return cls(open_store(location), schema, name, identity)
+
+    # -- writing --------------------------------------------------------------------------------------
+
+    def draft(self) -> AbstractContextManager[Draft]:
+        """Give a draft of a file."""
+        return self.store.draft(f"{self._folder}/{UNDECIDED}", f"{self._own}-")
+
+    def new_name(self, transaction: str) -> str:
+        """Return a name for the file of a transaction, never used before."""
+        return f"part-{self._own}-{transaction.zfill(20)}-{secrets.token_hex(4)}"
+
+    def announce(self, note: Manifest | Mark) -> None:
+        """Write down, before the transaction ends, what it decides."""
+        self.store.put(self._undecided(note), note.text())
+
+    def publish(self, draft: Draft, manifest: Manifest) -> None:
+        """Give the file its name."""
+        self.store.publish(draft, self._file(manifest.file))
+
+    def examine(self, manifest: Manifest, columns: list[Column]) -> Seen:
+        """Read the file back from the store. Raises ``ValueError`` when it is damaged."""
+        with self.store.open(self._file(manifest.file)) as file:
+            return parquet.examine(file, columns)
+
+    def decide(self, note: Manifest | Mark) -> None:
+        """Make it count: its transaction was committed."""
+        self.store.put(self._final(note), note.text())
+        self.store.remove(self._undecided(note))
+
+    def withdraw(self, note: Manifest | Mark) -> None:
+        """Take it back, and its file too: its transaction was rolled back."""
+        if isinstance(note, Manifest):
+            self.store.remove(self._file(note.file))
+        self.store.remove(self._undecided(note))
+
+    # -- reading --------------------------------------------------------------------------------------
+
+    def has_undecided(self) -> bool:
+        """Return whether an earlier run left something whose end is not known."""
+        return any(map(self._is_ours, self.store.names(f"{self._folder}/{UNDECIDED}")))
+
+    def undecided(self) -> Iterator[Manifest | Mark]:
+        """Yield what earlier runs left undecided; drafts of killed ones are removed. Call it under the lease only."""
+        for name in self.store.names(f"{self._folder}/{UNDECIDED}"):
+            if not self._is_ours(name):
+                continue
+            path = f"{self._folder}/{UNDECIDED}/{name}"
+            if name.endswith(DRAFT):
+                self.store.remove(path)
+            elif name.endswith(_MARK):
+                yield self._read(Mark, path)
+            elif name.endswith(_NOTE):
+                yield self._read(Manifest, path)
+
+    def manifests(self) -> list[Manifest]:
+        """Return the files that count, of all databases, oldest first."""
+        names = [n for n in self.store.names(f"{self._folder}/{MANIFESTS}") if n.endswith(_NOTE) and n[0] != "."]
+        return [self._read(Manifest, f"{self._folder}/{MANIFESTS}/{name}") for name in names]
+
+    def marks(self) -> list[Mark]:
+        """Return what was restored."""
+        names = [n for n in self.store.names(f"{self._folder}/{RESTORED}") if n.endswith(_MARK) and n[0] != "."]
+        return [self._read(Mark, f"{self._folder}/{RESTORED}/{name}") for name in names]
+
+    @contextlib.contextmanager
+    def reading(self, manifest: Manifest) -> Iterator[IO[bytes]]:
+        """Open a file for reading."""
+        with self.store.open(self._file(manifest.file)) as file:
+            yield file
+
+    def has_file(self, manifest: Manifest) -> bool:
+        """Return whether the file is there."""
+        return self.store.exists(self._file(manifest.file))
+
+    def place(self, manifest: Manifest) -> str:
+        """Return where a file lies, for people."""
+        return f"{self.store.location.rstrip('/')}/{self._file(manifest.file)}"
+
+    @property
+    def directory(self) -> str:
+        """Where the table's files lie, for people."""
+        return f"{self.store.location.rstrip('/')}/{self._folder}"
+
+    def _read(self, kind: type[N], path: str) -> N:
+        try:
+            return kind.read(self.store.get(path))
+        except ValueError as error:
+            raise StoreError(f"{self.store.location}: {path}: {error}; look at it by hand") from error
+
+    def _is_ours(self, name: str) -> bool:
+        if name.endswith(_MARK):
+            return f".{self._own}-" in name
+        return name.lstrip(".").removeprefix("part-").startswith(f"{self._own}-")
+
+    def _file(self, file: str) -> str:
+        return f"{self._folder}/{file}{FILE}"
+
+    def _undecided(self, note: Note) -> str:
+        return f"{self._folder}/{UNDECIDED}/{_name(note)}"
+
+    def _final(self, note: Note) -> str:
+        return f"{self._folder}/{RESTORED if isinstance(note, Mark) else MANIFESTS}/{_name(note)}"
+
+
+def _name(note: Note) -> str:
+    if isinstance(note, Mark):
+        return f"{note.file}.{_sign(note.identity)}-{note.transaction}{_MARK}"
+    return f"{note.file}{_NOTE}"
+
+
+def _sign(identity: str) -> str:
+    """Return the sign of a physical database in the names of its files."""
+    return hashlib.sha256(identity.encode()).hexdigest()[:8]
