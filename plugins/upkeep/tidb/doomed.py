@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from upkeep.tidb import sql
 from upkeep.tidb.retention_view import ZERO_DATES_END
@@ -17,6 +17,9 @@ from upkeep.tidb.sql import Sql
 if TYPE_CHECKING:
     from upkeep.plan import Json
     from upkeep.tidb.session import Row
+
+
+NO_LIMIT: Final = Sql("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ def delete(doomed: Doomed, where: Sql, hint: Sql) -> Sql:
     return sql.statement("delete_range", **parts)
 
 
-def archive(doomed: Doomed, args: Json, where: Sql, hint: Sql) -> Sql:
+def archive(doomed: Doomed, args: Json, where: Sql, hint: Sql, limit: Sql = NO_LIMIT) -> Sql:
     """Return the statement that copies the due rows of a range into the archive, and locks them."""
     return sql.statement(
         "archive_range",
@@ -164,6 +167,7 @@ def archive(doomed: Doomed, args: Json, where: Sql, hint: Sql) -> Sql:
         range=where,
         predicate=doomed.predicate,
         hint=hint,
+        limit=limit,
     )
 
 

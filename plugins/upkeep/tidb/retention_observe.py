@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 COUNT_LIMIT: Final = 20_000
 """Rows counted exactly, some 0.1 s; beyond, estimates are good enough for a limit."""
 AGELESS_LIMIT: Final = 1_000_000
-TOTAL_LIMIT: Final = 1_000_000
-"""Of a table without statistics no more rows are counted, some 2 s; a larger share than it shows has to be approved."""
 
 
 def observe(session: TiDBSession, target: Target, at: datetime, memory: Memory) -> Observation:
@@ -148,14 +146,12 @@ def _due(session: TiDBSession, view: TableView) -> Row:
 def _rows(session: TiDBSession, table: Table, going: Iterable[int | None], share: float) -> int:
     """Return how many rows the table has: what statistics say, and where that is too few for the limit, counted.
 
-    Statistics of a table that was filled a moment ago say 0, and then any row would be all of it. Counted is only
-    as far as the question needs: a table with so many rows is large enough for those that would go.
+    Statistics of a table that was filled a moment ago say 0, and then any row would be all of it.
     """
     enough = math.ceil(sum(rows or 0 for rows in going) / max(share, 0.001)) + 1
     if table.rows >= enough:
         return table.rows
-    counted = server.count(session, table.identifier, sql.Sql("true"), min(enough, TOTAL_LIMIT))
-    return max(table.rows, counted or 0)
+    return max(table.rows, server.count_whole(session, table.identifier) or 0)
 
 
 def _counts(session: TiDBSession, view: TableView) -> Iterator[Row]:

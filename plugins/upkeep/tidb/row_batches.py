@@ -3,9 +3,9 @@
 Every removing statement is a plain range scan: a LIMIT without a range would read all that was deleted before
 again and again, for TiKV keeps old versions until they are collected. Two ways through a table:
 
-- by age, in order, through an index that leads with the age column. Where rows move, the end of each range is
-  read ahead from the index; that costs as much as deleting, so a delete guesses it from the range before, and a
-  LIMIT bounds what a wrong guess can do;
+- by age, in order, through an index that leads with the age column. To read the end of a range from the index
+  costs as much as deleting it, so it is guessed from the range before, and a LIMIT bounds what a wrong guess
+  can do: a delete goes on from there, a move of too many rows is rolled back and tried with a narrower range;
 - by key (the clustered primary key, else the hidden row id): for partitions all of whose rows are due, for
   small tables, and where more rows of one age than a batch takes follow each other.
 
@@ -73,6 +73,8 @@ class Sweep:
     ----------
     args
         The action's: with an ``archive`` the rows move there.
+    expected
+        About how many rows will go, for the first guess.
     tally
         Grows with every committed batch; right also when an exception ends the sweep.
     """
@@ -81,10 +83,15 @@ class Sweep:
     args: Json
     checkpoint: Checkpoint
     sleep: Callable[[float], None]
+    expected: int | None = None
     tally: Tally = field(default_factory=Tally)
     pace: Pace = field(default_factory=Pace)
     _rows_since: int = 0
     _most: int = LARGEST
+
+    @property
+    def _moves(self) -> bool:
+        return "archive" in self.args
 
     def run(self, doomed: Doomed) -> bool:
         """Remove all due rows; return whether at the end none was left.
@@ -112,24 +119,32 @@ class Sweep:
         return False
 
     def _pass(self, doomed: Doomed) -> None:
-        if doomed.index is not None and "archive" not in self.args:
+        if doomed.index is not None:
             self._guess(doomed)
             return
-        ranges = self._ages(doomed) if doomed.index is not None else self._keys(doomed, Sql("true"), Sql(""))
-        for where, hint in ranges:
+        for where, hint in self._keys(doomed, Sql("true"), Sql("")):
             self._batch(doomed, where, hint)
 
     def _guess(self, doomed: Doomed) -> None:
-        """Delete range after range, each as wide as the one before says that a batch should be."""
-        low, width = self._first(doomed), None
+        """Remove range after range, each as wide as the one before says that a batch should be."""
+        begin = self._begin_moving if self._moves else self._begin
+        low = self._first(doomed)
         cut_off = doomed.cut_off_as(low)
+        width = (cut_off - low) * min(self.pace.size / self.expected, 1) if low is not None and self.expected else None
         while low is not None and low < cut_off:
             if width is None:
-                low, width = self._begin(doomed, low)
+                low, width = begin(doomed, low)
                 continue
             edge = min(moved(low, width), cut_off)
             size, before, held = self.pace.size, self.tally.rows, self.tally.held
-            self._batch(doomed, doomed.between(low, edge), doomed.by_age, limit=SURPLUS * size)
+            try:
+                self._batch(doomed, doomed.between(low, edge), doomed.by_age, limit=SURPLUS * size)
+            except _TooManyError:
+                width = (edge - low) / SURPLUS / 2
+                if edge <= moved(low, width * 0):  # it cannot be narrower
+                    self._same_age(doomed, low)
+                    low, width = self._first(doomed, doomed.after(low)), None
+                continue
             rows = self.tally.rows - before
             if rows >= SURPLUS * size and self.tally.held == held:
                 width = (edge - low) / SURPLUS / 2  # more rows than guessed: the rest of the range comes next
@@ -152,6 +167,18 @@ class Sweep:
             return self._first(doomed, doomed.after(low)), None
         return following, None if following is None else following - low
 
+    def _begin_moving(self, doomed: Doomed, low: Any) -> tuple[Any, Any]:
+        """Move the first rows from an age on; return the next age, and how far that went."""
+        edge = self._edge(doomed, low)
+        if edge is None:
+            self._batch(doomed, doomed.from_(low), doomed.by_age)
+            return None, None
+        if edge == low:
+            self._same_age(doomed, low)
+            return self._first(doomed, doomed.after(low)), None
+        self._batch(doomed, doomed.between(low, edge), doomed.by_age)
+        return edge, edge - low
+
     def _same_age(self, doomed: Doomed, age: Any) -> None:
         same = sql.fill("{a} = {low}", a=doomed.age_column, low=doomed.value(age))
         for where, hint in self._keys(doomed, same, doomed.by_age):
@@ -164,20 +191,6 @@ class Sweep:
         return found[0]["edge"] if found else None
 
     # -- ranges -------------------------------------------------------------------------------------
-
-    def _ages(self, doomed: Doomed) -> Iterator[tuple[Sql, Sql]]:
-        low = self._first(doomed)
-        while low is not None:
-            edge = self._edge(doomed, low)
-            if edge == low:
-                same = sql.fill("{a} = {low}", a=doomed.age_column, low=doomed.value(low))
-                yield from self._keys(doomed, same, doomed.by_age)
-                edge = self._first(doomed, doomed.after(low))
-            elif edge is None:
-                yield doomed.from_(low), doomed.by_age
-            else:
-                yield doomed.between(low, edge), doomed.by_age
-            low = edge
 
     def _first(self, doomed: Doomed, more: Sql | None = None) -> Any:
         predicate = doomed.predicate if more is None else sql.joined(" and ", [more, doomed.predicate])
@@ -207,7 +220,10 @@ class Sweep:
     # -- one batch ----------------------------------------------------------------------------------
 
     def _batch(self, doomed: Doomed, where: Sql, hint: Sql, *, limit: int | None = None) -> None:
-        """Remove one range; halve it when it is too large; leave it to the next run when others hold rows in it."""
+        """Remove one range; halve it when it is too large; leave it to the next run when others hold rows in it.
+
+        Raises `_TooManyError` when ``limit`` rows would have had to move, or more: none of them did.
+        """
         delay = 0.2
         for number in range(TRIES):
             self.checkpoint(rows=self._take_rows())
@@ -236,13 +252,14 @@ class Sweep:
             raise LockNotObtainedError(f"others held rows of {PASS_BY} ranges: {self.tally.last_error}")
 
     def _remove(self, doomed: Doomed, where: Sql, hint: Sql, limit: int | None) -> int:
+        most = Sql("") if limit is None else Sql(f"limit {limit}")
         statement = delete(doomed, where, hint)
-        if limit is not None:
-            statement = sql.fill("{d} limit {n}", d=statement, n=Sql(str(limit)))
-        if "archive" not in self.args:
-            return self.session.execute(statement).count
+        if not self._moves:
+            return self.session.execute(sql.fill("{d} {most}", d=statement, most=most)).count
         with self.session.transaction():
-            copied = self.session.execute(archive(doomed, self.args, where, hint)).count
+            copied = self.session.execute(archive(doomed, self.args, where, hint, most)).count
+            if copied == limit:
+                raise _TooManyError
             deleted = self.session.execute(statement).count
             if copied != deleted:
                 raise _ChangedError(copied, deleted)
@@ -272,6 +289,10 @@ class Sweep:
     def _take_rows(self) -> int:
         rows, self._rows_since = self._rows_since, 0
         return rows
+
+
+class _TooManyError(Exception):
+    """A guessed range holds more rows than one transaction should move."""
 
 
 class _ChangedError(Exception):

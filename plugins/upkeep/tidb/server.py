@@ -49,6 +49,16 @@ def count(session: TiDBSession, source: Sql, predicate: Sql, most: int) -> int |
         raise
 
 
+def count_whole(session: TiDBSession, source: Sql) -> int | None:
+    """Return how many rows a table holds; ``None`` when that took too long."""
+    try:
+        return int(session.rows("count_whole", source=source)[0]["found"])
+    except pymysql.MySQLError as error:
+        if faults.code(error) in faults.INTERRUPTED:
+            return None
+        raise
+
+
 def _longest(session: TiDBSession) -> float:
     try:
         longest = session.rows("transactions")[0]["longest"]
