@@ -1,2 +1,2 @@
 -- Whether there is a row at all.
-select from only {table} limit 1
+select from {table} limit 1

@@ -3,4 +3,4 @@
 create {persistence}table {child} (
     like {parent}
     including defaults including constraints including generated including storage including compression including indexes
-){using}{options}{tablespace}
+){partitioned}{using}{options}{tablespace}

@@ -5,5 +5,5 @@ select
     count(*) as rows,
     min({key})::text as lowest,
     max({key})::text as highest
-from only {table}
+from {table}
 group by 1

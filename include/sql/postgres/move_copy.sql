@@ -1,5 +1,5 @@
--- Copies the rows of the range; in one snapshot with the log, so that each change is either in the copy or in the log.
+-- Copies the rows that belong; in one snapshot with the log, so that each change is either in the copy or in the log.
 insert into {child} ({columns})
 select {columns}
-from only {default}
-where {key} >= {lower} and {key} < {upper}
+from {default} as d -- noqa: AL05
+where {belongs}

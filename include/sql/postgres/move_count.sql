@@ -1,2 +1,2 @@
 -- How many rows the copy holds.
-select count(*) as rows from only {child}
+select count(*) as rows from {child}

@@ -1,3 +1,3 @@
--- Takes the rows of the range out of the default partition: as many as were copied, or all is rolled back.
-delete from only {default}
-where {key} >= {lower} and {key} < {upper}
+-- Takes the moved rows out of the default partition: as many as were copied, or all is rolled back.
+delete from {default} as d
+where {belongs}

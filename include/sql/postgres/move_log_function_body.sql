@@ -4,12 +4,12 @@ declare
     come {child};
 begin
     if tg_op in ('UPDATE', 'DELETE') then
-        if old.{key} >= {lower} and old.{key} < {upper} then
+        if {old_belongs} then
             gone := row({old_columns});
         end if;
     end if;
     if tg_op in ('INSERT', 'UPDATE') then
-        if new.{key} >= {lower} and new.{key} < {upper} then
+        if {new_belongs} then
             come := row({new_columns});
         end if;
     end if;

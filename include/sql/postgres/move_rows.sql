@@ -1,7 +1,7 @@
 -- Rows change their table in one statement: what is deleted there is exactly what is inserted here.
 with gone as (
-    delete from only {default} as d
-    where d.{key} >= {lower} and d.{key} < {upper}
+    delete from {default} as d
+    where {belongs}
     returning {returned}
 ),
 

@@ -9,9 +9,8 @@ select
     s.spcname::text as tablespace,
     c.relreplident::text as replica_identity,
     (
-        select coalesce(i.inhparent, x.indexrelid)::bigint
+        select coalesce(pg_partition_root(x.indexrelid), x.indexrelid)::bigint
         from pg_index as x
-        left join pg_inherits as i on x.indexrelid = i.inhrelid
         where x.indrelid = c.oid and x.indisreplident
     ) as replica_index,
     c.relrowsecurity as row_security,

@@ -1,10 +1,15 @@
--- The bounds of all partitions of all parents, one row a parent: thousands of partitions in a single answer.
+-- The bounds of all partitions of all parents, one row a parent: thousands of partitions in a single answer. Names
+-- only where they may have to be said.
 -- pg_get_expr with a table (here 0: bounds name no column) would wait for whoever locks that partition.
 select
     i.inhparent::bigint as parent,
     array_agg(c.oid::bigint) as oids,
     array_agg(pg_get_expr(c.relpartbound, 0)) as bounds,
-    bool_or(c.relkind = 'p') as has_parents,
+    array_agg(c.oid::bigint) filter (where c.relkind = 'p') as parents,
+    array_agg(n.nspname::text) filter (where c.relkind = 'p') as parent_schemas,
+    array_agg(c.relname::text) filter (where c.relkind = 'p') as parent_names,
+    array_agg(n.nspname::text) filter (where p.partstrat != 'r') as schemas,
+    array_agg(c.relname::text) filter (where p.partstrat != 'r') as names,
     array_agg(n.nspname::text) filter (where i.inhdetachpending) as pending_schemas,
     array_agg(c.relname::text) filter (where i.inhdetachpending) as pending_names,
     max(c.oid::bigint) filter (where c.oid = p.partdefid) as default_oid,

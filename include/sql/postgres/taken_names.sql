@@ -9,7 +9,9 @@ where
     exists (
         select from pg_class as c
         left join pg_description as d
-            on c.oid = d.objoid and d.classoid = 'pg_class'::regclass and d.objsubid = 0
+            on
+                coalesce(pg_partition_root(c.oid), c.oid) = d.objoid
+                and d.classoid = 'pg_class'::regclass and d.objsubid = 0
         where
             c.relnamespace = n.oid and c.relname = w.name::name
             and coalesce(d.description, '') not like 'upkeep: half made%%'

@@ -1,2 +1,2 @@
 -- Scans the table while readers and writers pass (SHARE UPDATE EXCLUSIVE).
-alter table only {table} validate constraint {name}
+alter table {table} validate constraint {name}

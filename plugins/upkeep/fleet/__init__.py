@@ -18,7 +18,8 @@ from pydantic import Field, ValidationError, model_validator
 from upkeep import settings
 from upkeep.errors import ConfigurationError
 from upkeep.fleet.collections import CollectionPolicy, IndexPolicy, TimeseriesPolicy
-from upkeep.fleet.tables import BackupRule, PartitionPolicy, RetainPolicy, TablePolicy
+from upkeep.fleet.levels import FORMS, HashLevel, ListLevel, RangeLevel
+from upkeep.fleet.tables import BackupRule, HashPolicy, ListPolicy, PartitionPolicy, RetainPolicy, TablePolicy
 from upkeep.fleet.values import Clock, Rows, Share, Strict, Zone, elapsed
 
 __all__ = [
@@ -26,9 +27,14 @@ __all__ = [
     "CollectionPolicy",
     "Defaults",
     "Fleet",
+    "HashLevel",
+    "HashPolicy",
     "IndexPolicy",
     "Limits",
+    "ListLevel",
+    "ListPolicy",
     "PartitionPolicy",
+    "RangeLevel",
     "RetainPolicy",
     "TablePolicy",
     "Target",
@@ -101,6 +107,12 @@ class Target(Strict):
         if self.tables and self.engine not in ("postgres", "tidb"):
             message = f"tables: belongs to engine postgres or tidb, not {self.engine}"
             raise ValueError(message)
+        for name, policy in self.tables.items() if self.engine == "tidb" else ():
+            part = policy.partition
+            if part is not None and (not isinstance(part, PartitionPolicy) or part.subpartition is not None):
+                what = "sub-partitions" if part.subpartition is not None else f"{part.form} partitions"
+                message = f"tables: {name}: {what} are taken care of on engine postgres only; leave them out"
+                raise ValueError(message)
         return self
 
     def subjects(self) -> Mapping[str, TablePolicy]:
@@ -229,7 +241,7 @@ def _index(node: yaml.Node, path: tuple[str, ...], lines: dict[tuple[str, ...], 
 
 
 def _describe(error: Any, lines: Mapping[tuple[str, ...], int], name: str) -> str:
-    location = tuple(str(part) for part in error["loc"])
+    location = tuple(str(part) for part in error["loc"] if part not in FORMS.values())
     known = location
     while known and known not in lines:
         known = known[:-1]

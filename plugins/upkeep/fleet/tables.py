@@ -2,77 +2,90 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from upkeep.fleet.values import Length, LengthOrZero, Rows, Step, Strict, Zone
+from upkeep.fleet.levels import FORMS, HashLevel, Level, ListLevel, RangeLevel, SubLevel, form_of, tables_of
+from upkeep.fleet.values import Length, LengthOrZero, Strict, Zone
 from upkeep.intervals import Duration
 from upkeep.stores import location
 
 MAX_CREATIONS = 200
 """Partitions created per table and run: a wrong interval must not create thousands (pg_partman#213)."""
-MOVE_DEFAULT_ROWS = 10_000
-"""Rows moved out of a default partition per new range; more only with the owner's word (pg_partman#510)."""
 
 
-class PartitionPolicy(Strict):
-    """Which range partitions should exist.
+class Top(Level):
+    """What the first level says besides its form.
 
     Attributes
     ----------
-    by
-        The column, as in SQL.
-    every
-        Length of a partition: a duration, or a whole number for plain integer ids.
-    ahead
-        Partitions that should exist after the current one.
-    timezone
-        Where days and months begin; needed for columns without a zone.
-    unit
-        What an integer key counts: seconds, milliseconds, microseconds since 1970, or ``id``.
-    from_
-        (``from``) Gaps older than this are left alone.
     max_creations
-        The most partitions created per table and run.
-    move_default_rows
-        The most rows moved out of the default partition into one new partition; more is only reported.
+        The most tables created per table and run, sub-partitions counted too.
+    subpartition
+        What each partition is partitioned by in turn: one further level.
     """
 
-    by: str
-    every: Step
-    ahead: int = Field(ge=0, le=10_000)
-    timezone: Zone = "UTC"
-    unit: Literal["seconds", "milliseconds", "microseconds", "id"] | None = None
-    from_: datetime | date | int | None = Field(default=None, alias="from")
     max_creations: int = Field(default=MAX_CREATIONS, ge=1)
-    move_default_rows: Rows = MOVE_DEFAULT_ROWS
+    subpartition: SubLevel | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_level(cls, data: Any) -> Any:
+        below = data.get("subpartition") if isinstance(data, dict) else None
+        if isinstance(below, dict):
+            if "subpartition" in below:
+                message = "subpartition: within subpartition: one level of sub-partitions is taken care of, not more"
+                raise ValueError(message)
+            if "max_creations" in below:
+                message = "max_creations: counts the sub-partitions too; write it beside subpartition, not in it"
+                raise ValueError(message)
+        return data
 
     @model_validator(mode="after")
-    def _possible(self) -> PartitionPolicy:
-        if isinstance(self.every, int):
-            if self.unit not in (None, "id"):
-                message = (
-                    f"every: {self.every} is a number of ids, but unit is {self.unit}; write a duration or unit: id"
-                )
-                raise ValueError(message)
-            if self.every < 1:
-                message = "every: must be at least 1"
-                raise ValueError(message)
-        elif sum(map(bool, (self.every.months, self.every.days, self.every.seconds))) != 1:
-            message = f"every: '{self.every}' mixes months, days and hours; use one unit"
+    def _levels_fit(self) -> Self:
+        below = self.subpartition
+        if below is None:
+            return self
+        if (below.by, below.form) == (self.by, self.form):
+            instead = _INSTEAD[below.form]
+            message = f"subpartition: by: {below.by} is what the table is partitioned by already; {instead}"
             raise ValueError(message)
-        elif self.unit == "id":
-            message = f"unit: id needs a whole number in every, not '{self.every}'"
+        if 1 + tables_of(below) > self.max_creations:
+            message = (
+                f"max_creations: one partition with its {tables_of(below)} sub-partitions is more than "
+                f"{self.max_creations} tables; raise it, or declare fewer sub-partitions"
+            )
             raise ValueError(message)
         return self
 
-    @property
-    def zone(self) -> ZoneInfo:
-        """The declared time zone."""
-        return ZoneInfo(self.timezone)
+
+_INSTEAD: Final = {
+    "range": "choose one length in every",
+    "list": "declare the smaller lists, or another column",
+    "hash": "its rows would all lie in few of the sub-partitions; raise modulus, or name another column",
+}
+
+
+class PartitionPolicy(RangeLevel, Top):
+    """Which range partitions should exist: `RangeLevel`, the cap, and what they are partitioned by in turn."""
+
+
+class ListPolicy(ListLevel, Top):
+    """Which list partitions should exist: `ListLevel`, the cap, and what they are partitioned by in turn."""
+
+
+class HashPolicy(HashLevel, Top):
+    """Which hash partitions should exist: `HashLevel`, the cap, and what they are partitioned by in turn."""
+
+
+AnyPartition = Annotated[
+    Annotated[PartitionPolicy, Tag(FORMS["range"])]
+    | Annotated[ListPolicy, Tag(FORMS["list"])]
+    | Annotated[HashPolicy, Tag(FORMS["hash"])],
+    Discriminator(form_of),
+]
 
 
 class BackupRule(Strict):
@@ -145,13 +158,24 @@ class RetainPolicy(Strict):
 class TablePolicy(Strict):
     """What the owner wants for one table (or for every table that a glob names)."""
 
-    partition: PartitionPolicy | None = None
+    partition: AnyPartition | None = None
     retain: RetainPolicy | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> TablePolicy:
-        if self.retain and not self.retain.by and not self.partition:
+        retain, partition = self.retain, self.partition
+        if retain is None:
+            return self
+        if not self.age_column:
             message = "retain: needs by: the age column (or a partition: that names it)"
+            if partition is not None:
+                message = f"retain: needs by: the age column (partitions by {partition.form} tell no age)"
+            raise ValueError(message)
+        if partition is not None and not self.ranges and retain.precision == "partition":
+            message = (
+                "retain: precision: partition needs range partitions by the age column, and "
+                f"{partition.form} partitions tell no age; write precision: row"
+            )
             raise ValueError(message)
         return self
 
@@ -161,8 +185,17 @@ class TablePolicy(Strict):
         return part is not None
 
     @property
+    def ranges(self) -> RangeLevel | None:
+        """The level of range partitions that tells the age: the one by the age column, else the first one."""
+        if self.partition is None:
+            return None
+        levels = [level for level in (self.partition, self.partition.subpartition) if isinstance(level, RangeLevel)]
+        wanted = self.retain.by if self.retain is not None else None
+        return next((level for level in levels if level.by == wanted), levels[0] if levels else None)
+
+    @property
     def age_column(self) -> str | None:
         """The column that tells a row's age."""
         if self.retain is None:
             return None
-        return self.retain.by or (self.partition.by if self.partition else None)
+        return self.retain.by or (self.ranges.by if self.ranges else None)

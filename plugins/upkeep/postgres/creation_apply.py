@@ -20,15 +20,14 @@ import contextlib
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
-from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
 from upkeep.plan import Action, Json, Outcome, OutcomeStatus, ReasonCode
-from upkeep.postgres import bounds, catalog, creation_moves, creation_plan, ddl, names
-from upkeep.postgres.bounds import Axis
+from upkeep.postgres import catalog, creation_moves, creation_plan, ddl, names
+from upkeep.postgres.creation_forms import meets
 from upkeep.postgres.creation_leftovers import clean
 from upkeep.postgres.creation_moves import ConservationError
 from upkeep.postgres.creation_statements import Args, attach, bound, make, move, table
@@ -127,7 +126,7 @@ def _create(work: Work, session: PostgresSession) -> Json:
         for statement in attach(args):
             session.execute(statement)
         oid = session.rows("child_oid", args["child"])[0]["oid"]
-        _replica_index(session, args, oid)
+        _replica_indexes(session, args, oid)
         return {"child_oid": oid, "rows_copied": 0, "rows_deleted": 0}
 
     if args["move"] > creation_moves.DIRECT_ROWS:
@@ -195,19 +194,18 @@ def _recheck(session: PostgresSession, args: Args) -> catalog.Partition | None:
     rows = session.rows("parent_state", {"oid": parent["oid"]})
     if not rows or (rows[0]["schema"], rows[0]["name"]) != (parent["schema"], parent["name"]):
         raise StateChangedError("the table was dropped or renamed since it was observed")
+    known = catalog.partitions(session, [parent["oid"]])
     planned = args["default"]["oid"] if args["default"] else None
+    if args.get("form") == "default" and rows[0]["default_oid"] is not None:
+        return next(p for p in known if p.oid == rows[0]["default_oid"])
     if rows[0]["default_oid"] != planned:
         raise StateChangedError("the default partition is another one than was observed")
-    axis = Axis(args["type"], ZoneInfo("UTC"), "id")
-    lower, upper = axis.read(args["lower"]), axis.read(args["upper"])
-    for partition in catalog.partitions(session, [parent["oid"]]):
-        if partition.is_default or partition.bounds is None:
-            continue
-        low, high = bounds.read(partition.bounds, axis)
-        if (low, high) == (lower, upper) and not partition.detach_pending:
+    for partition in known:
+        met = meets(args, partition.bounds)
+        if met == "same" and not partition.detach_pending:
             return partition
-        if low < upper and lower < high:
-            raise StateChangedError(f"{partition.subject} has meanwhile taken part of the range")
+        if met:
+            raise StateChangedError(f"{partition.subject} has meanwhile taken part of what it was to take")
     return None
 
 
@@ -221,14 +219,25 @@ def _move(session: PostgresSession, args: Args, columns: list[str]) -> dict[str,
     return {"rows_copied": copied, "rows_deleted": deleted}
 
 
-def _replica_index(session: PostgresSession, args: Args, child: int) -> None:
-    index = args["like"]["replica_index"]
-    if args["like"]["replica_identity"] != "i" or index is None:
+def _replica_indexes(session: PostgresSession, args: Args, child: int) -> None:
+    """Give the new tables the replica identity of their siblings where that is an index of the whole table."""
+    below = args.get("below")
+    _replica_index(session, args["like"], table(args, "child"), child)
+    if not below or below["like"]["replica_identity"] != "i":
         return
-    found = session.rows("child_index", {"parent_index": index, "child": child})
+    for leaf in below["leaves"]:
+        oid = session.rows("child_oid", {"schema": leaf["schema"], "name": leaf["name"]})[0]["oid"]
+        _replica_index(session, below["like"], sql.Identifier(leaf["schema"], leaf["name"]), oid)
+
+
+def _replica_index(session: PostgresSession, like: Args, name: sql.Identifier, oid: int) -> None:
+    index = like["replica_index"]
+    if like["replica_identity"] != "i" or index is None:
+        return
+    found = session.rows("child_index", {"parent_index": index, "child": oid})
     if found:
         index_name = sql.Identifier(found[0]["name"])
-        session.execute(session.statement("replica_identity_index", table=table(args, "child"), index=index_name))
+        session.execute(session.statement("replica_identity_index", table=name, index=index_name))
 
 
 def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
@@ -252,7 +261,7 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
 
     def body() -> bool:
         ddl.lock(session, parent, "access exclusive")
-        ddl.lock(session, name, "access exclusive")
+        ddl.lock_tree(session, name, "access exclusive")
         if session.execute(session.statement("any_row", table=name)).fetchall():
             return False
         session.execute(session.statement("detach_partition", parent=parent, child=name))

@@ -28,7 +28,7 @@ from psycopg import sql
 from upkeep.errors import UpkeepError
 from upkeep.postgres import ddl
 from upkeep.postgres.creation_leftovers import HALF_MADE, clean
-from upkeep.postgres.creation_statements import Args, bound, make, table
+from upkeep.postgres.creation_statements import Args, belongs, make, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,9 +75,9 @@ class Parts:
             "log": self.log,
             "function": self.log,
             "trigger": sql.Identifier(TRIGGER),
-            "key": sql.Identifier(self.args["key"]),
-            "lower": bound(self.args, "lower"),
-            "upper": bound(self.args, "upper"),
+            "belongs": belongs(self.args, "d"),
+            "old_belongs": belongs(self.args, "old"),
+            "new_belongs": belongs(self.args, "new"),
             "columns": sql.SQL(", ").join(plain),
             "entry_columns": _each("(net.entry).{}", plain),
             "old_columns": _each("old.{}", every),

@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg import sql
 
+from upkeep.fleet.tables import Top
 from upkeep.plan import Observation
 from upkeep.postgres import catalog, names
-from upkeep.postgres.creation_care import Care, cares, with_default
-from upkeep.postgres.creation_statements import child_names
+from upkeep.postgres.creation_care import with_default
+from upkeep.postgres.creation_forms import Span, Values, form_args
+from upkeep.postgres.creation_model import Care
+from upkeep.postgres.creation_names import names_thought_of
+from upkeep.postgres.creation_statements import belongs
+from upkeep.postgres.creation_tree import cares
+from upkeep.postgres.creation_values import ask, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from upkeep.fleet import Target
-    from upkeep.postgres.creation_care import Default
+    from upkeep.postgres.creation_model import Default
     from upkeep.postgres.session import PostgresSession, Row
 
 COUNT_SECONDS: Final = 20
@@ -32,17 +38,25 @@ LOOK_BACK: Final = 50
 def observe(session: PostgresSession, target: Target, at: datetime) -> Observation:
     """Read what the plan and the gates need; change nothing."""
     frames: dict[str, list[Row]] = {"server": [_server(session)], "ids": []}
+    frames |= {name: [] for name in ("branches", "branch_spans", "types", "values")}
     declared = [key for key, policy in target.subjects().items() if policy.partition is not None]
     patterns, _ = names.parse_all(declared)
     frames["relations"] = catalog.relation_rows(session, patterns.values())
     parents = [row["oid"] for row in frames["relations"] if row["kind"] == "p"]
     frames["spans"] = session.rows("spans", {"parents": parents}) if parents else []
     found = cares(frames, target, at)
+    if any(care.policy.subpartition for care in found if isinstance(care.policy, Top)):
+        _branches(session, frames, found)
+        found = cares(frames, target, at)
+    _types_and_values(session, frames, found)
+    if frames["types"]:
+        found = cares(frames, target, at)
     if any(care.axis is not None and care.axis.is_id for care in found):
         frames["ids"] = list(_ids(session, found))
         found = cares(frames, target, at)
     frames["defaults"] = _defaults(session, found)
     needy = [care for care in found if care.to_create]
+    frames["conditions"] = _conditions(session, needy)
     frames["siblings"] = _siblings(session, needy)
     frames["taken"] = _taken(session, needy)
     frames["columns"] = _columns(session, needy)
@@ -70,6 +84,45 @@ def _server(session: PostgresSession) -> Row:
         **row,
         "now": row["now"].isoformat(),
     }
+
+
+def _branches(session: PostgresSession, frames: dict[str, list[Row]], found: Sequence[Care]) -> None:
+    """Read the partitions that are partitioned in turn, and their partitions."""
+    wanted = {
+        care.relation.oid
+        for care in found
+        if care.relation is not None and isinstance(care.policy, Top) and care.policy.subpartition is not None
+    }
+    patterns = [
+        names.Pattern("", schema, name, is_glob=False)
+        for row in frames["spans"]
+        if row["parent"] in wanted
+        for schema, name in zip(row["parent_schemas"] or (), row["parent_names"] or (), strict=True)
+    ]
+    if patterns:
+        frames["branches"] = catalog.relation_rows(session, patterns)
+        frames["branch_spans"] = session.rows("spans", {"parents": [row["oid"] for row in frames["branches"]]})
+
+
+def _types_and_values(session: PostgresSession, frames: dict[str, list[Row]], found: Sequence[Care]) -> None:
+    """Read the types of columns where they are not known yet, and what declared list values are as such."""
+    wanted = list(ask(found, frames))
+    if not wanted:
+        return
+    params = {"oids": [one.root for one in wanted], "columns": [one.column for one in wanted]}
+    frames["types"] = session.rows("column_types", params)
+    types = {(row["oid"], row["name"]): row for row in frames["types"]}
+    for one in wanted:
+        row = types.get((one.root, one.column))
+        if one.texts and row is not None:
+            known = compare(session, row, one)
+            frames["values"].append({"oid": one.root, "depth": one.depth, "known": known})
+
+
+def _conditions(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
+    """Read what partitions take that are to be given partitions, where rows may have to move into those."""
+    oids = [c.relation.oid for c in needy if c.depth and c.default is not None and c.relation is not None]
+    return session.rows("partition_condition", {"oids": oids}) if oids else []
 
 
 def _ids(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
@@ -133,9 +186,8 @@ def _default(session: PostgresSession, care: Care, default: Default, size: int |
         return {**row, "unknown": "another session holds it locked"}
     if size == 0:
         return row
-    thresholds = _thresholds(care)
     try:
-        row["buckets"] = _count(session, care, default, thresholds)
+        row["buckets"] = _count(session, care, default) if care.layout else _count_values(session, care, default)
         row.update(session.rows("default_facts", {"oid": default.oid})[0])
     except psycopg.errors.LockNotAvailable:
         row["unknown"] = "another session holds it locked"
@@ -143,10 +195,6 @@ def _default(session: PostgresSession, care: Care, default: Default, size: int |
         row["unknown"] = f"its rows could not be counted in {COUNT_SECONDS} s"
     except psycopg.errors.InsufficientPrivilege as error:
         row["unknown"] = str(error.diag.message_primary)
-    for bucket in row["buckets"]:
-        number = bucket["bucket"]
-        bucket["lower"] = thresholds[number - 1] if number else None
-        bucket["upper"] = thresholds[number] if number is not None and number < len(thresholds) else None
     return row
 
 
@@ -154,13 +202,13 @@ def _thresholds(care: Care) -> list[int]:
     assert care.layout is not None  # noqa: S101 - with_default yields tables with a layout
     marks = {care.layout.horizon}
     for span in care.to_create:
-        marks |= {span.lower, span.upper}
+        marks |= {span.lower, span.upper} if isinstance(span, Span) else set()
     return sorted(marks)
 
 
-def _count(session: PostgresSession, care: Care, default: Default, thresholds: list[int]) -> list[Row]:
+def _count(session: PostgresSession, care: Care, default: Default) -> list[Row]:
     assert care.axis is not None and care.relation is not None  # noqa: S101, PT018 - with_default
-    axis = care.axis
+    axis, thresholds = care.axis, _thresholds(care)
     texts = [axis.write(mark) for mark in thresholds]
     parts: dict[str, sql.Composable] = {
         "key": sql.Identifier(care.relation.key_columns[0] or ""),
@@ -169,20 +217,53 @@ def _count(session: PostgresSession, care: Care, default: Default, thresholds: l
     }
     with session.transaction():
         session.rows("set_local_timeouts", {"lock": "2s", "statement": f"{COUNT_SECONDS}s"})
-        return session.execute(session.statement("default_rows", **parts), {"thresholds": texts}).fetchall()
+        buckets = session.execute(session.statement("default_rows", **parts), {"thresholds": texts}).fetchall()
+    for bucket in buckets:
+        number = bucket["bucket"]
+        bucket["lower"] = thresholds[number - 1] if number else None
+        bucket["upper"] = thresholds[number] if number is not None and number < len(thresholds) else None
+    return buckets
+
+
+def _count_values(session: PostgresSession, care: Care, default: Default) -> list[Row]:
+    """Count the rows of a list's default partition by the missing partition that they belong to."""
+    assert care.relation is not None  # noqa: S101 - with_default
+    key = care.relation.key_columns[0] or ""
+    cases = [
+        sql.SQL("when {} then {}").format(belongs({**form_args(form, None), "key": key}, "d"), sql.Literal(number))
+        for number, form in enumerate(care.to_create)
+        if isinstance(form, Values)
+    ]
+    branch = care.branch
+    below = sql.SQL("d.{}").format(sql.Identifier(branch.key)) if branch and branch.axis else sql.SQL("null::text")
+    parts: dict[str, sql.Composable] = {
+        "bucket": sql.SQL("case {} end").format(sql.SQL(" ").join(cases)) if cases else sql.SQL("null::int"),
+        "key": sql.Identifier(key),
+        "below": below,
+        "table": sql.Identifier(default.schema, default.name),
+    }
+    with session.transaction():
+        session.rows("set_local_timeouts", {"lock": "2s", "statement": f"{COUNT_SECONDS}s"})
+        buckets = session.execute(session.statement("list_default_rows", **parts)).fetchall()
+    for bucket in buckets:
+        form = care.to_create[bucket["bucket"]] if bucket["bucket"] is not None else None
+        bucket["label"] = form.label if isinstance(form, Values) else None
+    return buckets
 
 
 def _siblings(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
-    return session.rows("siblings", {"oids": sorted({care.model for care in needy})}) if needy else []
+    models = {care.model for care in needy} | {care.branch.model for care in needy if care.branch}
+    return session.rows("siblings", {"oids": sorted(models)}) if needy else []
 
 
 def _taken(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
-    wanted: list[tuple[str, str]] = []
-    for care in needy:
-        if care.relation is not None and care.axis is not None:
-            for span in care.to_create:
-                known = child_names(care.relation.name, span, care.axis, care.policy.every)
-                wanted += [(care.relation.schema, name) for name in known]
+    wanted = [
+        (care.relation.schema, name)
+        for care in needy
+        if care.relation is not None
+        for form in care.to_create
+        for name in names_thought_of(care, form)
+    ]
     if not wanted:
         return []
     return session.rows("taken_names", {"schemas": [s for s, _ in wanted], "names": [n for _, n in wanted]})

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from upkeep.partitioning.axis import brief
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
 from upkeep.postgres import creation_leftovers, names
-from upkeep.postgres.creation_care import Care, cares, with_default
-from upkeep.postgres.creation_statements import child_names, shown
+from upkeep.postgres.creation_branches import branch_args, branch_blocked
+from upkeep.postgres.creation_care import with_default
+from upkeep.postgres.creation_forms import Form, Remainder, Rest, Span, Values, form_args, said
+from upkeep.postgres.creation_model import Care
+from upkeep.postgres.creation_names import choose, names_of
+from upkeep.postgres.creation_statements import shown
+from upkeep.postgres.creation_tree import cares
 
 if TYPE_CHECKING:
     from upkeep.fleet import Target
-    from upkeep.postgres.partition_plan import Span
 
 KIND: Final = "create_partition"
 LONG_SECONDS: Final = 60
@@ -60,53 +64,51 @@ def _leftovers(care: Care, left: Mapping[int, int]) -> Iterator[Action]:
 
 
 def _creations(care: Care, observation: Observation, taken: set[tuple[str, str]]) -> Iterator[Action]:
-    relation, axis = care.relation, care.axis
-    if relation is None or axis is None:
+    if care.relation is None or not care.ready:
         return
-    frames = observation.frames
-    default = _default_row(care, frames)
-    for span in care.to_create:
-        names_of = child_names(relation.name, span, axis, care.policy.every)
-        name = next((n for n in names_of if (relation.schema, n) not in taken), names_of[-1])
-        taken.add((relation.schema, name))
-        yield _creation(care, span, name, default, observation)
+    default = _default_row(care, observation.frames)
+    for form in care.to_create:
+        name = choose(care.relation.schema, names_of(care, form), taken)
+        yield _creation(care, form, name, (default, observation, taken))
 
 
-def _creation(care: Care, span: Span, name: str, default: Mapping[str, Any] | None, observation: Observation) -> Action:
-    relation, axis = care.relation, care.axis
-    assert relation is not None and axis is not None  # noqa: S101, PT018 - as in _creations
+_Seen: TypeAlias = tuple[Mapping[str, Any] | None, Observation, set[tuple[str, str]]]
+"""What is seen of the default partition, the whole observation, and the names that are taken."""
+
+
+def _creation(care: Care, form: Form, name: str, seen: _Seen) -> Action:
+    relation, (default, observation, taken) = care.relation, seen
+    assert relation is not None  # noqa: S101 - as in _creations
     frames = observation.frames
     like = next((row for row in frames["siblings"] if row["oid"] == care.model), None)
-    rows = rows_in(default, span)
-    now = datetime.fromisoformat(frames["server"][0]["now"])
+    rows = rows_in(default, form)
     args: Json = {
         "parent": {"oid": relation.oid, "schema": relation.schema, "name": relation.name},
         "child": {"schema": relation.schema, "name": name},
-        "default": _default_args(care, default),
+        "default": None if isinstance(form, Rest) else _default_args(care, default),
         "key": relation.key_columns[0],
-        "type": axis.type,
-        "lower": axis.write(span.lower),
-        "upper": axis.write(span.upper),
+        "type": care.axis.type if care.axis is not None else relation.key_types[0],
+        **form_args(form, care.axis),
         "move": rows or 0,
-        "move_at_most": care.policy.move_default_rows,
-        # rows may arrive in this range at any moment: writers must wait for the few milliseconds, or one would fail
-        "live": axis.is_id or span.lower <= axis.of(now),
+        "move_at_most": getattr(care.policy, "move_default_rows", 0),
+        "live": _is_live(care, form, frames),
         "role": frames["server"][0]["role"],
         "like": dict(like) if like is not None else None,
     }
-    blocked = _blocked(care, default, rows, like)
+    args |= branch_args(care, form, name, default, frames, taken) | _above(relation.oid, frames)
+    blocked = _blocked(care, default, rows, like) or branch_blocked(care, form, args, default)
     columns: list[str] = next((row["names"] for row in frames["columns"] if row["oid"] == relation.oid), [])
     child = names.display(relation.schema, name)
     parent = relation.subject
     return Action.make(
         kind=KIND,
-        subject=parent,
+        subject=care.subject,
         args=args,
         statements=shown(args, columns) if like is not None else (),
-        reason=_reason(care, span, rows),
-        detail=f"{child}, {brief(args['lower'])} to {brief(args['upper'])}",
+        reason=_reason(care, form, rows),
+        detail=_detail(child, form, args),
         destructive=False,
-        precondition=f"no partition of {parent} meets [{args['lower']}, {args['upper']}), and {child} does not exist",
+        precondition=f"no partition of {parent} meets {said(args)}, and {child} does not exist",
         undo=f"alter table {parent} detach partition {child}; drop table {child} (only while it is empty)",
         lock=_lock(care, args),
         rows=rows or 0,
@@ -114,19 +116,49 @@ def _creation(care: Care, span: Span, name: str, default: Mapping[str, Any] | No
     )
 
 
-def _reason(care: Care, span: Span, rows: int | None) -> str:
+def _is_live(care: Care, form: Form, frames: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
+    """Return whether rows may arrive at any moment: writers must wait for the few milliseconds, or one would fail."""
+    if not isinstance(form, Span) or care.axis is None:
+        return not isinstance(form, Rest)
+    now = datetime.fromisoformat(frames["server"][0]["now"])
+    return care.axis.is_id or form.lower <= care.axis.of(now)
+
+
+def _above(oid: int, frames: Mapping[str, Sequence[Mapping[str, Any]]]) -> Json:
+    condition = next((row["condition"] for row in frames.get("conditions", ()) if row["oid"] == oid), None)
+    return {"above": condition} if condition else {}
+
+
+def _detail(child: str, form: Form, args: Json) -> str:
+    leaves = args["below"]["leaves"] if "below" in args else ()
+    below = f", with {len(leaves)} sub-partitions" if leaves else ""
+    if isinstance(form, Span):
+        return f"{child}, {brief(args['lower'])} to {brief(args['upper'])}{below}"
+    return f"{child}, {said(args)}{below}"
+
+
+def _reason(care: Care, span: Form, rows: int | None) -> str:
     layout = care.layout
-    assert layout is not None  # noqa: S101 - a table with something missing has a layout
+    if layout is None or not isinstance(span, Span):
+        if isinstance(span, Remainder):
+            return f"modulus {span.modulus} is declared, and no partition takes remainder {span.remainder}"
+        if isinstance(span, Rest):
+            return "a default partition is declared, and there is none"
+        why = f"declared for '{getattr(span, 'label', '')}', and no partition takes it"
+        return f"{why}; moves {rows} rows out of the default partition" if rows else why
+    ahead = getattr(care.policy, "ahead", 0)
     if span.upper <= layout.current:
         why = "a gap between partitions"
     elif span.lower <= layout.current:
         why = "the current period has no partition"
     else:
-        why = f"{care.policy.ahead} ahead of the current one are declared, not all are there"
+        why = f"{ahead} ahead of the current one are declared, not all are there"
     return f"{why}; moves {rows} rows out of the default partition" if rows else why
 
 
 def _lock(care: Care, args: Json) -> str:
+    if args.get("form") == "default":
+        return "SHARE UPDATE EXCLUSIVE on the parent: readers and writers pass"
     if args["move"]:
         return "ACCESS EXCLUSIVE on the parent and its default partition, for milliseconds"
     if care.default is None:
@@ -151,14 +183,19 @@ def _default_args(care: Care, default: Mapping[str, Any] | None) -> Json | None:
     return {**known, "large": size is not None and size > SCAN_BYTES}
 
 
-def rows_in(default: Mapping[str, Any] | None, span: Span) -> int | None:
-    """Return how many rows of the default partition belong to the range; ``None`` when that is unknown."""
+def rows_in(default: Mapping[str, Any] | None, form: Form) -> int | None:
+    """Return how many rows of the default partition belong to a new one; ``None`` when that is unknown."""
     if default is None:
         return 0
     if default["unknown"]:
         return None
     buckets = default["buckets"]
-    inside = [b for b in buckets if b["lower"] is not None and span.lower <= b["lower"] < span.upper]
+    if isinstance(form, Values):
+        inside = [b for b in buckets if b.get("label") == form.label]
+    elif isinstance(form, Span):
+        inside = [b for b in buckets if b["lower"] is not None and form.lower <= b["lower"] < form.upper]
+    else:
+        return 0
     return sum(int(b["rows"]) for b in inside)
 
 
@@ -171,8 +208,8 @@ def _blocked(
         return ReasonCode.NOT_SUPPORTED, f"the rows of the default partition are unknown: {default['unknown']}"
     if not rows or default is None or care.relation is None:
         return None
-    if rows > care.policy.move_default_rows:
-        limit = care.policy.move_default_rows
+    limit = getattr(care.policy, "move_default_rows", 0)
+    if rows > limit:
         return ReasonCode.OVER_LIMIT, f"{rows} rows of the default partition belong here, over the limit of {limit}"
     hindrance = _hindrance(care, default)
     return (ReasonCode.NOT_SUPPORTED, hindrance) if hindrance else None
@@ -197,16 +234,18 @@ def _hindrance(care: Care, default: Mapping[str, Any]) -> str | None:
 def _of_table(care: Care) -> Iterator[Finding]:
     if care.problem is not None:
         yield care.problem
+    yield from care.notes
+    yield from care.sets.findings if care.sets is not None else ()
     for pending in care.pending:
         yield finding(
             "detach_pending",
             care.subject,
             Severity.ERROR,
             f"the detaching of {pending} was interrupted and is pending",
-            remedy=f"alter table {care.subject} detach partition {pending} finalize",
+            remedy=f"alter table {care.table} detach partition {pending} finalize",
         )
     layout, relation = care.layout, care.relation
-    if layout is None or relation is None:
+    if not care.ready or relation is None:
         return
     if not (relation.may_alter and relation.may_create):
         lacking = f"the rights of its owner {names.quote(relation.owner)}"
@@ -215,18 +254,19 @@ def _of_table(care: Care) -> Iterator[Finding]:
             lacking = f"the right to create tables in schema {names.quote(relation.schema)}"
             remedy = f"grant create on schema {names.quote(relation.schema)} to the connection's role"
         yield finding("privileges", care.subject, Severity.ERROR, f"our role lacks {lacking}", remedy=remedy)
-    left = len(layout.missing) - len(care.to_create)
-    if left > 0 or layout.more:
-        more = f"at least {left} more" if layout.more else f"{left} more"
+    left = len(care.missing) - len(care.to_create)
+    if left > 0 or (layout is not None and layout.more):
+        more = f"at least {left} more" if layout is not None and layout.more else f"{left} more"
+        more += f" of {care.table}" if care.depth else ""
         yield finding(
             "creation_cap",
             care.subject,
             Severity.WARNING,
             f"{len(care.to_create)} partitions are created in this run, {more} are missing",
-            evidence={"max_creations": care.policy.max_creations, "missing": len(layout.missing)},
+            evidence={"max_creations": care.cap, "missing": len(care.missing)},
             remedy="check 'every' and 'from'; the next runs create the rest, or raise max_creations",
         )
-    if layout.expired:
+    if layout is not None and layout.expired:
         yield finding(
             "gap_expired",
             care.subject,
@@ -262,10 +302,10 @@ def _not_copied(care: Care, siblings: Sequence[Mapping[str, Any]]) -> Iterator[F
 
 
 def _of_defaults(found: Sequence[Care], observation: Observation, actions: Sequence[Action]) -> Iterator[Finding]:
-    blocked = {(a.subject, a.args["lower"]): a.blocked for a in actions if a.blocked}
+    blocked = {(a.args["parent"]["oid"], said(a.args)): a.blocked for a in actions if a.blocked}
     for care, default in with_default(found):
         row = _default_row(care, observation.frames)
-        if row is None or care.axis is None or care.layout is None:
+        if row is None or not care.ready:
             continue
         subject = care.subject
         if row["unknown"]:
@@ -278,7 +318,8 @@ def _of_defaults(found: Sequence[Care], observation: Observation, actions: Seque
                 remedy="run again when it is free",
             )
         for bucket in row["buckets"]:
-            yield _of_bucket(care, default.subject, bucket, blocked)
+            one = _of_bucket if care.layout is not None else _of_value_bucket
+            yield one(care, default.subject, bucket, blocked)
 
 
 def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Mapping[Any, Any]) -> Finding:
@@ -292,16 +333,13 @@ def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Map
             "default_null_rows", care.subject, Severity.WARNING, text, evidence, "give them a value, or delete them"
         )
     between = f"{bucket['lowest']} to {bucket['highest']}"
-    span = next((s for s in care.to_create if lower is not None and s.lower <= lower < s.upper), None)
+    spans = (s for s in care.to_create if isinstance(s, Span))
+    span = next((s for s in spans if lower is not None and s.lower <= lower < s.upper), None)
     if span is not None:
-        why = blocked.get((care.subject, axis.write(span.lower)))
-        evidence |= {"lower": axis.write(span.lower), "upper": axis.write(span.upper)}
-        if why is None:
-            text = f"{rows} rows in {default} ({between}) belong to a partition that is missing; they are moved into it"
-            return finding("default_rows", care.subject, Severity.WARNING, text, evidence, None)
-        text = f"{rows} rows in {default} ({between}) keep a partition from being created: {why[1]}"
-        remedy = "raise move_default_rows in the policy, or move the rows by hand, then run again"
-        return finding("default_rows", care.subject, Severity.ERROR, text, evidence, remedy)
+        args = form_args(span, axis)
+        return _of_moved(
+            care, f"{rows} rows in {default} ({between})", {**evidence, **args}, blocked.get(_at(care, args))
+        )
     if lower is not None and lower >= layout.horizon:
         text = f"{rows} rows in {default} ({between}) lie beyond the declared partitions; no partition is made for them"
         remedy = "correct their time, or raise 'ahead' when they are right"
@@ -309,6 +347,34 @@ def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Map
     del upper
     text = f"{rows} rows in {default} ({between}) lie outside every declared partition"
     remedy = "declare 'from' early enough to have partitions made for them, or delete them"
+    return finding("default_rows", care.subject, Severity.WARNING, text, evidence, remedy)
+
+
+def _at(care: Care, args: Json) -> tuple[int, str]:
+    return (care.relation.oid if care.relation is not None else 0, said(args))
+
+
+def _of_moved(care: Care, rows: str, evidence: Json, why: tuple[ReasonCode, str] | None) -> Finding:
+    """Say of rows that belong to a missing partition whether they are moved."""
+    if why is None:
+        text = f"{rows} belong to a partition that is missing; they are moved into it"
+        return finding("default_rows", care.subject, Severity.WARNING, text, evidence, None)
+    text = f"{rows} keep a partition from being created: {why[1]}"
+    remedy = "raise move_default_rows in the policy, or move the rows by hand, then run again"
+    return finding("default_rows", care.subject, Severity.ERROR, text, evidence, remedy)
+
+
+def _of_value_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Mapping[Any, Any]) -> Finding:
+    rows, lowest, highest = bucket["rows"], bucket["lowest"], bucket["highest"]
+    evidence = {"rows": rows, "lowest": lowest, "highest": highest, "default_partition": default}
+    values = "NULL" if lowest is None else f"'{lowest}'" if lowest == highest else f"'{lowest}' to '{highest}'"
+    form = next((f for f in care.to_create if isinstance(f, Values) and f.label == bucket["label"]), None)
+    if form is not None:
+        args = form_args(form, None)
+        known = {**evidence, "values": args["values"]}
+        return _of_moved(care, f"{rows} rows in {default} ({values})", known, blocked.get(_at(care, args)))
+    text = f"{rows} rows in {default} ({values}) have values of {care.policy.by} that are not declared"
+    remedy = "declare them in list: to have a partition made for them, or correct the rows"
     return finding("default_rows", care.subject, Severity.WARNING, text, evidence, remedy)
 
 

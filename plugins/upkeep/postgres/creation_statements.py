@@ -14,12 +14,13 @@ from psycopg import sql
 
 from upkeep.plan import digest
 from upkeep.postgres import names
+from upkeep.postgres.creation_forms import Span, word
 from upkeep.postgres.session import statement
 
 if TYPE_CHECKING:
     from upkeep.intervals import Duration
     from upkeep.postgres.bounds import Axis
-    from upkeep.postgres.partition_plan import Span
+    from upkeep.postgres.creation_forms import Form
 
 Args: TypeAlias = Mapping[str, Any]
 
@@ -34,21 +35,34 @@ _MONTHS_A_YEAR: Final = 12
 _HOUR: Final = 3600
 
 
-def child_names(parent: str, span: Span, axis: Axis, every: Duration | int) -> list[str]:
-    """Return names for a partition, the best first: ``<parent>_<YYYY>_<MM>…``, then with a digest.
+def child_names(parent: str, form: Form, axis: Axis | None = None, every: Duration | int = 1) -> list[str]:
+    """Return names for a partition, the best first: ``<parent>_<YYYY>_<MM>…`` or ``<parent>_<label>``; then digests.
 
-    Never longer than PostgreSQL keeps: a long parent's name is cut, and a digest keeps it distinct.
+    Never longer than PostgreSQL keeps: a long parent's name (or label) is cut, and a digest keeps it distinct.
     """
-    label = f"_{_label(span, axis, every)}"
+    label = f"_{_word(form, axis, every)}"
+    if len(label.encode()) > names.MAX_BYTES // 2:
+        label = names.shorten(label, names.MAX_BYTES // 2 - _DIGEST - 1) + f"_{digest(label)[:_DIGEST]}"
     base = parent
     if len((parent + label).encode()) > names.MAX_BYTES:
         mark = f"_{digest(parent)[:_DIGEST]}"
-        base = names.shorten(parent, names.MAX_BYTES - len(label) - len(mark)) + mark
+        base = names.shorten(parent, names.MAX_BYTES - len(label.encode()) - len(mark)) + mark
     found = [base + label]
     for salt in range(3):
-        mark = f"_{digest(parent, span.lower, span.upper, salt)[:_DIGEST]}"
-        found.append(names.shorten(base, names.MAX_BYTES - len(label) - len(mark)) + label + mark)
+        mark = f"_{digest(parent, *_parts(form), salt)[:_DIGEST]}"
+        found.append(names.shorten(base, names.MAX_BYTES - len(label.encode()) - len(mark)) + label + mark)
     return found
+
+
+def _word(form: Form, axis: Axis | None, every: Duration | int) -> str:
+    if isinstance(form, Span):
+        assert axis is not None  # noqa: S101 - ranges lie on an axis
+        return _label(form, axis, every)
+    return word(form)
+
+
+def _parts(form: Form) -> tuple[Any, ...]:
+    return tuple(form) if isinstance(form, tuple) else ()
 
 
 def _label(span: Span, axis: Axis, every: Duration | int) -> str:
@@ -86,27 +100,93 @@ def bound(args: Args, which: str) -> sql.Literal:
     return sql.Literal(int(text)) if args["type"].startswith("int") else sql.Literal(text)
 
 
+def clause(args: Args) -> sql.Composable:
+    """Return what ATTACH says a partition takes."""
+    kind = args.get("form", "range")
+    if kind == "range":
+        text = sql.SQL("for values from ({}) to ({})")
+        return text.format(bound(args, "lower"), bound(args, "upper"))
+    if kind == "list":
+        return sql.SQL("for values in ({})").format(sql.SQL(", ").join(map(sql.Literal, args["values"])))
+    if kind == "hash":
+        text = sql.SQL("for values with (modulus {}, remainder {})")
+        return text.format(sql.Literal(args["modulus"]), sql.Literal(args["remainder"]))
+    return sql.SQL("default")
+
+
+def belongs(args: Args, row: str = "") -> sql.Composed:
+    """Return that a row belongs to a range or to listed values; ``row`` is its alias."""
+    key = sql.SQL("{}{}").format(sql.SQL(f"{row}." if row else ""), sql.Identifier(args["key"]))
+    if args.get("form", "range") == "range":
+        text = sql.SQL("{key} >= {lower} and {key} < {upper}")
+        return text.format(key=key, lower=bound(args, "lower"), upper=bound(args, "upper"))
+    known = [value for value in args["values"] if value is not None]
+    listed = sql.SQL("{} in ({})").format(key, sql.SQL(", ").join(map(sql.Literal, known)))
+    if None not in args["values"]:
+        return sql.SQL("{} is not null and {}").format(key, listed)
+    null = sql.SQL("{} is null").format(key)
+    return sql.SQL("({} or {})").format(null, listed) if known else null
+
+
+def _checked(args: Args) -> sql.Composed | None:
+    """Return what the CHECK says; nothing where an empty table is attached and nothing can be moved."""
+    kind = args.get("form", "range")
+    if kind in ("hash", "default"):
+        return None
+    parts = [belongs(args)]
+    if kind == "range":
+        parts.insert(0, sql.SQL("{} is not null").format(sql.Identifier(args["key"])))
+    if args.get("above"):  # what the parent itself, a partition, takes; as the server puts it
+        parts.append(sql.SQL("({})").format(sql.SQL(args["above"])))
+    return sql.SQL(" and ").join(parts)
+
+
 def make(args: Args) -> Iterator[sql.Composed]:
-    """Yield what makes the table, alone and empty: nobody waits for any of it."""
-    like, child = args["like"], table(args, "child")
-    yield statement(
+    """Yield what makes the table, with its own partitions complete, alone and empty: nobody waits for any of it."""
+    like, child, below = args["like"], table(args, "child"), args.get("below")
+    yield _created(child, table(args, "parent"), like, below)
+    for leaf in below["leaves"] if below else ():
+        yield from _leaf(args, leaf)
+    condition = _checked(args)
+    if condition is not None:
+        yield statement("add_bounds_check", child=child, name=sql.Identifier(CHECK), condition=condition)
+    yield from _alike(child, like, args["role"])
+
+
+def _created(child: sql.Identifier, parent: sql.Identifier, like: Args, below: Args | None) -> sql.Composed:
+    partitioned: sql.Composable = sql.SQL("")
+    if below:
+        key = sql.Identifier(below["key"])
+        partitioned = sql.SQL(" partition by {} ({})").format(sql.SQL(_STRATEGIES[below["strategy"]]), key)
+    method = like["access_method"] if like["access_method"] not in (None, "heap") and not below else None
+    return statement(
         "create_table_like",
         persistence=sql.SQL("unlogged " if like["persistence"] == "u" else ""),
         child=child,
-        parent=table(args, "parent"),
-        using=_part(" using {}", like["access_method"] if like["access_method"] not in (None, "heap") else None),
-        options=_options(like),
+        parent=parent,
+        partitioned=partitioned,
+        using=_part(" using {}", method),
+        options=_options(like) if not below else sql.SQL(""),
         tablespace=_part(" tablespace {}", like["tablespace"]),
     )
-    yield statement(
-        "add_bounds_check",
-        child=child,
-        name=sql.Identifier(CHECK),
-        key=sql.Identifier(args["key"]),
-        lower=bound(args, "lower"),
-        upper=bound(args, "upper"),
-    )
-    if like["owner"] != args["role"]:
+
+
+_STRATEGIES: Final = {"range": "range", "list": "list", "hash": "hash"}
+
+
+def _leaf(args: Args, leaf: Args) -> Iterator[sql.Composed]:
+    """Yield what makes one sub-partition of the new table, which nobody else knows yet."""
+    below = args["below"]
+    parent, child = table(args, "child"), sql.Identifier(leaf["schema"], leaf["name"])
+    yield _created(child, parent, below["like"], None)
+    yield from _alike(child, below["like"], args["role"])
+    known = {**leaf, "type": below["type"]}
+    yield statement("attach_partition", parent=parent, child=child, bounds=clause(known))
+
+
+def _alike(child: sql.Identifier, like: Args, role: str) -> Iterator[sql.Composed]:
+    """Yield what sets the table up like its sibling."""
+    if like["owner"] != role:
         yield statement("alter_owner", table=child, role=sql.Identifier(like["owner"]))
     for column, target in like["statistics_targets"].items():
         known = {"column": sql.Identifier(column), "target": sql.Literal(int(target))}
@@ -128,26 +208,18 @@ def make(args: Args) -> Iterator[sql.Composed]:
 def attach(args: Args) -> Iterator[sql.Composed]:
     """Yield what makes the table a partition."""
     child = table(args, "child")
-    yield statement(
-        "attach_partition",
-        parent=table(args, "parent"),
-        child=child,
-        lower=bound(args, "lower"),
-        upper=bound(args, "upper"),
-    )
+    yield statement("attach_partition", parent=table(args, "parent"), child=child, bounds=clause(args))
     yield statement("drop_constraint", table=child, name=sql.Identifier(CHECK))
 
 
 def move(args: Args, columns: list[str]) -> sql.Composed:
-    """Return the statement that moves the rows of the new range out of the default partition."""
+    """Return the statement that moves the rows of the new partition out of the default partition."""
     known = [sql.Identifier(c) for c in columns]
     return statement(
         "move_rows",
         default=table(args, "default"),
         child=table(args, "child"),
-        key=sql.Identifier(args["key"]),
-        lower=bound(args, "lower"),
-        upper=bound(args, "upper"),
+        belongs=belongs(args, "d"),
         columns=sql.SQL(", ").join(known),
         returned=sql.SQL(", ").join(sql.SQL("d.{}").format(c) for c in known),
     )

@@ -205,6 +205,13 @@ def lock(session: PostgresSession, table: sql.Composable, mode: str) -> None:
     session.execute(session.statement("lock_table", table=table, mode=sql.SQL(_MODES[mode])))
 
 
+def lock_tree(session: PostgresSession, table: sql.Composable, mode: str) -> None:
+    """Lock a table and all its partitions in the running transaction, as `lock` does."""
+    if mode not in _MODES:
+        raise ValueError(mode)
+    session.execute(session.statement("lock_tree", table=table, mode=sql.SQL(_MODES[mode])))
+
+
 _MODES: Final = {
     "share update exclusive": "share update exclusive",
     "share row exclusive": "share row exclusive",

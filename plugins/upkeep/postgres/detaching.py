@@ -200,9 +200,8 @@ def reattach(tools: Tools, evidence: Json) -> str:
     ddl.run(tools.session, [drop, *quick], what=f"preparing {here.subject}", **waits)
     validate = tools.session.statement("retention_validate_check", table=here.table, constraint=check)
     ddl.run_alone(tools.session, validate, lock_seconds=QUIET_SECONDS, what=f"checking {here.subject}", **waits)
-    attach = tools.session.statement(
-        "attach_partition", parent=parent.table, child=here.table, lower=_bound(lower), upper=_bound(upper)
-    )
+    takes = sql.SQL("for values from ({}) to ({})").format(_bound(lower), _bound(upper))
+    attach = tools.session.statement("attach_partition", parent=parent.table, child=here.table, bounds=takes)
     comment = _comment(tools.session, here, marker.get("comment"))
     statements = [attach, drop, comment]
     ddl.run(tools.session, statements, quiet=[parent.table], what=f"attaching {here.subject}", **waits)

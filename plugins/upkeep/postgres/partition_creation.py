@@ -1,7 +1,8 @@
 """Partition creation on PostgreSQL: what is declared ahead exists, gaps are filled, defaults are drained.
 
-Range partitions by one column of time or whole numbers. The parts: `creation_observe` reads,
-`creation_care` judges each table, `partition_plan` works out what is missing, `creation_plan` decides,
+Range partitions by one column of time or whole numbers, list and hash partitions by one column, and one level
+of sub-partitions of any of these. The parts: `creation_observe` reads, `creation_tree` and `creation_care`
+judge each table, `partition_plan` and `creation_sets` work out what is missing, `creation_plan` decides,
 `creation_apply` makes one partition; here they are put together as the job.
 """
 
@@ -10,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from upkeep.postgres import creation_apply, creation_observe, creation_plan
-from upkeep.postgres.creation_care import Care, cares
+from upkeep.postgres.creation_model import Care
+from upkeep.postgres.creation_tree import cares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +58,7 @@ class PartitionCreation:
             blockers = {row["oid"]: row["seconds"] for row in observation.frames["blockers"]}
             return {"server": [server], "tables": [_before(c, blockers) for c in found if c.relation or not c.later]}
         defaults = {row["parent"]: row for row in observation.frames["defaults"]}
-        tables = [_after(c, defaults, plan) for c in found if c.layout is not None or (c.later and c.relation)]
+        tables = [_after(c, defaults, plan) for c in found if c.ready or (c.later and c.relation)]
         return {"tables": tables, "outcomes": _outcomes(plan, outcomes)}
 
     def apply(self, work: Work) -> Outcome:
@@ -85,6 +87,7 @@ def _before(care: Care, blockers: Mapping[int, float | None]) -> dict[str, Any]:
 
 def _after(care: Care, defaults: Mapping[int, Mapping[str, Any]], plan: Plan | None) -> dict[str, Any]:
     layout, relation = care.layout, care.relation
+    declared_missing = care.sets.absent if care.sets is not None else 0
     default = defaults.get(relation.oid) if relation is not None else None
     unknown = default is not None and default["unknown"]
     rows = sum(bucket["rows"] for bucket in default["buckets"]) if default is not None else 0
@@ -92,8 +95,9 @@ def _after(care: Care, defaults: Mapping[int, Mapping[str, Any]], plan: Plan | N
     reported = any(f.subject == care.subject and f.check.startswith("default_") for f in findings)
     return {
         "subject": care.subject,
-        "ahead_missing": layout.ahead_missing if layout is not None else 0,
+        "ahead_missing": layout.ahead_missing if layout is not None else declared_missing,
         "gaps": layout.gaps if layout is not None else 0,
+        "declared_missing": declared_missing,
         "overlaps": layout.overlaps if layout is not None else 0,
         "default_rows": None if unknown else rows,
         "default_rows_reported": rows if reported else 0,

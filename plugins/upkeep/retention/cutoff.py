@@ -23,7 +23,7 @@ LONG_AGO: Final = datetime(2, 1, 1, tzinfo=UTC)
 
 def age_axis(policy: TablePolicy, base_type: str) -> Axis:
     """Return the axis of an age column: zone and unit from ``retain``, else from ``partition``."""
-    retain, partition = policy.retain, policy.partition
+    retain, partition = policy.retain, policy.ranges
     zone = retain.zone if retain else ZoneInfo("UTC")
     unit = retain.unit if retain else None
     if partition is not None and retain is not None:

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from upkeep.fleet import PartitionPolicy
 from upkeep.intervals import shift
 from upkeep.partitioning.axis import HIGHEST, LOWEST, UnknownBoundsError, Value
 from upkeep.partitioning.layout import Layout, Span, Wish, layout
@@ -23,7 +24,7 @@ from upkeep.tidb.catalog import Partition, Table
 from upkeep.tidb.keys import Scale
 
 if TYPE_CHECKING:
-    from upkeep.fleet import PartitionPolicy, TablePolicy, Target
+    from upkeep.fleet import TablePolicy, Target
 
 Frames: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -131,7 +132,7 @@ def finding(check: str, subject: str, severity: Severity, summary: str, **rest: 
 
 
 def _absent(key: str, policy: TablePolicy, pattern: names.Pattern, database: str) -> Care:
-    assert policy.partition is not None  # noqa: S101 - for the type checker
+    assert isinstance(policy.partition, PartitionPolicy)  # noqa: S101 - the fleet file has no other on TiDB
     if pattern.is_glob:
         text = f"no table matches {key}"
         problem = finding("table_exists", key, Severity.WARNING, text, remedy="correct the pattern")
@@ -144,7 +145,7 @@ def _absent(key: str, policy: TablePolicy, pattern: names.Pattern, database: str
 
 def _care(key: str, policy: TablePolicy, table: Table, known: _Known) -> Care:
     part = policy.partition
-    assert part is not None  # noqa: S101 - for the type checker
+    assert isinstance(part, PartitionPolicy)  # noqa: S101 - the fleet file has no other on TiDB
     base = Care(key, table.subject, part, table)
     children = [Partition(**row) for row in known.of("partitions", table)]
     if not children:
@@ -206,7 +207,7 @@ def _wish(
     policy: TablePolicy, scale: Scale, spans: Sequence[tuple[Span, Partition]], known: _Known, highest: int | None
 ) -> Wish:
     part = policy.partition
-    assert part is not None  # noqa: S101 - for the type checker
+    assert isinstance(part, PartitionPolicy)  # noqa: S101 - the fleet file has no other on TiDB
     axis, since = scale.axis, _since(part.from_, scale)
     if axis.is_id:  # ids follow no clock: they stand where the data stand
         first = spans[0][0].upper - 1 if spans else 0
