@@ -465,6 +465,39 @@ def undo(path: Path | None, what: str) -> int:
     return rules.exit_status(report)
 
 
+@main.command("restore-archive")
+@click.option("--target", "name", required=True, metavar="NAME", help="The target whose rows come back.")
+@click.option("--table", required=True, help="The archived table, as in the fleet file.")
+@click.option("--from", "since", type=_Instant(), help="Only rows from this instant on (with offset).")
+@click.option("--to", "until", type=_Instant(), help="Only rows before this instant (with offset).")
+@click.option("--into", metavar="TABLE", help="Another table that gets the rows (default: the archived one).")
+@click.option("--from-location", "location", metavar="URL", help="Where the files are (default: retain.into).")
+@click.option("--dry-run", is_flag=True, help="Only say what would be loaded.")
+@_json_option
+@click.pass_obj
+@_mend
+def restore_archive(
+    path: Path | None,
+    *,
+    name: str,
+    table: str,
+    since: datetime | None,
+    until: datetime | None,
+    into: str | None,
+    location: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Bring rows back that data_retention archived into files: verified, counted, each exactly once."""
+    from upkeep.restoring import Request, restore  # noqa: PLC0415 - see check
+
+    request = Request(table=table, since=since, until=until, into=into, location=location)
+    with _runner(path, quiet=as_json) as runner:
+        report = restore(runner, name, request, actor=_actor(), apply=not dry_run)
+    _print(report, as_json=as_json)
+    return rules.exit_status(report)
+
+
 @main.command()
 @_mend
 def schema() -> int:

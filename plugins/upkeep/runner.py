@@ -133,25 +133,25 @@ class Runner:
 
     def observe(self, run_id: str, target: str, stage: Stage = "before") -> StepResult:
         """Read the target's state and store it."""
-        with self._step(run_id, target):
+        with self.step(run_id, target):
             run, declared = self.ledger.run(run_id), self.fleet.target(target)
-            job = self._job(run.job, declared)
+            job = self.job(run.job, declared)
             memory = self.ledger.memory(target, run.job)
-            with self._open(declared) as session:
+            with self.open(declared) as session:
                 at = min(run.at, session.now())
                 observation = job.observe(session, declared, at, memory)
             self.ledger.save_observation(run_id, target, stage, observation)
             rows = sum(len(frame) for frame in observation.frames.values())
-            self._say(target, f"observed {rows} rows")
+            self.say(target, f"observed {rows} rows")
             return StepResult(run_id, target, rows)
 
     def gate(self, run_id: str, target: str, stage: Stage) -> GateResult:
         """Evaluate the stage's suite on the stored observation and store the result; never raises for a failed gate."""
         from upkeep import gates  # noqa: PLC0415 - Great Expectations takes seconds to import
 
-        with self._step(run_id, target):
+        with self.step(run_id, target):
             run, declared = self.ledger.run(run_id), self.fleet.target(target)
-            job = self._job(run.job, declared)
+            job = self.job(run.job, declared)
             observation = self.ledger.load_observation(run_id, target, stage)
             if stage == "before":
                 result = gates.evaluate(
@@ -163,14 +163,14 @@ class Runner:
                 undone = rules.left_undone(plan, outcomes)
                 result = gates.evaluate(run.job, declared.engine, stage, frames, left_out=undone)
             self.ledger.save_gate(run_id, target, result)
-            self._say(target, f"gate {stage}: {'passed' if result.success else 'FAILED'}")
+            self.say(target, f"gate {stage}: {'passed' if result.success else 'FAILED'}")
             return result
 
     def plan(self, run_id: str, target: str) -> Plan:
         """Decide from the stored observation what to do, and store it with its findings."""
-        with self._step(run_id, target):
+        with self.step(run_id, target):
             run, declared = self.ledger.run(run_id), self.fleet.target(target)
-            job = self._job(run.job, declared)
+            job = self.job(run.job, declared)
             observation = self.ledger.load_observation(run_id, target, "before")
             plan = job.plan(observation, declared)
             gate = self.ledger.load_gate(run_id, target, "before")
@@ -180,7 +180,7 @@ class Runner:
                 plan = rules.observe_only(plan)
             self.ledger.save_plan(run_id, plan)
             self.ledger.save_findings(run_id, target, plan.findings)
-            self._say(target, f"planned {len(plan.actions)} actions")
+            self.say(target, f"planned {len(plan.actions)} actions")
             return plan
 
     def apply(self, run_id: str, target: str, *, approval: str | None = None) -> list[Outcome]:
@@ -198,7 +198,7 @@ class Runner:
         LeaseLostError, CancelledError
             The run had to stop; what was done is recorded.
         """
-        with self._step(run_id, target):
+        with self.step(run_id, target):
             run, declared = self.ledger.run(run_id), self.fleet.target(target)
             plan = self.ledger.load_plan(run_id, target)
             if approval is not None:
@@ -210,7 +210,7 @@ class Runner:
                 return self._skip_all(run_id, plan, ReasonCode.GATE_FAILED, "the gate before it failed")
             if not plan.actions:
                 return []
-            job = self._job(run.job, declared)
+            job = self.job(run.job, declared)
             observation = self.ledger.load_observation(run_id, target, "before")
             application = Application(
                 run_id=run_id,
@@ -221,9 +221,9 @@ class Runner:
                 approved=approval is not None,
                 ledger=self.ledger,
                 control=self.addresses(connections.CONTROL),
-                connect=lambda: self._open(declared),
+                connect=lambda: self.open(declared),
                 stop=self.stop,
-                say=self._say,
+                say=self.say,
                 now=self.now,
             )
             return application.carry_out()
@@ -295,7 +295,7 @@ class Runner:
             self.ledger.start_target(run_id, name, declared.engine)
             entries = [entry for entry in done if entry.target == name]
             try:
-                with self._step(run_id, name):
+                with self.step(run_id, name):
                     self._undo_target(run_id, declared, entries)
                 self.finish(run_id, name)
             except CancelledError:
@@ -308,8 +308,8 @@ class Runner:
     def _undo_target(self, run_id: str, target: Target, entries: Sequence[DoneAction]) -> None:
         from upkeep import locks  # noqa: PLC0415 - not needed by a run that changes nothing
 
-        job = self._job(entries[0].job, target)
-        with self._open(target) as session:
+        job = self.job(entries[0].job, target)
+        with self.open(target) as session:
             inverse = [rules.inverse(entry.action) for entry in entries]
             observation = Observation(
                 target=target.name,
@@ -337,14 +337,16 @@ class Runner:
 
     # -- helpers ------------------------------------------------------------------------------------
 
-    def _job(self, name: str, target: Target) -> Job:
+    def job(self, name: str, target: Target) -> Job:
+        """Return a job on a target's engine. Raises `ConfigurationError` when it is not available there."""
         job = jobs.job(name, target.engine)
         if job is None:
             raise ConfigurationError(f"{name} is not available on {target.engine} yet; take it out of '{target.name}'")
         return job
 
     @contextmanager
-    def _open(self, target: Target) -> Iterator[Session]:
+    def open(self, target: Target) -> Iterator[Session]:
+        """Connect to a target; `cancel` reaches the session."""
         address = self.addresses(target.connection)
         connections.require_engine(address, target.engine)
         engine = jobs.engine(target.engine)
@@ -352,7 +354,7 @@ class Runner:
             yield session
 
     @contextmanager
-    def _step(self, run_id: str, target: str) -> Iterator[None]:
+    def step(self, run_id: str, target: str) -> Iterator[None]:
         """Record how the target ended when a step cannot go on."""
         try:
             self.stop.raise_if_asked()
@@ -362,7 +364,7 @@ class Runner:
             expected = isinstance(error, UpkeepError)
             text = str(error) if expected else f"{type(error).__name__}: {error}"
             self.ledger.finish_target(run_id, target, status, at=None, error=text)
-            self._say(target, f"{status.value}: {text}")
+            self.say(target, f"{status.value}: {text}")
             if self.stop.asked and not expected:
                 raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
             if not expected:
@@ -379,6 +381,7 @@ class Runner:
             self.ledger.record(run_id, plan.target, outcome)
         return outcomes
 
-    def _say(self, target: str, message: str, *, rows: int = 0) -> None:
+    def say(self, target: str, message: str, *, rows: int = 0) -> None:
+        """Tell those who watch."""
         if self.progress is not None:
             self.progress(target, message, rows=rows)

@@ -14,7 +14,14 @@ import psycopg
 
 from upkeep.errors import UpkeepError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
-from upkeep.postgres import detaching, retention_apply, retention_frames, retention_observe, retention_plan
+from upkeep.postgres import (
+    detaching,
+    restore_plan,
+    retention_apply,
+    retention_frames,
+    retention_observe,
+    retention_plan,
+)
 from upkeep.postgres.detaching import StateChangedError, Tools
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     from upkeep.jobs import Memory, Session, Stage, Work
     from upkeep.plan import Action, Observation, Plan
     from upkeep.postgres.session import PostgresSession
+    from upkeep.restoring import Request
 
 
 class DataRetention:
@@ -51,6 +59,10 @@ class DataRetention:
     def apply(self, work: Work) -> Outcome:
         """Carry one action out."""
         return retention_apply.apply(work)
+
+    def plan_restore(self, session: Session, target: Target, request: Request, observation: Observation) -> Plan:
+        """Return what a restore from archive files would load; implements `upkeep.restoring.Restores`."""
+        return restore_plan.plan(cast("PostgresSession", session), target, request, observation)
 
     def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:
         """Re-attach a partition that was detached and not dropped yet; nothing else can be taken back here."""

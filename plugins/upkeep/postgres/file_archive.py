@@ -89,7 +89,7 @@ def settle(session: PostgresSession, shelf: Shelf, checkpoint: Checkpoint, sleep
     done = Settled()
     for note in shelf.undecided():
         place = shelf.place(note) if isinstance(note, Manifest) else f"{note.file} into {note.into}"
-        status = _end_of(session, note.transaction, checkpoint, sleep)
+        status = end_of(session, note.transaction, checkpoint, sleep)
         if status == "aborted":
             shelf.withdraw(note)
             done.removed.append(place)
@@ -103,7 +103,7 @@ def settle(session: PostgresSession, shelf: Shelf, checkpoint: Checkpoint, sleep
     return done
 
 
-def _end_of(
+def end_of(
     session: PostgresSession, transaction: str, checkpoint: Checkpoint, sleep: Callable[[float], None]
 ) -> str | None:
     """Return ``committed``, ``aborted``, ``in progress`` or ``None`` for too long ago."""
@@ -114,6 +114,18 @@ def _end_of(
             return status
         checkpoint("waiting: the transaction of a killed run has not ended yet")
         sleep(0.2)
+
+
+def durable_transaction(session: PostgresSession) -> str:
+    """Return the open transaction's id once it is on the server's disk: no crash can then give it to another one."""
+    about = session.rows("retention_transaction")[0]
+    deadline = time.monotonic() + DURABLE_SECONDS
+    session.flush()
+    while not session.rows("retention_transaction_durable", {"place": about["place"]})[0]["durable"]:
+        if time.monotonic() > deadline:
+            raise StoreError("the server has not written its WAL for 30 s; the transaction was rolled back")
+        time.sleep(0.01)  # a transaction is open: never long
+    return str(about["transaction"])
 
 
 def file_args(location: str, facts: list[Json], schema: str, name: str) -> Json:
@@ -249,7 +261,7 @@ class FileArchive:
         """Give the draft its name and prove it; nobody counts it before the transaction has ended."""
         store = self.shelf.store
         store.complete(draft)
-        transaction = self._durable_transaction()
+        transaction = durable_transaction(self.session)
         manifest = Manifest(
             file=self.shelf.new_name(transaction),
             table=self.subject,
@@ -283,28 +295,12 @@ class FileArchive:
             )
         return manifest, seen
 
-    def _durable_transaction(self) -> str:
-        """Return the transaction's id once it is on the server's disk: no crash can then give it to another one."""
-        about = self.session.rows("retention_transaction")[0]
-        deadline = time.monotonic() + DURABLE_SECONDS
-        filled = False
-        while not self.session.rows("retention_transaction_durable", {"place": about["place"]})[0]["durable"]:
-            if time.monotonic() > deadline:
-                raise StoreError("the server has not written its WAL for 30 s; the batch was rolled back")
-            if not filled:
-                self.session.rows("retention_fill_wal")
-                filled = True
-            time.sleep(0.01)  # a transaction is open: never long
-        return str(about["transaction"])
-
     def _abandon(self, manifest: Manifest, *, ending: bool) -> None:
         """Remove the file of a transaction that was rolled back; leave what is not certain to the next run."""
         connection = self.session.connection
         lost = connection.closed or connection.broken
         with contextlib.suppress(UpkeepError, psycopg.Error):
-            if not ending or (
-                not lost and _end_of(self.session, manifest.transaction, _go_on, self.sleep) == "aborted"
-            ):
+            if not ending or (not lost and end_of(self.session, manifest.transaction, _go_on, self.sleep) == "aborted"):
                 self.shelf.withdraw(manifest)
 
     def _count(self, manifest: Manifest, seen: Seen) -> Removed:

@@ -67,12 +67,10 @@ def kind(type_: str) -> str:
 
 def sent(found: Iterable[Column], alias: str = "t") -> sql.Composed:
     """Return the select list that sends the columns as the wire has them."""
-    return sql.SQL(", ").join(
-        _sent(column, sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(column.name))) for column in found
-    )
+    return sql.SQL(", ").join(_sent(column, sql.Identifier(alias, column.name)) for column in found)
 
 
-def _sent(column: Column, value: sql.Composed) -> sql.Composed:
+def _sent(column: Column, value: sql.Identifier) -> sql.Composable:
     if column.kind == "text":
         return value
     if column.kind == "bool":

@@ -11,7 +11,7 @@ from psycopg import errors
 
 from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
-from upkeep.postgres import archiving, detaching, dropping, file_archive, names
+from upkeep.postgres import archiving, detaching, dropping, file_archive, names, restore_file
 from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
 from upkeep.postgres.detaching import AlreadyDoneError, StateChangedError, Tools
@@ -40,7 +40,7 @@ _EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, Reas
         ReasonCode.LOCK_NOT_OBTAINED,
     ),
     ((ConservationError,), OutcomeStatus.FAILED, ReasonCode.CONSERVATION),
-    ((StoreError, UndecidedError), OutcomeStatus.FAILED, ReasonCode.ERROR),
+    ((StoreError, UndecidedError, restore_file.RowsThereError), OutcomeStatus.FAILED, ReasonCode.ERROR),
     ((UnreachableError,), OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST),
 )
 _SAFE_STATES: Final = ("22", "42601")
@@ -159,6 +159,11 @@ def _settle(work: Work, progress: Progress) -> None:
         )
 
 
+def _restore(work: Work, progress: Progress) -> None:
+    progress.evidence = restore_file.restore(work, _shelf(work))
+    progress.rows = progress.evidence["rows_restored"]
+
+
 def _shelf(work: Work) -> Shelf:
     files, session = work.action.args["files"], cast("PostgresSession", work.session)
     return Shelf.open(files["location"], files["schema"], files["name"], session.identity)
@@ -197,6 +202,7 @@ _KINDS: Final[Mapping[str, Callable[[Work, Progress], None]]] = {
     "archive_rows": _archive,
     "archive_partition": _archive,
     "settle_files": _settle,
+    "restore_file": _restore,
     "analyze": _clean_up,
 }
 

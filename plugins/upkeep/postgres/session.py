@@ -75,6 +75,8 @@ class PostgresSession:
     def __init__(self, connection: psycopg.Connection[Row], address: Address) -> None:
         self._connection = connection
         self._where = _where(address)
+        self._address = address
+        self._second: psycopg.Connection[Row] | None = None
         self._cancelled = False
         self.trace: Callable[[str], None] | None = None
         timeouts = {"lock_timeout": LOCK_TIMEOUT, "statement_timeout": STATEMENT_TIMEOUT, "idle_timeout": IDLE_TIMEOUT}
@@ -197,6 +199,20 @@ class PostgresSession:
         with self._translated(), self._connection.transaction():
             yield
 
+    def flush(self) -> None:
+        """Make everything durable that the server has written to its WAL until now, open transactions' too.
+
+        A synchronous commit does that, on a second connection, which is kept for the next time. Where there is none
+        to be had nothing happens: the WAL writer does it a few seconds later.
+        """
+        if self.trace is not None:
+            self.trace("flush")
+        with contextlib.suppress(psycopg.Error, UnreachableError):
+            if self._second is None or self._second.closed:
+                self._second = _connect(self._address, "flush")
+                self._second.execute(self.statement("retention_flush_settings"))
+            self._second.execute(self.statement("retention_flush"))
+
     def cancel(self) -> None:
         """Cancel the running statement on the server, and refuse further ones; callable from any thread."""
         self._cancelled = True
@@ -205,8 +221,10 @@ class PostgresSession:
 
     def close(self) -> None:
         """Close; never raises."""
-        with contextlib.suppress(Exception):
-            self._connection.close()
+        for connection in (self._second, self._connection):
+            with contextlib.suppress(Exception):
+                if connection is not None:
+                    connection.close()
 
     def refuse_old_version(self) -> None:
         """Raise `ConfigurationError` when the server is older than `OLDEST_VERSION`."""

@@ -1,0 +1,219 @@
+"""One archive file back into a table: proven, then loaded, exactly once.
+
+The file is read whole and compared with its manifest before anything else. Its rows go into a temporary table
+and are sent back by the server exactly as they were when they were archived: the same bytes, or nothing is
+loaded. A mark that names the transaction is written beside the files before the transaction ends, so that a
+killed restore is decided by the next one, as a killed archiving is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import psycopg
+from psycopg import errors, sql
+
+from upkeep.errors import UpkeepError
+from upkeep.postgres import detaching, file_types, names
+from upkeep.postgres.archiving import ConservationError
+from upkeep.postgres.detaching import AlreadyDoneError, StateChangedError
+from upkeep.postgres.file_archive import STATEMENT_TIMEOUT, durable_transaction, end_of
+from upkeep.stores import parquet
+from upkeep.stores.manifest import Manifest, Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from upkeep.jobs import Work
+    from upkeep.plan import Json
+    from upkeep.postgres.session import PostgresSession
+    from upkeep.stores.shelf import Shelf
+
+STAGE: Final = "upkeep_restore"
+"""The temporary table."""
+_AGES: Final = frozenset({"timestamptz", "timestamp", "date", "int2", "int4", "int8"})
+
+
+class RowsThereError(UpkeepError):
+    """Rows of the file are in the table already, by a unique key; nothing of the file was loaded."""
+
+
+def restore(work: Work, shelf: Shelf) -> Json:
+    """Load what the action names; return the evidence.
+
+    Raises
+    ------
+    AlreadyDoneError
+        All of it was restored before.
+    ConservationError
+        The file is not what was archived, or what arrived is not what the file holds; nothing was loaded.
+    """
+    session, args = cast("PostgresSession", work.session), work.action.args
+    manifest = Manifest.model_validate(args["manifest"])
+    here = detaching.place(session, args["into"]["oid"])
+    if here is None:
+        raise StateChangedError("the table that should get the rows is gone")
+    marks = _marks(shelf, manifest, here.subject, session.identity)
+    if any(_covers(mark, args) for mark in marks):
+        raise AlreadyDoneError(f"{shelf.place(manifest)}: these rows were restored before")
+    work.checkpoint(f"verifying {shelf.place(manifest)}")
+    _require_intact(shelf, manifest)
+    work.checkpoint(f"loading {manifest.rows:,} rows")
+    mark: Mark | None = None
+    ending = False
+    try:
+        with session.transaction():
+            session.rows("retention_file_settings", {"statement": STATEMENT_TIMEOUT})
+            _stage(session, shelf, manifest, here.table)
+            evidence = _insert(session, manifest, args, here.table, marks)
+            mark = _mark(session, work, manifest, here.subject, int(evidence["rows_restored"]))
+            shelf.announce(mark)
+            ending = True
+    except BaseException as error:
+        if mark is not None:
+            _abandon(session, shelf, mark, ending=ending, work=work)
+        raise _explained(error, manifest, here.subject) from error
+    shelf.decide(mark)
+    work.checkpoint(rows=evidence["rows_restored"])
+    return evidence | {"file": shelf.place(manifest), "oid": args["into"]["oid"]}
+
+
+def _marks(shelf: Shelf, manifest: Manifest, into: str, identity: str) -> list[Mark]:
+    """Return what was taken out of the file before: into this table, or back into the one it came from."""
+    taken = [m for m in shelf.marks() if m.file == manifest.file]
+    back = [m for m in taken if m.into == manifest.table and m.identity == manifest.identity]
+    return back + [m for m in taken if m.into == into and m.identity == identity and m not in back]
+
+
+def _covers(mark: Mark, args: Json) -> bool:
+    """Return whether an earlier restore had the same range, or all."""
+    return (mark.since, mark.until) in ((None, None), (args["since"], args["until"]))
+
+
+def _require_intact(shelf: Shelf, manifest: Manifest) -> None:
+    try:
+        with shelf.reading(manifest) as file:
+            seen = parquet.examine(file, manifest.kept)
+    except ValueError as error:
+        raise ConservationError(f"{shelf.place(manifest)}: {error}; nothing of it was loaded") from error
+    wanted = (manifest.rows, manifest.bytes, manifest.sha256, manifest.content_sha256)
+    if (seen.rows, seen.bytes, seen.sha256, seen.digest) != wanted:
+        raise ConservationError(
+            f"{shelf.place(manifest)} is not the file that was written (its checksum differs); nothing of it was "
+            "loaded: take it from a copy of the archive"
+        )
+
+
+def _stage(session: PostgresSession, shelf: Shelf, manifest: Manifest, into: sql.Identifier) -> None:
+    """Load the file into a temporary table, and prove that the server has exactly the archived rows."""
+    columns = manifest.kept
+    listed = _listed([c.name for c in columns])
+    session.execute(session.statement("restore_stage", columns=listed, into=into))
+    with (
+        shelf.reading(manifest) as file,
+        session.copy(session.statement("restore_load", columns=listed)) as stream,
+    ):
+        for block in parquet.wire(file, columns, as_text=True):
+            stream.write(block)
+    digest, rows = hashlib.sha256(), 0
+    with session.copy(session.statement("restore_read", sent=file_types.sent(columns, STAGE))) as stream:
+        for row in stream:
+            digest.update(row)
+            rows += 1
+    if (rows, digest.hexdigest()) != (manifest.rows, manifest.content_sha256):
+        raise ConservationError("the server did not get exactly the archived rows; nothing of the file was loaded")
+
+
+def _insert(
+    session: PostgresSession, manifest: Manifest, args: Json, into: sql.Identifier, marks: Sequence[Mark]
+) -> dict[str, Any]:
+    listed = _listed(args["given"])
+    statement = session.statement(
+        "restore_insert",
+        columns=listed,
+        into=into,
+        range=_range(manifest, args, marks),
+        witness=_hash("a", args["given"]),
+        source_hash=_hash("chosen", args["given"]),
+    )
+    row = session.execute(statement).fetchall()[0]
+    if (row["rows_read"], row["hash_source"]) != (row["rows_restored"], row["hash_table"]):
+        raise ConservationError("the table did not take exactly the rows of the file; nothing of it was loaded")
+    return {
+        "rows_restored": row["rows_restored"],
+        "rows_in_file": manifest.rows,
+        "hash_source": f"{int(row['hash_source'] or 0) % 2**64:016x}",
+        "hash_table": f"{int(row['hash_table'] or 0) % 2**64:016x}",
+    }
+
+
+def _range(manifest: Manifest, args: Json, marks: Sequence[Mark]) -> sql.Composable:
+    """Return the wanted range without what was restored before."""
+    parts = [_between(manifest, args["since"], args["until"])]
+    parts += [sql.SQL("not ({})").format(_between(manifest, m.since, m.until)) for m in marks]
+    return sql.SQL(" and ").join(parts)
+
+
+def _between(manifest: Manifest, since: str | None, until: str | None) -> sql.Composable:
+    if manifest.age_type not in _AGES:
+        raise ConservationError("the manifest names an age column of an unknown type; nothing was loaded")
+    age = sql.Identifier(STAGE, manifest.age)
+    type_ = sql.Identifier("pg_catalog", manifest.age_type)
+    parts: list[sql.Composable] = [sql.SQL("true")]
+    if since is not None:
+        parts.append(sql.SQL("{} >= {}::{}").format(age, sql.Literal(since), type_))
+    if until is not None:
+        parts.append(sql.SQL("{} < {}::{}").format(age, sql.Literal(until), type_))
+    return sql.SQL(" and ").join(parts)
+
+
+def _hash(alias: str, columns: Sequence[str]) -> sql.Composed:
+    row = sql.SQL(", ").join(sql.Identifier(alias, column) for column in columns)
+    return sql.SQL("hashtextextended(row({})::text, 0)").format(row)
+
+
+def _listed(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def _mark(session: PostgresSession, work: Work, manifest: Manifest, into: str, rows: int) -> Mark:
+    return Mark(
+        file=manifest.file,
+        table=manifest.table,
+        identity=session.identity,
+        transaction=durable_transaction(session),
+        rows=rows,
+        action_id=work.action.id,
+        written_at=datetime.now(UTC).isoformat(),
+        into=into,
+        since=work.action.args["since"],
+        until=work.action.args["until"],
+    )
+
+
+def _abandon(session: PostgresSession, shelf: Shelf, mark: Mark, *, ending: bool, work: Work) -> None:
+    """Remove the mark of a transaction that was rolled back; leave what is not certain to the next run."""
+    lost = session.connection.closed or session.connection.broken
+    with contextlib.suppress(UpkeepError, psycopg.Error):
+        if not ending or (not lost and end_of(session, mark.transaction, work.checkpoint, work.sleep) == "aborted"):
+            shelf.withdraw(mark)
+
+
+def _explained(error: BaseException, manifest: Manifest, into: str) -> BaseException:
+    if isinstance(error, errors.UniqueViolation):
+        return RowsThereError(
+            f"rows of the file are in {into} already ({error.diag.constraint_name}); nothing of it was loaded. Find "
+            "out how they came there; restore into another table (--into) to compare"
+        )
+    if isinstance(error, errors.CheckViolation) and error.diag.constraint_name is None:
+        low, high = manifest.lowest or "?", manifest.highest or "?"
+        example = f"create table … partition of {into} for values from ('{low[:10]}') to ('…')"
+        return StateChangedError(
+            f"{into} has no partition for all rows of the file, whose {names.quote(manifest.age)} goes from {low} to "
+            f"{high}; nothing of it was loaded. Create the missing partitions first ({example}), or attach the "
+            "detached ones again (upkeep undo), or restore into another table (--into)"
+        )
+    return error

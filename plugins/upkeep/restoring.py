@@ -1,0 +1,116 @@
+"""Bringing archived rows back: a run of its own, planned, fenced and recorded like every other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from upkeep import connections
+from upkeep.application import Application
+from upkeep.errors import CancelledError, ConfigurationError, UpkeepError
+from upkeep.plan import Observation
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from upkeep.fleet import Target
+    from upkeep.jobs import Session
+    from upkeep.plan import Plan, RunReport
+    from upkeep.runner import Runner
+
+JOB = "data_retention"
+"""The job whose archives come back; its actions carry the restoring out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to come back.
+
+    Attributes
+    ----------
+    table
+        The archived table, as in the fleet file.
+    since, until
+        The range of ages (``since`` inside, ``until`` outside); ``None``: no end there.
+    into
+        The table that gets the rows; default: the archived one.
+    location
+        Where the files are; default: the policy's ``retain.into``.
+    """
+
+    table: str
+    since: datetime | None = None
+    until: datetime | None = None
+    into: str | None = None
+    location: str | None = None
+
+
+class Restores(Protocol):
+    """What a job offers whose archives can come back."""
+
+    def plan_restore(self, session: Session, target: Target, request: Request, observation: Observation) -> Plan:
+        """Return what would be loaded. Raises `ConfigurationError` when the request cannot be met."""
+
+
+def restore(runner: Runner, name: str, request: Request, *, actor: str, apply: bool) -> RunReport:
+    """Plan, and with ``apply`` carry out, the restoring of archived rows on one target.
+
+    Raises
+    ------
+    ConfigurationError
+        The engine cannot, or the request names what is not there.
+    """
+    target = runner.fleet.target(name)
+    job = runner.job(JOB, target)
+    if not hasattr(job, "plan_restore"):
+        raise ConfigurationError(f"archives in files are not available on {target.engine} yet")
+    if apply and target.mode == "observe":
+        raise ConfigurationError(f"target '{name}' is in mode: observe; nothing is restored there")
+    now = runner.now()
+    options = {"restore": request.table, "into": request.into, "plan_only": not apply}
+    run_id = runner.ledger.start_run(JOB, now, trigger="restore", actor=actor, options=options)
+    runner.ledger.start_target(run_id, name, target.engine)
+    try:
+        with runner.step(run_id, name):
+            observation, plan = _plan(runner, target, cast("Restores", job), request, now)
+            runner.ledger.save_plan(run_id, plan)
+            runner.ledger.save_findings(run_id, name, plan.findings)
+            rows = sum(action.rows or 0 for action in plan.actions)
+            runner.say(name, f"{len(plan.actions)} action(s), at most {rows:,} rows")
+            if apply and plan.actions:
+                Application(
+                    run_id=run_id,
+                    target=target,
+                    job=job,
+                    plan=plan,
+                    observation=observation,
+                    approved=False,
+                    ledger=runner.ledger,
+                    control=runner.addresses(connections.CONTROL),
+                    connect=lambda: runner.open(target),
+                    stop=runner.stop,
+                    say=runner.say,
+                    now=runner.now,
+                ).carry_out()
+        runner.finish(run_id, name)
+    except (CancelledError, ConfigurationError):
+        raise
+    except UpkeepError:
+        return runner.report(run_id)
+    finally:
+        runner.ledger.finish_run(run_id)
+    return runner.report(run_id)
+
+
+def _plan(runner: Runner, target: Target, job: Restores, request: Request, now: datetime) -> tuple[Observation, Plan]:
+    with runner.open(target) as session:
+        observation = Observation(
+            target=target.name,
+            engine=target.engine,
+            job=JOB,
+            identity=session.identity,
+            version=session.version,
+            at=now,
+            frames={"server": [{"subject": "server", "version_tested": session.tested}]},
+        )
+        return observation, job.plan_restore(session, target, request, observation)

@@ -1,0 +1,49 @@
+"""What the tests of archives in files share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.integration.retention_help import AT, Book, Run
+from upkeep.fleet import Target
+from upkeep.plan import Observation
+from upkeep.postgres.data_retention import JOB
+from upkeep.postgres.session import PostgresSession
+from upkeep.restoring import Request
+
+
+def policy(into: Path | str, **other: str) -> str:
+    """Return a policy that archives rows older than 30 days into files."""
+    given = {"by": "at", "for": "30 days", "then": "archive", "precision": "row", "requires": "nothing"} | other
+    return f"retain: {{{', '.join(f'{k}: {v}' for k, v in given.items())}, into: '{into}'}}"
+
+
+def said(done: Run) -> list[Any]:
+    """Return what a run said, for a failed assertion."""
+    return [f.summary for f in done.plan.findings] + [(o.reason_code, o.message) for o in done.outcomes]
+
+
+def restored(
+    opened: PostgresSession,
+    what: Target,
+    table: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    **other: Any,
+) -> Run:
+    """Bring rows back as the command does, without the ledger."""
+    observation = Observation(
+        target=what.name,
+        engine="postgres",
+        job="data_retention",
+        identity=opened.identity,
+        version=opened.version,
+        at=AT,
+        frames={},
+    )
+    request = Request(table=table, since=since, until=until, **other)
+    planned = JOB.plan_restore(opened, what, request, observation)
+    book = Book()
+    return Run(observation, planned, [book.apply(opened, what, action, observation) for action in planned.actions])
