@@ -489,9 +489,9 @@ def restore_archive(
     as_json: bool,
 ) -> int:
     """Bring rows back that data_retention archived into files: verified, counted, each exactly once."""
-    from upkeep.restoring import Request, restore  # noqa: PLC0415 - see check
+    from upkeep.restoring import restore  # noqa: PLC0415 - see check
 
-    request = Request(table=table, since=since, until=until, into=into, location=location)
+    request = jobs.RestoreRequest(table=table, since=since, until=until, into=into, location=location)
     with _runner(path, quiet=as_json) as runner:
         report = restore(runner, name, request, actor=_actor(), apply=not dry_run)
     _print(report, as_json=as_json)

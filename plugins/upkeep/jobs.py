@@ -153,6 +153,36 @@ class Job(Protocol):
         """Take one done action back (re-attach …), or say that it cannot be undone."""
 
 
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """Which archived rows are to come back.
+
+    Attributes
+    ----------
+    table
+        The archived table, as in the fleet file.
+    since, until
+        The range of ages (``since`` inside, ``until`` outside); ``None``: no end there.
+    into
+        The table that gets the rows; default: the archived one.
+    location
+        Where the files are; default: the policy's ``retain.into``.
+    """
+
+    table: str
+    since: datetime | None = None
+    until: datetime | None = None
+    into: str | None = None
+    location: str | None = None
+
+
+class Restores(Protocol):
+    """What a job offers whose archives can come back."""
+
+    def plan_restore(self, session: Session, target: Target, request: RestoreRequest, observation: Observation) -> Plan:
+        """Return what would be loaded. Raises `ConfigurationError` when the request cannot be met."""
+
+
 def engine(name: str) -> Engine:
     """Return an engine's room, importing its driver only now."""
     return cast("Engine", importlib.import_module(f"upkeep.{name}.engine").ENGINE)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from upkeep import connections
 from upkeep.application import Application
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from upkeep.fleet import Target
-    from upkeep.jobs import Session
+    from upkeep.jobs import RestoreRequest, Restores
     from upkeep.plan import Plan, RunReport
     from upkeep.runner import Runner
 
@@ -22,37 +21,7 @@ JOB = "data_retention"
 """The job whose archives come back; its actions carry the restoring out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to come back.
-
-    Attributes
-    ----------
-    table
-        The archived table, as in the fleet file.
-    since, until
-        The range of ages (``since`` inside, ``until`` outside); ``None``: no end there.
-    into
-        The table that gets the rows; default: the archived one.
-    location
-        Where the files are; default: the policy's ``retain.into``.
-    """
-
-    table: str
-    since: datetime | None = None
-    until: datetime | None = None
-    into: str | None = None
-    location: str | None = None
-
-
-class Restores(Protocol):
-    """What a job offers whose archives can come back."""
-
-    def plan_restore(self, session: Session, target: Target, request: Request, observation: Observation) -> Plan:
-        """Return what would be loaded. Raises `ConfigurationError` when the request cannot be met."""
-
-
-def restore(runner: Runner, name: str, request: Request, *, actor: str, apply: bool) -> RunReport:
+def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, apply: bool) -> RunReport:
     """Plan, and with ``apply`` carry out, the restoring of archived rows on one target.
 
     Raises
@@ -102,7 +71,9 @@ def restore(runner: Runner, name: str, request: Request, *, actor: str, apply: b
     return runner.report(run_id)
 
 
-def _plan(runner: Runner, target: Target, job: Restores, request: Request, now: datetime) -> tuple[Observation, Plan]:
+def _plan(
+    runner: Runner, target: Target, job: Restores, request: RestoreRequest, now: datetime
+) -> tuple[Observation, Plan]:
     with runner.open(target) as session:
         observation = Observation(
             target=target.name,

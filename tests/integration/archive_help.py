@@ -8,10 +8,10 @@ from typing import Any
 
 from tests.integration.retention_help import AT, Book, Run
 from upkeep.fleet import Target
+from upkeep.jobs import RestoreRequest
 from upkeep.plan import Observation
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
-from upkeep.restoring import Request
 
 
 def policy(into: Path | str, **other: str) -> str:
@@ -43,7 +43,7 @@ def restored(
         at=AT,
         frames={},
     )
-    request = Request(table=table, since=since, until=until, **other)
+    request = RestoreRequest(table=table, since=since, until=until, **other)
     planned = JOB.plan_restore(opened, what, request, observation)
     book = Book()
     return Run(observation, planned, [book.apply(opened, what, action, observation) for action in planned.actions])

@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from upkeep.fleet import Target
-    from upkeep.jobs import Memory, Session, Stage, Work
+    from upkeep.jobs import Memory, RestoreRequest, Session, Stage, Work
     from upkeep.plan import Action, Observation, Plan
     from upkeep.postgres.session import PostgresSession
-    from upkeep.restoring import Request
 
 
 class DataRetention:
@@ -60,7 +59,7 @@ class DataRetention:
         """Carry one action out."""
         return retention_apply.apply(work)
 
-    def plan_restore(self, session: Session, target: Target, request: Request, observation: Observation) -> Plan:
+    def plan_restore(self, session: Session, target: Target, request: RestoreRequest, observation: Observation) -> Plan:
         """Return what a restore from archive files would load; implements `upkeep.restoring.Restores`."""
         return restore_plan.plan(cast("PostgresSession", session), target, request, observation)
 

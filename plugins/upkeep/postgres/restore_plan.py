@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from upkeep.fleet import TablePolicy, Target
+    from upkeep.jobs import RestoreRequest
     from upkeep.plan import Json, Observation
     from upkeep.postgres.catalog import Relation
     from upkeep.postgres.session import PostgresSession, Row
-    from upkeep.restoring import Request
     from upkeep.stores.manifest import Manifest
 
 
-def plan(session: PostgresSession, target: Target, request: Request, observation: Observation) -> Plan:
+def plan(session: PostgresSession, target: Target, request: RestoreRequest, observation: Observation) -> Plan:
     """Return one action for each file that holds rows of the range, and findings.
 
     Raises
@@ -63,7 +63,7 @@ def _policy(target: Target, table: names.Name) -> TablePolicy | None:
     return None
 
 
-def _location(request: Request, policy: TablePolicy | None) -> str:
+def _location(request: RestoreRequest, policy: TablePolicy | None) -> str:
     if request.location:
         return request.location
     into = policy.retain.into if policy and policy.retain else None
@@ -127,7 +127,7 @@ class _Span:
         self.until = until
 
     @classmethod
-    def of(cls, request: Request, manifest: Manifest, policy: TablePolicy | None) -> _Span:
+    def of(cls, request: RestoreRequest, manifest: Manifest, policy: TablePolicy | None) -> _Span:
         if request.since and request.until and request.since >= request.until:
             raise ConfigurationError("--from must be before --to")
         axis: Axis | None = None
@@ -209,7 +209,7 @@ def _statements(relation: Relation, args: Json) -> tuple[str, ...]:
 
 
 def _findings(
-    relation: Relation, policy: TablePolicy | None, request: Request, actions: Sequence[Action]
+    relation: Relation, policy: TablePolicy | None, request: RestoreRequest, actions: Sequence[Action]
 ) -> Iterator[Finding]:
     if not actions:
         yield Finding(
