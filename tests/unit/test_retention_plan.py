@@ -1,5 +1,6 @@
 """Retention decides on values alone: cut-offs, what fits an archive, limits, late arrivals."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -193,7 +194,8 @@ def view(*months: int, **changes: Any) -> TableView:
     pieces = []
     for month in months:
         partition = Partition(1, month, "public", f"logs_{month}", "r", "", False, 10.0, 1, None)
-        pieces.append(Piece(partition, axis.of(on(f"2024-{month:02}-01")), axis.of(on(f"2024-{month + 1:02}-01"))))
+        bounds = (axis.of(on(f"2024-{month:02}-01")), axis.of(on(f"2024-{month + 1:02}-01")))
+        pieces.append(Piece(partition, *bounds, parent=Relation(**RELATION)))
     known: dict[str, Any] = {
         "policy_name": "public.logs",
         "policy": policy(),
@@ -226,6 +228,13 @@ def test_which_partitions_go(months: tuple[int, ...], referenced: dict[int, str 
     assert [p.partition.oid for p in going(view(*months, referenced_pieces=referenced))] == expected
 
 
+def test_each_parent_keeps_its_last_partition() -> None:
+    first, other = view(3, 4), view(1, 2, 6)
+    below = Relation(**{**RELATION, "oid": 2, "name": "logs_b"})
+    pieces = [*first.pieces, *(replace(p, parent=below) for p in other.pieces)]
+    assert [p.partition.oid for p in going(replace(first, pieces=pieces))] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("spans", "expected"),
     [
@@ -252,7 +261,7 @@ def test_leaves_of_partitions_that_begin_later_are_left_alone() -> None:
 def leaf(month: int) -> Leaf:
     known: dict[str, Any] = {"detach_pending": False, "pages": 1, "rows": 10.0, "ordered": True, "brin": False}
     known["autovacuum_off"] = False
-    return Leaf(oid=month, schema="public", name=f"logs_{month}", kind="r", top=month, **known)
+    return Leaf(oid=month, schema="public", name=f"logs_{month}", kind="r", path=(1, month), **known)
 
 
 def column(name: str, type_: str = "text", **other: Any) -> dict[str, Any]:

@@ -7,8 +7,21 @@ select
     c.relispartition as is_partition,
     coalesce(i.inhdetachpending, false) as detach_pending,
     i.inhparent::bigint as parent,
-    c.reltuples::double precision as rows,
-    case when c.relkind = 'r' then pg_relation_size(c.oid) / 8192 else c.relpages end as pages,
+    case
+        when c.relkind = 'p'
+            then (
+                select coalesce(sum(greatest(l.reltuples, 0)), 0)
+                from pg_partition_tree(c.oid) as t
+                inner join pg_class as l on t.relid = l.oid and t.isleaf
+            )
+        else c.reltuples
+    end::double precision as rows,
+    case
+        when c.relkind = 'r' then pg_relation_size(c.oid) / 8192
+        when c.relkind = 'p'
+            then (select coalesce(sum(pg_relation_size(t.relid)) / 8192, 0)::bigint from pg_partition_tree(c.oid) as t)
+        else c.relpages
+    end as pages,
     d.description as marker,
     pg_has_role(c.relowner, 'usage') as may_alter,
     array(

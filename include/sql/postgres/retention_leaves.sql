@@ -6,14 +6,16 @@ with recursive members as (
         w.root,
         w.age,
         w.root as member,
-        null::oid as top
+        null::oid as top,
+        array[w.root] as path
     from unnest(%(roots)s::oid[], %(ages)s::text[]) as w (root, age)
     union
     select
         m.root,
         m.age,
         i.inhrelid as member,
-        coalesce(m.top, i.inhrelid) as top
+        coalesce(m.top, i.inhrelid) as top,
+        m.path || i.inhrelid as path
     from members as m
     inner join pg_partitioned_table as k on m.member = k.partrelid
     inner join pg_inherits as i on m.member = i.inhparent
@@ -26,6 +28,7 @@ select
     c.relname::text as name,
     c.relkind::text as kind,
     w.top::bigint as top,
+    w.path::bigint[] as path,
     coalesce(i.inhdetachpending, false) as detach_pending,
     s.pages,
     case

@@ -235,6 +235,8 @@ def _marker(here: Place, now: datetime, drop_after: datetime, args: Json) -> Jso
         "drop_after": drop_after.isoformat(),
         "state": "detached",
     }
+    if "root_oid" in args:
+        marker["root_oid"] = args["root_oid"]
     comment = earlier.get("comment") if earlier else here.comment
     return {**marker, "comment": comment} if comment else marker
 
@@ -246,7 +248,7 @@ def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> None
         for key in sorted(args.get("referencing") or (), key=lambda k: int(k["oid"])):
             ddl.lock(session, sql.Identifier(key["schema"], key["table"]), "share row exclusive")
         ddl.lock(session, here.parent_table, "access exclusive")
-        ddl.lock(session, here.table, "access exclusive")
+        ddl.lock_tree(session, here.table, "access exclusive")
         if place(session, here.oid) != here:
             raise StateChangedError(f"{here.subject} changed while its lock was waited for; plan again")
         if args.get("must_be_empty") and _holds_rows(session, here):
@@ -335,6 +337,8 @@ def _condition(session: PostgresSession, parent: int, lower: str, upper: str) ->
         parts.append(sql.SQL("{} >= {}").format(key, sql.Literal(lower)))
     if upper != "MAXVALUE":
         parts.append(sql.SQL("{} < {}").format(key, sql.Literal(upper)))
+    above = session.rows("partition_condition", {"oids": [parent]})  # what the parent itself, a partition, takes
+    parts += [sql.SQL("({})").format(sql.SQL(row["condition"])) for row in above]
     return sql.SQL(" and ").join(parts)
 
 

@@ -38,7 +38,7 @@ def drop(tools: Tools, args: Json) -> Json:
     session = tools.session
 
     def body() -> None:
-        ddl.lock(session, here.table, "access exclusive")
+        ddl.lock_tree(session, here.table, "access exclusive")
         _expected(tools, args)
         if args.get("must_be_empty") and _holds_rows(tools, here):
             raise StateChangedError(f"{here.subject} holds rows that are not in the archive; the next run moves them")

@@ -92,7 +92,7 @@ def _shape(view: TableView) -> Iterator[Refusal]:
     relation = view.relation
     if relation is None:
         return
-    if view.by_partition and (relation.strategy != "r" or list(relation.key_columns) != [column_of(view.age)]):
+    if view.by_partition and not view.tells_age:
         key = ", ".join(column or "an expression" for column in relation.key_columns)
         kind = {"r": "range", "l": "list", "h": "hash"}.get(relation.strategy or "", "another way")
         yield Refusal(
@@ -215,7 +215,7 @@ def files_need(view: TableView) -> int | None:
     pieces = {piece.partition.oid for piece in view.due_pieces}
     for leaf in view.leaves:
         if view.by_partition:
-            total += leaf.pages * PAGE_BYTES if pieces & {leaf.oid, leaf.top} else 0
+            total += leaf.pages * PAGE_BYTES if pieces & set(leaf.path) else 0
         elif leaf.due:
             share = min(leaf.due / leaf.rows, 1) if leaf.rows else 1
             total += round(leaf.pages * PAGE_BYTES * share)

@@ -23,6 +23,7 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     yield from _referenced(view)
     yield from _last(view)
     yield from _default(view)
+    yield from _ageless(view)
     yield from _elsewhere(view)
     yield from _publications(view)
     for marked in view.marked:
@@ -66,21 +67,36 @@ def _referenced(view: View) -> Iterator[Finding]:
 def _last(view: View) -> Iterator[Finding]:
     if not view.by_partition:
         return
-    staying = [p for p in view.pieces if not p.partition.is_default and not p.partition.detach_pending]
-    if staying and len(view.due_pieces) == len(staying):
-        last = view.due_pieces[-1].partition.subject
-        text = f"{last} is due but stays: it is the last partition"
+    for parent in dict.fromkeys(piece.parent.oid for piece in view.due_pieces):
+        due = [piece for piece in view.due_pieces if piece.parent.oid == parent]
+        if len(due) != len(view.staying(parent)):
+            continue
+        below = "" if view.relation is None or parent == view.relation.oid else f" of {due[-1].parent.subject}"
+        text = f"{due[-1].partition.subject} is due but stays: it is the last partition{below}"
         yield _say(view, "last_partition", Severity.WARNING, text, "create newer partitions (job partition_creation)")
 
 
 def _default(view: View) -> Iterator[Finding]:
-    if not view.by_partition or view.relation is None or view.relation.default_oid is None:
+    if not view.by_partition or not view.tells_age:
         return
-    default = next((p.partition for p in view.pieces if p.partition.is_default), None)
-    if default is not None and (default.rows > 0 or default.pages > 0):
+    for default in (p.partition for p in view.pieces if p.partition.is_default):
+        if default.rows <= 0 and default.pages <= 0:
+            continue
         text = f"the default partition {default.subject} holds rows: with precision: partition none of them ever goes"
         remedy = "let partition_creation move them into partitions, or write precision: row"
         yield _say(view, "default_rows", Severity.WARNING, text, remedy, rows=round(max(default.rows, 0)))
+
+
+def _ageless(view: View) -> Iterator[Finding]:
+    """Say which partitions hold rows whose age no partition tells, while others do."""
+    if not view.by_partition or not view.tells_age:
+        return
+    silent = [p.partition for p in view.pieces if p.upper is None and not p.partition.is_default]
+    known = [partition.subject for partition in silent if not partition.detach_pending]
+    if known:
+        more = f" and {len(known) - 1} more" if len(known) > 1 else ""
+        text = f"{known[0]}{more} has no ranges of {view.age}: with precision: partition its rows never go"
+        yield _say(view, "ageless_partition", Severity.WARNING, text, "write precision: row", partitions=known)
 
 
 def _elsewhere(view: View) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from upkeep.plan import Observation
 from upkeep.postgres import catalog, file_look, names
 from upkeep.postgres.retention_rows import Doomed, is_table_name
 from upkeep.postgres.retention_view import column_of
-from upkeep.postgres.retention_views import frames_policies, views
+from upkeep.postgres.retention_views import frames_policies, tells_age, views
 from upkeep.retention.marker import read_marker
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ CHECK_TIMEOUT: Final = "30s"
 """One look at the rows (a count, a search for references) takes no longer; longer, and it is said to be unknown."""
 FRAMES: Final = (
     *("relations", "archives", "partitions", "marked", "memory", "intents"),
-    *("facts", "leaves", "due", "references", "busy", "files"),
+    *("facts", "leaves", "due", "references", "busy", "files", "branches"),
 )
 
 
@@ -103,6 +103,25 @@ def _read_catalog(session: PostgresSession, target: Target, frames: dict[str, li
         ]
     parents = {r["oid"] for r in [*frames["relations"], *found] if r["kind"] == "p"}
     frames["partitions"] = catalog.partition_rows(session, sorted(parents))
+    _read_branches(session, target, frames)
+
+
+def _read_branches(session: PostgresSession, target: Target, frames: dict[str, list[Row]]) -> None:
+    """Read the partitions of partitions, where those of the table itself do not tell the age."""
+    policies = frames_policies(target)
+    patterns, _ = names.parse_all(policies)
+    found = catalog.by_policy([catalog.Relation(**row) for row in frames["relations"]], patterns)
+    silent = {
+        table.oid
+        for name, tables in found.items()
+        for table in tables
+        if table.kind == "p" and not tells_age(table, policies[name].age_column or "")
+    }
+    branches = [row for row in frames["partitions"] if row["kind"] == "p" and row["parent"] in silent]
+    if branches:
+        wanted = [names.Pattern("", row["schema"], row["name"], is_glob=False) for row in branches]
+        frames["branches"] = catalog.relation_rows(session, wanted)
+        frames["partitions"] += catalog.partition_rows(session, sorted(row["oid"] for row in frames["branches"]))
 
 
 def _read_marked(session: PostgresSession, target: Target, frames: dict[str, list[Row]]) -> None:
@@ -130,7 +149,9 @@ def _facts(session: PostgresSession, found: Sequence[TableView]) -> list[Row]:
 
 
 def _read_leaves(session: PostgresSession, found: Iterable[TableView], frames: dict[str, list[Row]]) -> None:
-    ages = {v.relation.oid: column_of(v.age) for v in found if v.relation}
+    known = list(found)
+    ages = {v.relation.oid: column_of(v.age) for v in known if v.relation}
+    ages |= {m.oid: column_of(v.age) for v in known for m in v.marked if m.kind == "p" and m.not_empty}
     if not ages:
         return
     try:

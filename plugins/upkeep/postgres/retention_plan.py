@@ -119,11 +119,12 @@ def _empty_pieces(view: View) -> Iterator[Action]:
 
 
 def going(view: View) -> list[Piece]:
-    """Return the due partitions that may go: none that is still referred to, and never the last one."""
+    """Return the due partitions that may go: none that is still referred to, and never the last one of its parent."""
     referenced = view.referenced_pieces or {}
     due = [p for p in view.due_pieces if p.partition.oid not in referenced]
-    staying = [p for p in view.pieces if not p.partition.is_default and not p.partition.detach_pending]
-    return due[:-1] if due and len(due) == len(staying) else due
+    last = {piece.parent.oid: piece for piece in due}  # they come in the order of their ends
+    kept = {oid for oid in last if sum(p.parent.oid == oid for p in due) == len(view.staying(oid))}
+    return [p for p in due if not (p.parent.oid in kept and p is last[p.parent.oid])]
 
 
 def _detach(
@@ -134,13 +135,13 @@ def _detach(
     *,
     empty: bool = False,
 ) -> Action:
-    parent, partition = _names(view), piece.partition
-    default = view.relation.default_oid if view.relation else None
+    parent, partition = piece.parent.full_name.identifier, piece.partition
+    default = piece.parent.default_oid
     mode = "plainly" if default else "concurrently"
     name = "detach_partition" if default else "retention_detach_concurrently"
     args: Json = {
         "oid": partition.oid,
-        "parent_oid": view.relation.oid if view.relation else 0,
+        **_parent(view, piece),
         "bounds": partition.bounds,
         "mode": mode,
         "must_be_empty": empty or view.policy.then == "archive",
@@ -191,11 +192,14 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
         rule = requirement(view.policy)
         args = {
             "oid": partition.oid,
-            "parent_oid": view.relation.oid,
+            **_parent(view, piece),
             "bounds": (marker or {}).get("bounds") or partition.bounds,
             "mode": "finalize",
         }
-        parts: dict[str, sql.Composable] = {"parent": _names(view), "partition": partition.full_name.identifier}
+        parts: dict[str, sql.Composable] = {
+            "parent": piece.parent.full_name.identifier,
+            "partition": partition.full_name.identifier,
+        }
         detach = Action.make(
             kind="detach_partition",
             subject=view.subject,
@@ -322,9 +326,12 @@ def _limited(view: View, actions: list[Action], target: Target) -> list[Action]:
     return marked
 
 
-def _names(view: View) -> sql.Identifier:
-    relation = view.relation
-    return sql.Identifier(relation.schema, relation.name) if relation else sql.Identifier("")
+def _parent(view: View, piece: Piece) -> Json:
+    """Return what the partition is detached from; and the table itself, when that is another one."""
+    known: Json = {"parent_oid": piece.parent.oid}
+    if view.relation is not None and view.relation.oid != piece.parent.oid:
+        known["root_oid"] = view.relation.oid
+    return known
 
 
 def _end(view: View, piece: Piece) -> str:

@@ -48,7 +48,7 @@ def delete_rows(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[
     action = _row_action(
         view,
         "archive_rows" if view.policy.then == "archive" else "delete_rows",
-        [_leaf_args(leaf, "pages" if not leaf.ordered or leaf.top in whole else _by_key(leaf)) for leaf in leaves],
+        [_leaf_args(leaf, "pages" if not leaf.ordered or whole & set(leaf.path) else _by_key(leaf)) for leaf in leaves],
         rows=rows,
         reason=f"rows with {view.age} before {view.cut_off_text} are older than {view.policy.for_}",
         blocked=blocked,
@@ -108,11 +108,12 @@ def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] 
 
 def archive_marked(view: View, marked: Marked, blocked: tuple[ReasonCode, str] | None) -> Action:
     """Return the moving of rows that a detached table holds."""
-    leaf = {"oid": marked.oid, "schema": marked.schema, "name": marked.name, "way": "pages"}
+    itself = {"oid": marked.oid, "schema": marked.schema, "name": marked.name, "way": "pages"}
+    leaves = [_leaf_args(leaf, "pages") for leaf in marked.leaves if leaf.kind == "r"]
     return _row_action(
         view,
         "archive_partition",
-        [leaf],
+        leaves or [itself],
         rows=round(max(marked.rows, 0)),
         reason=f"{marked.subject} was detached with rows in it: they move before it is dropped",
         blocked=blocked,

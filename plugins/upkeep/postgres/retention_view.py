@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A partition directly below the table, with its bounds on the axis.
+    """A partition that may go as a whole: directly below the table, or below a partition of it that tells the age.
 
     Attributes
     ----------
     lower, upper
         ``None`` when the bounds are not of one time column (list, hash, default, pending).
+    parent
+        What it is a partition of: the table itself, or a partition of that.
     """
 
     partition: Partition
     lower: Value | None
     upper: Value | None
+    parent: Relation
 
     def is_due(self, cut_off: Value) -> bool:
         """Whether all its rows are due: its upper bound (outside) is not after the cut-off."""
@@ -45,8 +48,8 @@ class Leaf:
     ----------
     rows
         Estimate; ``None`` when nothing is known.
-    top
-        The partition directly below the table that it belongs to; ``None`` for the table itself.
+    path
+        Object ids from the table down to the leaf, both included.
     ordered
         Whether a btree index leads with the age column.
     brin
@@ -68,7 +71,7 @@ class Leaf:
     schema: str
     name: str
     kind: str
-    top: int | None
+    path: Sequence[int]
     detach_pending: bool
     pages: int
     rows: float | None
@@ -89,7 +92,13 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A table with our marker: detached by us (or attached again by somebody since)."""
+    """A table with our marker: detached by us (or attached again by somebody since).
+
+    Attributes
+    ----------
+    leaves
+        The tables that hold its rows when it is partitioned; only looked at where these may have to move.
+    """
 
     oid: int
     schema: str
@@ -105,6 +114,7 @@ class Marked:
     dependants: Sequence[str]
     not_empty: bool
     known: bool
+    leaves: Sequence[Leaf] = ()
 
     @property
     def subject(self) -> str:
@@ -128,6 +138,8 @@ class TableView:
         Rows of ``retention_facts.sql``; ``None`` when they were not needed.
     files
         What was seen of the directory or object store that the policy archives into; ``None``: it names a table.
+    tells_age
+        Whether partitions, of the table or of its partitions, are ranges of the age column.
     referenced_pieces
         Partition oid → the table that refers to its rows, or ``None`` when it could not be checked.
     """
@@ -147,6 +159,7 @@ class TableView:
     archive_facts: Row | None = None
     archive_bounds: Sequence[tuple[Value, Value]] | None = None
     pieces: Sequence[Piece] = ()
+    tells_age: bool = False
     leaves: Sequence[Leaf] = ()
     marked: Sequence[Marked] = ()
     referenced_pieces: Mapping[int, str | None] | None = None
@@ -177,16 +190,21 @@ class TableView:
         due = [p for p in self.pieces if p.is_due(cut_off) and not p.partition.detach_pending]
         return sorted(due, key=lambda p: p.upper or 0)
 
+    def staying(self, parent: int) -> list[Piece]:
+        """Return the partitions of one parent that count when its last one must stay."""
+        own = [p for p in self.pieces if p.parent.oid == parent]
+        return [p for p in own if not p.partition.is_default and not p.partition.detach_pending]
+
     def leaves_below(self, oid: int) -> list[Leaf]:
         """Return the leaves of one partition (itself, when it is a leaf)."""
-        return [leaf for leaf in self.leaves if oid in (leaf.oid, leaf.top)]
+        return [leaf for leaf in self.leaves if oid in leaf.path]
 
     def row_leaves(self) -> list[Leaf]:
         """Return the leaves that may hold due rows: whose partition begins before the cut-off, or tells nothing."""
         lowest = {p.partition.oid: p.lower for p in self.pieces if p.lower is not None}
         result = []
         for leaf in self.leaves:
-            lower = lowest.get(leaf.top) if leaf.top is not None else None
+            lower = next((lowest[oid] for oid in leaf.path if oid in lowest), None)
             if (
                 not leaf.detach_pending
                 and leaf.pages

@@ -78,6 +78,7 @@ class _Lookup:
     archives: Mapping[str, Relation]
     facts: Mapping[int, Row]
     partitions: Mapping[int, list[Row]]
+    branches: Mapping[int, Relation]
     leaves: Mapping[int, list[Leaf]]
     marked: Sequence[Marked]
     references: Mapping[int, list[Row]]
@@ -96,6 +97,7 @@ class _Lookup:
             },
             facts={row["oid"]: row for row in frames["facts"]},
             partitions=_by("parent", frames["partitions"]),
+            branches={row["oid"]: Relation(**row) for row in frames["branches"]},
             leaves={
                 root: [_leaf(row, due.get(row["oid"])) for row in rows]
                 for root, rows in _by("root", frames["leaves"]).items()
@@ -121,15 +123,15 @@ def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Loo
         problem = (f"it is no table (pg_class.relkind {relation.kind})", "name a table in the fleet file")
         return replace(view, problem=problem)
     facts = lookup.facts.get(relation.oid)
-    found = age_type(relation, facts, view.age)
+    found = age_type(relation, facts, view.age) or _type_below(relation, view.age, lookup)
     if found is None:
         return replace(view, problem=(f"it has no column {view.age}", "correct retain.by in the fleet file"))
     axis = age_axis(policy, found)
     ageless = _no_age(view.age, axis)
     if ageless is not None:
         return replace(view, problem=ageless)
-    keyed = relation.strategy == "r" and list(relation.key_columns) == [column_of(view.age)]
-    partitions = [Partition(**row) for row in lookup.partitions.get(relation.oid, ())]
+    pieces = _pieces(relation, view.age, axis, lookup)
+    below = policy.partition.subpartition if policy.partition is not None else None
     return replace(
         view,
         axis=axis,
@@ -137,9 +139,12 @@ def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Loo
         facts=facts,
         archive_facts=lookup.facts.get(archive.oid) if archive else None,
         archive_bounds=_archive_bounds(archive, view.age, axis, lookup.partitions),
-        pieces=[_piece(partition, axis if keyed else None) for partition in partitions],
+        pieces=pieces,
+        tells_age=tells_age(relation, view.age)
+        or any(p.parent.oid != relation.oid for p in pieces)
+        or (not pieces and below is not None and below is policy.ranges),
         leaves=lookup.leaves.get(relation.oid, ()),
-        marked=[m for m in lookup.marked if _is_of(m.marker, relation)],
+        marked=[replace(m, leaves=lookup.leaves.get(m.oid, ())) for m in lookup.marked if _is_of(m.marker, relation)],
         referenced_pieces={r["partition"]: r["referencing"] for r in lookup.references.get(relation.oid, ())},
         begun=lookup.begun,
         files=lookup.files.get((base.policy_name, relation.oid)),
@@ -178,10 +183,35 @@ def _span(text: str, axis: Axis) -> tuple[Value, Value] | None:
         return None
 
 
-def _piece(partition: Partition, axis: Axis | None) -> Piece:
+def tells_age(relation: Relation, age: str) -> bool:
+    """Return whether the partitions of a table are ranges of the age column."""
+    return relation.strategy == "r" and list(relation.key_columns) == [column_of(age)]
+
+
+def _pieces(relation: Relation, age: str, axis: Axis, lookup: _Lookup) -> list[Piece]:
+    """Return the partitions that tell the age, on the first or else the second level; and the others on the first."""
+    partitions = [Partition(**row) for row in lookup.partitions.get(relation.oid, ())]
+    if tells_age(relation, age):
+        return [_piece(partition, axis, relation) for partition in partitions]
+    found: list[Piece] = []
+    for partition in partitions:
+        branch = lookup.branches.get(partition.oid)
+        if branch is None or partition.detach_pending or not tells_age(branch, age):
+            found.append(_piece(partition, None, relation))
+            continue
+        found += [_piece(Partition(**row), axis, branch) for row in lookup.partitions.get(branch.oid, ())]
+    return found
+
+
+def _type_below(relation: Relation, age: str, lookup: _Lookup) -> str | None:
+    branches = [lookup.branches.get(row["oid"]) for row in lookup.partitions.get(relation.oid, ())]
+    return next((b.key_types[0] for b in branches if b is not None and tells_age(b, age)), None)
+
+
+def _piece(partition: Partition, axis: Axis | None, parent: Relation) -> Piece:
     span = None if axis is None or partition.bounds is None else _span(partition.bounds, axis)
     lower, upper = span or (None, None)
-    return Piece(partition, lower, upper)
+    return Piece(partition, lower, upper, parent)
 
 
 def _leaf(row: Row, counted: Row | None) -> Leaf:
@@ -193,7 +223,7 @@ def _leaf(row: Row, counted: Row | None) -> Leaf:
         "schema",
         "name",
         "kind",
-        "top",
+        "path",
         "detach_pending",
         "pages",
         "rows",
@@ -219,6 +249,8 @@ def _marked(row: Row, known: Collection[str]) -> Marked | None:
 
 
 def _is_of(marker: Json, relation: Relation) -> bool:
+    if "root_oid" in marker:
+        return bool(marker["root_oid"] == relation.oid)
     if "parent_oid" in marker:
         return bool(marker["parent_oid"] == relation.oid)
     return bool(marker["detached_from"] == relation.subject)
