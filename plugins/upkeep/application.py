@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from upkeep import rules
 from upkeep.errors import CancelledError, LeaseBusyError, LeaseLostError, UnreachableError, UpkeepError
 from upkeep.fleet import Target
-from upkeep.jobs import Address, Job, Session, Work
-from upkeep.plan import Action, Json, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
+from upkeep.jobs import Address, Examines, Job, RowBatch, Session, Work
+from upkeep.plan import Action, Finding, Json, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
 from upkeep.stopping import Stop
 
 if TYPE_CHECKING:
@@ -94,8 +95,14 @@ class Application:
         self.noted = {}
         try:
             self._checkpoint()
-            self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
-            outcome = self.job.apply(self._work(session, action))
+            work = self._work(session, action)
+            finding, seen = self._examine(work) if "quality" in action.args else (None, None)
+            if finding is not None:
+                self.ledger.save_findings(self.run_id, self.target.name, [finding])
+                outcome = rules.skipped(action, ReasonCode.QUALITY_FAILED, finding.summary)
+            else:
+                self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
+                outcome = self.job.apply(replace(work, seen=seen))
             outcome = outcome.model_copy(update={"seconds": time.monotonic() - started})
         except rules.StopError as stop:
             outcome = self._so_far(rules.skipped(action, stop.code, str(stop), seconds=time.monotonic() - started))
@@ -114,6 +121,20 @@ class Application:
         if outcome.status is OutcomeStatus.DONE:
             self.done.add(action.id)
         return self._record(outcome)
+
+    def _examine(self, work: Work) -> tuple[Finding | None, str | None]:
+        """Look at the rows that are about to go with the owner's own expectations."""
+        from upkeep import quality  # noqa: PLC0415 - only where a policy asks for it
+
+        self.say(self.target.name, f"the owner's expectations of {work.action.subject}")
+        batches = cast("Examines", self.job).doomed_rows(work)
+        with contextlib.closing(cast("Generator[RowBatch]", batches)):
+            return quality.examine(work.action, self._watched(batches))
+
+    def _watched(self, batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
+        for batch in batches:
+            self._checkpoint()
+            yield batch
 
     def _work(self, session: Session, action: Action) -> Work:
         return Work(

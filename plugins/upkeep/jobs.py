@@ -119,6 +119,8 @@ class Work:
     note
         Writes a JSON note to the ledger under the action's intent, committed at once: progress that the
         next run needs after a kill.
+    seen
+        With the owner's expectations: what was seen of the rows (`RowBatch.seen`); only such rows may go.
     """
 
     session: Session
@@ -128,6 +130,33 @@ class Work:
     checkpoint: Checkpoint
     sleep: Callable[[float], None]
     note: Callable[[Json], None]
+    seen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """Some of the rows that an action is about to remove, for the owner's own expectations.
+
+    Attributes
+    ----------
+    rows
+        Column → value; numbers and booleans as they are, the rest as text.
+    keys
+        Columns of the primary key: all that is ever shown of a row.
+    seen
+        The engine's word for the snapshot that the rows are of, the same in all batches.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    keys: tuple[str, ...]
+    seen: str
+
+
+class Examines(Protocol):
+    """What a job offers whose rows can be looked at before they go."""
+
+    def doomed_rows(self, work: Work) -> Iterator[RowBatch]:
+        """Yield the rows that the action would remove, in batches of bounded size, all of one snapshot."""
 
 
 class Job(Protocol):

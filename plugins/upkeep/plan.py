@@ -73,6 +73,7 @@ class ReasonCode(StrEnum):
     LOCK_NOT_OBTAINED = "lock_not_obtained"
     NOT_SUPPORTED = "not_supported"
     GATE_FAILED = "gate_failed"
+    QUALITY_FAILED = "quality_failed"
     DEPENDENCY = "dependency_not_done"
     CONNECTION_LOST = "connection_lost"
     CONSERVATION = "conservation_violated"

@@ -42,6 +42,7 @@ ON_PURPOSE = WAITING | {
     ReasonCode.OBSERVE_ONLY,
     ReasonCode.PAUSED,
     ReasonCode.OUTSIDE_WINDOW,
+    ReasonCode.QUALITY_FAILED,
 }
 """Reasons that leave an action undone on purpose: the state after is not expected to be as declared."""
 

@@ -108,6 +108,9 @@ class Target(Strict):
             message = f"tables: belongs to engine postgres or tidb, not {self.engine}"
             raise ValueError(message)
         for name, policy in self.tables.items() if self.engine == "tidb" else ():
+            if policy.quality:
+                message = f"tables: {name}: quality: rows are looked at on engine postgres only; leave it out"
+                raise ValueError(message)
             part = policy.partition
             if part is not None and (not isinstance(part, PartitionPolicy) or part.subpartition is not None):
                 what = "sub-partitions" if part.subpartition is not None else f"{part.form} partitions"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from upkeep.fleet import suites
 from upkeep.fleet.levels import FORMS, HashLevel, Level, ListLevel, RangeLevel, SubLevel, form_of, tables_of
 from upkeep.fleet.values import Length, LengthOrZero, Strict, Zone
 from upkeep.intervals import Duration
@@ -156,15 +158,34 @@ class RetainPolicy(Strict):
 
 
 class TablePolicy(Strict):
-    """What the owner wants for one table (or for every table that a glob names)."""
+    """What the owner wants for one table (or for every table that a glob names).
+
+    Attributes
+    ----------
+    quality
+        A Great Expectations suite that rows must meet before they go; those of an action that fails it stay.
+    """
 
     partition: AnyPartition | None = None
     retain: RetainPolicy | None = None
+    quality: str | None = None
+
+    @field_validator("quality")
+    @classmethod
+    def _suite(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        path = suites.find(value, Path((info.context or {}).get("folder", ".")))
+        suites.read(path)
+        return str(path)
 
     @model_validator(mode="after")
     def _possible(self) -> TablePolicy:
         retain, partition = self.retain, self.partition
         if retain is None:
+            if self.quality:
+                message = "quality: is asked before rows go, but there is no retain:; add it, or leave quality out"
+                raise ValueError(message)
             return self
         if not self.age_column:
             message = "retain: needs by: the age column (or a partition: that names it)"

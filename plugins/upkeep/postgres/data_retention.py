@@ -16,6 +16,7 @@ from upkeep.errors import UpkeepError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import (
     detaching,
+    quality_rows,
     restore_plan,
     retention_apply,
     retention_frames,
@@ -25,11 +26,11 @@ from upkeep.postgres import (
 from upkeep.postgres.detaching import StateChangedError, Tools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from upkeep.fleet import Target
-    from upkeep.jobs import Memory, RestoreRequest, Session, Stage, Work
+    from upkeep.jobs import Memory, RestoreRequest, RowBatch, Session, Stage, Work
     from upkeep.plan import Action, Observation, Plan
     from upkeep.postgres.session import PostgresSession
 
@@ -58,6 +59,10 @@ class DataRetention:
     def apply(self, work: Work) -> Outcome:
         """Carry one action out."""
         return retention_apply.apply(work)
+
+    def doomed_rows(self, work: Work) -> Iterator[RowBatch]:
+        """Yield the rows that an action would remove; implements `upkeep.jobs.Examines`."""
+        return quality_rows.batches(work)
 
     def plan_restore(self, session: Session, target: Target, request: RestoreRequest, observation: Observation) -> Plan:
         """Return what a restore from archive files would load; implements `upkeep.restoring.Restores`."""

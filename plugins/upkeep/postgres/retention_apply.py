@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from upkeep.fleet import RetainPolicy
     from upkeep.jobs import Work
     from upkeep.plan import Action, Json
+    from upkeep.postgres.row_batches import Way
     from upkeep.postgres.session import PostgresSession
 
 _EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, ReasonCode]]] = (
@@ -226,16 +227,12 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
     """Delete or move the due rows of all leaves that the action names."""
     session = cast("PostgresSession", work.session)
     args = work.action.args
-    files: FileArchive | None = None
-    if "files" in args:
-        shelf, pace = _shelf(work), file_archive.pace()
-        _settled(work, shelf)
-        files = FileArchive(session, shelf, args, work.action.subject, work.action.id, pace, work.sleep)
-        sweep = Sweep(session, files, work.checkpoint, work.sleep, pace=pace)
-    else:
-        remove = archiving.archiving(session, args) if moving else deleting(session)
-        sweep = Sweep(session, remove, work.checkpoint, work.sleep, pace=Pace())
+    files = _into_files(work) if "files" in args else None
+    remove = files or (archiving.archiving(session, args) if moving else deleting(session))
+    sweep = Sweep(session, remove, work.checkpoint, work.sleep, pace=files.pace if files else Pace())
     snapshot = session.rows("retention_clock")[0]["snapshot"]
+    if work.seen is not None:
+        snapshot = f"{work.seen}:{work.seen}:"  # what was not looked at arrived late
     missing: list[str] = []
     try:
         for leaf in args["leaves"]:
@@ -244,13 +241,8 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
                 missing.append(leaf["name"])
                 continue
             doomed = Doomed.from_args(args, {"oid": leaf["oid"], "schema": here.schema, "name": here.name})
-            passes = 0
-            while True:  # rows that refer to each other go level by level
-                start = sweep.tally.rows
-                sweep.run(doomed, way=leaf["way"])
-                passes += 1
-                if not (doomed.has_references and sweep.tally.rows > start and passes < MAX_PASSES):
-                    break
+            doomed = replace(doomed, seen=work.seen)
+            _sweep_leaf(sweep, doomed, leaf["way"])
     finally:
         progress.rows = sweep.tally.rows
         progress.evidence = _evidence(sweep, args, snapshot, moving=moving)
@@ -262,6 +254,22 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
         files.finish()
     if sweep.tally.held:
         raise RangeHeldError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
+
+
+def _into_files(work: Work) -> FileArchive:
+    """Return what removes ranges into files, with everything decided that an earlier run left undecided."""
+    shelf, session = _shelf(work), cast("PostgresSession", work.session)
+    _settled(work, shelf)
+    action = work.action
+    return FileArchive(session, shelf, action.args, action.subject, action.id, file_archive.pace(), work.sleep)
+
+
+def _sweep_leaf(sweep: Sweep, doomed: Doomed, way: Way) -> None:
+    for _ in range(MAX_PASSES):  # rows that refer to each other go level by level
+        start = sweep.tally.rows
+        sweep.run(doomed, way=way)
+        if not doomed.has_references or sweep.tally.rows == start:
+            break
 
 
 MAX_PASSES: Final = 20

@@ -18,7 +18,13 @@ from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.retention_checks import Refusal, refusals
 from upkeep.postgres.retention_findings import findings
-from upkeep.postgres.retention_row_plan import archive_marked, archive_partition, delete_rows, settle_files
+from upkeep.postgres.retention_row_plan import (
+    archive_marked,
+    archive_partition,
+    delete_rows,
+    quality_args,
+    settle_files,
+)
 from upkeep.postgres.retention_sizes import row_estimate, table_rows
 from upkeep.postgres.retention_views import views
 from upkeep.postgres.session import statement
@@ -150,6 +156,13 @@ def _detach(
             for k in (view.facts or {}).get("referenced_by") or ()
         ],
     }
+    if not args["must_be_empty"]:  # else its rows were looked at when they moved
+        leaves = view.leaves_below(partition.oid)
+        args |= quality_args(
+            view,
+            [{"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name} for leaf in leaves],
+            partition.subject,
+        )
     child = partition.full_name.identifier
     text = _text(name, parent=parent, **{"child" if default else "partition": child})
     return Action.make(

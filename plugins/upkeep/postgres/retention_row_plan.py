@@ -100,6 +100,7 @@ def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] 
         view,
         "archive_partition",
         [_leaf_args(leaf, "pages") for leaf in leaves],
+        of=piece.partition.subject,
         rows=row_estimate(view, piece),
         reason=f"all rows of {piece.partition.subject} are older than {view.policy.for_}: they move before it goes",
         blocked=blocked,
@@ -136,11 +137,12 @@ def _row_action(
     kind: str,
     leaves: list[Json],
     *,
+    of: str | None = None,
     rows: int | None,
     reason: str,
     blocked: tuple[ReasonCode, str] | None,
 ) -> Action:
-    args: Json = {**row_args(view), "leaves": leaves}
+    args: Json = {**row_args(view), "leaves": leaves, **quality_args(view, leaves, of)}
     archive, facts = view.archive, view.archive_facts
     if view.files is not None and view.relation is not None:
         relation = view.relation
@@ -164,6 +166,15 @@ def _row_action(
         requires=requirement(view.policy),
         blocked=blocked,
     )
+
+
+def quality_args(view: View, leaves: Sequence[Json], of: str | None = None) -> Json:
+    """Return what an action must say so that the owner's expectations are asked before it runs."""
+    if view.quality is None:
+        return {}
+    facts = (view.facts or {}).get("columns") or ()
+    about = {"suite": view.quality, "leaves": list(leaves), "of": of, **row_args(view)}
+    return {"quality": {**about, "columns": [{"name": c["name"], "type": c["type"]} for c in facts]}}
 
 
 def _undo(kind: str, args: Json) -> str:

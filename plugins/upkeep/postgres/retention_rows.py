@@ -38,6 +38,9 @@ class Doomed:
         Rows before it are due: the literal's text.
     references
         Foreign keys that keep a row: ``schema``, ``table``, ``columns``, ``referenced``.
+    seen
+        The oldest transaction whose rows were not looked at with the owner's expectations: what it or a later one
+        wrote stays.
     """
 
     oid: int
@@ -47,6 +50,7 @@ class Doomed:
     age_type: str
     cut_off: str
     references: tuple[Json, ...] = ()
+    seen: str | None = None
 
     def __post_init__(self) -> None:
         if not self.cut_off or self.age_type not in _TYPES:
@@ -93,7 +97,8 @@ class Doomed:
     @property
     def predicate(self) -> sql.Composed:
         """That a row is due, and that nobody refers to it."""
-        return sql.SQL(" and ").join([self.due, *(_unreferenced(key) for key in self.references)])
+        parts = [self.due, *(_unreferenced(key) for key in self.references)]
+        return sql.SQL(" and ").join([*parts, _not_newer(self.seen)] if self.seen else parts)
 
     def value(self, text: str) -> sql.Composed:
         """Return a value of the age column."""
@@ -127,6 +132,22 @@ def is_table_name(into: str | None) -> bool:
 def archive_name(into: str) -> names.Name:
     """Return the archive table's name."""
     return names.parse(into).exact
+
+
+NEWER_MARGIN: Final = 1_000_000
+"""Transactions that may begin between a statement's snapshot and its last look at a row that others changed."""
+
+
+def _not_newer(seen: str) -> sql.Composed:
+    """Return that no transaction from ``seen`` on wrote the row.
+
+    Rows know the lower 32 bits of their transaction: the distance is counted round the circle. A row that was
+    frozen more than once round ago may look newer by chance; it stays until the next run.
+    """
+    distance = sql.SQL("(t.xmin::text::bigint - {} + 4294967296) % 4294967296").format(sql.Literal(int(seen) % 2**32))
+    now = sql.SQL("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+    limit = sql.SQL("{} - {} + {}").format(now, sql.Literal(int(seen)), sql.Literal(NEWER_MARGIN))
+    return sql.SQL("{} >= {}").format(distance, limit)
 
 
 def _unreferenced(key: Json) -> sql.Composed:

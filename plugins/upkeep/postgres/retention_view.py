@@ -136,6 +136,8 @@ class TableView:
         The server's clock, for grace periods.
     facts, archive_facts
         Rows of ``retention_facts.sql``; ``None`` when they were not needed.
+    quality
+        The file of the owner's own expectations.
     files
         What was seen of the directory or object store that the policy archives into; ``None``: it names a table.
     tells_age
@@ -165,6 +167,7 @@ class TableView:
     referenced_pieces: Mapping[int, str | None] | None = None
     begun: frozenset[int] = frozenset()
     files: Row | None = None
+    quality: str | None = None
 
     @property
     def is_partitioned(self) -> bool:

@@ -46,6 +46,7 @@ def views(observation: Observation, target: Target) -> list[TableView]:
             policy=retain,
             subject=name,
             age=policy.age_column or "",
+            quality=policy.quality,
             at=observation.at,
             server_now=moment(server["now"]),
         )
