@@ -17,7 +17,7 @@ from upkeep.airflow.operators import UpkeepOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-LOOK_AGAIN: Final = timedelta(minutes=5)
+LOOK_AGAIN: Final = timedelta(minutes=2)
 """How long a question may stay open that a newer plan has made pointless; a look costs a third of a second."""
 
 
