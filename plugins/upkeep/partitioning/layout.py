@@ -88,6 +88,12 @@ class Wish:
 
 def layout(existing: Iterable[Span], wish: Wish, axis: Axis) -> Layout:
     """Return what is missing of the desired set."""
+    return _layout(tuple(existing), wish, axis)
+
+
+@lru_cache(maxsize=256)
+def _layout(existing: tuple[Span, ...], wish: Wish, axis: Axis) -> Layout:
+    """Return the layout; remembered, for many tables are divided alike."""
     covered = sorted(existing)
     current, ends = _periods(axis, wish.every, wish.ahead, wish.at)
     horizon = ends[-1]

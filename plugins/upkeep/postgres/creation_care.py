@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from upkeep.errors import ConfigurationError
@@ -72,12 +73,13 @@ def care_of(base: Care, policy: TablePolicy, known: Known, problem: Finding | No
     assert base.relation is not None  # noqa: S101 - tables that exist get here
     table, part = base.relation, base.policy
     children = known.children.get(table.oid, CHILDLESS)
-    pending = zip(children["pending_schemas"] or (), children["pending_names"] or (), strict=True)
-    base = replace(base, pending=tuple(names.display(*p) for p in pending))
+    if children["pending_names"]:
+        pending = zip(children["pending_schemas"], children["pending_names"], strict=True)
+        base = replace(base, pending=tuple(names.display(*p) for p in pending))
     if problem is not None:
         return replace(base, problem=problem)
-    default = Default(*(children[f"default_{column}"] for column in ("oid", "schema", "name")))
-    if default.oid is not None:
+    if children["default_oid"] is not None:
+        default = Default(children["default_oid"], children["default_schema"], children["default_name"])
         base = replace(base, default=default)
     try:
         if isinstance(part, RangeLevel):
@@ -94,8 +96,8 @@ def _ranges(base: Care, part: RangeLevel, policy: TablePolicy, children: Mapping
     axis = axis_of(base.subject, table.key_columns[0] or "", table.key_types[0] or "", part)
     if isinstance(axis, Finding):
         return replace(base, problem=axis)
-    pairs = sorted(_spans(children, axis, known.read[axis]))
-    spans, oids = tuple(span for span, _ in pairs), tuple(oid for _, oid in pairs)
+    spans, order = _in_order(tuple(children["bounds"]), axis)
+    oids = tuple(children["oids"][place] for place in order)
     wish = wish_of(base, part, axis, spans, policy, known, known.highest.get(table.oid))
     model = oids[-1] if oids else table.oid
     return replace(base, axis=axis, layout=layout(spans, wish, axis), spans=spans, oids=oids, model=model)
@@ -118,13 +120,16 @@ def _sets(base: Care, part: ListLevel | HashLevel, children: Mapping[str, Any], 
     return replace(base, sets=sets, oids=oids, model=oids[-1] if oids else table.oid)
 
 
-def _spans(children: Mapping[str, Any], axis: Axis, read: dict[str, Span]) -> Iterator[tuple[Span, int]]:
-    for text, oid in zip(children["bounds"], children["oids"], strict=True):
-        span = read.get(text)  # many tables share their bounds
-        if span is None and text != "DEFAULT":
-            span = read[text] = Span(*bounds.read(text, axis))
-        if span is not None:
-            yield span, oid
+@lru_cache(maxsize=256)
+def _in_order(texts: tuple[str, ...], axis: Axis) -> tuple[tuple[Span, ...], tuple[int, ...]]:
+    """Return the spans of bounds in order, and which bounds they are; many tables are divided alike."""
+    pairs = sorted((_span(text, axis), place) for place, text in enumerate(texts) if text != "DEFAULT")
+    return tuple(span for span, _ in pairs), tuple(place for _, place in pairs)
+
+
+@lru_cache(maxsize=8192)
+def _span(text: str, axis: Axis) -> Span:
+    return Span(*bounds.read(text, axis))
 
 
 def wish_of(  # noqa: PLR0917 - what `_ranges` knows by then

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -162,4 +161,3 @@ class Known:
     children: Mapping[int, Mapping[str, Any]]
     highest: Mapping[int, int]
     values: Mapping[tuple[int, int], Mapping[str, Declared]] = field(default_factory=dict)
-    read: dict[Axis, dict[str, Span]] = field(default_factory=lambda: defaultdict(dict))

@@ -89,7 +89,8 @@ def _tree(  # noqa: PLR0917 - the frames, arranged
     children = known.children.get(table.oid, CHILDLESS)
     base = Care(key, table.subject, part, table, cap=part.max_creations, root=table.oid)
     problem, later = unsupported(base, children, deeper=part.subpartition is not None)
-    top = replace(care_of(base, policy, known, problem or _unclear(base, part, table)), later=later)
+    top = care_of(base, policy, known, problem or _unclear(base, part, table))
+    top = replace(top, later=True) if later else top
     if top.problem is not None or part.subpartition is None:
         return [top]
     parents = set(children["parents"] or ())
@@ -177,6 +178,9 @@ def _limited(tree: list[Care]) -> Iterator[Care]:
     """Yield a table's cares with what the policy's cap leaves to each of them, in their order."""
     left = tree[0].cap
     for care in tree:
+        if not care.missing:
+            yield care
+            continue
         fits = 0
         for form in care.missing:
             left -= 1 + (len(care.branch.forms) if care.branch and not isinstance(form, Rest) else 0)
