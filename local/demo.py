@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from rich.console import Console
 from rich.panel import Panel
 
 from local.errors import LocalError
@@ -28,7 +27,7 @@ RUN_SECONDS = 900.0
 ANSWER_SECONDS = 120.0  # Airflow's API on a machine that does other things too
 FINISHED = ("success", "failed")
 
-out = Console(highlight=False)
+out = console.screen()
 
 
 @dataclass

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import click
-from rich.console import Console
 
 from upkeep import __version__, connections, console, fleet, jobs, rules, settings
 from upkeep.errors import CancelledError, ConfigurationError, UpkeepError
@@ -34,8 +33,8 @@ SOMETHING_TO_DO = 10
 """Exit status of ``plan --exit-code`` when the plan is not empty."""
 _THIS_RUN = "\0this run"
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = console.screen()
+err = console.screen(stderr=True)
 
 
 def _mend(function: Callable[..., int | None]) -> Callable[..., None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
 from rich.markup import escape
@@ -47,6 +48,18 @@ _MARK: Mapping[OutcomeStatus, tuple[str, str]] = {
     OutcomeStatus.SKIPPED: ("skipped", "yellow"),
     OutcomeStatus.FAILED: ("failed", "red"),
 }
+
+
+PIPE_COLUMNS: Final = 120
+"""Width of what does not go to a terminal: a log, a file, a page of CI."""
+
+
+def screen(*, stderr: bool = False) -> Console:
+    """Return a console as wide as the terminal; where there is none, wide enough for the tables."""
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = PIPE_COLUMNS
+    return made
 
 
 def title(word: str) -> str:
