@@ -7,7 +7,16 @@ import sys
 
 from benchmarks.report import out
 
-ALL = ("nothing_to_do", "lock_wait", "row_retention", "tidb_retention", "mongo_retention", "airflow_cost", "nightly")
+ALL = (
+    "nothing_to_do",
+    "lock_wait",
+    "row_retention",
+    "parquet_archive",
+    "tidb_retention",
+    "mongo_retention",
+    "airflow_cost",
+    "nightly",
+)
 
 
 def main() -> int:

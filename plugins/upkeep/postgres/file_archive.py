@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from upkeep.stores.shelf import Shelf
     from upkeep.stores.store import Draft
 
-BLOCK_BYTES: Final = 4 << 20
-"""Rows are parsed and compressed in blocks of about so much: large enough for speed, small enough for memory."""
+BLOCK_BYTES: Final = 1 << 20
+"""Rows are parsed in blocks of about so much: large enough to be worth the call, small enough for fast memory."""
 MOST_BYTES: Final = 256 << 20
 """More than so much from the server in one transaction, and the batch is made smaller."""
 TARGET_SECONDS: Final = 1.5
@@ -227,18 +227,16 @@ class FileArchive:
     def _receive(self, writer: Writer, doomed: Doomed, where: Where, columns: list[Column]) -> int:
         """Take the rows as they come; return how many the server says that it deleted."""
         parts = statement_parts(self.args, doomed, where, columns)
-        block: list[bytes] = []
-        size = total = 0
+        block, total = bytearray(), 0
         with self.session.copy(self.session.statement("retention_archive_file", **parts)) as stream:
             for row in stream:
-                block.append(bytes(row))
-                size += len(row)
-                if size >= BLOCK_BYTES:
-                    total += size
+                block += row  # one growing buffer: half the time of a list of rows that is joined
+                if len(block) >= BLOCK_BYTES:
+                    total += len(block)
                     if total > MOST_BYTES and self.pace.size > SMALLEST:
                         raise BatchTooLargeError(f"a batch is larger than {MOST_BYTES >> 20} MiB")
                     self._feed(writer, block)
-                    block, size = [], 0
+                    block = bytearray()
             deleted = stream.cursor.rowcount
         if block:
             self._feed(writer, block)
@@ -249,12 +247,10 @@ class FileArchive:
             )
         return deleted
 
-    def _feed(self, writer: Writer, block: list[bytes]) -> None:
+    def _feed(self, writer: Writer, block: bytearray) -> None:
         try:
-            writer.feed(b"".join(block))
-        except UnsayableError:
-            raise
-        except ValueError as error:
+            writer.feed(block)
+        except ValueError as error:  # no value of a row is in its text
             raise ConservationError(f"{error}; the batch was rolled back") from None
 
     def _keep(self, draft: Draft, writer: Writer, columns: list[Column]) -> tuple[Manifest, Seen]:

@@ -117,7 +117,7 @@ def _stage(session: PostgresSession, shelf: Shelf, manifest: Manifest, into: sql
         session.copy(session.statement("restore_load", columns=listed)) as stream,
     ):
         for block in parquet.wire(file, columns, as_text=True):
-            stream.write(block)
+            stream.write(memoryview(block))
     digest, rows = hashlib.sha256(), 0
     with session.copy(session.statement("restore_read", sent=file_types.sent(columns, STAGE))) as stream:
         for row in stream:

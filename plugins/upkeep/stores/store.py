@@ -306,7 +306,8 @@ class LocalStore(Store):
 
     def exists(self, name: str) -> bool:
         """Return whether the file is there."""
-        return (self._folder / name).exists()
+        with self._mended(name):
+            return (self._folder / name).exists()
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, sorted; none when there is no such folder."""
@@ -341,7 +342,7 @@ class LocalStore(Store):
         return about.f_bavail * about.f_frsize
 
     def _nearest(self) -> Path:
-        return next(path for path in (self._folder, *self._folder.parents) if path.exists())
+        return next(path for path in (self._folder, *self._folder.parents) if _is_there(path))
 
     def _make(self, folder: Path, *, below: bool = True) -> None:
         """Create a folder below the location (never the location itself), and make its name durable."""
@@ -360,6 +361,13 @@ class LocalStore(Store):
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # below a folder that we may not enter
+        return False
 
 
 def _say(error: BaseException) -> str:

@@ -1,0 +1,298 @@
+"""Archives in files when things go wrong: full disks, missing folders, others at work, memory of old transactions."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+
+from tests.integration.archive_help import policy, restored, said
+from tests.integration.retention_help import AT, Book, count, session, target
+from upkeep.postgres.file_archive import FileArchive
+from upkeep.retention.pace import Pace
+from upkeep.stores import parquet
+from upkeep.stores.store import LocalStore
+
+CUT_OFF = "at < timestamptz '2024-05-16 12:00+00'"
+
+
+@pytest.fixture
+def db(database: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        yield connection
+
+
+def logs(db: psycopg.Connection[Any], rows: int = 1000, name: str = "logs") -> None:
+    db.execute(f"create table {name} (id bigint primary key, at timestamptz, msg text)")
+    db.execute(
+        f"insert into {name} select n, timestamptz '2024-06-15 12:00+00' - n * interval '1 hour', md5(n::text) "
+        f"from generate_series(1, {rows}) n"
+    )
+    db.execute(f"create index on {name} (at)")
+    db.execute(f"analyze {name}")
+
+
+def run(database: str, into: Path | str, **other: Any) -> Any:
+    with session(database) as opened:
+        return Book().run(opened, target({"public.logs": policy(into)}), AT, **other)
+
+
+def counting(into: Path) -> list[int]:
+    """Return the ids in the files that count; no file lies there without a manifest."""
+    folder = into / "public/logs"
+    manifests = [json.loads(m.read_text()) for m in (folder / "_manifests").glob("*.json")]
+    assert {m["file"] for m in manifests} == {f.stem for f in folder.glob("*.parquet")}
+    assert not list((folder / "_undecided").glob("*"))
+    return sorted(i for m in manifests for i in pq.read_table(folder / f"{m['file']}.parquet")["id"].to_pylist())
+
+
+def everything(db: psycopg.Connection[Any], into: Path) -> list[int]:
+    return sorted([r[0] for r in db.execute("select id from logs").fetchall()] + counting(into))
+
+
+def test_a_full_disk(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upkeep.postgres.file_archive.pace", lambda: Pace(size=100))
+    monkeypatch.setattr(Pace, "learn", lambda *_: None)
+    logs(db)
+    run(database, tmp_path / "warm")  # what Python caches on disk is there already
+    db.execute(
+        "insert into logs select * from (select n + 2000, timestamptz '2024-01-01' + n * interval '1 minute', "
+        "repeat(md5(n::text), 40) from generate_series(1, 3000) n) s"
+    )
+    db.execute("analyze logs")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
+    try:
+        done = run(database, tmp_path / "archive")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert done.statuses == ["failed"]
+    assert "the store is full" in str(done.outcomes[0].message), said(done)
+    assert counting(tmp_path / "archive") == []
+    whole = everything(db, tmp_path / "archive")
+    assert run(database, tmp_path / "archive").statuses == ["done"]
+    assert everything(db, tmp_path / "archive") == whole
+    assert count(db, "logs", CUT_OFF) == 0
+
+
+def test_too_little_room_is_seen_before(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs(db)
+    monkeypatch.setattr("upkeep.stores.store.LocalStore.free_bytes", lambda _: 1 << 20)
+    with session(database) as opened:
+        what = target({"public.logs": policy(tmp_path)})
+        planned = Book().plan(opened, what, AT)
+    assert planned.actions[0].blocked
+    assert "MiB left" in planned.actions[0].blocked[1]
+
+
+@pytest.mark.parametrize("how", ["file", "vanishes"])
+def test_a_location_that_cannot_be_used(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("upkeep.postgres.file_archive.pace", lambda: Pace(size=100))
+    monkeypatch.setattr(Pace, "learn", lambda *_: None)
+    logs(db)
+    into = tmp_path / "archive"
+    if how == "file":
+        into.write_text("no folder")
+        done = run(database, into)
+        assert done.plan.actions[0].blocked, said(done)
+        return
+    kept = tmp_path / "elsewhere"
+    removed = threading.Event()
+
+    def checkpoint(_: str = "", *, rows: int = 0) -> None:
+        if rows and into.exists() and not removed.is_set():
+            shutil.move(into, kept)  # as an unmounted disk
+            removed.set()
+
+    done = run(database, into, checkpoint=checkpoint)
+    assert removed.is_set()
+    assert done.statuses == ["failed"]
+    assert "unmounted or removed" in str(done.outcomes[0].message)
+    assert not into.exists()
+    shutil.move(kept, into)
+    assert run(database, into).statuses == ["done"]
+    assert everything(db, into) == list(range(1, 1001))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another account")
+def test_a_folder_that_is_not_ours(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
+    logs(db)
+    os.chmod(tmp_path, 0o755)  # noqa: PTH101, S103
+    os.seteuid(65534)
+    try:
+        done = run(database, tmp_path / "archive")
+    finally:
+        os.seteuid(0)
+    assert done.plan.actions[0].blocked
+    assert "right to write there" in done.plan.actions[0].blocked[1]
+
+
+@pytest.mark.parametrize("what", ["digest", "lost", "count"])
+def test_what_is_read_back_must_be_what_was_sent(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    logs(db)
+    if what == "digest":  # a writer that changes a value on its way
+        decode = parquet.decode
+        monkeypatch.setattr(
+            parquet, "decode", lambda c, w: decode(c, w.take(list(range(len(w)))[::-1]) if c.name == "msg" else w)
+        )
+    elif what == "lost":  # a store that loses the end of a file
+        publish = LocalStore.publish
+
+        def cut(self: LocalStore, draft: Any, name: str) -> None:
+            publish(self, draft, name)
+            path = self._folder / name
+            path.write_bytes(path.read_bytes()[:-9])
+
+        monkeypatch.setattr(LocalStore, "publish", cut)
+    else:
+        table = parquet.Writer._table
+        monkeypatch.setattr(parquet.Writer, "_table", lambda self, block: table(self, block).slice(1))
+    done = run(database, tmp_path)
+    assert done.statuses == ["failed"], said(done)
+    assert done.outcomes[0].reason_code == "conservation_violated"
+    assert count(db, "logs") == 1000
+    assert counting(tmp_path) == []
+
+
+def test_rows_that_others_change_meanwhile(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upkeep.postgres.file_archive.pace", lambda: Pace(size=40))
+    monkeypatch.setattr(Pace, "learn", lambda *_: None)
+    logs(db)
+    stop = threading.Event()
+
+    def others() -> None:
+        with psycopg.connect(database, autocommit=True) as connection:
+            number = 0
+            while not stop.is_set():
+                number = number % 1000 + 7
+                connection.execute("update logs set msg = 'new' where id = %s", [number])
+                connection.execute("update logs set at = '2024-06-14' where id = %s", [number + 1])
+
+    thread = threading.Thread(target=others)
+    thread.start()
+    try:
+        done = run(database, tmp_path)
+    finally:
+        stop.set()
+        thread.join()
+    assert set(done.statuses) <= {"done"}, said(done)
+    assert run(database, tmp_path).statuses in (["done"], [])
+    assert everything(db, tmp_path) == list(range(1, 1001))
+    assert count(db, "logs", CUT_OFF) == 0
+
+
+def test_two_runs_at_once(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
+    """Without the lease (which keeps them apart) no row is lost or doubled either."""
+    logs(db, 3000)
+    threads = [threading.Thread(target=run, args=(database, tmp_path)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    run(database, tmp_path)
+    assert everything(db, tmp_path) == list(range(1, 3001))
+
+
+def test_a_transaction_that_nobody_remembers(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs(db)
+    run(database, tmp_path)
+    folder = tmp_path / "public/logs"
+    (manifest,) = (folder / "_manifests").iterdir()
+    about = json.loads(manifest.read_text())
+    moved = folder / "_undecided" / manifest.name
+    manifest.unlink()
+    moved.write_text(json.dumps(about))
+    with monkeypatch.context() as patched:
+        patched.setattr("upkeep.postgres.file_archive.end_of", lambda *_: None)  # frozen long ago
+        done = run(database, tmp_path)
+    assert done.kinds == ["settle_files"]
+    assert done.statuses == ["failed"]
+    assert "no longer knows" in str(done.outcomes[0].message)
+    assert moved.exists()
+    moved.write_text(json.dumps(about | {"transaction": str(2**40)}))  # lost in a crash of the server
+    (folder / "_manifests" / manifest.name).unlink(missing_ok=True)
+    done = run(database, tmp_path)
+    assert done.statuses == ["done"], said(done)
+    assert not list(folder.glob("*.parquet"))
+
+
+def test_an_object_store(db: psycopg.Connection[Any], database: str) -> None:
+    logs(db)
+    files = fsspec.filesystem("memory")
+    url = "memory://bucket/archive"
+    done = run(database, url)
+    assert done.statuses == ["done"], said(done)
+    due = done.outcomes[0].rows
+    names = files.find("/bucket/archive/public/logs")
+    assert sum(name.endswith(".parquet") for name in names) == 1
+    assert run(database, url).kinds == []
+    with session(database) as opened:
+        back = restored(opened, target({"public.logs": policy(url)}), "public.logs")
+    assert [o.status for o in back.outcomes] == ["done"], said(back)
+    assert back.outcomes[0].rows == due
+    assert count(db, "logs") == 1000
+    files.rm("/bucket", recursive=True)
+
+
+def test_a_store_that_is_not_installed(db: psycopg.Connection[Any], database: str) -> None:
+    logs(db)
+    for url, says in (("nosuch://b/c", "cannot be opened"), ("s3://my_connection@b/c", "inside Airflow only")):
+        done = run(database, url)
+        assert says in str(done.plan.actions[0].blocked), said(done)
+
+
+def test_wide_rows_and_no_rows(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upkeep.postgres.file_archive.MOST_BYTES", 8 << 20)
+    db.execute("create table logs (id bigint, at timestamptz, msg text)")
+    assert run(database, tmp_path).kinds == []
+    db.execute("insert into logs select n, '2024-01-01', repeat(md5(n::text), 1000) from generate_series(1, 1500) n")
+    done = run(database, tmp_path)
+    assert done.statuses == ["done"], said(done)
+    assert done.outcomes[0].evidence["files"] > 1
+    assert everything(db, tmp_path) == list(range(1, 1501))
+
+
+def test_a_commit_is_durable_before_its_file_counts(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs(db)
+    db.execute(f"alter role postgres in database {db.info.dbname} set synchronous_commit = off")
+    seen: list[str] = []
+    keep = FileArchive._keep
+
+    def watched(self: FileArchive, *args: Any) -> Any:
+        cursor = self.session.connection.execute("show synchronous_commit")
+        seen.append(cursor.fetchall()[0]["synchronous_commit"])
+        return keep(self, *args)
+
+    monkeypatch.setattr(FileArchive, "_keep", watched)
+    assert run(database, tmp_path).statuses == ["done"]
+    assert seen == ["local"]
