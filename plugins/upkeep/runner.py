@@ -372,8 +372,8 @@ class Runner:
             raise
 
     def _target_report(self, run_id: str, target: str) -> TargetReport:
-        report = self.ledger.report(run_id)
-        return next(t for t in report.targets if t.target == target)
+        (report,) = self.ledger.report(run_id, target).targets
+        return report
 
     def _skip_all(self, run_id: str, plan: Plan, code: ReasonCode, message: str) -> list[Outcome]:
         outcomes = [rules.skipped(a, code, message) for a in plan.actions]

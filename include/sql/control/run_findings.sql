@@ -8,7 +8,7 @@ from (
         batch,
         max(batch) over (partition by target, check_name, subject) as last_batch
     from upkeep.finding
-    where run_id = %(run_id)s
+    where run_id = %(run_id)s and (%(target)s::text is null or target = %(target)s)
 ) as said
 where batch = last_batch
 order by target, id;

@@ -90,8 +90,8 @@ class Runs(Part):
         moment: datetime | None = self._fetch("last_success", job=job, target=target)[0]["finished_at"]
         return moment
 
-    def report(self, run_id: str) -> RunReport:
-        """Return everything that a run did, its targets by name.
+    def report(self, run_id: str, target: str | None = None) -> RunReport:
+        """Return everything that a run did, its targets by name, or of one of them.
 
         A target without an end is ``partial`` while the run goes on and ``failed`` when the run has ended
         without it; its ``error`` says so. Findings are those saved, and those of the plan that were not
@@ -103,12 +103,12 @@ class Runs(Part):
             As `run` does.
         """
         run = self.run(run_id)
-        values: Row = {"run_id": run.run_id}
+        values: Row = {"run_id": run.run_id, "target": target}
         plans = {
             row["target"]: Plan.model_validate(codec.unpack(row["content"]))
             for row in self._fetch("run_plans", **values)
         }
-        outcomes = _by_target(self._fetch("run_outcomes", target=None, **values), Outcome)
+        outcomes = _by_target(self._fetch("run_outcomes", **values), Outcome)
         findings = _by_target(self._fetch("run_findings", **values), Finding)
         gates = _by_target(self._fetch("run_gates", **values), GateResult)
         targets = tuple(
