@@ -8,7 +8,12 @@ import pytest
 
 from local.sample.loader import load_into
 from local.servers import PostgresServer
+from tests.integration import creation_help
 from tests.servers import fresh_database
+from upkeep import fleet, settings
+from upkeep.plan import Severity
+
+ALERTS = "public.alerts_configuration"
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +91,19 @@ def test_documented_look_up_uses_an_index_on_the_fewest_partitions(sample: psyco
     nodes = list(walk(plan["Plan"]))
     assert "Seq Scan" not in {node["Node Type"] for node in nodes}
     assert len({node["Relation Name"] for node in nodes if "Relation Name" in node}) == LOOK_UPS[condition]
+
+
+def test_the_fleet_file_declares_the_alerts_as_they_are_and_one_region_more(
+    sample: psycopg.Connection, sample_uri: str
+) -> None:
+    target = fleet.load(settings.include_dir() / "fleet.yaml").target("pipeline")
+    alone = target.model_copy(update={"tables": {ALERTS: target.tables[ALERTS]}})
+    with creation_help.session(sample_uri) as session:
+        plan = creation_help.plan(session, alone)
+    (action,) = plan.actions
+    assert action.detail == "public.alerts_configuration_sa_east, 'sa-east', with 4 sub-partitions"
+    assert [leaf["remainder"] for leaf in action.args["below"]["leaves"]] == [0, 1, 2, 3]
+    assert [f.check for f in plan.findings if f.severity is not Severity.INFO] == []
 
 
 def walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
