@@ -174,6 +174,9 @@ def test_init_writes_a_first_fleet_file_that_is_valid_and_changes_nothing(
         ),
         'create table "Odd; name" (id int primary key, created_at timestamptz)',
         "create table plain (id int primary key)",
+        "create table hashed (id int, at timestamptz) partition by hash (id)",
+        "create table hashed_0 partition of hashed for values with (modulus 4, remainder 0)",
+        "create table regions (region text) partition by list (region)",
     )
     result = upkeep("init", "--from", "shop_db")
     # --fleet names an existing file: never written over
@@ -186,9 +189,11 @@ def test_init_writes_a_first_fleet_file_that_is_valid_and_changes_nothing(
     assert "mode: observe" in text
     assert "partition: {by: at, every: 1 month, ahead: 3}" in text
     assert "create index concurrently on" in text
+    assert "# partition: {by: id, modulus: 4} creates" in text
+    assert "# partition: {by: region, list:" in text
     planned = CliRunner().invoke(main, ["--fleet", str(fresh), "run", "partition_creation", "--json"])
     assert planned.exit_code == 0, planned.output
-    assert len(partitions(database)) == 3
+    assert len(partitions(database)) == 4
 
 
 def test_without_a_ledger_nothing_is_changed(upkeep: Upkeep, database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from upkeep.plan import Action, Finding, FindingStatus, Outcome, OutcomeStatus, 
 from upkeep.postgres.partition_creation import JOB
 
 AT = on("2024-02-15 12:00")
+ZEROS = "00000000-0000-0000-0000-00000000000"
 
 
 @pytest.fixture
@@ -110,6 +111,8 @@ def test_missing_lists_are_created_and_others_are_only_said(database: str, db: p
         ("boolean", "true", "{a: ['t'], b: ['f', null]}", "IN (false, NULL)"),
         ("timestamptz", "'2024-01-01 00:00+00'", "{a: ['2024-01-01 01:00+01'], b: ['2024-01-02Z']}",
          "IN ('2024-01-02 00:00:00+00')"),
+        ("bit(3)", "B'101'", "{a: ['101'], b: ['011']}", "IN ('011')"),
+        ("uuid", f"'{ZEROS}1'", f"{{a: ['{{{ZEROS}1}}'], b: ['{ZEROS}B']}}", f"IN ('{ZEROS}b')"),
         ("public.mood", "'sad'", "{a: [sad], b: [happy]}", "IN ('happy')"),
         ("public.even", "2", "{a: [2], b: [4]}", "IN ('4')"),
         ('text collate "public"."nocase"', "'ABC'", "{a: [abc], b: [DEF]}", "IN ('DEF')"),

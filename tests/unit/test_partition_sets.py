@@ -115,13 +115,14 @@ def test_moduli_without_end() -> None:
         ("IN (NULL, 'NULL')", (None, "NULL")),
         ("IN (1, '-2', 1.50, true, false)", ("1", "-2", "1.50", "true", "false")),
         ("IN ((-1.5))", ("-1.5",)),
+        ("IN (B'101', '0')", ("101", "0")),
     ],
 )
 def test_list_bounds(text: str, values: tuple[str | None, ...]) -> None:
     assert bounds.values(f"FOR VALUES {text}") == values
 
 
-@pytest.mark.parametrize("text", ["DEFAULT", "FOR VALUES IN ()", "FOR VALUES IN (B'1')", "FOR VALUES FROM (1) TO (2)"])
+@pytest.mark.parametrize("text", ["DEFAULT", "FOR VALUES IN ()", "FOR VALUES IN (X'1')", "FOR VALUES FROM (1) TO (2)"])
 def test_what_is_no_list(text: str) -> None:
     with pytest.raises(bounds.UnknownBoundsError):
         bounds.values(text)

@@ -13,7 +13,7 @@ __all__ = ["HIGHEST", "LOWEST", "Axis", "UnknownBoundsError", "Value", "length",
 _RANGE: Final = re.compile(r"FOR VALUES FROM \((.*)\) TO \((.*)\)", re.DOTALL)
 _LIST: Final = re.compile(r"FOR VALUES IN \((.*)\)", re.DOTALL)
 _HASH: Final = re.compile(r"FOR VALUES WITH \(modulus (\d+), remainder (\d+)\)")
-_VALUE: Final = re.compile(r"\s*(?:(E?)'((?:[^']|'')*)'|\((-[^()']*)\)|([^\s,()']+))\s*(?:,|$)")
+_VALUE: Final = re.compile(r"\s*(?:([EB]?)'((?:[^']|'')*)'|\((-[^()']*)\)|([^\s,()']+))\s*(?:,|$)")
 _ONE: Final = re.compile(r"'((?:[^']|'')*)'|(MINVALUE|MAXVALUE|-?\d+)")
 
 
@@ -64,7 +64,7 @@ def values(bounds: str) -> tuple[str | None, ...]:
         escaped, quoted, negative, plain = one.groups()
         if quoted is not None:
             text = quoted.replace("''", "'")
-            found.append(text.replace("\\\\", "\\") if escaped else text)
+            found.append(text.replace("\\\\", "\\") if escaped == "E" else text)
         else:
             found.append(None if plain == "NULL" else negative or plain)
         position = one.end()

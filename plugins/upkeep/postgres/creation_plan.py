@@ -264,7 +264,8 @@ def _of_table(care: Care) -> Iterator[Finding]:
             Severity.WARNING,
             f"{len(care.to_create)} partitions are created in this run, {more} are missing",
             evidence={"max_creations": care.cap, "missing": len(care.missing)},
-            remedy="check 'every' and 'from'; the next runs create the rest, or raise max_creations",
+            remedy="check 'every' and 'from', or how many are declared; the next runs create the rest, or raise "
+            "max_creations",
         )
     if layout is not None and layout.expired:
         yield finding(

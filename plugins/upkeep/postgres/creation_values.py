@@ -14,6 +14,7 @@ from psycopg import sql
 from upkeep.fleet import ListLevel
 from upkeep.fleet.tables import Top
 from upkeep.postgres import bounds
+from upkeep.postgres.bounds import UnknownBoundsError
 from upkeep.postgres.creation_care import CHILDLESS, column_of
 from upkeep.postgres.creation_model import Care
 from upkeep.postgres.creation_sets import texts, to_ask
@@ -69,6 +70,13 @@ def _question(
 ) -> Iterator[Question]:
     if not isinstance(level, ListLevel):
         return
+    try:
+        yield from _asked(root, depth, level, children)
+    except UnknownBoundsError:
+        return  # said of the table itself
+
+
+def _asked(root: int, depth: int, level: ListLevel, children: Sequence[Mapping[str, Any]]) -> Iterator[Question]:
     listed = [[b for b in row["bounds"] if b.startswith("FOR VALUES IN")] for row in children]
     if listed and not any(to_ask(level, known) for known in listed):
         return

@@ -100,12 +100,24 @@ def _retain(row: Row) -> str:
 
 def _advice(row: Row) -> Iterator[str]:
     if row["strategy"]:
-        yield "partitioned in a way that partition_creation does not handle yet"
+        yield _declared(row) or "partitioned in a way that partition_creation does not handle yet"
     column = _age_column(row["time_columns"])
     known = next((c for c in row["time_columns"] if c["name"] == column), None)
     if known and not known["indexed"]:
         subject = names.display(row["schema"], row["name"])
         yield f"no index leads with {column}; first: create index concurrently on {subject} ({names.quote(column)})"
+
+
+def _declared(row: Row) -> str | None:
+    """Return how list and hash partitions are declared."""
+    if row["strategy"] == "l" and row["key_column"]:
+        known = f"partition: {{by: {_column(row['key_column'])}, list: {{label: [value, …], …}}}}"
+        return f"{known} creates the partitions of values that have none"
+    moduli = {bounds.remainder(text)[0] for text in row["bounds"]} if row["strategy"] == "h" else set()
+    if row["strategy"] == "h" and row["key_column"] and len(moduli) <= 1:
+        known = f"partition: {{by: {_column(row['key_column'])}, modulus: {moduli.pop() if moduli else 4}}}"
+        return f"{known} creates the remainders that have none"
+    return None
 
 
 def _age_column(columns: Sequence[dict[str, Any]]) -> str:
