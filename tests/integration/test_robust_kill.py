@@ -120,7 +120,8 @@ def tune(case: Case) -> Callable[[], None]:
                 for name in ("FIRST", "SMALLEST", "LARGEST"):
                     if hasattr(module, name):
                         setattr(module, name, 12)
-            pace.Pace.__init__.__defaults__ = (12, None)  # type: ignore[misc]
+            rest = (pace.Pace.__init__.__defaults__ or ())[1:]
+            pace.Pace.__init__.__defaults__ = (12, *rest)  # type: ignore[misc]
         if case.in_steps:
             creation_moves.DIRECT_ROWS = 0  # type: ignore[misc]
 

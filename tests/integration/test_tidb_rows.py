@@ -32,7 +32,7 @@ def db(tidb_server: TidbServer) -> Iterator[Db]:
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("upkeep.tidb.row_batches.SMALLEST", 0)
-    monkeypatch.setattr(pace.Pace.__init__, "__defaults__", (50, None))
+    monkeypatch.setattr(pace.Pace.__init__, "__defaults__", (50, pace.TARGET_SECONDS, pace.LARGEST, None))
     monkeypatch.setattr(pace.Pace, "learn", lambda *_: None)
 
 
