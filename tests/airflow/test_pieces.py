@@ -135,3 +135,27 @@ print(json.dumps([found, threading.active_count(), len(psutil.Process().net_conn
     assert threads == 1
     assert connections == 0
     assert "not preloaded" not in done.stderr
+
+
+def test_a_location_goes_through_its_connection(airflow_home: Path) -> None:
+    from airflow.sdk.io import attach
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    from upkeep.airflow.stores import open_url
+    from upkeep.stores.store import open_store, opener
+
+    class Known(MemoryFileSystem):
+        """As if made with the credentials of an Airflow connection."""
+
+    attach("memory", conn_id="my_store", fs=Known())
+    before = opener.set(open_url)
+    try:
+        store = open_store("memory://my_store@bucket/archive")
+        assert isinstance(store._fs, Known)
+        store.put("a/b.json", b"{}")
+        assert open_store("memory://my_store@bucket/archive").get("a/b.json") == b"{}"
+        assert isinstance(open_store("memory://bucket")._fs, MemoryFileSystem)
+        with pytest.raises(ConfigurationError, match="nosuch"):
+            open_store("nosuch://my_store@bucket/archive")
+    finally:
+        opener.reset(before)

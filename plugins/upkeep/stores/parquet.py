@@ -182,7 +182,7 @@ def wire(file: IO[bytes], columns: Sequence[Column], *, as_text: bool = False) -
     source = pq.ParquetFile(file, page_checksum_verification=True)
     names = [str(number) for number in range(len(columns))]
     options = csv.WriteOptions(include_header=False, quoting_style="all_valid")
-    for batch in source.iter_batches(batch_size=PIECE_ROWS, use_threads=False):
+    for batch in source.iter_batches(batch_size=PIECE_ROWS):
         arrays = [say(column, batch.column(number)) for number, column in enumerate(columns)]
         sink = pa.BufferOutputStream()
         csv.write_csv(pa.RecordBatch.from_arrays(arrays, names), sink, options)
