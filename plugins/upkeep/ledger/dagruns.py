@@ -15,4 +15,8 @@ class DagRuns(Part):
 
     def unfinished(self, run_id: str) -> list[str]:
         """Return the targets of a run that have no end: their tasks go on, or were killed."""
-        return [str(row["target"]) for row in self._fetch("run_targets", run_id=run_id, target=None) if row["status"] is None]
+        return [
+            str(row["target"])
+            for row in self._fetch("run_targets", run_id=run_id, target=None)
+            if row["status"] is None
+        ]

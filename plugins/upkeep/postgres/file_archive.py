@@ -23,7 +23,6 @@ from upkeep.postgres.row_batches import BatchTooLargeError, Removed
 from upkeep.retention.pace import SMALLEST, Pace
 from upkeep.stores.columns import UnsayableError
 from upkeep.stores.manifest import Manifest
-from upkeep.stores.parquet import Writer
 from upkeep.stores.store import StoreError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from upkeep.postgres.row_batches import Where
     from upkeep.postgres.session import PostgresSession
     from upkeep.stores.columns import Column
-    from upkeep.stores.parquet import Seen
+    from upkeep.stores.parquet import Seen, Writer
     from upkeep.stores.shelf import Shelf
     from upkeep.stores.store import Draft
 
@@ -203,6 +202,8 @@ class FileArchive:
         }
 
     def _once(self, doomed: Doomed, where: Where) -> Removed:
+        from upkeep.stores.parquet import Writer  # noqa: PLC0415 - loads Arrow: 60 MB
+
         columns = file_types.columns(self.args["columns"], self.as_text)
         self._forget()
         ending = False

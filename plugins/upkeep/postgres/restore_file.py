@@ -21,7 +21,6 @@ from upkeep.postgres import detaching, file_types, names
 from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.detaching import AlreadyDoneError, StateChangedError
 from upkeep.postgres.file_archive import STATEMENT_TIMEOUT, durable_transaction, end_of
-from upkeep.stores import parquet
 from upkeep.stores.manifest import Manifest, Mark
 
 if TYPE_CHECKING:
@@ -95,8 +94,7 @@ def _covers(mark: Mark, args: Json) -> bool:
 
 def _require_intact(shelf: Shelf, manifest: Manifest) -> None:
     try:
-        with shelf.reading(manifest) as file:
-            seen = parquet.examine(file, manifest.kept)
+        seen = shelf.examine(manifest, manifest.kept)
     except ValueError as error:
         raise ConservationError(f"{shelf.place(manifest)}: {error}; nothing of it was loaded") from error
     wanted = (manifest.rows, manifest.bytes, manifest.sha256, manifest.content_sha256)
@@ -109,6 +107,8 @@ def _require_intact(shelf: Shelf, manifest: Manifest) -> None:
 
 def _stage(session: PostgresSession, shelf: Shelf, manifest: Manifest, into: sql.Identifier) -> None:
     """Load the file into a temporary table, and prove that the server has exactly the archived rows."""
+    from upkeep.stores import parquet  # noqa: PLC0415 - loads Arrow: 60 MB
+
     columns = manifest.kept
     listed = _listed([c.name for c in columns])
     session.execute(session.statement("restore_stage", columns=listed, into=into))

@@ -12,8 +12,7 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from upkeep.stores.columns import Column
-from upkeep.stores.parquet import FORMAT
+from upkeep.stores.columns import FORMAT, Column
 
 MANIFESTS: Final = "_manifests"
 UNDECIDED: Final = "_undecided"

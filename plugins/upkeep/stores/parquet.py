@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from upkeep.stores.columns import Column, UnsayableError, decode, encode, to_text
+from upkeep.stores.arrays import decode, encode, kept_type, to_text, wire_type
+from upkeep.stores.columns import FORMAT, Column, UnsayableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +33,6 @@ PIECE_ROWS: Final = 8_192
 COMPRESSION: Final = "zstd"
 METADATA: Final = b"upkeep"
 """Key, in a file's schema metadata, of what is known of the table and of each column's type."""
-FORMAT: Final = "upkeep-archive/1"
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Writer:
         self._read = csv.ReadOptions(column_names=names, use_threads=False)
         self._parse = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
         self._convert = csv.ConvertOptions(
-            column_types={name: column.wire for name, column in zip(names, self.columns, strict=True)},
+            column_types={name: wire_type(column) for name, column in zip(names, self.columns, strict=True)},
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
@@ -99,7 +99,7 @@ class Writer:
         if self._edges:
             lowest, highest = min(e[0] for e in self._edges), max(e[1] for e in self._edges)
             self.lowest, self.highest = (
-                to_text(self._age_column, pa.array([edge], self._age_column.arrow))[0].as_py()
+                to_text(self._age_column, pa.array([edge], kept_type(self._age_column)))[0].as_py()
                 for edge in (lowest, highest)
             )
 
@@ -157,7 +157,7 @@ class Writer:
 def schema(columns: Sequence[Column], about: dict[str, Any]) -> pa.Schema:
     """Return the schema of a file: exact types, and in its metadata the database's own."""
     kept = {"format": FORMAT, **about, "columns": [{"name": c.name, "type": c.type, "kind": c.kind} for c in columns]}
-    fields = [pa.field(c.name, c.arrow, metadata={b"database_type": c.type.encode()}) for c in columns]
+    fields = [pa.field(c.name, kept_type(c), metadata={b"database_type": c.type.encode()}) for c in columns]
     return pa.schema(fields, metadata={METADATA: json.dumps(kept, ensure_ascii=False, sort_keys=True).encode()})
 
 

@@ -13,7 +13,6 @@ import secrets
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final, TypeVar
 
-from upkeep.stores import parquet
 from upkeep.stores.location import folder
 from upkeep.stores.manifest import MANIFESTS, RESTORED, UNDECIDED, Manifest, Mark, Note
 from upkeep.stores.store import DRAFT, Store, StoreError, open_store
@@ -78,6 +77,8 @@ class Shelf:
 
     def examine(self, manifest: Manifest, columns: list[Column]) -> Seen:
         """Read the file back from the store. Raises ``ValueError`` when it is damaged."""
+        from upkeep.stores import parquet  # noqa: PLC0415 - loads Arrow: 60 MB
+
         with self.store.open(self._file(manifest.file)) as file:
             return parquet.examine(file, columns)
 
