@@ -80,3 +80,20 @@ def test_partitions(db: psycopg.Connection[Any], database: str, tmp_path: Path) 
     assert not exists(db, "logs_3")
     assert sum(pq.read_table(f).num_rows for f in files(tmp_path)) == 20
     assert count(db, "logs") == 20
+
+
+@pytest.mark.parametrize("change", ["add column note text default 'late'", "alter column id type numeric(30,4)"])
+def test_columns_that_change_after_the_plan_stop_the_archive(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, change: str
+) -> None:
+    logs(db)
+    db.execute("alter table logs alter column id drop identity, alter column id type numeric(20,2)")
+    what, book = target({"public.logs": policy(tmp_path)}), Book()
+    with session(database) as opened:
+        observation = book.observe(opened, what, AT)
+        (action,) = [a for a in book.plan(opened, what, AT).actions if a.kind == "archive_rows"]
+        db.execute(f"alter table logs {change}")
+        outcome = book.apply(opened, what, action, observation)
+    assert (outcome.status, outcome.reason_code) == ("skipped", "state_changed"), outcome
+    assert count(db, "logs") == 1000
+    assert files(tmp_path) == []

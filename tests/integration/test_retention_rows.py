@@ -521,3 +521,32 @@ def test_the_policy_of_a_glob(db: psycopg.Connection[Any], database: str) -> Non
     done = run(database, DELETE, "public.log_*")
     assert [a.subject for a in done.plan.actions if a.destructive] == ["public.log_a", "public.log_b"]
     assert done.statuses == ["done", "done"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter table logs add column note text; update logs set note = 'late'",
+        "alter table logs alter column msg type varchar(60)",
+        "alter table old add column more int",
+    ],
+)
+def test_columns_that_change_after_the_plan_stop_the_archive(
+    db: psycopg.Connection[Any], database: str, change: str
+) -> None:
+    """A plan may wait a day for its approval: values of a new column would go with the rows and arrive nowhere."""
+    logs(db)
+    db.execute("alter table logs alter column msg type varchar(40)")
+    db.execute("create table old (like logs including all)")
+    before = count(db, "logs")
+    what, book = target({"public.logs": ARCHIVE}), Book()
+    with session(database) as opened:
+        observation = book.observe(opened, what, AT)
+        planned = JOB.plan(observation, what)
+        for statement in change.split("; "):
+            db.execute(statement)
+        (action,) = [a for a in planned.actions if a.kind == "archive_rows"]
+        outcome = book.apply(opened, what, action, observation)
+        assert (outcome.status, outcome.reason_code) == ("skipped", "state_changed"), outcome
+        assert "not those of the plan" in (outcome.message or "")
+        assert (count(db, "logs"), count(db, "old")) == (before, 0)

@@ -285,3 +285,20 @@ def test_an_epoch_column_and_hostile_names(db: Db) -> None:
         _, outcomes = runs.run(session, AT)
     assert [o.rows for o in outcomes] == [1]
     assert db.run(f"select id from {name} order by id") == [(2,), (3,)]
+
+
+@pytest.mark.parametrize(
+    "change", ["alter table logs add column note text", "alter table kept modify column msg varchar(90)"]
+)
+def test_columns_that_change_after_the_plan_stop_the_archive(db: Db, change: str) -> None:
+    logs(db)
+    db.run("create table kept like logs")
+    runs = retention(ARCHIVE)
+    with help_.session(db) as session:
+        observation = runs.observe(session, AT)
+        (action,) = runs.job.plan(observation, runs.what).actions
+        db.run(change)
+        outcome = runs.job.apply(runs.work(session, action, observation))
+    assert (outcome.status, outcome.reason_code) == ("skipped", ReasonCode.STATE_CHANGED), outcome
+    assert db.value("select count(*) from logs") == 403
+    assert db.value("select count(*) from kept") == 0

@@ -21,6 +21,7 @@ from psycopg import sql
 from upkeep.errors import UpkeepError
 from upkeep.postgres import names
 from upkeep.postgres.row_batches import Removed
+from upkeep.postgres.shapes import require_shape, shape_args
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,6 +131,7 @@ def move_args(columns: Sequence[Json], archive: Relation, archive_facts: Row) ->
         "columns": [c["name"] for c in moved],
         "overriding": any(theirs[c["name"]]["identity"] == "a" for c in moved),
         "proof": ("record" if hashable else "text") if same else "count",
+        **shape_args(columns, archive_facts["columns"] or ()),
     }
 
 
@@ -140,6 +142,7 @@ def archiving(session: PostgresSession, args: Json) -> Remover:
         statement = session.statement("retention_archive", **move_parts(args, doomed, where))
         with session.transaction():
             row = session.execute(statement).fetchall()[0]
+            require_shape(session, args, doomed)
             removed = Removed(
                 rows=row["rows_deleted"],
                 archived=row["rows_archived"],

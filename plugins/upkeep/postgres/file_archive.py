@@ -20,6 +20,7 @@ from upkeep.errors import UpkeepError
 from upkeep.postgres import file_types
 from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.row_batches import BatchTooLargeError, Removed
+from upkeep.postgres.shapes import require_shape, shape_args
 from upkeep.retention.pace import SMALLEST, Pace
 from upkeep.stores.columns import UnsayableError
 from upkeep.stores.manifest import Manifest
@@ -133,6 +134,7 @@ def file_args(location: str, facts: list[Json], schema: str, name: str) -> Json:
         "files": {"location": location, "schema": schema, "name": name},
         "columns": [{"name": c["name"], "type": c["type"]} for c in facts],
         "proof": "bytes",
+        **shape_args(facts),
     }
 
 
@@ -214,6 +216,7 @@ class FileArchive:
                 rows = self._receive(writer, doomed, where, columns)
                 if not rows:
                     return Removed(rows=0, archived=0, hash_source=0, hash_archive=0)
+                require_shape(self.session, self.args, doomed)
                 manifest, seen = self._keep(draft, writer, columns)
                 ending = True
         except BaseException:

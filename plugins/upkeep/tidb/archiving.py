@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.tidb import names
+
+if TYPE_CHECKING:
+    from upkeep.plan import Json
 
 _INTEGERS: Final = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _SIZED: Final = re.compile(
@@ -53,6 +56,26 @@ def moved(columns: Sequence[Mapping[str, Any]], archive: Sequence[Mapping[str, A
     """Return the columns that are copied: all but those that the archive computes itself."""
     computed = {c["name"].lower() for c in archive if c["is_generated"]}
     return [c["name"] for c in columns if c["name"].lower() not in computed]
+
+
+def shape(columns: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return name → type, by which a batch sees that a table is still the one of the plan."""
+    return {c["name"].lower(): c["type"] for c in columns}
+
+
+def changed(args: Json, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return which columns are not those of the plan any more; ``rows`` are those of ``shape.sql``."""
+    planned = args.get("shape") or {}
+    for which in ("table", "archive"):
+        where = args[which]
+        now = shape(
+            r for r in rows if names.same(r["schema"], where["schema"]) and names.same(r["table"], where["name"])
+        )
+        wanted = planned.get(which, {})
+        if now != wanted:
+            odd = sorted(c for c in {*now, *wanted} if now.get(c) != wanted.get(c))
+            return f"columns of {where['name']} are not those of the plan any more ({', '.join(odd)})"
+    return None
 
 
 def _column(column: Mapping[str, Any], other: Mapping[str, Any] | None, table: str) -> Iterator[Drift]:

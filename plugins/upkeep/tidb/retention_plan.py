@@ -308,6 +308,7 @@ def _row_action(
     if kind != "delete_rows" and archive is not None and blocked is None:
         args["archive"] = {"id": archive.id, "schema": archive.schema, "name": archive.name}
         args["columns"] = archiving.moved(view.columns, view.archive_columns)
+        args["shape"] = {"table": archiving.shape(view.columns), "archive": archiving.shape(view.archive_columns)}
     verb = "deletes" if kind == "delete_rows" else "moves"
     return Action.make(
         kind=kind,

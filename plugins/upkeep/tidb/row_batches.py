@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import pymysql
 
 from upkeep.retention.pace import LARGEST, SMALLEST, Pace
-from upkeep.tidb import faults, sql
+from upkeep.tidb import archiving, faults, sql
 from upkeep.tidb.doomed import Doomed, archive, delete, moved
-from upkeep.tidb.faults import ConservationError, LockNotObtainedError
+from upkeep.tidb.faults import ConservationError, LockNotObtainedError, StateChangedError
 from upkeep.tidb.session import LOCK_WAIT_SECONDS
 from upkeep.tidb.sql import Sql
 
@@ -263,8 +263,18 @@ class Sweep:
             deleted = self.session.execute(statement).count
             if copied != deleted:
                 raise _ChangedError(copied, deleted)
+            self._require_shape()
         self.tally.archived += copied
         return deleted
+
+    def _require_shape(self) -> None:
+        """Compare the columns that there are now, while the transaction holds both tables, with the plan's."""
+        table, into = self.args["table"], self.args["archive"]
+        place = {"schema": table["schema"], "table": table["name"]}
+        place |= {"archive_schema": into["schema"], "archive_table": into["name"]}
+        odd = archiving.changed(self.args, self.session.rows("shape", place))
+        if odd is not None:
+            raise StateChangedError(f"{odd}: nothing of this batch was moved; the next run plans anew")
 
     def _halve(self, doomed: Doomed, where: Sql, hint: Sql, error: pymysql.MySQLError) -> None:
         """Go through a range in smaller pieces, by key: the transaction was larger than the server takes."""
