@@ -262,12 +262,70 @@ def test_a_large_default_is_proven_free_before_it_is_locked(
         observation = help_.observe(session, what, on("2024-02-15 12:00"))
         observation.frames["server"][0]["now"] = AT.isoformat()
         observation.frames["defaults"][0]["bytes"] = 10**9
-        actions = help_.JOB.plan(observation, what).actions
+        live, ahead = help_.JOB.plan(observation, what).actions
         session.trace = sent.append
         session.execute(psycopg.sql.SQL("set client_min_messages = debug1"))
         session.connection.add_notice_handler(lambda d: notices.append(d.message_primary or ""))
-        outcomes = [help_.JOB.apply(help_.work(session, what, a, observation)) for a in actions]
-    assert help_.all_done(outcomes), outcomes
-    assert sum("validate constraint" in s for s in sent) == 1  # the current range is live: no CHECK refuses its rows
+        outcome = help_.JOB.apply(help_.work(session, what, ahead, observation))
+    assert outcome.status == "done", outcome
+    assert live.blocked is not None  # no CHECK may refuse its rows
+    assert sum("validate constraint" in s for s in sent) == 1
     assert any("updated partition constraint for default partition" in n and "implied" in n for n in notices), notices
     assert leftovers(db) == 0
+
+
+@pytest.fixture
+def other(database: str) -> Any:
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+def large_default(db: psycopg.Connection[Any], by: str, bounds: str, value: str) -> None:
+    """Make a table with one partition and 10 MB in its default partition."""
+    db.execute(f"create table public.e (id bigint, k text, pad text) partition by {by}")
+    db.execute("create table public.e_default partition of public.e default")
+    db.execute(f"create table public.e_0 partition of public.e for values {bounds}")
+    db.execute(f"insert into public.e select {value}, repeat('x', 1000) from generate_series(1, 10000) n")
+    db.execute("analyze public.e")
+
+
+@pytest.mark.parametrize("moving", [0, 5])
+def test_nobody_waits_while_a_large_default_is_read_for_a_list(
+    database: str, other: psycopg.Connection[Any], moving: int
+) -> None:
+    large_default(other, "list (k)", "in ('eu')", "n, 'zz'")
+    other.execute(f"insert into public.e select n, 'us' from generate_series(1, {moving}) n")
+    what = help_.target({"public.e": "partition: {by: k, list: {eu: [eu], us: [us]}}"})
+    with help_.session(database) as session:
+        planned = help_.plan(session, what)
+        (action,) = planned.actions
+        assert action.blocked is not None
+        assert action.blocked[0] == "not_supported"
+        waiting = "readers and writers wait" if moving else "while writers wait"
+        assert waiting in action.blocked[1]
+        (finding,) = [f for f in planned.findings if f.check == "large_default"]
+        assert finding.severity is Severity.ERROR
+        assert finding.remedy is not None
+        other.execute("delete from public.e where k = 'zz'")
+        other.execute("vacuum full public.e_default")
+        _, outcomes = help_.run(session, what)
+    assert help_.all_done(outcomes)
+    assert other.execute("select count(*) from public.e_us").fetchone() == (moving,)
+
+
+def test_ids_far_ahead_are_proven_absent_from_a_large_default(database: str, other: psycopg.Connection[Any]) -> None:
+    large_default(other, "range (id)", "from (0) to (1000)", "-n, 'zz'")
+    other.execute("insert into public.e values (10)")
+    other.execute("create index on public.e (id)")
+    what = help_.target({"public.e": "partition: {by: id, unit: id, every: 1000, ahead: 3}"})
+    with help_.session(database) as session:
+        actions = help_.plan(session, what).actions
+        assert [(a.args["lower"], a.blocked is None) for a in actions] == [
+            ("1000", False),
+            ("2000", True),
+            ("3000", True),
+        ]
+        _, outcomes = help_.run(session, what)
+    assert help_.all_done(outcomes), outcomes
+    assert len(outcomes) == 2
+    assert leftovers(other) == 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from upkeep.partitioning.axis import brief
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
-from upkeep.postgres import creation_leftovers, names
+from upkeep.postgres import creation_leftovers, creation_scan, names
 from upkeep.postgres.creation_branches import branch_args, branch_blocked
 from upkeep.postgres.creation_care import with_default
 from upkeep.postgres.creation_forms import Form, Remainder, Rest, Span, Values, form_args, said
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 KIND: Final = "create_partition"
 LONG_SECONDS: Final = 60
 """Locks held for longer are named: our tries end after less."""
-SCAN_BYTES: Final = 8 * 1024 * 1024
-"""Up to this size ATTACH may read the default partition under its lock: about 10 ms."""
 LEFTOVER: Final = "remove_leftover"
 
 
@@ -42,7 +39,7 @@ def plan(observation: Observation, target: Target) -> Plan:
         actions += _creations(care, observation, taken)
         findings += _of_locks(care, frames["blockers"])
         findings += _not_copied(care, frames["siblings"])
-    findings += _of_defaults(found, observation, actions)
+    findings += [*_of_defaults(found, observation, actions), *creation_scan.findings(actions)]
     findings.append(_disk())
     return Plan.make(observation, actions, findings)
 
@@ -91,12 +88,14 @@ def _creation(care: Care, form: Form, name: str, seen: _Seen) -> Action:
         **form_args(form, care.axis),
         "move": rows or 0,
         "move_at_most": getattr(care.policy, "move_default_rows", 0),
-        "live": _is_live(care, form, frames),
+        "live": creation_scan.is_live(care, form, frames, default),
         "role": frames["server"][0]["role"],
         "like": dict(like) if like is not None else None,
     }
     args |= branch_args(care, form, name, default, frames, taken) | _above(relation.oid, frames)
     blocked = _blocked(care, default, rows, like) or branch_blocked(care, form, args, default)
+    if blocked is None and (waiting := creation_scan.hindrance(args, default)):
+        blocked = ReasonCode.NOT_SUPPORTED, waiting
     columns: list[str] = next((row["names"] for row in frames["columns"] if row["oid"] == relation.oid), [])
     child = names.display(relation.schema, name)
     parent = relation.subject
@@ -114,14 +113,6 @@ def _creation(care: Care, form: Form, name: str, seen: _Seen) -> Action:
         rows=rows or 0,
         blocked=blocked,
     )
-
-
-def _is_live(care: Care, form: Form, frames: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
-    """Return whether rows may arrive at any moment: writers must wait for the few milliseconds, or one would fail."""
-    if not isinstance(form, Span) or care.axis is None:
-        return not isinstance(form, Rest)
-    now = datetime.fromisoformat(frames["server"][0]["now"])
-    return care.axis.is_id or form.lower <= care.axis.of(now)
 
 
 def _above(oid: int, frames: Mapping[str, Sequence[Mapping[str, Any]]]) -> Json:
@@ -160,7 +151,8 @@ def _lock(care: Care, args: Json) -> str:
     if args.get("form") == "default":
         return "SHARE UPDATE EXCLUSIVE on the parent: readers and writers pass"
     if args["move"]:
-        return "ACCESS EXCLUSIVE on the parent and its default partition, for milliseconds"
+        long = "while it is read and the rows go" if care.default and args["default"]["large"] else "for milliseconds"
+        return f"ACCESS EXCLUSIVE on the parent and its default partition, {long}"
     if care.default is None:
         return "SHARE UPDATE EXCLUSIVE on the parent: readers and writers pass"
     parent = (
@@ -178,9 +170,8 @@ def _default_row(care: Care, frames: Mapping[str, Sequence[Mapping[str, Any]]]) 
 def _default_args(care: Care, default: Mapping[str, Any] | None) -> Json | None:
     if care.default is None or default is None:
         return None
-    size = default["bytes"]
     known = {"oid": care.default.oid, "schema": care.default.schema, "name": care.default.name}
-    return {**known, "large": size is not None and size > SCAN_BYTES}
+    return {**known, "large": creation_scan.is_large(default)}
 
 
 def rows_in(default: Mapping[str, Any] | None, form: Form) -> int | None:
@@ -361,7 +352,8 @@ def _of_moved(care: Care, rows: str, evidence: Json, why: tuple[ReasonCode, str]
         text = f"{rows} belong to a partition that is missing; they are moved into it"
         return finding("default_rows", care.subject, Severity.WARNING, text, evidence, None)
     text = f"{rows} keep a partition from being created: {why[1]}"
-    remedy = "raise move_default_rows in the policy, or move the rows by hand, then run again"
+    over = why[0] is ReasonCode.OVER_LIMIT
+    remedy = ("raise move_default_rows in the policy, or " if over else "") + "move the rows by hand, then run again"
     return finding("default_rows", care.subject, Severity.ERROR, text, evidence, remedy)
 
 
