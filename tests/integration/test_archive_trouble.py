@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
+from local.servers import PostgresServer, start_postgres, temporary_directory
+from local.servers.postgres import free_port
 from tests.integration.archive_help import policy, restored, said
 from tests.integration.retention_help import AT, Book, count, session, target
 from upkeep.postgres.file_archive import FileArchive
@@ -217,29 +220,123 @@ def test_two_runs_at_once(db: psycopg.Connection[Any], database: str, tmp_path: 
     assert everything(db, tmp_path) == list(range(1, 3001))
 
 
-def test_a_transaction_that_nobody_remembers(
-    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def undecided(into: Path, **changed: object) -> Path:
+    """Make the one file undecided, as a kill after its transaction leaves it; return its note."""
+    folder = into / "public/logs"
+    (manifest,) = (folder / "_manifests").iterdir()
+    moved = folder / "_undecided" / manifest.name
+    moved.write_text(json.dumps(json.loads(manifest.read_text()) | changed))
+    manifest.unlink()
+    return moved
+
+
+HISTORIES: dict[str, dict[str, object]] = {
+    "frozen long ago": {},
+    "an id that was not given yet": {"transaction": str(2**40)},
+    "another timeline": {"timeline": "0000002A"},
+    "a WAL place that is still to come": {"place": "FFFF/0"},
+    "a note of before histories were written": {"place": None, "timeline": None, "started": None},
+}
+
+
+@pytest.mark.parametrize("case", list(HISTORIES))
+def test_a_transaction_that_nobody_can_know(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
+    logs(db)
+    run(database, tmp_path)
+    note = undecided(tmp_path, **HISTORIES[case])
+    before = note.read_text()
+    if case == "frozen long ago":
+        monkeypatch.setattr("upkeep.postgres.file_archive.end_of", lambda *_: None)
+    done = run(database, tmp_path)
+    assert done.kinds == ["settle_files"]
+    assert done.statuses == ["failed"]
+    assert "cannot know what became" in str(done.outcomes[0].message)
+    assert note.read_text() == before
+    assert len(list((tmp_path / "public/logs").glob("*.parquet"))) == 1
+    assert not list((tmp_path / "public/logs/_manifests").iterdir())
+
+
+def test_an_aborted_transaction_of_another_start_removes_nothing(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path
+) -> None:
+    """A copy of the server went on past the noted place: what it calls aborted is its own transaction."""
+    logs(db)
+    run(database, tmp_path)
+    with psycopg.connect(database) as other:
+        theirs = other.execute("select pg_current_xact_id()::text").fetchone()
+        other.rollback()
+    assert theirs
+    note = undecided(tmp_path, transaction=theirs[0], started="2020-01-01 00:00:00.000000")
+    assert run(database, tmp_path).statuses == ["failed"]
+    assert len(list((tmp_path / "public/logs").glob("*.parquet"))) == 1
+    about = json.loads(note.read_text())
+    with session(database) as opened:
+        note.write_text(json.dumps(about | {"started": opened.instance}))
+    assert run(database, tmp_path).statuses == ["done"]
+    assert counting(tmp_path) == []
+
+
+def test_drafts_of_others_stay(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
     logs(db)
     run(database, tmp_path)
     folder = tmp_path / "public/logs"
     (manifest,) = (folder / "_manifests").iterdir()
-    about = json.loads(manifest.read_text())
-    moved = folder / "_undecided" / manifest.name
-    manifest.unlink()
-    moved.write_text(json.dumps(about))
-    with monkeypatch.context() as patched:
-        patched.setattr("upkeep.postgres.file_archive.end_of", lambda *_: None)  # frozen long ago
-        done = run(database, tmp_path)
-    assert done.kinds == ["settle_files"]
-    assert done.statuses == ["failed"]
-    assert "no longer knows" in str(done.outcomes[0].message)
-    assert moved.exists()
-    moved.write_text(json.dumps(about | {"transaction": str(2**40)}))  # lost in a crash of the server
-    (folder / "_manifests" / manifest.name).unlink(missing_ok=True)
-    done = run(database, tmp_path)
-    assert done.statuses == ["done"], said(done)
-    assert not list(folder.glob("*.parquet"))
+    sign = manifest.name.split("-")[1]
+    fresh, old = folder / f"_undecided/{sign}-aa.00000000.tmp", folder / f"_undecided/{sign}-bb.00000000.tmp"
+    for draft in (fresh, old):
+        draft.write_text("of a copy of this server")
+    os.utime(old, (0, 0))
+    assert run(database, tmp_path).statuses == ["done"]
+    assert fresh.exists()
+    assert not old.exists()
+    assert run(database, tmp_path).kinds == []
+
+
+def test_a_copy_of_the_server_touches_nothing(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Production was killed after its COMMIT; a copy of it, of before, comes to the same location."""
+
+    class KilledError(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise KilledError
+
+    settings = {"shared_buffers": "16MB", "autovacuum": "off", "fsync": "off"}
+    homes = [temporary_directory(), temporary_directory()]
+    servers: list[PostgresServer] = []
+    into = tmp_path / "archive"
+    try:
+        first = start_postgres(homes[0], settings=settings)
+        servers.append(first)
+        with psycopg.connect(first.uri(), autocommit=True) as own:
+            logs(own)
+        first.stop()
+        copy = PostgresServer(homes[1], port=free_port(), password=first.password, settings=settings)
+        subprocess.run(["cp", "-a", str(first.data), str(copy.directory)], check=True)
+        servers.append(copy)
+        first.start()
+        copy.start()
+        with session(first.uri()) as one, session(copy.uri()) as two:
+            assert one.identity == two.identity
+            assert one.instance != two.instance
+        with monkeypatch.context() as patched:
+            patched.setattr("upkeep.stores.shelf.Shelf.decide", die)
+            with pytest.raises(KilledError):
+                run(first.uri(), into)
+        (file,) = (into / "public/logs").glob("*.parquet")
+        assert run(copy.uri(), into).statuses[0] == "failed"
+        assert file.exists()
+        with psycopg.connect(first.uri()) as own:
+            left = count(own, "logs")
+        assert run(first.uri(), into).statuses == ["done"]
+        assert len(pq.read_table(file)) + left == 1000
+    finally:
+        for server in servers:
+            server.stop()
+        for home in homes:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def test_an_object_store(db: psycopg.Connection[Any], database: str) -> None:

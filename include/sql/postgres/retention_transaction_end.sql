@@ -1,8 +1,22 @@
--- What became of a transaction: committed, aborted, in progress, or NULL when it is too long ago. Every id given until
--- now is below the one that this very statement takes: one that is not was lost in a crash before anything of it was
--- durable, so it is aborted.
+-- What became of a transaction: committed, aborted, in progress, NULL when it is too long ago, or 'other history'.
+-- A physical copy, a restored backup and a promoted replica have the same identity and other transactions under the
+-- same ids: only a server on the same timeline, past the WAL place that was noted, can know. Of an id that it has not
+-- given yet it knows nothing. One that was started again since may be a copy that went on: what it calls aborted
+-- may be another transaction, so that nothing may be removed for it.
 select
     case
-        when %(transaction)s::text::xid8 >= pg_current_xact_id() then 'aborted'
+        when
+            %(place)s::text is null
+            or coalesce(substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) != %(timeline)s::text, true)
+            or pg_current_wal_insert_lsn() < %(place)s::text::pg_lsn
+            or %(transaction)s::text::xid8 >= pg_current_xact_id()
+            then 'other history'
+        when
+            pg_xact_status(%(transaction)s::text::xid8) = 'aborted'
+            and coalesce(
+                to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') != %(started)s::text,
+                true
+            )
+            then 'other history'
         else pg_xact_status(%(transaction)s::text::xid8)
     end as status

@@ -35,6 +35,9 @@ select
     pg_catalog.current_setting('server_version') as version,
     pg_catalog.pg_is_in_recovery() as is_replica,
     pg_catalog.pg_backend_pid() as backend_pid,
+    pg_catalog.to_char(
+        pg_catalog.pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'
+    ) as started,
     (select c.system_identifier::text from pg_catalog.pg_control_system() as c) as system_identifier,
     (
         select d.oid::bigint from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()

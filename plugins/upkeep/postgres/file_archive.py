@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from upkeep.postgres.row_batches import Where
     from upkeep.postgres.session import PostgresSession
     from upkeep.stores.columns import Column
+    from upkeep.stores.manifest import Note
     from upkeep.stores.parquet import Seen, Writer
     from upkeep.stores.shelf import Shelf
     from upkeep.stores.store import Draft
@@ -65,7 +66,8 @@ class Settled:
     Attributes
     ----------
     unknown
-        Files whose transaction is too long ago to ask for: they stay and do not count.
+        Files whose transaction this server cannot know (too long ago, or of another history: it is a copy, was
+        restored or promoted): they stay and do not count.
     missing
         Files whose rows are gone from the table, but which are not there.
     """
@@ -89,7 +91,7 @@ def settle(session: PostgresSession, shelf: Shelf, checkpoint: Checkpoint, sleep
     done = Settled()
     for note in shelf.undecided():
         place = shelf.place(note) if isinstance(note, Manifest) else f"{note.file} into {note.into}"
-        status = end_of(session, note.transaction, checkpoint, sleep)
+        status = end_of(session, note, checkpoint, sleep)
         if status == "aborted":
             shelf.withdraw(note)
             done.removed.append(place)
@@ -103,21 +105,26 @@ def settle(session: PostgresSession, shelf: Shelf, checkpoint: Checkpoint, sleep
     return done
 
 
-def end_of(
-    session: PostgresSession, transaction: str, checkpoint: Checkpoint, sleep: Callable[[float], None]
-) -> str | None:
-    """Return ``committed``, ``aborted``, ``in progress`` or ``None`` for too long ago."""
+def end_of(session: PostgresSession, note: Note, checkpoint: Checkpoint, sleep: Callable[[float], None]) -> str | None:
+    """Return ``committed``, ``aborted``, ``in progress``, ``other history`` or ``None`` for too long ago."""
+    asked = {key: getattr(note, key) for key in ("transaction", "timeline", "place", "started")}
     deadline = time.monotonic() + IN_PROGRESS_SECONDS
     while True:
-        status: str | None = session.rows("retention_transaction_end", {"transaction": transaction})[0]["status"]
+        status: str | None = session.rows("retention_transaction_end", asked)[0]["status"]
         if status != "in progress" or time.monotonic() > deadline:
             return status
         checkpoint("waiting: the transaction of a killed run has not ended yet")
         sleep(0.2)
 
 
-def durable_transaction(session: PostgresSession) -> str:
-    """Return the open transaction's id once it is on the server's disk: no crash can then give it to another one."""
+def durable_transaction(session: PostgresSession) -> dict[str, str]:
+    """Return the open transaction's id once it is on the server's disk: no crash can then give it to another one.
+
+    Returns
+    -------
+    dict
+        ``transaction``, ``timeline``, ``place``, ``started``: as `Note` has them.
+    """
     about = session.rows("retention_transaction")[0]
     deadline = time.monotonic() + DURABLE_SECONDS
     session.flush()
@@ -125,7 +132,7 @@ def durable_transaction(session: PostgresSession) -> str:
         if time.monotonic() > deadline:
             raise StoreError("the server has not written its WAL for 30 s; the transaction was rolled back")
         time.sleep(0.01)  # a transaction is open: never long
-    return str(about["transaction"])
+    return about
 
 
 def file_args(location: str, facts: list[Json], schema: str, name: str) -> Json:
@@ -263,10 +270,10 @@ class FileArchive:
         store.complete(draft)
         transaction = durable_transaction(self.session)
         manifest = Manifest(
-            file=self.shelf.new_name(transaction),
+            file=self.shelf.new_name(transaction["transaction"]),
             table=self.subject,
             identity=self.session.identity,
-            transaction=transaction,
+            **transaction,
             rows=writer.rows,
             action_id=self.action_id,
             written_at=datetime.now(UTC).isoformat(),
@@ -300,7 +307,7 @@ class FileArchive:
         connection = self.session.connection
         lost = connection.closed or connection.broken
         with contextlib.suppress(UpkeepError, psycopg.Error):
-            if not ending or (not lost and end_of(self.session, manifest.transaction, _go_on, self.sleep) == "aborted"):
+            if not ending or (not lost and end_of(self.session, manifest, _go_on, self.sleep) == "aborted"):
                 self.shelf.withdraw(manifest)
 
     def _count(self, manifest: Manifest, seen: Seen) -> Removed:

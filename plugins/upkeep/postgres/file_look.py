@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from upkeep.fleet import Target
-    from upkeep.postgres.session import Row
+    from upkeep.postgres.session import PostgresSession, Row
 
 
-def look(target: Target, relations: Sequence[Row], identity: str) -> list[Row]:
+def look(target: Target, relations: Sequence[Row], session: PostgresSession) -> list[Row]:
     """Return one row for each table that is archived into files.
 
     Returns
@@ -37,16 +37,16 @@ def look(target: Target, relations: Sequence[Row], identity: str) -> list[Row]:
             continue
     found = by_policy([Relation(**row) for row in relations], patterns) if wanted else {}
     return [
-        {"policy": name, "oid": relation.oid, **_look(into, relation, identity)}
+        {"policy": name, "oid": relation.oid, **_look(into, relation, session)}
         for name, into in wanted.items()
         for relation in found.get(name, ())
     ]
 
 
-def _look(location: str, relation: Relation, identity: str) -> Row:
+def _look(location: str, relation: Relation, session: PostgresSession) -> Row:
     seen: Row = {"problem": None, "writable": None, "free_bytes": None, "undecided": False}
     try:
-        shelf = Shelf.open(location, relation.schema, relation.name, identity)
+        shelf = Shelf.open(location, relation.schema, relation.name, session.identity, session.instance)
         seen |= {"writable": shelf.store.writable(), "free_bytes": shelf.store.free_bytes()}
         seen["undecided"] = shelf.has_undecided()
     except UpkeepError as error:

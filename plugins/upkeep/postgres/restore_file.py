@@ -184,7 +184,7 @@ def _mark(session: PostgresSession, work: Work, manifest: Manifest, into: str, r
         file=manifest.file,
         table=manifest.table,
         identity=session.identity,
-        transaction=durable_transaction(session),
+        **durable_transaction(session),
         rows=rows,
         action_id=work.action.id,
         written_at=datetime.now(UTC).isoformat(),
@@ -198,7 +198,7 @@ def _abandon(session: PostgresSession, shelf: Shelf, mark: Mark, *, ending: bool
     """Remove the mark of a transaction that was rolled back; leave what is not certain to the next run."""
     lost = session.connection.closed or session.connection.broken
     with contextlib.suppress(UpkeepError, psycopg.Error):
-        if not ending or (not lost and end_of(session, mark.transaction, work.checkpoint, work.sleep) == "aborted"):
+        if not ending or (not lost and end_of(session, mark, work.checkpoint, work.sleep) == "aborted"):
             shelf.withdraw(mark)
 
 

@@ -40,7 +40,7 @@ def plan(session: PostgresSession, target: Target, request: RestoreRequest, obse
     """
     archived = names.parse(request.table).exact
     policy = _policy(target, archived)
-    shelf = Shelf.open(_location(request, policy), archived.schema, archived.name, session.identity)
+    shelf = Shelf.open(_location(request, policy), archived.schema, archived.name, session.identity, session.instance)
     manifests = _manifests(shelf, session.identity, explicit=request.location is not None)
     if not manifests:
         raise ConfigurationError(f"{shelf.directory} holds no archived rows of {archived}; name another location")

@@ -154,9 +154,11 @@ def _settle(work: Work, progress: Progress) -> None:
     progress.evidence = settled.evidence()
     if settled.unknown:
         raise UndecidedError(
-            f"the server no longer knows what became of the transactions of {len(settled.unknown)} file(s), the first "
-            f"is {settled.unknown[0]}: they do not count; compare them with the table, then remove file and manifest, "
-            "or move the manifest from _undecided to _manifests"
+            f"this server cannot know what became of the transactions of {len(settled.unknown)} file(s) (too long ago, "
+            "or it is a copy, was restored, promoted or started again since); the first is "
+            f"{settled.unknown[0]}: nothing was removed and they do not count. If this is the only server with this "
+            "archive, compare them with the table, then remove file and manifest, or move the manifest from "
+            "_undecided to _manifests; a copy of a server needs an archive location of its own"
         )
 
 
@@ -167,7 +169,7 @@ def _restore(work: Work, progress: Progress) -> None:
 
 def _shelf(work: Work) -> Shelf:
     files, session = work.action.args["files"], cast("PostgresSession", work.session)
-    return Shelf.open(files["location"], files["schema"], files["name"], session.identity)
+    return Shelf.open(files["location"], files["schema"], files["name"], session.identity, session.instance)
 
 
 def _settled(work: Work, shelf: Shelf) -> file_archive.Settled:

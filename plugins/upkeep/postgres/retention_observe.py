@@ -57,7 +57,7 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
     frames["intents"] = [_intent(intent) for intent in memory.intents]
     _read_catalog(session, target, frames)
     _read_marked(session, target, frames)
-    frames["files"] = file_look.look(target, frames["relations"], session.identity)
+    frames["files"] = file_look.look(target, frames["relations"], session)
     found = views(observation, target)
     frames["facts"] = _facts(session, [v for v in found if _needs_facts(v)])
     if frames["facts"]:

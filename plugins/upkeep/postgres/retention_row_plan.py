@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
@@ -191,7 +192,7 @@ def settle_files(view: View) -> Action:
         kind="settle_files",
         subject=view.subject,
         args={"files": files},
-        statements=(_text("retention_transaction_end").replace("%(transaction)s", "{transaction}"),),
+        statements=(re.sub(r"%\((\w+)\)s", r"{\1}", _text("retention_transaction_end")),),
         reason="an earlier run ended before it knew what became of its last transaction",
         detail=f"files in {view.policy.into}",
         destructive=False,

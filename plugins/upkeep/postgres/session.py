@@ -68,6 +68,8 @@ class PostgresSession:
         Whether the server is in recovery.
     version_number
         As ``server_version_num``: 150018 for 15.18.
+    instance
+        When the server was started: tells copies with the same identity apart.
     trace
         Called with each statement's text before it is sent; for tests that kill the job at each of them.
     """
@@ -85,6 +87,7 @@ class PostgresSession:
         self.version_number: int = about["version_number"]
         self.backend_pid: int = about["backend_pid"]
         self._version: str = about["version"]
+        self.instance: str = about["started"]
         self._identity = f"postgres:{about['system_identifier']}:{about['database_oid']}"
 
     @classmethod

@@ -28,6 +28,9 @@ class Note(BaseModel):
         The physical database.
     transaction
         Id of its transaction that removed (or restored) the rows.
+    timeline, place, started
+        Whose history that id belongs to: the server's timeline, its WAL position then, and when it was started.
+        ``None`` in notes of before they were written: nobody can ask for such a transaction.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +43,9 @@ class Note(BaseModel):
     rows: int
     action_id: str
     written_at: str
+    timeline: str | None = None
+    place: str | None = None
+    started: str | None = None
 
     def text(self) -> bytes:
         """Return it as JSON."""

@@ -39,23 +39,27 @@ class Shelf:
     ----------
     identity
         The physical database that works with it: only its files are touched.
+    instance
+        Which server that is, where several copies have the same identity: only its drafts are touched.
     """
 
     store: Store
     schema: str
     name: str
     identity: str
+    instance: str
     _own: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Compute the folder and the sign of our database."""
         self._folder = folder(self.schema, self.name)
         self._own = _sign(self.identity)
+        self.store.sign = _sign(self.instance)
 
     @classmethod
-    def open(cls, location: str, schema: str, name: str, identity: str) -> Shelf:
+    def open(cls, location: str, schema: str, name: str, identity: str, instance: str) -> Shelf:
         """Open it. Raises as `open_store` does."""
-        return cls(open_store(location), schema, name, identity)
+        return cls(open_store(location), schema, name, identity, instance)
 
     # -- writing --------------------------------------------------------------------------------------
 
@@ -88,7 +92,7 @@ class Shelf:
         self.store.remove(self._undecided(note))
 
     def withdraw(self, note: Manifest | Mark) -> None:
-        """Take it back, and its file too: its transaction was rolled back."""
+        """Take it back, and its file too: its transaction was rolled back. The note goes last: it can be repeated."""
         if isinstance(note, Manifest):
             self.store.remove(self._file(note.file))
         self.store.remove(self._undecided(note))
@@ -97,13 +101,11 @@ class Shelf:
 
     def has_undecided(self) -> bool:
         """Return whether an earlier run left something whose end is not known."""
-        return any(map(self._is_ours, self.store.names(f"{self._folder}/{UNDECIDED}")))
+        return any(True for _ in self._left())
 
     def undecided(self) -> Iterator[Manifest | Mark]:
         """Yield what earlier runs left undecided; drafts of killed ones are removed. Call it under the lease only."""
-        for name in self.store.names(f"{self._folder}/{UNDECIDED}"):
-            if not self._is_ours(name):
-                continue
+        for name in self._left():
             path = f"{self._folder}/{UNDECIDED}/{name}"
             if name.endswith(DRAFT):
                 self.store.remove(path)
@@ -111,6 +113,13 @@ class Shelf:
                 yield self._read(Mark, path)
             elif name.endswith(_NOTE):
                 yield self._read(Manifest, path)
+
+    def _left(self) -> Iterator[str]:
+        """Yield names of what an earlier run of our database left; drafts only where nobody writes them any more."""
+        for name in self.store.names(f"{self._folder}/{UNDECIDED}"):
+            left = not name.endswith(DRAFT) or self.store.is_left(f"{self._folder}/{UNDECIDED}/{name}")
+            if left and self._is_ours(name):
+                yield name
 
     def manifests(self) -> list[Manifest]:
         """Return the files that count, of all databases, oldest first."""
@@ -148,7 +157,7 @@ class Shelf:
             raise StoreError(f"{self.store.location}: {path}: {error}; look at it by hand") from error
 
     def _is_ours(self, name: str) -> bool:
-        if name.endswith(_MARK):
+        if _MARK in name:
             return f".{self._own}-" in name
         return name.lstrip(".").removeprefix("part-").startswith(f"{self._own}-")
 

@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,6 +34,8 @@ PIECE: Final = 1 << 20
 IN_MEMORY: Final = 32 << 20
 """A draft for an object store lies in memory up to here, then in a temporary file."""
 DRAFT: Final = ".tmp"
+OLD: Final = 86_400.0
+"""Seconds after which a draft, whoever began it, is not written any more."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -129,12 +132,15 @@ class Store:
     ----------
     location
         As the fleet file has it.
+    sign
+        Who writes, in the names of drafts: only drafts with the same sign, or old ones, may be removed.
     """
 
     def __init__(self, location: str, files: AbstractFileSystem | None, root: str) -> None:
         self.location = location
         self._files = files
         self._root = root.rstrip("/")
+        self.sign = ""
 
     def step(self, what: str) -> None:
         """Be told of each operation before it happens; tests kill the job here."""
@@ -203,6 +209,11 @@ class Store:
         with self._mended(name), contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(self._path(name))
 
+    def is_left(self, name: str) -> bool:
+        """Return whether nobody writes the draft any more; an object store shows none."""
+        del name
+        return False
+
     def prepare(self) -> None:
         """Create the location where it is missing: once, at the beginning; one that vanishes later is an error."""
 
@@ -243,7 +254,7 @@ class LocalStore(Store):
     def draft(self, folder: str, prefix: str) -> Iterator[Draft]:
         """Give a draft beside the files; removed at the end of the block unless published."""
         self.step("draft")
-        path = self._folder / folder / f"{prefix}{secrets.token_hex(8)}{DRAFT}"
+        path = self._folder / folder / f"{prefix}{secrets.token_hex(8)}.{self.sign}{DRAFT}"
         with self._mended(folder):
             self._make(path.parent)
             file = path.open("xb", buffering=PIECE)
@@ -278,7 +289,7 @@ class LocalStore(Store):
     def put(self, name: str, data: bytes) -> None:
         """Write a small file under a temporary name, fsync, rename."""
         path = self._folder / name
-        draft = path.with_name(f".{path.name}{DRAFT}")
+        draft = path.with_name(f".{path.name}.{self.sign}{DRAFT}")
         with self._mended(name):
             self._make(path.parent)
             self.step(f"put {name}")
@@ -318,10 +329,21 @@ class LocalStore(Store):
                 return []
 
     def remove(self, name: str) -> None:
-        """Remove a file; nothing happens when it is gone."""
+        """Remove a file, durably; nothing happens when it is gone."""
         self.step(f"remove {name}")
-        with self._mended(name):
-            (self._folder / name).unlink(missing_ok=True)
+        path = self._folder / name
+        with self._mended(name), contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            self._sync(path.parent)
+
+    def is_left(self, name: str) -> bool:
+        """Return whether nobody writes the draft any more: it has our sign, or it is older than a day."""
+        if self.sign and name.endswith(f".{self.sign}{DRAFT}"):
+            return True
+        try:
+            return (self._folder / name).stat().st_mtime < time.time() - OLD
+        except OSError:
+            return False
 
     def prepare(self) -> None:
         """Create the directory where it is missing."""
