@@ -36,12 +36,12 @@ class Pace:
     size
         Rows that the next batch should have.
     target, largest
-        Seconds that a batch should take, and the most rows in one.
+        Seconds that a batch should take, and the most rows in one (``None``: `LARGEST`).
     """
 
     size: int = FIRST
     target: float = TARGET_SECONDS
-    largest: int = LARGEST
+    largest: int | None = None
     rate: float | None = None
 
     def learn(self, rows: int, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Pace:
         newest = rows / seconds
         self.rate = newest if self.rate is None else SMOOTHING * newest + (1 - SMOOTHING) * self.rate
         wanted = min(self.rate * self.target, self.size * MAX_GROWTH)
-        self.size = int(min(max(wanted, SMALLEST), self.largest))
+        self.size = int(min(max(wanted, SMALLEST), self.largest or LARGEST))
 
     def shrink(self) -> bool:
         """Halve the batch after trouble; return whether that was possible."""
