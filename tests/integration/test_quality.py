@@ -143,6 +143,59 @@ def test_partitions(db: psycopg.Connection[Any], upkeep: Upkeep, tmp_path: Path,
     assert finding["subject"] == "public.sales_1"
 
 
+@pytest.mark.parametrize("below", [False, True], ids=["plain", "with sub-partitions"])
+@pytest.mark.parametrize("grace", ["0 days", "1 day"])
+def test_a_row_that_reaches_a_partition_after_the_look_keeps_it(
+    db: psycopg.Connection[Any], upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch, grace: str, below: bool
+) -> None:
+    from upkeep import quality  # noqa: PLC0415 - patched
+
+    for name in ("sales", "other"):
+        db.execute(f"create table {name} (id int, at timestamptz, amount int) partition by range (at)")
+        for month in (1, 2):
+            bounds = f"for values from ('2024-0{month}-01+00') to ('2024-0{month + 1}-01+00')"
+            parts = " partition by hash (id)" if below else ""
+            db.execute(f"create table {name}_{month} partition of {name} {bounds}{parts}")
+            if below:
+                for rest in (0, 1):
+                    db.execute(
+                        f"create table {name}_{month}_{rest} partition of {name}_{month} "
+                        f"for values with (modulus 2, remainder {rest})"
+                    )
+        db.execute(f"insert into {name} select n, '2024-01-02+00', 1 from generate_series(1, 20) n")
+    db.execute("analyze")
+    examine = quality.examine
+
+    def and_then(action: Any, batches: Any) -> Any:
+        result = examine(action, batches)
+        if action.kind == "detach_partition":
+            db.execute("insert into sales values (99, '2024-01-15+00', -1)")
+        return result
+
+    monkeypatch.setattr(quality, "examine", and_then)
+    retain = f"then: delete, grace: {grace}"
+    first = upkeep(retain, [BETWEEN])
+    if grace == "1 day":
+        assert first.exit_code == 0, first.output
+        marked = "comment on table sales_1 is "
+        text = db.execute("select obj_description('sales_1'::regclass)").fetchone()
+        assert text is not None
+        known = json.loads(text[0][text[0].index("{") :])
+        known["drop_after"] = known["at"]
+        db.execute(psycopg.sql.SQL(marked + "{}").format(text[0][: text[0].index("{")] + json.dumps(known)))  # type: ignore[arg-type]
+        first = upkeep(retain, [BETWEEN])
+    assert first.exit_code == 1, first.output
+    drop = outcome(told(first), "public.sales", "drop")
+    assert (drop["status"], drop["reason_code"]) == ("skipped", "quality_failed")
+    (finding,) = [f for f in told(first)["findings"] if f["check"] == "quality"]
+    assert finding["subject"] == "public.sales_1"
+    assert (count(db, "sales_1"), count(db, "sales_1", "amount < 0")) == (21, 1)
+    db.execute("update sales_1 set amount = 1")
+    monkeypatch.setattr(quality, "examine", examine)
+    assert upkeep(retain, [BETWEEN]).exit_code == 0
+    assert db.execute("select to_regclass('sales_1')").fetchone() == (None,)
+
+
 @pytest.mark.parametrize(
     ("expectation", "says"),
     [

@@ -33,22 +33,31 @@ def batches(work: Work) -> Iterator[RowBatch]:
         session.rows("set_local_timeouts", {"lock": "2s", "statement": TIMEOUT})
         seen = session.rows("oldest_running")[0]["transaction"]
         yield RowBatch(rows=(), keys=(), seen=seen)
-        for leaf in args["quality"]["leaves"]:
-            here = detaching.place(session, leaf["oid"])
-            if here is None:
-                continue
+        for leaf in _leaves(session, args["quality"]):
             keys = [row["name"] for row in session.rows("primary_key", {"oid": leaf["oid"]})]
-            doomed = Doomed.from_args(args["quality"], {**leaf, "schema": here.schema, "name": here.name})
             statement = session.statement(
                 "quality_rows",
-                wanted=_columns(args["quality"]["columns"], wanted, keys),
-                table=doomed.table,
-                due=doomed.predicate,
+                wanted=_columns(leaf["columns"] or [], wanted, keys),
+                table=sql.Identifier(leaf["schema"], leaf["name"]),
+                due=leaf["due"],
             )
             with session.connection.cursor("upkeep_quality") as cursor:
                 cursor.execute(statement)
                 while rows := cursor.fetchmany(BATCH_ROWS):
                     yield RowBatch(rows=rows, keys=tuple(keys), seen=seen)
+
+
+def _leaves(session: PostgresSession, about: Json) -> Iterator[Json]:
+    """Yield the tables to look at, with the condition of the rows that are to go: all, where a table goes whole."""
+    if "whole" in about:
+        for row in session.rows("quality_leaves", {"oid": about["whole"]}):
+            yield {**row, "due": sql.SQL("true")}
+        return
+    for leaf in about["leaves"]:
+        here = detaching.place(session, leaf["oid"])
+        if here is not None:
+            now = {"oid": leaf["oid"], "schema": here.schema, "name": here.name}
+            yield {**now, "columns": about["columns"], "due": Doomed.from_args(about, now).predicate}
 
 
 def _columns(facts: list[Json], wanted: set[str] | None, keys: list[str]) -> sql.Composable:

@@ -23,6 +23,7 @@ from upkeep.postgres.retention_row_plan import (
     archive_partition,
     delete_rows,
     quality_args,
+    quality_of_whole,
     settle_files,
 )
 from upkeep.postgres.retention_sizes import row_estimate, table_rows
@@ -298,6 +299,8 @@ def _drop(
 ) -> Action:
     marked = next((m for m in view.marked if m.oid == args["oid"]), None)
     table = names.parse(subject).exact.identifier
+    if not args["must_be_empty"]:  # rows may have reached it since it was looked at, before it was detached
+        args |= quality_of_whole(view, args["oid"], subject)
     return Action.make(
         kind="drop_partition",
         subject=view.subject,

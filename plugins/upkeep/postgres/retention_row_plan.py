@@ -178,6 +178,11 @@ def quality_args(view: View, leaves: Sequence[Json], of: str | None = None) -> J
     return {"quality": {**about, "columns": [{"name": c["name"], "type": c["type"]} for c in facts]}}
 
 
+def quality_of_whole(view: View, oid: int, subject: str) -> Json:
+    """Return the same for a detached table, which goes with whatever rows it holds by then."""
+    return {"quality": {"suite": view.quality, "whole": oid, "of": subject}} if view.quality is not None else {}
+
+
 def _undo(kind: str, args: Json) -> str:
     if kind == "delete_rows":
         return "none but a restore"
