@@ -106,6 +106,28 @@ def test_undo_re_attaches_below_the_right_parent(db: psycopg.Connection[Any], da
     assert db.execute(marks).fetchone() == (0,)
 
 
+def test_undo_re_attaches_below_a_default_without_siblings(db: psycopg.Connection[Any], database: str) -> None:
+    db.execute("create table logs (id bigint, region text, at timestamptz) partition by list (region)")
+    db.execute("create table logs_all partition of logs default partition by range (at)")
+    for month in (3, 4, 5):
+        bounds = f"from ('2024-0{month}-01+00') to ('2024-0{month + 1}-01+00')"
+        db.execute(f"create table logs_all_{month} partition of logs_all for values {bounds}")
+        db.execute(f"insert into logs values ({month}, 'x', '2024-0{month}-10+00')")
+    db.execute("create index on logs (at)")
+    db.execute("analyze logs")
+    book, what = Book(), target({"public.logs": KEPT})
+    with session(database) as opened:
+        run = book.run(opened, what, AT)
+        detached = [(a, o) for a, o in zip(run.plan.actions, run.outcomes, strict=True) if a.kind == "detach_partition"]
+        assert detached
+        assert count(db, "logs") < 3
+        for action, outcome in detached:
+            undone = JOB.undo(opened, action, outcome)
+            assert undone.status is OutcomeStatus.DONE, undone
+    assert count(db, "logs") == 3
+    assert attached(db, "logs_all") == ["logs_all_3", "logs_all_4", "logs_all_5"]
+
+
 def test_the_last_range_of_each_parent_stays(db: psycopg.Connection[Any], database: str) -> None:
     regions(db)
     db.execute("drop table logs_us_5, logs_us_6")

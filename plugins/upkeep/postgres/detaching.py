@@ -338,7 +338,8 @@ def _condition(session: PostgresSession, parent: int, lower: str, upper: str) ->
     if upper != "MAXVALUE":
         parts.append(sql.SQL("{} < {}").format(key, sql.Literal(upper)))
     above = session.rows("partition_condition", {"oids": [parent]})  # what the parent itself, a partition, takes
-    parts += [sql.SQL("({})").format(sql.SQL(row["condition"])) for row in above]
+    # NULL where it takes everything: a default partition without siblings
+    parts += [sql.SQL("({})").format(sql.SQL(row["condition"])) for row in above if row["condition"]]
     return sql.SQL(" and ").join(parts)
 
 
