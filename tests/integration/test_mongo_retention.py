@@ -113,6 +113,27 @@ def test_lists_of_documents_on_the_way_to_the_age_are_no_age(session: MongoSessi
     assert [d["m"] for d in place.db.events.find()] == [[{"at": OLD}, {"at": NEW}]]
 
 
+@pytest.mark.parametrize("then", ["delete", "archive"])
+@pytest.mark.parametrize("first", range(4))
+def test_lists_of_documents_at_the_edge_of_a_batch_stay(
+    session: MongoSession, place: Place, small_batches: None, then: str, first: int
+) -> None:
+    whole = [{"_id": n, "m": {"b": {"at": OLD + timedelta(seconds=n)}}} for n in range(60)]
+    for n in range(first, 60, 4):  # whatever the size of a batch, some edge meets one
+        age = OLD + timedelta(seconds=n)
+        deep = [{"b": {"at": age}}] if n % 3 else {"b": [{"at": age}, 5]}
+        whole.append({"_id": 100 + n, "m": deep if n % 5 else {"b": {"at": [age]}}})
+    place.db.events.insert_many(whole)
+    place.db.events.create_index("m.b.at")
+    policy = (DELETE if then == "delete" else ARCHIVE).replace("by: at", "by: m.b.at")
+    done = run(session, target(policy), JOB)
+    well(done)
+    assert done.outcome("delete_rows" if then == "delete" else "archive_rows").rows == 60
+    assert ids(place, "events") == list(range(100 + first, 160, 4))
+    if then == "archive":
+        assert ids(place, "kept") == list(range(60))
+
+
 def test_dates_beyond_pythons_calendar(session: MongoSession, place: Place) -> None:
     from bson.datetime_ms import DatetimeMS  # noqa: PLC0415
 

@@ -17,6 +17,7 @@ A document that is in the archive already is fine only when it is there byte for
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -55,6 +56,8 @@ BREATH: Final = 0.02
 """Share of a batch's time that is slept after it, so that others come to their turn."""
 MAX_PASSES: Final = 5
 """Rounds until nothing due is left; what arrives faster than that is left to the next run."""
+_NO_DATE: Final = object()
+"""The age of a document whose place in the index tells none that Python can compare."""
 MAJORITY: Final = WriteConcern(w="majority", wtimeout=MAJORITY_MS)
 
 
@@ -222,7 +225,7 @@ class Sweep:
         if self.doomed.index is None:
             return self._delete_found(collection, low)
         edge = self._edge(collection, low)
-        if edge is not None and (not isinstance(edge, datetime) or edge == low):
+        if edge is _NO_DATE or (edge is not None and edge == low):
             return self._delete_found(collection, low)  # a list, or too many of one age
         deleted = collection.delete_many(self.doomed.between(low, edge), hint=self.doomed.index).deleted_count
         if edge is None:
@@ -230,11 +233,17 @@ class Sweep:
         return Batch(found=max(deleted, 1), deleted=deleted, last=edge)  # there is more, whatever this range held
 
     def _edge(self, collection: Any, low: Any) -> Any:
-        """Return the age of the first document after a batch from ``low`` on; ``None`` when the batch is the last."""
+        """Return the age of the first document after a batch from ``low`` on; ``None`` when the batch is the last.
+
+        `_NO_DATE` when an index entry leads to a list, or to a list of documents on the way to the age.
+        """
         wanted = {self.doomed.age: self.doomed.between(low)[self.doomed.age]}
         look = collection.find(wanted, {self.doomed.age: 1, "_id": 0}, hint=self.doomed.index)
         found = list(look.sort(self.doomed.age, 1).skip(self.pace.size).limit(1))
-        return _at_path(found[0], self.doomed.age) if found else None
+        if not found:
+            return None
+        age = _at_path(found[0], self.doomed.age)
+        return age if isinstance(age, datetime) else _NO_DATE
 
     def _delete_found(self, collection: Any, low: Any) -> Batch:
         found = list(collection.find(projection={"_id": 1, self.doomed.age: 1}, **self._ordered(low)))
@@ -363,6 +372,9 @@ def _ids(found: Sequence[RawBSONDocument]) -> list[Any]:
 
 
 def _at_path(document: Any, path: str) -> Any:
+    """Return the value at a dotted path; ``None`` when something on the way is no document."""
     for part in path.split("."):
-        document = document[part]
+        if not isinstance(document, Mapping):
+            return None
+        document = document.get(part)
     return document
