@@ -87,7 +87,7 @@ def work(
 def run(opened: PostgresSession, what: fleet.Target, at: datetime | None = None) -> tuple[Plan, list[Outcome]]:
     observation = observe(opened, what, at)
     planned = JOB.plan(observation, what)
-    runnable = [a for a in planned.actions if a.blocked is None]
+    runnable = [a for a in planned.actions if a.blocked is None and not a.needs_person]
     return planned, [JOB.apply(work(opened, what, a, observation)) for a in runnable]
 
 

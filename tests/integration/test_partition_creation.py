@@ -276,17 +276,18 @@ def test_what_comes_later_is_recognised(database: str, db: psycopg.Connection[An
 def test_a_policy_that_does_not_fit_fails_its_table_alone(database: str, db: psycopg.Connection[Any]) -> None:
     logs(db)
     db.execute("create table public.plain (id int primary key, at timestamptz)")
-    db.execute("create table public.keyless (at timestamptz)")
+    db.execute("create table public.keyless (at timestamptz)")  # can be converted: waits for approval
     db.execute("create table public.other (made timestamptz not null) partition by range (made)")
     db.execute("create table public.epoch (at bigint not null) partition by range (at)")
     db.execute("create view public.view as select 1")
-    names = ["plain", "keyless", "other", "epoch", "view", "missing"]
-    what = help_.target({**{f"public.{n}": MONTHLY for n in names}, "public.logs": MONTHLY})
+    names = ["plain", "other", "epoch", "view", "missing"]
+    what = help_.target({f"public.{n}": MONTHLY for n in (*names, "keyless", "logs")})
     with help_.session(database) as session:
         observation = help_.observe(session, what, AT)
         planned, outcomes = help_.run(session, what, AT)
     assert help_.all_done(outcomes)
-    assert {a.subject for a in planned.actions} == {"public.logs"}
+    assert {a.subject for a in planned.actions if not a.needs_person} == {"public.logs"}
+    assert [(a.subject, a.kind) for a in planned.actions if a.needs_person] == [("public.keyless", "convert_table")]
     errors = {f.subject.removeprefix("public."): f for f in planned.findings if f.severity is Severity.ERROR}
     assert sorted(errors) == sorted(names)
     assert "plain_pkey (id) lacks the partition column at" in errors["plain"].summary

@@ -23,7 +23,7 @@ def db(database: str) -> Any:
         connection.execute("create table public.good_default partition of public.good default")
         connection.execute("insert into public.good values ('2024-02-02'), ('3000-01-01')")
         connection.execute("create table public.listed (r text) partition by list (r)")
-        connection.execute("create table public.plain (at timestamptz)")
+        connection.execute("create table public.plain (id int primary key, at timestamptz)")
         yield connection
 
 

@@ -55,8 +55,19 @@ RETRY: Final = ddl.LockRetry(hold=2.0)
 """Nothing under these locks takes longer than some milliseconds, unless a default partition is large."""
 
 
+class NotAsPlannedError(Exception):
+    """The server did something else than was expected: rolled back."""
+
+
 def apply(work: Work) -> Outcome:
     """Carry the creation out; expected trouble becomes an outcome."""
+    session = cast("PostgresSession", work.session)
+    do = _remove if work.action.kind == creation_plan.LEFTOVER else _create
+    return carry_out(work, lambda: do(work, session))
+
+
+def carry_out(work: Work, do: Callable[[], Json]) -> Outcome:
+    """Change a parent's partitions by ``do``, which returns evidence; expected trouble becomes an outcome."""
     started = time.monotonic()
     action, session = work.action, cast("PostgresSession", work.session)
 
@@ -66,13 +77,15 @@ def apply(work: Work) -> Outcome:
 
     try:
         with claim(session, action.args["parent"]["oid"]):
-            evidence = (_remove if action.kind == creation_plan.LEFTOVER else _create)(work, session)
+            evidence = do()
     except ddl.LockNotObtainedError as error:
         return outcome(OutcomeStatus.SKIPPED, ReasonCode.LOCK_NOT_OBTAINED, message=str(error))
     except ddl.HeldTooLongError as error:
         return outcome(OutcomeStatus.SKIPPED, ReasonCode.LOCK_NOT_OBTAINED, message=str(error))
     except StateChangedError as error:
         return outcome(OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, message=str(error))
+    except NotAsPlannedError as error:
+        return outcome(OutcomeStatus.FAILED, ReasonCode.ERROR, message=str(error))
     except ConservationError as error:
         return outcome(OutcomeStatus.FAILED, ReasonCode.CONSERVATION, message=str(error))
     except ConnectionLostError as error:

@@ -242,7 +242,7 @@ def _not_partitioned(table: Relation, part: AnyLevel) -> Finding:
         return _finding("partitioned", table.subject, Severity.ERROR, text, remedy="correct the name")
     column = column_of(part.by)
     lacking = keys_without(table, column)
-    text = f"{table.subject} is a plain table, not partitioned; converting it online comes in a later version"
+    text = f"{table.subject} is a plain table, not partitioned; only range partitions can be made of one online"
     remedy = f"create a new table partitioned by {part.form} ({part.by}) and move the rows"
     remedy += ", or take 'partition' out of the policy"
     if lacking:

@@ -13,6 +13,7 @@ from upkeep.plan import Finding
 from upkeep.postgres import names
 from upkeep.postgres.bounds import Axis
 from upkeep.postgres.catalog import Relation
+from upkeep.postgres.conversion_model import Conversion
 from upkeep.postgres.creation_forms import Form, Span
 from upkeep.postgres.creation_sets import Known as Declared
 from upkeep.postgres.creation_sets import Sets
@@ -92,6 +93,8 @@ class Care:
         The table that new partitions are made like: the newest sibling, else the parent itself.
     notes
         What else is to be said.
+    conversion
+        How it is converted: a plain table for which range partitions are declared.
     """
 
     key: str
@@ -114,6 +117,7 @@ class Care:
     branch: Branch | None = None
     model: int = 0
     notes: tuple[Finding, ...] = ()
+    conversion: Conversion | None = None
 
     @property
     def ready(self) -> bool:
@@ -151,6 +155,8 @@ class Known:
     ----------
     children
         By parent, a row of ``spans.sql``.
+    plain
+        By table, what was read of those that are not partitioned.
     values
         By the table of the policy and level, what the server says of declared list values.
     """
@@ -160,4 +166,5 @@ class Known:
     now: datetime
     children: Mapping[int, Mapping[str, Any]]
     highest: Mapping[int, int]
+    plain: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     values: Mapping[tuple[int, int], Mapping[str, Declared]] = field(default_factory=dict)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg import sql
 
+from upkeep.fleet import RangeLevel
 from upkeep.fleet.tables import Top
 from upkeep.plan import Observation
-from upkeep.postgres import catalog, names
-from upkeep.postgres.creation_care import with_default
+from upkeep.postgres import catalog, conversion_observe, names
+from upkeep.postgres.creation_care import column_of, with_default
 from upkeep.postgres.creation_forms import Span, Values, form_args
 from upkeep.postgres.creation_model import Care
 from upkeep.postgres.creation_names import names_thought_of
@@ -44,6 +45,7 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
     frames["relations"] = catalog.relation_rows(session, patterns.values())
     parents = [row["oid"] for row in frames["relations"] if row["kind"] == "p"]
     frames["spans"] = session.rows("spans", {"parents": parents}) if parents else []
+    frames["plain"] = conversion_observe.observe(session, _plain(frames["relations"], target))
     found = cares(frames, target, at)
     if any(care.policy.subpartition for care in found if isinstance(care.policy, Top)):
         _branches(session, frames, found)
@@ -58,7 +60,7 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
     needy = [care for care in found if care.to_create]
     frames["conditions"] = _conditions(session, needy)
     frames["siblings"] = _siblings(session, needy)
-    frames["taken"] = _taken(session, needy)
+    frames["taken"] = _taken(session, needy) + conversion_observe.taken(session, found)
     frames["columns"] = _columns(session, needy)
     frames["blockers"] = _blockers(session, needy)
     return Observation.model_construct(  # thousands of rows, all made here: nothing to validate
@@ -70,6 +72,16 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
         at=at,
         frames=frames,
     )
+
+
+def _plain(rows: Sequence[Row], target: Target) -> dict[int, str]:
+    """Return the plain tables for which range partitions are declared, and by which column."""
+    if all(row["kind"] == "p" for row in rows):
+        return {}
+    declared = {key: p.partition for key, p in target.subjects().items() if isinstance(p.partition, RangeLevel)}
+    patterns, _ = names.parse_all(key for key, p in target.subjects().items() if p.partition is not None)
+    known = catalog.by_policy([catalog.Relation(**row) for row in rows], patterns)
+    return {t.oid: column_of(part.by) for key, part in declared.items() for t in known.get(key, ()) if t.kind == "r"}
 
 
 def _server(session: PostgresSession) -> Row:

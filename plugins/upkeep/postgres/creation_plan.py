@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from upkeep.partitioning.axis import brief
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
-from upkeep.postgres import creation_leftovers, creation_scan, names
+from upkeep.postgres import conversion_plan, creation_leftovers, creation_scan, names
 from upkeep.postgres.creation_branches import branch_args, branch_blocked
 from upkeep.postgres.creation_care import with_default
 from upkeep.postgres.creation_forms import Form, Remainder, Rest, Span, Values, form_args, said
@@ -37,6 +37,9 @@ def plan(observation: Observation, target: Target) -> Plan:
         findings += _of_table(care)
         actions += _leftovers(care, left)
         actions += _creations(care, observation, taken)
+        if care.conversion is not None:
+            actions.append(conversion_plan.action(care, care.conversion, taken))
+            findings += conversion_plan.findings(care, care.conversion)
         findings += _of_locks(care, frames["blockers"])
         findings += _not_copied(care, frames["siblings"])
     findings += [*_of_defaults(found, observation, actions), *creation_scan.findings(actions)]

@@ -6,7 +6,7 @@ The plan shows them and apply sends them: they are the same because both come fr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -26,10 +26,8 @@ Args: TypeAlias = Mapping[str, Any]
 
 CHECK: Final = "upkeep_bounds"
 """Name of the CHECK constraint that lets ATTACH trust the rows; gone once attached."""
-_PRIVILEGES: Final = frozenset(
-    {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"}
-)
-_OPTION: Final = re.compile(r"[a-z_][a-z0-9_]*")
+PRIVILEGES: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"})
+_OPTION: Final = re.compile(r"(toast\.)?[a-z_][a-z0-9_]*")
 _DIGEST: Final = 8
 _MONTHS_A_YEAR: Final = 12
 _HOUR: Final = 3600
@@ -200,9 +198,9 @@ def _alike(child: sql.Identifier, like: Args, role: str) -> Iterator[sql.Compose
         yield statement("force_row_security", table=child)
     for rest in like["own_indexes"]:
         yield statement("create_own_index", table=child, rest=sql.SQL(rest))
-    for grant in like["grants"]:
-        if grant["privilege"] in _PRIVILEGES:
-            yield _grant(child, grant)
+    for right in like["grants"]:
+        if right["privilege"] in PRIVILEGES:
+            yield grant(child, right)
 
 
 def attach(args: Args) -> Iterator[sql.Composed]:
@@ -232,22 +230,28 @@ def shown(args: Args, columns: list[str]) -> tuple[str, ...]:
 
 
 def _options(like: Args) -> sql.Composable:
-    options = [(o, "") for o in like["options"]] + [(o, "toast.") for o in like["toast_options"]]
+    known = [*like["options"], *(f"toast.{o}" for o in like["toast_options"])]
+    return sql.SQL(" with ({})").format(option_list(known)) if known else sql.SQL("")
+
+
+def option_list(known: Iterable[str]) -> sql.Composed:
+    """Return ``name = value`` options as the catalog has them, for a statement."""
     parts = []
-    for text, prefix in options:
+    for text in known:
         name, _, value = text.partition("=")
         if _OPTION.fullmatch(name):
-            parts.append(sql.SQL("{}{} = {}").format(sql.SQL(prefix), sql.SQL(name), sql.Literal(value)))
-    return sql.SQL(" with ({})").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("")
+            parts.append(sql.SQL("{} = {}").format(sql.SQL(name), sql.Literal(value)))
+    return sql.SQL(", ").join(parts)
 
 
 def _part(text: str, name: str | None) -> sql.Composable:
     return sql.SQL(text).format(sql.Identifier(name)) if name else sql.SQL("")
 
 
-def _grant(child: sql.Composable, grant: Args) -> sql.Composed:
-    column = sql.SQL(" ({})").format(sql.Identifier(grant["column"])) if grant["column"] else sql.SQL("")
-    role = sql.Identifier(grant["role"]) if grant["role"] else sql.SQL("public")
-    again = sql.SQL(" with grant option") if grant["grantable"] else sql.SQL("")
-    privilege = sql.SQL(grant["privilege"].lower())
+def grant(child: sql.Composable, right: Args) -> sql.Composed:
+    """Return what gives a role (none: everyone) a privilege on a table, or on one of its columns."""
+    column = sql.SQL(" ({})").format(sql.Identifier(right["column"])) if right["column"] else sql.SQL("")
+    role = sql.Identifier(right["role"]) if right["role"] else sql.SQL("public")
+    again = sql.SQL(" with grant option") if right["grantable"] else sql.SQL("")
+    privilege = sql.SQL(right["privilege"].lower())
     return statement("grant_privilege", privilege=privilege, column=column, table=child, role=role, again=again)

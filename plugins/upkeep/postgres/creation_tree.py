@@ -17,6 +17,7 @@ from upkeep.fleet.levels import ListLevel
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import catalog, names
 from upkeep.postgres.catalog import Relation
+from upkeep.postgres.conversion_care import judge
 from upkeep.postgres.creation_care import (
     CHILDLESS,
     Frames,
@@ -53,6 +54,7 @@ def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
         now=datetime.fromisoformat(frames["server"][0]["now"]),
         children={row["parent"]: row for row in (*frames["spans"], *frames.get("branch_spans", ()))},
         highest={row["oid"]: row["at"] for row in frames.get("ids", ())},
+        plain={row["oid"]: row for row in frames.get("plain", ())},
         values={(row["oid"], row["depth"]): _values(row) for row in frames.get("values", ())},
     )
     branches = {row["oid"]: Relation(**row) for row in frames.get("branches", ())}
@@ -88,6 +90,9 @@ def _tree(  # noqa: PLR0917 - the frames, arranged
     assert part is not None  # noqa: S101 - for the type checker
     children = known.children.get(table.oid, CHILDLESS)
     base = Care(key, table.subject, part, table, cap=part.max_creations, root=table.oid)
+    if table.kind != "p" and isinstance(part, RangeLevel):
+        verdict = judge(table, part, known.plain.get(table.oid), lambda axis: axis.of(known.now))
+        return [replace(base, **verdict._asdict())]
     problem, later = unsupported(base, children, deeper=part.subpartition is not None)
     top = care_of(base, policy, known, problem or _unclear(base, part, table))
     top = replace(top, later=True) if later else top

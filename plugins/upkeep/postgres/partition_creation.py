@@ -3,14 +3,22 @@
 Range partitions by one column of time or whole numbers, list and hash partitions by one column, and one level
 of sub-partitions of any of these. The parts: `creation_observe` reads, `creation_tree` and `creation_care`
 judge each table, `partition_plan` and `creation_sets` work out what is missing, `creation_plan` decides,
-`creation_apply` makes one partition; here they are put together as the job.
+`creation_apply` makes one partition; the `conversion_…` modules make the first one of a plain table; here they
+are put together as the job.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from upkeep.postgres import creation_apply, creation_observe, creation_plan
+from upkeep.postgres import (
+    conversion_apply,
+    conversion_plan,
+    conversion_undo,
+    creation_apply,
+    creation_observe,
+    creation_plan,
+)
 from upkeep.postgres.creation_model import Care
 from upkeep.postgres.creation_tree import cares
 
@@ -62,11 +70,15 @@ class PartitionCreation:
         return {"tables": tables, "outcomes": _outcomes(plan, outcomes)}
 
     def apply(self, work: Work) -> Outcome:
-        """Make one partition."""
+        """Make one partition, or convert a plain table."""
+        if work.action.kind == conversion_plan.KIND:
+            return conversion_apply.apply(work)
         return creation_apply.apply(work)
 
     def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:
-        """Detach and drop the partition while it is empty."""
+        """Detach and drop the partition while it is empty; put a plain table back."""
+        if action.kind == conversion_plan.KIND:
+            return conversion_undo.undo(cast("PostgresSession", session), action, outcome)
         return creation_apply.undo(cast("PostgresSession", session), action, outcome)
 
 

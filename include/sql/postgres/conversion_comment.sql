@@ -1,0 +1,2 @@
+-- Comments of what the partitioned table has by the same name.
+comment on {object} is {text}

@@ -1,0 +1,2 @@
+-- How many rows a partition holds.
+select count(*)::bigint as rows from only {table}

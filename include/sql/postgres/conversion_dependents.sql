@@ -1,0 +1,44 @@
+-- What depends on a table by its object id and would keep reading the old part after a conversion, or stop it: views,
+-- rules of other tables, functions with an SQL body, policies of other tables, foreign keys that point here, and
+-- whatever uses the table's row as a type.
+select
+    'foreign key' as kind,
+    format('%%s of %%s', quote_ident(o.conname), o.conrelid::regclass) as name
+from pg_constraint as o
+where o.confrelid = %(oid)s::oid and o.contype = 'f' and o.conparentid = 0
+union
+select
+    case v.relkind when 'v' then 'view' when 'm' then 'materialized view' else 'rule' end as kind,
+    case
+        when v.relkind in ('v', 'm') then v.oid::regclass::text
+        else format('%%s of %%s', quote_ident(r.rulename), v.oid::regclass)
+    end as name
+from pg_depend as d
+inner join pg_rewrite as r on d.objid = r.oid
+inner join pg_class as v on r.ev_class = v.oid
+where
+    d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass
+    and d.refobjid = %(oid)s::oid and r.ev_class != d.refobjid
+union
+select
+    'function' as kind,
+    d.objid::regprocedure::text as name
+from pg_depend as d
+where d.classid = 'pg_proc'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = %(oid)s::oid
+union
+select
+    'policy' as kind,
+    format('%%s of %%s', quote_ident(p.polname), p.polrelid::regclass) as name
+from pg_depend as d
+inner join pg_policy as p on d.objid = p.oid
+where
+    d.classid = 'pg_policy'::regclass and d.refclassid = 'pg_class'::regclass
+    and d.refobjid = %(oid)s::oid and p.polrelid != d.refobjid
+union
+select
+    'user of its row type' as kind,
+    pg_describe_object(d.classid, d.objid, d.objsubid) as name
+from pg_type as t
+inner join pg_depend as d on d.refclassid = 'pg_type'::regclass and d.refobjid in (t.oid, t.typarray)
+where t.typrelid = %(oid)s::oid and d.deptype != 'i'
+order by kind, name

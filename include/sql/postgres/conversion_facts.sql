@@ -1,0 +1,243 @@
+-- Everything a plain table carries that its conversion into a partitioned one must carry over, or that forbids it: one
+-- row a table. Read again under lock before the conversion: what differs from the plan stops it. Our own CHECK, which
+-- the conversion adds and takes away, is left out.
+select
+    c.oid::bigint as oid,
+    n.nspname::text as schema,
+    c.relname::text as name,
+    c.relkind::text as kind,
+    c.relispartition as is_partition,
+    c.relpersistence::text as persistence,
+    pg_get_userbyid(c.relowner)::text as owner,
+    current_user::text as role,
+    has_schema_privilege(c.relowner, n.oid, 'create') as owner_may_create,
+    s.spcname::text as tablespace,
+    c.reloftype != 0 as is_typed,
+    c.relrowsecurity as row_security,
+    c.relforcerowsecurity as force_row_security,
+    c.relreplident::text as replica_identity,
+    (
+        select k.relname::text from pg_index as x inner join pg_class as k on x.indexrelid = k.oid
+        where x.indrelid = c.oid and x.indisreplident
+    ) as replica_index,
+    obj_description(c.oid, 'pg_class') as comment,
+    (
+        select count(*) > 0 from pg_depend as d
+        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e'
+    ) as of_extension,
+    (
+        select count(*) > 0 from pg_seclabel as l where l.classoid = 'pg_class'::regclass and l.objoid = c.oid
+    ) as has_labels,
+    array(
+        select i.inhrelid::regclass::text from pg_inherits as i where i.inhparent = c.oid order by i.inhrelid
+    ) as children,
+    array(
+        select i.inhparent::regclass::text from pg_inherits as i where i.inhrelid = c.oid order by i.inhparent
+    ) as parents,
+    array(
+        select r.rulename::text from pg_rewrite as r where r.ev_class = c.oid and r.ev_type != '1' order by r.rulename
+    ) as rules,
+    array(
+        select b.subname::text from pg_subscription_rel as r inner join pg_subscription as b on r.srsubid = b.oid
+        where r.srrelid = c.oid
+        order by b.subname
+    ) as subscriptions,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'name', a.attname, 'type', coalesce(b.typname, t.typname), 'not_null', a.attnotnull,
+                'identity', a.attidentity, 'generated', a.attgenerated,
+                'target', nullif(a.attstattarget, -1),
+                'options', array(
+                    select o.option from unnest(a.attoptions) as o (option) where o.option like 'n\_distinct%%'
+                )
+            ) order by a.attnum), json_build_array())
+        from pg_attribute as a
+        inner join pg_type as t on a.atttypid = t.oid
+        left join pg_type as b on t.typbasetype = b.oid
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    ) as columns,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'column', a.attname, 'kind', a.attidentity, 'schema', sn.nspname, 'name', q.relname,
+                'start', e.seqstart, 'increment', e.seqincrement, 'minimum', e.seqmin, 'maximum', e.seqmax,
+                'cache', e.seqcache, 'cycle', e.seqcycle, 'comment', obj_description(q.oid, 'pg_class'),
+                'grants', (
+                    select
+                        coalesce(json_agg(json_build_object(
+                            'role', r.rolname, 'privilege', g.privilege_type, 'grantable', g.is_grantable
+                        ) order by r.rolname nulls first, g.privilege_type), json_build_array())
+                    from aclexplode(q.relacl) as g
+                    left join pg_roles as r on g.grantee = r.oid
+                    where g.grantee != q.relowner
+                )
+            ) order by a.attnum), json_build_array())
+        from pg_attribute as a
+        inner join pg_depend as d on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+        inner join pg_class as q on d.objid = q.oid and q.relkind = 'S'
+        inner join pg_namespace as sn on q.relnamespace = sn.oid
+        inner join pg_sequence as e on q.oid = e.seqrelid
+        where
+            a.attrelid = c.oid and a.attidentity != '' and d.deptype = 'i'
+            and d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+    ) as identities,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'column', a.attname, 'schema', sn.nspname, 'name', q.relname
+            ) order by sn.nspname, q.relname), json_build_array())
+        from pg_attribute as a
+        inner join pg_depend as d on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+        inner join pg_class as q on d.objid = q.oid and q.relkind = 'S'
+        inner join pg_namespace as sn on q.relnamespace = sn.oid
+        where
+            a.attrelid = c.oid and d.deptype = 'a'
+            and d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+    ) as serials,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'oid', x.indexrelid::bigint, 'name', k.relname, 'unique', x.indisunique,
+                'exclusion', x.indisexclusion, 'valid', x.indisvalid and x.indisready and x.indislive,
+                'columns', (
+                    select json_agg(a.attname order by p.place)
+                    from unnest(x.indkey::smallint[]) with ordinality as p (number, place)
+                    left join pg_attribute as a on a.attrelid = c.oid and p.number = a.attnum and a.attnum > 0
+                    where p.place <= x.indnkeyatts
+                ),
+                'rest', substr(
+                    pg_get_indexdef(x.indexrelid),
+                    length(format(
+                        'CREATE %%sINDEX %%I ON %%I.%%I ',
+                        case when x.indisunique then 'UNIQUE ' else '' end, k.relname, n.nspname, c.relname
+                    )) + 1
+                ),
+                'options', coalesce(k.reloptions, array[]::text[]), 'tablespace', ks.spcname,
+                'comment', obj_description(k.oid, 'pg_class'),
+                'constraint', o.contype, 'definition', pg_get_constraintdef(o.oid),
+                'constraint_comment', obj_description(o.oid, 'pg_constraint')
+            ) order by k.relname), json_build_array())
+        from pg_index as x
+        inner join pg_class as k on x.indexrelid = k.oid
+        left join pg_tablespace as ks on k.reltablespace = ks.oid
+        left join pg_constraint as o
+            on k.oid = o.conindid and c.oid = o.conrelid and o.contype in ('p', 'u', 'x')
+        where x.indrelid = c.oid
+    ) as indexes,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'name', o.conname, 'valid', o.convalidated, 'no_inherit', o.connoinherit
+            ) order by o.conname), json_build_array())
+        from pg_constraint as o
+        where
+            o.conrelid = c.oid and o.contype = 'c'
+            and not (
+                o.conname = %(check)s
+                and coalesce(obj_description(o.oid, 'pg_constraint'), '') like 'upkeep: half made%%'
+            )
+    ) as checks,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'name', o.conname, 'valid', o.convalidated, 'definition', pg_get_constraintdef(o.oid),
+                'comment', obj_description(o.oid, 'pg_constraint'), 'oid', f.oid::bigint,
+                'schema', fn.nspname, 'table', f.relname, 'kind', f.relkind, 'persistence', f.relpersistence,
+                'may_reference', has_table_privilege(c.relowner, f.oid, 'references')
+            ) order by o.conname), json_build_array())
+        from pg_constraint as o
+        inner join pg_class as f on o.confrelid = f.oid
+        inner join pg_namespace as fn on f.relnamespace = fn.oid
+        where o.conrelid = c.oid and o.contype = 'f' and o.conparentid = 0
+    ) as foreign_keys,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'name', t.tgname, 'definition', pg_get_triggerdef(t.oid), 'enabled', t.tgenabled,
+                'row', t.tgtype & 1 = 1, 'before', t.tgtype & 2 = 2,
+                'transition', t.tgoldtable is not null or t.tgnewtable is not null,
+                'comment', obj_description(t.oid, 'pg_trigger'),
+                'names_table', p.prosrc ~* 'tg_(table_name|table_schema|relname|relid)'
+            ) order by t.tgname), json_build_array())
+        from pg_trigger as t
+        inner join pg_proc as p on t.tgfoid = p.oid
+        where t.tgrelid = c.oid and not t.tgisinternal
+    ) as triggers,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd,
+                'roles', array(
+                    select r.rolname from unnest(p.polroles) as u (role)
+                    left join pg_roles as r on u.role = r.oid
+                    order by r.rolname nulls first
+                ),
+                'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid),
+                'comment', obj_description(p.oid, 'pg_policy')
+            ) order by p.polname), json_build_array())
+        from pg_policy as p
+        where p.polrelid = c.oid
+    ) as policies,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'name', b.pubname, 'via_root', b.pubviaroot, 'named', r.oid is not null,
+                'may_alter', pg_has_role(b.pubowner, 'usage'),
+                'columns', case
+                    when jsonb_typeof(to_jsonb(r) -> 'prattrs') = 'array' then array(
+                        select a.attname
+                        from jsonb_array_elements_text(to_jsonb(r) -> 'prattrs') with ordinality as u (number, place)
+                        inner join pg_attribute as a on a.attrelid = c.oid and u.number::smallint = a.attnum
+                        order by u.place
+                    )
+                end,
+                'filter', to_jsonb(v) ->> 'rowfilter'
+            ) order by b.pubname), json_build_array())
+        from pg_publication_tables as v
+        inner join pg_publication as b on v.pubname = b.pubname
+        left join pg_publication_rel as r on b.oid = r.prpubid and c.oid = r.prrelid
+        where v.schemaname = n.nspname and v.tablename = c.relname
+    ) as publications,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'schema', xn.nspname, 'name', x.stxname, 'definition', pg_get_statisticsobjdef(x.oid),
+                'owner', pg_get_userbyid(x.stxowner), 'target', nullif(x.stxstattarget, -1),
+                'comment', obj_description(x.oid, 'pg_statistic_ext')
+            ) order by xn.nspname, x.stxname), json_build_array())
+        from pg_statistic_ext as x
+        inner join pg_namespace as xn on x.stxnamespace = xn.oid
+        where x.stxrelid = c.oid
+    ) as statistics,
+    (
+        select
+            coalesce(json_agg(json_build_object(
+                'column', g.attname, 'role', r.rolname, 'privilege', g.privilege_type, 'grantable', g.is_grantable
+            ) order by g.attname nulls first, r.rolname nulls first, g.privilege_type), json_build_array())
+        from (
+            select null::name as attname, e.grantee, e.privilege_type, e.is_grantable
+            from aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) as e
+            union all
+            select a.attname, e.grantee, e.privilege_type, e.is_grantable
+            from pg_attribute as a
+            cross join lateral aclexplode(a.attacl) as e
+            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        ) as g
+        left join pg_roles as r on g.grantee = r.oid
+    ) as grants,
+    coalesce(c.relacl @> acldefault('r', c.relowner), true) as owner_has_all,
+    array(
+        select distinct coalesce(r.rolname::text, '') as grantee
+        from pg_default_acl as a
+        cross join lateral aclexplode(a.defaclacl) as g
+        left join pg_roles as r on g.grantee = r.oid
+        where
+            a.defaclobjtype in ('r', 'S') and a.defaclnamespace in (0, n.oid) and g.grantee != c.relowner
+            and (a.defaclrole = c.relowner or pg_get_userbyid(a.defaclrole) = current_user)
+        order by grantee
+    ) as default_grantees
+from pg_class as c
+inner join pg_namespace as n on c.relnamespace = n.oid
+left join pg_tablespace as s on c.reltablespace = s.oid
+where c.oid = any(%(oids)s::oid[])

@@ -1,0 +1,2 @@
+-- When the trigger fires, as it was.
+alter table {table} {state} trigger {trigger}

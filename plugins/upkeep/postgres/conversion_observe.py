@@ -1,0 +1,84 @@
+"""What is read of a plain table before its conversion is planned: what it carries, and its lowest and highest key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg import sql
+
+from upkeep.fleet import RangeLevel
+from upkeep.postgres import conversion_refusals
+from upkeep.postgres.conversion_names import CHECK, wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from upkeep.postgres.creation_model import Care
+    from upkeep.postgres.session import PostgresSession, Row
+
+LOOK_SECONDS: Final = 60
+"""How long reading the lowest and highest key may take: with an index on it, milliseconds."""
+
+
+def facts(session: PostgresSession, oids: Sequence[int]) -> dict[int, Row]:
+    """Return what tables carry, by their object ids."""
+    rows = session.rows("conversion_facts", {"oids": list(oids), "check": CHECK}) if oids else []
+    return {row["oid"]: row for row in rows}
+
+
+def observe(session: PostgresSession, tables: Mapping[int, str]) -> list[Row]:
+    """Return a row for each plain table, given by object id and partition column."""
+    known = facts(session, sorted(tables))
+    return [_observe(session, row, tables[oid]) for oid, row in sorted(known.items())]
+
+
+def dependents(session: PostgresSession, oid: int) -> list[Row]:
+    """Return what depends on a table by its object id: kind and name."""
+    return session.rows("conversion_dependents", {"oid": oid})
+
+
+def taken(session: PostgresSession, found: Iterable[Care]) -> list[Row]:
+    """Return which names that conversions would like are taken."""
+    known = [(c.conversion, c.policy) for c in found if c.conversion and isinstance(c.policy, RangeLevel)]
+    wishes = [(conversion.facts["schema"], n) for conversion, level in known for n in wanted(conversion, level)]
+    if not wishes:
+        return []
+    return session.rows("taken_names", {"schemas": [s for s, _ in wishes], "names": [n for _, n in wishes]})
+
+
+def _observe(session: PostgresSession, known: Row, column: str) -> Row:
+    row: Row = {
+        "oid": known["oid"],
+        "facts": known,
+        "dependents": dependents(session, known["oid"]),
+        "lowest": None,
+        "highest": None,
+        "any_null": None,
+        "position": None,
+        "unknown": None,
+    }
+    if known["kind"] != "r" or conversion_refusals.refusals(known, row["dependents"], column):
+        return row  # refused anyway: the rows are not looked at
+    try:
+        with session.transaction():
+            session.rows("set_local_timeouts", {"lock": "2s", "statement": f"{LOOK_SECONDS}s"})
+            row |= _measure(session, known, column)
+    except psycopg.errors.LockNotAvailable:
+        row["unknown"] = "another session holds it locked"
+    except psycopg.errors.QueryCanceled:
+        row["unknown"] = f"the lowest and highest {column} could not be read in {LOOK_SECONDS} s"
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable) as error:
+        row["unknown"] = str(error.diag.message_primary)
+    return row
+
+
+def _measure(session: PostgresSession, known: Row, column: str) -> dict[str, Any]:
+    parts = {"table": sql.Identifier(known["schema"], known["name"]), "key": sql.Identifier(column)}
+    about = next(c for c in known["columns"] if c["name"] == column)
+    ends = session.execute(session.statement("conversion_range", **parts)).fetchall()[0]
+    nulls = False
+    if not about["not_null"]:
+        nulls = session.execute(session.statement("conversion_null", **parts)).fetchall()[0]["any_null"]
+    position = session.rows("highest_id", {"oid": known["oid"], "column": column})[0]["at"]
+    return {**ends, "any_null": nulls, "position": position}
