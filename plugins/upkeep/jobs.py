@@ -91,10 +91,13 @@ class Memory:
     intents
         Intents without an outcome: what an earlier, killed run had begun. Newest last;
         each the action's JSON with ``run_id`` and ``intended_at``.
+    locations
+        Archive location → the mark that lay there when rows last went into it.
     """
 
     detached: Mapping[str, Json] = field(default_factory=dict)
     intents: Sequence[Json] = ()
+    locations: Mapping[str, str] = field(default_factory=dict)
 
 
 class Checkpoint(Protocol):

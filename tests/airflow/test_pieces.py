@@ -137,7 +137,7 @@ print(json.dumps([found, threading.active_count(), len(psutil.Process().net_conn
     assert "not preloaded" not in done.stderr
 
 
-def test_a_location_goes_through_its_connection(airflow_home: Path) -> None:
+def test_a_location_goes_through_its_connection(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.sdk.io import attach
     from fsspec.implementations.memory import MemoryFileSystem
 
@@ -147,6 +147,7 @@ def test_a_location_goes_through_its_connection(airflow_home: Path) -> None:
     class Known(MemoryFileSystem):
         """As if made with the credentials of an Airflow connection."""
 
+    monkeypatch.setattr("upkeep.stores.location.LOST", frozenset())
     attach("memory", conn_id="my_store", fs=Known())
     before = opener.set(open_url)
     try:

@@ -57,7 +57,11 @@ class Book:
 
     @property
     def memory(self) -> Memory:
-        return Memory(detached=self.detached, intents=[a.model_dump(mode="json") for a in self.intents])
+        return Memory(
+            detached=self.detached,
+            intents=[a.model_dump(mode="json") for a in self.intents],
+            locations={n["archive_location"]: n["location_id"] for n in self.notes if "location_id" in n},
+        )
 
     def observe(self, opened: PostgresSession, what: Target, at: datetime | None = None) -> Observation:
         observed = JOB.observe(opened, what, at or opened.now(), self.memory)

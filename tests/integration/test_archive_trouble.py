@@ -22,10 +22,11 @@ from local.servers import PostgresServer, start_postgres, temporary_directory
 from local.servers.postgres import free_port
 from tests.integration.archive_help import policy, restored, said
 from tests.integration.retention_help import AT, Book, count, session, target
+from upkeep.errors import ConfigurationError
 from upkeep.postgres.file_archive import FileArchive
 from upkeep.retention.pace import Pace
 from upkeep.stores import parquet
-from upkeep.stores.store import LocalStore
+from upkeep.stores.store import LocalStore, open_store
 
 CUT_OFF = "at < timestamptz '2024-05-16 12:00+00'"
 
@@ -339,7 +340,72 @@ def test_a_copy_of_the_server_touches_nothing(database: str, tmp_path: Path, mon
             shutil.rmtree(home, ignore_errors=True)
 
 
-def test_an_object_store(db: psycopg.Connection[Any], database: str) -> None:
+def test_a_location_that_is_not_mounted(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
+    """The mount point is an empty folder, or is gone; or another disk is there: nothing moves until it is back."""
+    logs(db)
+    into, kept, book = tmp_path / "mount", tmp_path / "disk", Book()
+    into.mkdir()
+    what = target({"public.logs": policy(into)})
+    tried: list[int] = []
+
+    def go() -> Any:
+        db.execute("insert into logs values (%s, '2024-01-01', 'more')", [1001 + len(tried)])
+        tried.append(1)
+        with session(database) as opened:
+            return book.run(opened, what, AT)
+
+    assert go().statuses == ["done"]
+    mark = (into / "_location.json").read_text()
+    shutil.move(into, kept)
+    for state in ("gone", "empty", "another"):
+        if state == "empty":
+            into.mkdir()
+        elif state == "another":
+            (into / "_location.json").write_text('{"location_id": "0"}')
+        left = count(db, "logs")
+        done = go()
+        assert done.statuses == ["failed"], state
+        assert "Mount it again" in str(done.outcomes[0].message)
+        assert count(db, "logs") == left + 1
+        assert not list(into.rglob("*.parquet"))
+        assert into.exists() == (state != "gone")
+    shutil.rmtree(into)
+    shutil.move(kept, into)
+    assert (into / "_location.json").read_text() == mark
+    assert go().statuses == ["done"]
+    assert everything(db, into) == list(range(1, 1006))
+
+
+def test_a_location_that_changes_within_a_run(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upkeep.postgres.file_archive.pace", lambda: Pace(size=100))
+    monkeypatch.setattr(Pace, "learn", lambda *_: None)
+    logs(db)
+    into, kept = tmp_path / "mount", tmp_path / "disk"
+
+    def checkpoint(_: str = "", *, rows: int = 0) -> None:
+        if rows and not kept.exists():
+            shutil.move(into, kept)
+            into.mkdir()
+
+    assert run(database, into, checkpoint=checkpoint).statuses == ["failed"]
+    assert not list(into.rglob("*.parquet"))
+    shutil.rmtree(into)
+    shutil.move(kept, into)
+    assert run(database, into).statuses == ["done"]
+    assert everything(db, into) == list(range(1, 1001))
+
+
+def test_a_store_that_forgets_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="every archived row would be lost"):
+        target({"public.logs": policy("memory://bucket/archive")})
+    with pytest.raises(ConfigurationError, match="every archived row would be lost"):
+        open_store("memory://bucket")
+
+
+def test_an_object_store(db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upkeep.stores.location.LOST", frozenset())
     logs(db)
     files = fsspec.filesystem("memory")
     url = "memory://bucket/archive"

@@ -238,6 +238,33 @@ def test_killed_before_each_step(db: psycopg.Connection[Any], database: str, tmp
         assert list((tmp_path / FOLDER / "_undecided").iterdir()) == []
 
 
+def test_the_ledger_remembers_the_location(
+    db: psycopg.Connection[Any],
+    database: str,
+    control_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", database)
+    monkeypatch.setenv("AIRFLOW_CONN_UPKEEP_CONTROL", control_database)
+    fleet, into = tmp_path / "fleet.yaml", tmp_path / "archive"
+    fleet.write_text(
+        "version: 1\ntargets:\n  shop:\n    engine: postgres\n    connection: shop_db\n    limits: {share: 100 %}\n"
+        f"    tables:\n      public.logs:\n        {policy(into)}\n"
+    )
+    db.execute("create table logs (id int, at timestamptz)")
+    command = ("--fleet", str(fleet), "run", "data_retention")
+    for number in (1, 2, 3):
+        db.execute("insert into logs values (%s, '2024-01-01')", [number])
+        if number == 3:
+            into.rename(tmp_path / "disk")
+            into.mkdir()  # the mount point of a disk that is not mounted
+        ran = CliRunner().invoke(main, [*command])
+        assert (ran.exit_code == 0) == (number < 3), ran.output
+    assert ids(db) == [3]
+    assert list(into.iterdir()) == []
+
+
 def test_the_command(
     db: psycopg.Connection[Any],
     database: str,

@@ -54,12 +54,16 @@ class Actions(Part):
         Memory
             ``intents``: action JSON with ``run_id``, ``intended_at`` (ISO) and ``notes`` (a list), newest last.
             ``detached``: object id → evidence, with ``run_id`` and ``recorded_at`` where it has none.
+            ``locations``: archive location → the mark that lay there.
         """
         return Memory(
             detached={
                 row["object_oid"]: _evidence(row) for row in self._fetch("detached_partitions", target=target, job=job)
             },
             intents=[_intent(row) for row in self._fetch("open_intents", target=target, job=job)],
+            locations={
+                row["location"]: row["location_id"] for row in self._fetch("known_locations", target=target, job=job)
+            },
         )
 
     def done_actions(self, what: str) -> list[DoneAction]:

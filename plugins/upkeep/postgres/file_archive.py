@@ -161,6 +161,8 @@ class FileArchive:
         Columns in which this action met values that their Parquet types cannot say: kept as text from there on.
     files, file_bytes
         What was written and counts.
+    known, note
+        The location's mark, as remembered, and how it is written down before the first transaction ends.
     """
 
     session: PostgresSession
@@ -174,6 +176,9 @@ class FileArchive:
     files: list[str] = field(default_factory=list)
     file_bytes: int = 0
     trouble: StoreError | None = None
+    known: str | None = None
+    note: Callable[[Json], None] | None = None
+    _noted: bool = field(default=False, init=False)
     _announced: Manifest | None = field(default=None, init=False)
 
     def __call__(self, doomed: Doomed, where: Where) -> Removed:
@@ -204,6 +209,7 @@ class FileArchive:
         kept = {"columns_as_text": sorted(self.as_text)} if self.as_text else {}
         return {
             "location": self.shelf.directory,
+            "location_id": self.known,
             "files": len(self.files),
             "file_bytes": self.file_bytes,
             **shown,
@@ -294,6 +300,7 @@ class FileArchive:
             seen = self.shelf.examine(manifest, columns)
         except ValueError as error:
             raise ConservationError(f"{self.shelf.place(manifest)}: {error}; the batch was rolled back") from error
+        self._require_place()
         wanted = (manifest.rows, manifest.bytes, manifest.sha256, manifest.content_sha256)
         if (seen.rows, seen.bytes, seen.sha256, seen.digest) != wanted:
             raise ConservationError(
@@ -301,6 +308,13 @@ class FileArchive:
                 "back and the file removed"
             )
         return manifest, seen
+
+    def _require_place(self) -> None:
+        """See that the location is still the one that it was, and have it remembered."""
+        self.known = self.shelf.store.require_mark(self.known)
+        if self.note is not None and not self._noted:
+            self.note({"archive_location": self.shelf.store.location, "location_id": self.known})
+            self._noted = True
 
     def _abandon(self, manifest: Manifest, *, ending: bool) -> None:
         """Remove the file of a transaction that was rolled back; leave what is not certain to the next run."""

@@ -175,7 +175,6 @@ def _shelf(work: Work) -> Shelf:
 def _settled(work: Work, shelf: Shelf) -> file_archive.Settled:
     """Decide what earlier runs left undecided."""
     session = cast("PostgresSession", work.session)
-    shelf.store.prepare()
     settled = file_archive.settle(session, shelf, work.checkpoint, work.sleep)
     if settled.missing:
         raise ConservationError(
@@ -261,9 +260,14 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
 def _into_files(work: Work) -> FileArchive:
     """Return what removes ranges into files, with everything decided that an earlier run left undecided."""
     shelf, session = _shelf(work), cast("PostgresSession", work.session)
+    location = shelf.store.location
+    known = {row["location"]: row["id"] for row in work.observation.frames.get("locations", ())}.get(location)
+    shelf.store.prepare(known)
     _settled(work, shelf)
     action = work.action
-    return FileArchive(session, shelf, action.args, action.subject, action.id, file_archive.pace(), work.sleep)
+    found = FileArchive(session, shelf, action.args, action.subject, action.id, file_archive.pace(), work.sleep)
+    found.known, found.note = known, work.note
+    return found
 
 
 def _sweep_leaf(sweep: Sweep, doomed: Doomed, way: Way) -> None:

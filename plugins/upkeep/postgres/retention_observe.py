@@ -36,7 +36,7 @@ CHECK_TIMEOUT: Final = "30s"
 """One look at the rows (a count, a search for references) takes no longer; longer, and it is said to be unknown."""
 FRAMES: Final = (
     *("relations", "archives", "partitions", "marked", "memory", "intents"),
-    *("facts", "leaves", "due", "references", "busy", "files", "branches"),
+    *("facts", "leaves", "due", "references", "busy", "files", "branches", "locations"),
 )
 
 
@@ -54,6 +54,7 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
     )
     frames["server"] = [_server(session)]
     frames["memory"] = [{"oid": oid, **evidence} for oid, evidence in memory.detached.items()]
+    frames["locations"] = [{"location": location, "id": mark} for location, mark in memory.locations.items()]
     frames["intents"] = [_intent(intent) for intent in memory.intents]
     _read_catalog(session, target, frames)
     _read_marked(session, target, frames)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+LOST: Final = frozenset({"memory"})
+"""Kinds of store that forget everything with the process: rows archived there would be gone."""
+
 _FORMS: Final = "an absolute directory (/srv/archive) or a URL (s3://connection_id@bucket/path)"
 
 
@@ -34,7 +37,9 @@ def problem(into: str) -> str | None:
         return "a URL must not carry options (they may hold keys): put them into an Airflow connection"
     if parts.scheme == "file" and (user or rest or not parts.path.startswith("/")):
         return "write file:///absolute/directory, or the directory alone"
-    if parts.scheme not in ("file", "memory") and not rest:
+    if parts.scheme in LOST:
+        return f"{parts.scheme}:// keeps nothing beyond the process: every archived row would be lost; write {_FORMS}"
+    if parts.scheme != "file" and not rest:
         return f"the URL names no bucket or host: write {_FORMS}"
     return None
 

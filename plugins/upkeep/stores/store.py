@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -34,6 +35,8 @@ PIECE: Final = 1 << 20
 IN_MEMORY: Final = 32 << 20
 """A draft for an object store lies in memory up to here, then in a temporary file."""
 DRAFT: Final = ".tmp"
+MARK: Final = "_location.json"
+"""Says, at the root of a location, which place this is: an unmounted disk leaves a folder without it."""
 OLD: Final = 86_400.0
 """Seconds after which a draft, whoever began it, is not written any more."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -214,8 +217,48 @@ class Store:
         del name
         return False
 
-    def prepare(self) -> None:
-        """Create the location where it is missing: once, at the beginning; one that vanishes later is an error."""
+    def prepare(self, known: str | None) -> None:
+        """Create the location where it is missing, and mark it: once, at the beginning.
+
+        Parameters
+        ----------
+        known
+            The mark that lay there when rows last went into it: it must be there still. ``None``: never before.
+        """
+        if known is not None:
+            self.require_mark(known)
+            return
+        self._create()
+        if self.mark() is None:
+            self._put_first(MARK, f'{{"location_id": "{secrets.token_hex(16)}"}}\n'.encode())
+
+    def mark(self) -> str | None:
+        """Return the mark of the location; ``None`` when it has none."""
+        if not self.exists(MARK):
+            return None
+        try:
+            return str(json.loads(self.get(MARK))["location_id"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def require_mark(self, known: str | None) -> str:
+        """Return the mark, which must be ``known`` (``None``: any)."""
+        found = self.mark()
+        if found is None or known not in (None, found):
+            what = "another mark than before" if found else "no mark any more"
+            raise StoreError(
+                f"{self.location} is not the place that earlier rows were archived to: {MARK} there has {what}. Has "
+                "the location been unmounted or removed? Mount it again; if the archive was moved, move it back with "
+                f"its {MARK}; for a new archive name another location. No row was moved"
+            )
+        return found
+
+    def _create(self) -> None:
+        """Create the location; an object store needs none."""
+
+    def _put_first(self, name: str, data: bytes) -> None:
+        """Write a small file unless somebody else just did."""
+        self.put(name, data)
 
     def writable(self) -> bool | None:
         """Return whether files can be written; ``None`` when only trying tells."""
@@ -345,8 +388,19 @@ class LocalStore(Store):
         except OSError:
             return False
 
-    def prepare(self) -> None:
-        """Create the directory where it is missing."""
+    def _put_first(self, name: str, data: bytes) -> None:
+        path = self._folder / name
+        with self._mended(name):
+            if path.exists() and not path.read_bytes():  # a kill left it empty
+                path.unlink()
+            self.step(f"put {name}")
+            with contextlib.suppress(FileExistsError), path.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            self._sync(path.parent)
+
+    def _create(self) -> None:
         self.step("prepare")
         with self._mended(""):
             for folder in reversed((self._folder, *self._folder.parents)):
