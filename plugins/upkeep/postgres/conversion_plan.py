@@ -39,7 +39,7 @@ def action(care: Care, conversion: Conversion, taken: set[tuple[str, str]]) -> A
         destructive=False,
         precondition=(
             f"{subject} is unchanged since it was planned, every row has {args['key']} from {args['lower']} to "
-            f"{args['upper']}, nothing depends on the table by its object id, and half a period is left before that bound"
+            f"{args['upper']}, nothing depends on the table by its object id, and half a period is left until then"
         ),
         undo=f"{part} becomes {subject} again, and empty partitions are dropped; only while all others are empty",
         lock=_lock(facts["foreign_keys"]),
