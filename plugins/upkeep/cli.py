@@ -471,6 +471,8 @@ def undo(path: Path | None, what: str) -> int:
 @click.option("--to", "until", type=_Instant(), help="Only rows before this instant (with offset).")
 @click.option("--into", metavar="TABLE", help="Another table that gets the rows (default: the archived one).")
 @click.option("--from-location", "location", metavar="URL", help="Where the files are (default: retain.into).")
+@click.option("--identity", metavar="ID", help="Files of that physical database, or 'all' (default: the target's own).")
+@click.option("--again", is_flag=True, help="Also what was restored into a table, or a server's history, that is gone.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be loaded.")
 @_json_option
 @click.pass_obj
@@ -484,13 +486,17 @@ def restore_archive(
     until: datetime | None,
     into: str | None,
     location: str | None,
+    identity: str | None,
+    again: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
     """Bring rows back that data_retention archived into files: verified, counted, each exactly once."""
     from upkeep.restoring import restore  # noqa: PLC0415 - see check
 
-    request = jobs.RestoreRequest(table=table, since=since, until=until, into=into, location=location)
+    request = jobs.RestoreRequest(
+        table=table, since=since, until=until, into=into, location=location, identity=identity, again=again
+    )
     with _runner(path, quiet=as_json) as runner:
         report = restore(runner, name, request, actor=_actor(), apply=not dry_run)
     _print(report, as_json=as_json)

@@ -199,6 +199,10 @@ class RestoreRequest:
         The table that gets the rows; default: the archived one.
     location
         Where the files are; default: the policy's ``retain.into``.
+    identity
+        Whose files: a physical database, or ``all``; default: the target's own.
+    again
+        Load also what was restored into a table, or a history of the server, that is gone.
     """
 
     table: str
@@ -206,6 +210,8 @@ class RestoreRequest:
     until: datetime | None = None
     into: str | None = None
     location: str | None = None
+    identity: str | None = None
+    again: bool = False
 
 
 class Restores(Protocol):

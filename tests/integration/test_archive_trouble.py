@@ -17,6 +17,7 @@ import fsspec
 import psycopg
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from local.servers import PostgresServer, start_postgres, temporary_directory
 from local.servers.postgres import free_port
@@ -26,7 +27,7 @@ from upkeep.errors import ConfigurationError
 from upkeep.postgres.file_archive import FileArchive
 from upkeep.retention.pace import Pace
 from upkeep.stores import parquet
-from upkeep.stores.store import LocalStore, open_store
+from upkeep.stores.store import LocalStore, StoreError, open_store, opener
 
 CUT_OFF = "at < timestamptz '2024-05-16 12:00+00'"
 
@@ -421,6 +422,59 @@ def test_an_object_store(db: psycopg.Connection[Any], database: str, monkeypatch
     assert back.outcomes[0].rows == due
     assert count(db, "logs") == 1000
     files.rm("/bucket", recursive=True)
+
+
+class Moody(MemoryFileSystem):
+    """A store whose trouble is no OSError, and whose messages hold what nobody may see."""
+
+    protocol = "moody"
+    refused = "nothing"
+
+    def _refuse(self, what: str, path: str) -> None:
+        if self.refused in f"{what} {path}":
+            raise RuntimeError("https://store/?X-Amz-Signature=SECRET")
+
+    def ls(self, path: str, *args: Any, **options: Any) -> Any:
+        self._refuse("ls", path)
+        return super().ls(path, *args, **options)
+
+    def pipe_file(self, path: str, value: bytes, *args: Any, **options: Any) -> Any:
+        self._refuse("put", path)
+        return super().pipe_file(path, value, *args, **options)
+
+    def info(self, path: str, **options: Any) -> Any:
+        self._refuse("info", path)
+        return super().info(path, **options)
+
+
+@pytest.mark.parametrize("refused", ["ls", "put /bucket/moody/public/logs/_manifests", "info"])
+def test_a_store_with_troubles_of_its_own(db: psycopg.Connection[Any], database: str, refused: str) -> None:
+    logs(db)
+    files = Moody()
+    before = opener.set(lambda _: (files, "/bucket/moody"))
+    try:
+        files.refused = refused
+        done = run(database, "s3://bucket/moody")
+        assert "SECRET" not in str(said(done)) + str([a.blocked for a in done.plan.actions])
+        if refused in {"ls", "info"}:
+            assert done.plan.actions[0].blocked
+            assert count(db, "logs") == 1000
+        else:
+            assert done.statuses == ["failed"]
+            assert done.outcomes[0].rows == 1000 - count(db, "logs") > 0  # committed: the progress is not lost
+            assert "its rows are safe in it" in str(done.outcomes[0].message)
+        files.refused = "nothing"
+        assert set(run(database, "s3://bucket/moody").statuses) == {"done"}
+        with session(database) as opened:
+            back = restored(opened, target({"public.logs": policy("s3://bucket/moody")}), "public.logs")
+        assert {o.status.value for o in back.outcomes} == {"done"}
+        assert count(db, "logs") == 1000
+        files.refused = "info"
+        with pytest.raises(StoreError, match="RuntimeError"):
+            open_store("s3://bucket/moody").exists("a")
+    finally:
+        opener.reset(before)
+        MemoryFileSystem().rm("/bucket", recursive=True)
 
 
 def test_a_store_that_is_not_installed(db: psycopg.Connection[Any], database: str) -> None:

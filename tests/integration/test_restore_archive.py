@@ -19,9 +19,11 @@ from tests.integration.archive_help import policy, restored, said
 from tests.integration.retention_help import AT, Book, attached, count, months, session, target
 from upkeep.cli import main
 from upkeep.errors import ConfigurationError, UnreachableError
+from upkeep.jobs import RestoreRequest
+from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
 from upkeep.retention.pace import Pace
-from upkeep.stores.store import Store
+from upkeep.stores.store import Store, StoreError
 
 FOLDER = "public/logs"
 
@@ -236,6 +238,122 @@ def test_killed_before_each_step(db: psycopg.Connection[Any], database: str, tmp
         assert set(statuses(done)) == {"done"}, (number, said(done))
         assert ids(db) == list(range(1, 31)), number
         assert list((tmp_path / FOLDER / "_undecided").iterdir()) == []
+
+
+class KilledError(BaseException):
+    """Stands for kill -9."""
+
+
+def kill_before_deciding(patched: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise KilledError
+
+    patched.setattr("upkeep.stores.shelf.Shelf.decide", die)
+
+
+def test_a_restore_settles_first(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two plans of the same restore: the first is killed after its COMMIT, the second loads nothing twice."""
+    archived(db, database, tmp_path, 20, key="")
+    what = target({"public.logs": policy(tmp_path)})
+    with session(database) as opened:
+        observation = Book().observe(opened, what, AT)
+        planned = JOB.plan_restore(opened, what, RestoreRequest(table="public.logs"), observation)
+        with monkeypatch.context() as patched:
+            kill_before_deciding(patched)
+            with pytest.raises(KilledError):
+                Book().apply(opened, what, planned.actions[0], observation)
+        assert ids(db) == list(range(1, 21))
+        with monkeypatch.context() as patched:
+            patched.setattr("upkeep.postgres.file_archive.end_of", lambda *_: None)
+            outcome = Book().apply(opened, what, planned.actions[0], observation)
+        assert outcome.status == "failed"
+        assert "cannot know" in str(outcome.message)
+        outcome = Book().apply(opened, what, planned.actions[0], observation)
+        assert (outcome.status, outcome.rows) == ("done", 0)
+    assert ids(db) == list(range(1, 21))
+
+
+def test_undecided_files_are_planned(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        kill_before_deciding(patched)
+        with pytest.raises(KilledError):
+            archived(db, database, tmp_path, 20, key="")
+    assert ids(db) == []
+    done = back(database, tmp_path)
+    assert done.kinds == ["settle_files", "restore_file"]
+    assert done.finding("archive_undecided").severity == "WARNING"
+    assert statuses(done) == ["done", "done"], said(done)
+    assert ids(db) == list(range(1, 21))
+
+
+def test_a_table_made_anew_gets_its_rows_only_when_asked(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path
+) -> None:
+    archived(db, database, tmp_path, 20, key="")
+    back(database, tmp_path)
+    db.execute("drop table logs")
+    db.execute("create table logs (id int, at timestamptz, msg text)")
+    done = back(database, tmp_path)
+    assert statuses(done) == ["failed"]
+    assert "was made anew since" in str(done.outcomes[0].message)
+    assert ids(db) == []
+    assert statuses(back(database, tmp_path, again=True)) == ["done"]
+    assert ids(db) == list(range(1, 21))
+    again = back(database, tmp_path, again=True)
+    assert [(o.status.value, o.rows) for o in again.outcomes] == [("done", 0)]
+    (mark,) = [m for m in (tmp_path / FOLDER / "_restored").iterdir() if f'"into_oid": {oid(db)}' in m.read_text()]
+    mark.write_text(mark.read_text().replace('"timeline": "0', '"timeline": "F'))
+    done = back(database, tmp_path)
+    assert statuses(done) == ["failed"]
+    assert len(ids(db)) == 20
+
+
+def oid(db: psycopg.Connection[Any]) -> int:
+    row = db.execute("select 'public.logs'::regclass::oid::bigint").fetchone()
+    assert row
+    return int(row[0])
+
+
+def test_files_of_another_identity_are_named_and_can_be_taken(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade gives the server a new identity; the files of before lie at the same place."""
+    archived(db, database, tmp_path, 20, key="")
+    identity = PostgresSession.identity.fget
+    assert identity
+    monkeypatch.setattr(PostgresSession, "identity", property(lambda self: identity(self) + "0"))
+    with pytest.raises(ConfigurationError, match="of other databases only"):
+        back(database, tmp_path)
+    db.execute("insert into logs values (21, '2024-01-01', 'new')")
+    archive(database, tmp_path)
+    done = back(database, tmp_path, location=str(tmp_path))
+    assert "1 file(s) with 20 rows of that range are of other databases" in done.finding("archive_of_others").summary
+    assert ids(db) == [21]
+    done = back(database, tmp_path, identity="all")
+    assert set(statuses(done)) == {"done"}, said(done)
+    assert "archive_of_others" not in done.checks()
+    assert ids(db) == list(range(1, 22))
+
+
+def test_a_mark_that_cannot_be_made_final(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived(db, database, tmp_path, 20, key="")
+
+    def refuse(*_: object) -> None:
+        raise StoreError("no route")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("upkeep.stores.shelf.Shelf.decide", refuse)
+        done = back(database, tmp_path)
+    assert [(o.status.value, o.rows) for o in done.outcomes] == [("failed", 20)]
+    assert "its rows are in the table" in str(done.outcomes[0].message)
+    back(database, tmp_path)
+    assert ids(db) == list(range(1, 21))
 
 
 def test_the_ledger_remembers_the_location(

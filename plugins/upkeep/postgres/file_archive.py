@@ -76,6 +76,7 @@ class Settled:
     removed: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    unknown_files: set[str] = field(default_factory=set)
 
     def evidence(self) -> Json:
         """Return it for the ledger."""
@@ -97,6 +98,7 @@ def settle(session: PostgresSession, shelf: Shelf, checkpoint: Checkpoint, sleep
             done.removed.append(place)
         elif status != "committed":
             done.unknown.append(place)
+            done.unknown_files.add(note.file)
         elif isinstance(note, Manifest) and not shelf.has_file(note):
             done.missing.append(place)
         else:

@@ -20,8 +20,9 @@ from upkeep.errors import UpkeepError
 from upkeep.postgres import detaching, file_types, names
 from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.detaching import AlreadyDoneError, StateChangedError
-from upkeep.postgres.file_archive import STATEMENT_TIMEOUT, durable_transaction, end_of
+from upkeep.postgres.file_archive import STATEMENT_TIMEOUT, UndecidedError, durable_transaction, end_of
 from upkeep.stores.manifest import Manifest, Mark
+from upkeep.stores.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +41,8 @@ class RowsThereError(UpkeepError):
     """Rows of the file are in the table already, by a unique key; nothing of the file was loaded."""
 
 
-def restore(work: Work, shelf: Shelf) -> Json:
-    """Load what the action names; return the evidence.
+def restore(work: Work, shelf: Shelf) -> tuple[Json, StoreError | None]:
+    """Load what the action names; return the evidence, and why the mark could not be made final after all.
 
     Raises
     ------
@@ -55,7 +56,10 @@ def restore(work: Work, shelf: Shelf) -> Json:
     here = detaching.place(session, args["into"]["oid"])
     if here is None:
         raise StateChangedError("the table that should get the rows is gone")
+    if not shelf.counts(manifest):
+        raise StateChangedError(f"{shelf.place(manifest)} does not count (any more): its rows are in the table still")
     marks = _marks(shelf, manifest, here.subject, session.identity)
+    marks = [m for m in marks if not _is_stale(session, m, shelf.place(manifest), again=args.get("again", False))]
     if any(_covers(mark, args) for mark in marks):
         raise AlreadyDoneError(f"{shelf.place(manifest)}: these rows were restored before")
     work.checkpoint(f"verifying {shelf.place(manifest)}")
@@ -75,9 +79,38 @@ def restore(work: Work, shelf: Shelf) -> Json:
         if mark is not None:
             _abandon(session, shelf, mark, ending=ending, work=work)
         raise _explained(error, manifest, here.subject) from error
-    shelf.decide(mark)
+    trouble: StoreError | None = None
+    try:
+        shelf.decide(mark)
+    except StoreError as error:
+        trouble = error
     work.checkpoint(rows=evidence["rows_restored"])
-    return evidence | {"file": shelf.place(manifest), "oid": args["into"]["oid"]}
+    return evidence | {"file": shelf.place(manifest), "oid": args["into"]["oid"]}, trouble
+
+
+def _is_stale(session: PostgresSession, mark: Mark, place: str, *, again: bool) -> bool:
+    """Return whether an earlier restore went into a table, or a history of the server, that is not this one.
+
+    Raises
+    ------
+    UndecidedError
+        It is so, and nobody said that the rows are to come again.
+    """
+    if mark.identity != session.identity:
+        return False
+    now = session.rows("restore_history", {"place": mark.place, "into": mark.into})[0]
+    if mark.into_oid not in (None, now["oid"]):
+        why = f"{mark.into} was made anew since"
+    elif mark.timeline not in (None, now["timeline"]) or not now["past"]:
+        why = "the server was restored or promoted since"
+    else:
+        return False
+    if not again:
+        raise UndecidedError(
+            f"{place}: its rows were restored into {mark.into} before, but {why}; nothing was loaded. Look whether "
+            "they are there, or in a later file (archived again); if not, restore with --again"
+        )
+    return True
 
 
 def _marks(shelf: Shelf, manifest: Manifest, into: str, identity: str) -> list[Mark]:
@@ -189,6 +222,7 @@ def _mark(session: PostgresSession, work: Work, manifest: Manifest, into: str, r
         action_id=work.action.id,
         written_at=datetime.now(UTC).isoformat(),
         into=into,
+        into_oid=work.action.args["into"]["oid"],
         since=work.action.args["since"],
         until=work.action.args["until"],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from psycopg import sql
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from upkeep.stores.manifest import Manifest
 
 
+ALL: Final = "all"
+"""Wanted are the files of every database."""
+
+
 def plan(session: PostgresSession, target: Target, request: RestoreRequest, observation: Observation) -> Plan:
     """Return one action for each file that holds rows of the range, and findings.
 
@@ -41,9 +45,12 @@ def plan(session: PostgresSession, target: Target, request: RestoreRequest, obse
     archived = names.parse(request.table).exact
     policy = _policy(target, archived)
     shelf = Shelf.open(_location(request, policy), archived.schema, archived.name, session.identity, session.instance)
-    manifests = _manifests(shelf, session.identity, explicit=request.location is not None)
+    counting, pending = shelf.manifests(), shelf.pending()
+    ours = [m for m in pending if m.identity == session.identity]
+    manifests = [*_manifests(shelf, counting, session.identity, request), *ours]
+    others = [m for m in [*counting, *pending] if m not in manifests]
     if not manifests:
-        raise ConfigurationError(f"{shelf.directory} holds no archived rows of {archived}; name another location")
+        raise ConfigurationError(_nothing(shelf, archived, others))
     into = names.parse(request.into).exact if request.into else archived
     relation, facts = _table(session, into)
     span = _Span.of(request, manifests[0], policy)
@@ -52,8 +59,12 @@ def plan(session: PostgresSession, target: Target, request: RestoreRequest, obse
         _require_fit(column, facts, relation)
     files = {"location": shelf.store.location, "schema": archived.schema, "name": archived.name}
     actions = [_settle(files, relation)] if shelf.has_undecided() else []
-    actions += [_action(shelf, m, files=files, relation=relation, facts=facts, span=span) for m in chosen]
-    return Plan.make(observation, actions, list(_findings(relation, policy, request, actions)))
+    actions += [
+        _action(shelf, m, files=files, relation=relation, facts=facts, span=span, again=request.again) for m in chosen
+    ]
+    findings = list(_findings(relation, policy, request, actions))
+    findings += _left_out(relation, [m for m in ours if span.meets(m)], [m for m in others if span.meets(m)])
+    return Plan.make(observation, actions, findings)
 
 
 def _policy(target: Target, table: names.Name) -> TablePolicy | None:
@@ -74,15 +85,55 @@ def _location(request: RestoreRequest, policy: TablePolicy | None) -> str:
     return into
 
 
-def _manifests(shelf: Shelf, identity: str, *, explicit: bool) -> list[Manifest]:
-    """Return the files of our database; of another one only where its location was named."""
-    found = shelf.manifests()
+def _manifests(shelf: Shelf, found: list[Manifest], identity: str, request: RestoreRequest) -> list[Manifest]:
+    """Return the files of our database; of others where they are wanted, or where only theirs lie at a named place."""
+    if request.identity is not None:
+        return [m for m in found if request.identity in (ALL, m.identity)]
     ours = [m for m in found if m.identity == identity]
-    if ours or not explicit:
+    if ours or request.location is None:
         return ours
     if len({m.identity for m in found}) > 1:
-        raise ConfigurationError(f"{shelf.directory} holds files of several databases, none of them this one")
+        raise ConfigurationError(
+            f"{shelf.directory} holds files of several databases, none of them this one: name one with --identity "
+            f"({_names(found)}), or all"
+        )
     return found
+
+
+def _names(manifests: Sequence[Manifest]) -> str:
+    return ", ".join(sorted({m.identity for m in manifests}))
+
+
+def _nothing(shelf: Shelf, archived: names.Name, others: Sequence[Manifest]) -> str:
+    if others:
+        return (
+            f"{shelf.directory} holds {len(others)} file(s) of other databases only ({_names(others)}): take those "
+            "that count with --identity"
+        )
+    return f"{shelf.directory} holds no archived rows of {archived}; name another location"
+
+
+def _left_out(relation: Relation, pending: Sequence[Manifest], others: Sequence[Manifest]) -> Iterator[Finding]:
+    if pending:
+        yield Finding(
+            check="archive_undecided",
+            subject=relation.subject,
+            status=FindingStatus.FINDING,
+            severity=Severity.WARNING,
+            summary=f"{len(pending)} file(s) with {sum(m.rows for m in pending):,} rows are not decided yet: a run was "
+            "killed; they come back only where the server says that their transaction was committed",
+            remedy="look at the outcome of each; one that cannot be decided is named there",
+        )
+    if others:
+        yield Finding(
+            check="archive_of_others",
+            subject=relation.subject,
+            status=FindingStatus.FINDING,
+            severity=Severity.WARNING,
+            summary=f"{len(others)} file(s) with {sum(m.rows for m in others):,} rows of that range are of other "
+            f"databases ({_names(others)}), or undecided there; they do not come back",
+            remedy="if they are this table's from before an upgrade or a move, restore them with --identity ID, or all",
+        )
 
 
 def _table(session: PostgresSession, into: names.Name) -> tuple[Relation, Row]:
@@ -170,7 +221,9 @@ def _settle(files: Json, relation: Relation) -> Action:
     )
 
 
-def _action(shelf: Shelf, manifest: Manifest, *, files: Json, relation: Relation, facts: Row, span: _Span) -> Action:
+def _action(
+    shelf: Shelf, manifest: Manifest, *, files: Json, relation: Relation, facts: Row, span: _Span, again: bool
+) -> Action:
     generated = {c["name"] for c in facts["columns"] or () if c["generated"]}
     args: dict[str, Any] = {
         "files": files,
@@ -180,6 +233,8 @@ def _action(shelf: Shelf, manifest: Manifest, *, files: Json, relation: Relation
         "since": span.since,
         "until": span.until,
     }
+    if again:
+        args["again"] = True
     ends = [text for text in (manifest.lowest, manifest.highest) if text is not None]
     return Action.make(
         kind="restore_file",

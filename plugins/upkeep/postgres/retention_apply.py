@@ -163,8 +163,19 @@ def _settle(work: Work, progress: Progress) -> None:
 
 
 def _restore(work: Work, progress: Progress) -> None:
-    progress.evidence = restore_file.restore(work, _shelf(work))
+    shelf, session = _shelf(work), cast("PostgresSession", work.session)
+    settled = file_archive.settle(session, shelf, work.checkpoint, work.sleep)
+    file = work.action.args["manifest"]["file"]
+    if file in settled.unknown_files:
+        raise UndecidedError(
+            f"{file}: this server cannot know (yet) what became of a transaction that archived or restored it; "
+            "nothing of it was loaded: look at its note in _undecided, compare it with the table, then remove it or "
+            "move it to _manifests (_restored)"
+        )
+    progress.evidence, trouble = restore_file.restore(work, shelf)
     progress.rows = progress.evidence["rows_restored"]
+    if trouble is not None:
+        raise StoreError(f"{trouble}; its rows are in the table, and the next run notes that")
 
 
 def _shelf(work: Work) -> Shelf:

@@ -96,12 +96,13 @@ class Mark(Note):
 
     Attributes
     ----------
-    into
-        The table that has them now.
+    into, into_oid
+        The table that has them now; one of the same name made anew has another oid.
     since, until
         The range of ages: ``since`` inside, ``until`` outside; ``None``: no end there.
     """
 
     into: str
+    into_oid: int | None = None
     since: str | None
     until: str | None

@@ -121,6 +121,16 @@ class Shelf:
             if left and self._is_ours(name):
                 yield name
 
+    def pending(self) -> list[Manifest]:
+        """Return the files that are not decided yet, of all databases; changes nothing."""
+        folder = f"{self._folder}/{UNDECIDED}"
+        names = [n for n in self.store.names(folder) if n.endswith(_NOTE) and not n.endswith(_MARK) and n[0] != "."]
+        return [self._read(Manifest, f"{folder}/{name}") for name in names]
+
+    def counts(self, manifest: Manifest) -> bool:
+        """Return whether the file counts: its rows are gone from the table."""
+        return self.store.exists(self._final(manifest))
+
     def manifests(self) -> list[Manifest]:
         """Return the files that count, of all databases, oldest first."""
         names = [n for n in self.store.names(f"{self._folder}/{MANIFESTS}") if n.endswith(_NOTE) and n[0] != "."]

@@ -82,8 +82,8 @@ def open_store(location: str) -> Store:
         raise
     except (ImportError, ValueError) as error:
         raise ConfigurationError(f"{location}: cannot be opened: {error}") from error
-    except Exception as error:  # every store has exceptions of its own
-        raise StoreError(f"{location}: cannot be opened: {_say(error)}") from error
+    except Exception as error:  # noqa: BLE001 - every store has exceptions of its own
+        raise StoreError(f"{location}: cannot be opened: {_say(error)}") from None
 
 
 class Draft:
@@ -153,7 +153,7 @@ class Store:
         """Give a draft; removed at the end of the block unless published."""
         del folder, prefix
         self.step("draft")
-        with self._mended("a temporary file"), tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+        with self._mended("a temporary file", foreign=False), tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
             yield Draft(cast("IO[bytes]", file), None)
 
     def complete(self, draft: Draft) -> None:
@@ -163,7 +163,7 @@ class Store:
         """Make the draft the file ``name``, which must not exist."""
         self.step("publish")
         with self._mended(name):
-            if self._fs.exists(self._path(name)):
+            if self._is_there(self._path(name)):
                 raise StoreError(f"{self._path(name)} is there already; it is not overwritten")
             draft.file.seek(0)
             with self._fs.open(self._path(name), "wb") as out:
@@ -184,8 +184,8 @@ class Store:
     def open(self, name: str) -> Iterator[IO[bytes]]:
         """Open a file for reading at any place."""
         self.step("read")
-        with self._mended(name), tempfile.SpooledTemporaryFile(IN_MEMORY) as local:
-            with self._fs.open(self._path(name), "rb") as file:
+        with self._mended(name, foreign=False), tempfile.SpooledTemporaryFile(IN_MEMORY) as local:
+            with self._mended(name), self._fs.open(self._path(name), "rb") as file:
                 shutil.copyfileobj(file, local, PIECE)
             local.seek(0)
             yield cast("IO[bytes]", local)
@@ -193,8 +193,7 @@ class Store:
     def exists(self, name: str) -> bool:
         """Return whether the file is there."""
         with self._mended(name):
-            self._fs.invalidate_cache()
-            return bool(self._fs.exists(self._path(name)))
+            return self._is_there(self._path(name))
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, sorted; none when there is no such folder."""
@@ -263,7 +262,7 @@ class Store:
     def writable(self) -> bool | None:
         """Return whether files can be written; ``None`` when only trying tells."""
         with self._mended(""):
-            self._fs.exists(self._root)
+            self._is_there(self._root)
         return None
 
     def free_bytes(self) -> int | None:
@@ -277,13 +276,28 @@ class Store:
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}".rstrip("/")
 
+    def _is_there(self, path: str) -> bool:
+        """Return whether it is there; a store that cannot say so is in trouble (`exists` would say no)."""
+        self._fs.invalidate_cache()
+        try:
+            self._fs.info(path)
+        except FileNotFoundError:
+            return False
+        return True
+
     @contextmanager
-    def _mended(self, name: str) -> Iterator[None]:
-        """Turn the trouble of a store into a `StoreError`."""
+    def _mended(self, name: str, *, foreign: bool = True) -> Iterator[None]:
+        """Turn the trouble of a store into a `StoreError`; with ``foreign`` also exceptions that are its own kind."""
         try:
             yield
+        except UpkeepError:
+            raise
         except OSError as error:
             raise StoreError(f"{self._path(name)}: {_say(error)}") from error
+        except Exception as error:
+            if not foreign:
+                raise
+            raise StoreError(f"{self._path(name)}: {_say(error)}") from None  # its text may hold a signed address
 
 
 class LocalStore(Store):
@@ -447,6 +461,8 @@ def _is_there(path: Path) -> bool:
 
 
 def _say(error: BaseException) -> str:
+    if not isinstance(error, OSError):
+        return f"the store failed ({type(error).__name__}): look at its own log, its credentials and its address"
     number = getattr(error, "errno", None)
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     if number in _FULL:
