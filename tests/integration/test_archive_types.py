@@ -182,7 +182,7 @@ def test_hostile_names_and_generated_columns(db: psycopg.Connection[Any], databa
         done = Book().run(opened, what, AT)
         assert done.statuses == ["done"], said(done)
         assert count(db, table) == 0
-        assert {p.name for p in tmp_path.iterdir()} == {"%2E%2E%2FEvil%20%22Schema%22"}
+        assert {p.name for p in tmp_path.iterdir()} == {"%2E%2E%2FEvil%20%22Schema%22", "_location.json"}
         back = restored(opened, what, table)
     assert [o.status for o in back.outcomes] == ["done"], said(back)
     assert db.execute(f"table before except all table {table}").fetchall() == []
