@@ -497,6 +497,29 @@ def test_wide_rows_and_no_rows(
     assert everything(db, tmp_path) == list(range(1, 1501))
 
 
+@pytest.mark.parametrize("indexed", [True, False])
+def test_rows_so_wide_that_few_fit(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, indexed: bool
+) -> None:
+    """Bytes bound a transaction also where that makes it smaller than any batch of narrow rows."""
+    monkeypatch.setattr("upkeep.postgres.file_archive.MOST_BYTES", 3 << 20)
+    db.execute("create table logs (id bigint, at timestamptz, msg text)")
+    db.execute("alter table logs alter msg set storage external")
+    db.execute(
+        "insert into logs select n, timestamptz '2024-01-01' + n * interval '1 hour', repeat(md5(n::text), 32768) "
+        "from generate_series(1, 24) n"
+    )
+    if indexed:
+        db.execute("create index on logs (at)")
+    db.execute("analyze logs")
+    done = run(database, tmp_path)
+    assert done.statuses == ["done"], said(done)
+    sizes = [m["rows"] for m in map(json.loads, (p.read_text() for p in tmp_path.rglob("_manifests/*.json")))]
+    assert sum(sizes) == 24
+    assert not indexed or max(sizes) <= 3
+    assert everything(db, tmp_path) == list(range(1, 25))
+
+
 def test_a_commit_is_durable_before_its_file_counts(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from upkeep.postgres import file_types
 from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.row_batches import BatchTooLargeError, Removed
 from upkeep.postgres.shapes import require_shape, shape_args
-from upkeep.retention.pace import SMALLEST, Pace
+from upkeep.retention.pace import Pace
 from upkeep.stores.columns import UnsayableError
 from upkeep.stores.manifest import Manifest
 from upkeep.stores.store import StoreError
@@ -246,13 +246,21 @@ class FileArchive:
     def _receive(self, writer: Writer, doomed: Doomed, where: Where, columns: list[Column]) -> int:
         """Take the rows as they come; return how many the server says that it deleted."""
         parts = statement_parts(self.args, doomed, where, columns)
+        with contextlib.ExitStack() as failed:
+            failed.callback(writer.discard)
+            rows = self._copied(writer, parts)
+            failed.pop_all()
+        return rows
+
+    def _copied(self, writer: Writer, parts: dict[str, Any]) -> int:
         block, total = bytearray(), 0
         with self.session.copy(self.session.statement("retention_archive_file", **parts)) as stream:
             for row in stream:
                 block += row  # one growing buffer: half the time of a list of rows that is joined
                 if len(block) >= BLOCK_BYTES:
                     total += len(block)
-                    if total > MOST_BYTES and self.pace.size > SMALLEST:
+                    if total > MOST_BYTES and self.pace.size > 1:
+                        self.pace.largest = self.pace.size // 2  # rows are wide: it does not grow again
                         raise BatchTooLargeError(f"a batch is larger than {MOST_BYTES >> 20} MiB")
                     self._feed(writer, block)
                     block = bytearray()

@@ -169,7 +169,7 @@ class Sweep:
                 self._batch(doomed, where)
             except (errors.QueryCanceled, BatchTooLargeError) as error:
                 self.tally.last_error = _say(error)
-                if self.pace.shrink():
+                if self.pace.shrink(1) if isinstance(error, BatchTooLargeError) else self.pace.shrink():
                     return False
                 self._pass_by()
         return True

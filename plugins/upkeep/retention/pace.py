@@ -53,9 +53,9 @@ class Pace:
         wanted = min(self.rate * self.target, self.size * MAX_GROWTH)
         self.size = int(min(max(wanted, SMALLEST), self.largest or LARGEST))
 
-    def shrink(self) -> bool:
-        """Halve the batch after trouble; return whether that was possible."""
-        smaller = max(self.size // 2, SMALLEST)
+    def shrink(self, smallest: int = SMALLEST) -> bool:
+        """Halve the batch after trouble, to not less than ``smallest`` rows; return whether that was possible."""
+        smaller = min(max(self.size // 2, smallest), self.size)
         possible = smaller < self.size
         self.size, self.rate = smaller, None
         return possible

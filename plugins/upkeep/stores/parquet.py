@@ -7,6 +7,7 @@ proven when the wire made from it has the same digest.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -102,6 +103,14 @@ class Writer:
                 to_text(self._age_column, pa.array([edge], kept_type(self._age_column)))[0].as_py()
                 for edge in (lowest, highest)
             )
+
+    def discard(self) -> None:
+        """Let go of what was begun; its draft is thrown away."""
+        self._waiting, file = [], self._file
+        self._file = None
+        if file is not None:
+            with contextlib.suppress(pa.ArrowException, OSError, ValueError):
+                file.close()
 
     def _table(self, block: bytes | bytearray) -> pa.Table:
         self._read.block_size = len(block) + 1
