@@ -10,6 +10,7 @@ from benchmarks.report import out
 ALL = (
     "nothing_to_do",
     "lock_wait",
+    "conversion",
     "row_retention",
     "parquet_archive",
     "tidb_retention",
