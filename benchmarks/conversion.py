@@ -55,12 +55,12 @@ def main() -> bool:
 def prepare(uri: str) -> None:
     """Make the table with its rows, keys and indexes, a table it points to, and the control."""
     with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute("create table places (id int primary key)")
-        connection.execute("insert into places select g from generate_series(1, 100) g")
-        for name in TABLES:
+        for name in TABLES:  # each points to a table of its own, which the conversion locks too
+            connection.execute(f"create table places_of_{name} (id int primary key)")
+            connection.execute(f"insert into places_of_{name} select g from generate_series(1, 100) g")
             connection.execute(
                 f"create table {name} (id bigint generated always as identity, at timestamptz not null default now(),"
-                " place int not null references places, payload text, primary key (id, at))"
+                f" place int not null references places_of_{name}, payload text, primary key (id, at))"
             )
         connection.execute(
             "insert into events (at, place, payload) select now() - make_interval(secs => g * 86400.0 * %s / %s),"

@@ -80,3 +80,31 @@ def _use_it(db: Any, table: str, before: Any) -> None:
     db.execute(f"insert into {table} (place) values (6)")
     db.execute("delete from public.places where id = 6")
     assert db.execute(f"select count(*) from {table} where place = 6").fetchone() == (0,)
+
+
+def test_a_role_with_the_rights_of_the_owner_suffices(database: str, db: Any) -> None:
+    conv.make_everything(db, "public.logs", "public")
+    db.execute("do $$ begin create role conv_app login password 'x'; exception when duplicate_object then null; end $$")
+    db.execute("grant conv_owner to conv_app")
+    db.execute("revoke create on schema public from public")
+    db.execute("grant create on schema public to conv_owner")
+    name = db.info.dbname
+    db.execute(f"grant create on database {name} to conv_owner")
+    db.execute("alter publication conv_pub owner to conv_owner")
+    db.execute('alter statistics public."st at" owner to conv_owner')
+    db.execute("revoke execute on function public.fire() from public")
+    db.execute("alter default privileges for role conv_app grant update on tables to public")
+    before = conv.catalog(db, "public.logs")
+    what = help_.target({"public.logs": conv.POLICY})
+    with help_.session(database, user="conv_app", password="x") as session:
+        (found,) = [f for f in help_.plan(session, what).findings if f.check == "partitioned"]
+        assert "our role may not reference public.places" not in found.summary  # its owner may, and it is a member
+        assert "our role may not use public.fire()" in found.summary
+        db.execute("grant execute on function public.fire() to conv_owner")
+        _, action, outcome = conv.convert(session, what)
+        assert outcome.status == "done", outcome
+        assert conv.differences(before, conv.catalog(db, "public.logs")) == {}
+        undone = JOB.undo(session, action, outcome)
+        assert undone.status == "done", undone
+    assert conv.differences(before, conv.catalog(db, "public.logs")) == {}
+    assert conv.left_behind(db) == 0

@@ -144,7 +144,8 @@ select
                 'name', o.conname, 'valid', o.convalidated, 'definition', pg_get_constraintdef(o.oid),
                 'comment', obj_description(o.oid, 'pg_constraint'), 'oid', f.oid::bigint,
                 'schema', fn.nspname, 'table', f.relname, 'kind', f.relkind, 'persistence', f.relpersistence,
-                'may_reference', has_table_privilege(c.relowner, f.oid, 'references')
+                'may_reference', has_table_privilege(f.oid, 'references'),
+                'may_lock', has_table_privilege(f.oid, 'update, delete, truncate')
             ) order by o.conname), json_build_array())
         from pg_constraint as o
         inner join pg_class as f on o.confrelid = f.oid
@@ -158,6 +159,7 @@ select
                 'row', t.tgtype & 1 = 1, 'before', t.tgtype & 2 = 2,
                 'transition', t.tgoldtable is not null or t.tgnewtable is not null,
                 'comment', obj_description(t.oid, 'pg_trigger'),
+                'may_execute', has_function_privilege(p.oid, 'execute'), 'function', p.oid::regprocedure::text,
                 'names_table', p.prosrc ~* 'tg_(table_name|table_schema|relname|relid)'
             ) order by t.tgname), json_build_array())
         from pg_trigger as t

@@ -32,9 +32,7 @@ from upkeep.postgres.creation_leftovers import clean
 from upkeep.postgres.creation_statements import table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from psycopg import sql
+    from collections.abc import Callable
 
     from upkeep.jobs import Work
     from upkeep.plan import Outcome
@@ -155,16 +153,21 @@ def _add_check(work: Work, session: PostgresSession, held: Held, what: str) -> N
         for statement in statements.check(args):
             session.execute(statement)
 
-    _attempt(work, session, body, held, [plain], what)
+    _attempt(work, session, body, held, what)
 
 
-def _attempt(  # noqa: PLR0917 - as `ddl.attempt`
-    work: Work, session: PostgresSession, body: Callable[[], T], held: Held, quiet: Sequence[sql.Composable], what: str
+def _shared(locks: int) -> ddl.LockRetry:
+    """Return the retry for so many locks, which wait one after the other while the first is held already."""
+    return dataclasses.replace(RETRY, first_wait=RETRY.first_wait / locks, last_wait=RETRY.last_wait / locks)
+
+
+def _attempt(
+    work: Work, session: PostgresSession, body: Callable[[], T], held: Held, what: str, *, locks: int = 1
 ) -> T:
+    quiet = [table(work.action.args, "parent")]
+    retry, sleep = _shared(locks), _sleeping(work, held)
     try:
-        return ddl.attempt(
-            session, body, checkpoint=work.checkpoint, sleep=_sleeping(work, held), quiet=quiet, retry=RETRY, what=what
-        )
+        return ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=sleep, quiet=quiet, retry=retry, what=what)
     finally:
         held.end()
 
@@ -217,7 +220,7 @@ def _exchange(work: Work, session: PostgresSession, held: Held, what: str) -> Js
             "rows_read_under_lock": after["rows_read"] - before["rows_read"],
         }
 
-    return _attempt(work, session, body, held, [plain], what)
+    return _attempt(work, session, body, held, what, locks=len(list(statements.locks(args, plain))))
 
 
 def _same(session: PostgresSession, args: Args) -> None:

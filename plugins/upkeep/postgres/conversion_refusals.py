@@ -144,8 +144,8 @@ def _of_the_constraints(facts: Facts) -> Iterator[Refusal]:
             reason = f"foreign key {quoted} points to the unlogged table {other}"
             yield Refusal(reason, "drop the foreign key, or make that table logged")
         elif not key["may_reference"]:
-            remedy = f"grant references on {other} to {names.quote(facts['owner'])}"
-            yield Refusal(f"its owner may not reference {other} (foreign key {quoted})", remedy)
+            remedy = f"grant references on {other} to {names.quote(facts['role'])}"
+            yield Refusal(f"our role may not reference {other} (foreign key {quoted})", remedy)
 
 
 def _of_the_triggers(facts: Facts) -> Iterator[Refusal]:
@@ -153,6 +153,9 @@ def _of_the_triggers(facts: Facts) -> Iterator[Refusal]:
     if bad:
         reason = f"row trigger {', '.join(bad)} has transition tables, which a partitioned table cannot have"
         yield Refusal(reason, "make it a statement trigger")
+    for function in sorted({t["function"] for t in facts["triggers"] if not t["may_execute"]}):
+        remedy = f"grant execute on function {function} to {names.quote(facts['role'])}"
+        yield Refusal(f"our role may not use {function}, the function of a trigger", remedy)
 
 
 def _of_replication(facts: Facts) -> Iterator[Refusal]:

@@ -158,8 +158,12 @@ def shown(args: Args) -> tuple[str, ...]:
 
 
 def locks(args: Args, *tables: sql.Composable) -> Iterator[sql.Composed]:
-    """Yield the locks in their order: the tables that foreign keys point to, as ATTACH will take them, then ours."""
-    found = {key["oid"]: sql.Identifier(key["schema"], key["table"]) for key in args["facts"]["foreign_keys"]}
+    """Yield the locks in their order: the tables that foreign keys point to, as ATTACH will take them, then ours.
+
+    Where our role may reference such a table, but not lock it, ATTACH alone locks it.
+    """
+    known = [key for key in args["facts"]["foreign_keys"] if key["may_lock"]]
+    found = {key["oid"]: sql.Identifier(key["schema"], key["table"]) for key in known}
     mode = sql.SQL("access exclusive")
     for name in (*(found[oid] for oid in sorted(found)), *tables):
         yield statement("lock_table", table=name, mode=mode)
