@@ -69,6 +69,12 @@ def redis_server() -> Iterator[RedisServer]:
     yield from _running(start_redis)
 
 
+@pytest.fixture
+def own_redis_server() -> Iterator[RedisServer]:
+    """A Redis server for this test alone, for tests that kill or reconfigure it."""
+    yield from _running(start_redis)
+
+
 @pytest.fixture(scope="session")
 def mongo_server() -> Iterator[MongoServer]:
     """One MongoDB server, primary of a replica set of one, for the session."""

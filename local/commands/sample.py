@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from local.obtain import tidb as tidb_program
-from local.sample import mongo, tidb
+from local.sample import mongo, redis, tidb
 from local.sample.loader import load
 from local.stack import supervisor
 from local.stack.servers import external_tidb
@@ -22,6 +22,7 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     load(reset=arguments.reset)
     mongo.load(reset=arguments.reset)
+    redis.load(reset=arguments.reset)
     _load_tidb(reset=arguments.reset)
     return 0
 

@@ -20,6 +20,10 @@ def collection(policy: str) -> str:
     return f"{HEAD.replace('postgres', 'mongo')}    collections:\n      m: {policy}\n"
 
 
+def stream(policy: str) -> str:
+    return f"{HEAD.replace('postgres', 'redis')}    streams:\n      m: {policy}\n"
+
+
 def test_the_sample_fleet_is_valid() -> None:
     loaded = fleet.load(settings.include_dir() / "fleet.yaml")
     assert {t.engine for t in loaded.targets.values()} == {"postgres", "tidb", "mongo", "redis"}
@@ -77,6 +81,11 @@ def _into(place: str) -> str:
         (f"{HEAD}    limits: {{rows: lots}}\n", 6, "limits.rows", "number of rows"),
         (f"{HEAD}    limits: {{share: 120 %}}\n", 6, "limits.share", "share"),
         (f"{HEAD}    collections: {{m: {{}}}}\n", 3, "targets.a", "engine mongo"),
+        (f"{HEAD}    streams: {{m: {{retain: {{for: 1 day, then: delete}}}}}}\n", 3, "targets.a", "engine redis"),
+        (stream("{}"), 7, "m", "'retain' is missing"),
+        (stream("{retain: {for: 1 day, by: at, then: delete}}"), 7, "m", "id tells its age"),
+        (stream("{retain: {for: 1 day, then: delete, precision: row}}"), 7, "m", "leave it out"),
+        (stream("{retain: {for: 1 day, then: archive, into: n}}"), 7, "m", "no archive"),
         (collection("{timeseries: {time: at, meta: at}}"), 7, "m.timeseries", "two fields"),
         (collection("{timeseries: {time: _id}}"), 7, "m.timeseries", "top-level field"),
         (

@@ -19,6 +19,7 @@ from upkeep import settings
 from upkeep.errors import ConfigurationError
 from upkeep.fleet.collections import CollectionPolicy, IndexPolicy, TimeseriesPolicy
 from upkeep.fleet.levels import FORMS, HashLevel, ListLevel, RangeLevel
+from upkeep.fleet.streams import StreamPolicy
 from upkeep.fleet.tables import BackupRule, HashPolicy, ListPolicy, PartitionPolicy, RetainPolicy, TablePolicy
 from upkeep.fleet.values import Clock, Rows, Share, Strict, Zone, elapsed
 
@@ -36,6 +37,7 @@ __all__ = [
     "PartitionPolicy",
     "RangeLevel",
     "RetainPolicy",
+    "StreamPolicy",
     "TablePolicy",
     "Target",
     "TimeseriesPolicy",
@@ -98,11 +100,15 @@ class Target(Strict):
     allow_untested: bool = False
     tables: dict[str, TablePolicy] = Field(default_factory=dict)
     collections: dict[str, CollectionPolicy] = Field(default_factory=dict)
+    streams: dict[str, StreamPolicy] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _possible(self) -> Target:
         if self.collections and self.engine != "mongo":
             message = f"collections: belongs to engine mongo, not {self.engine}; write tables:"
+            raise ValueError(message)
+        if self.streams and self.engine != "redis":
+            message = f"streams: belongs to engine redis, not {self.engine}"
             raise ValueError(message)
         if self.tables and self.engine not in ("postgres", "tidb"):
             message = f"tables: belongs to engine postgres or tidb, not {self.engine}"
@@ -123,9 +129,10 @@ class Target(Strict):
         return self.tables
 
     def declared(self, job: str) -> Iterator[str]:
-        """Yield the names (or globs) of tables or collections whose policy says something for a job."""
+        """Yield the names (or globs) of tables, collections or streams whose policy says something for a job."""
         yield from (name for name, policy in self.tables.items() if policy.declares(job))
         yield from (name for name, policy in self.collections.items() if policy.declares(job))
+        yield from (name for name, policy in self.streams.items() if policy.declares(job))
 
 
 class Defaults(Strict):

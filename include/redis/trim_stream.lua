@@ -1,0 +1,65 @@
+-- Deletes some of a stream's due entries: those below a bound that every consumer group has had and acknowledged.
+-- One script is one atomic step on the server: what the groups need is looked up in the same step that deletes.
+-- KEYS[1] the stream
+-- ARGV[1] the id below which entries are due
+-- ARGV[2] about how many to delete at most; whole nodes of the stream go without being read
+-- ARGV[3] how many entries had ever been added when it was planned: a stream with fewer is another one
+-- Returns a verdict ("trimmed", "changed", "gone"), the entries deleted, the length before and after, and the bound.
+local EXACT = 100 -- entries read to find where to cut within a node
+
+local function less(left, right)
+    local left_ms, left_seq = string.match(left, '^(%d+)-(%d+)$')
+    local right_ms, right_seq = string.match(right, '^(%d+)-(%d+)$')
+    -- 64-bit numbers do not fit into Lua's: longer is greater, equal lengths compare as text
+    local function compare(a, b)
+        if #a ~= #b then
+            return #a < #b and -1 or 1
+        end
+        return a == b and 0 or (a < b and -1 or 1)
+    end
+    local order = compare(left_ms, right_ms)
+    if order == 0 then
+        order = compare(left_seq, right_seq)
+    end
+    return order < 0
+end
+
+local function fields(flat)
+    local found = {}
+    for i = 1, #flat, 2 do
+        found[flat[i]] = flat[i + 1]
+    end
+    return found
+end
+
+local key = KEYS[1]
+local kind = redis.call('TYPE', key)
+if kind['ok'] ~= 'stream' then
+    return {'gone', 0, 0, 0, ''}
+end
+local stream = fields(redis.call('XINFO', 'STREAM', key))
+if stream['entries-added'] < tonumber(ARGV[3]) then
+    return {'changed', 0, stream['length'], stream['length'], ''}
+end
+local bound = ARGV[1]
+for _, flat in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+    local group = fields(flat)
+    local unread = redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+', 'COUNT', 1)
+    if #unread > 0 and less(unread[1][1], bound) then
+        bound = unread[1][1]
+    end
+    local pending = redis.call('XPENDING', key, group['name'])
+    if pending[1] > 0 and less(pending[2], bound) then
+        bound = pending[2]
+    end
+end
+local before = stream['length']
+local deleted = redis.call('XTRIM', key, 'MINID', '~', bound, 'LIMIT', ARGV[2])
+if deleted == 0 then
+    local page = redis.call('XRANGE', key, '-', '(' .. bound, 'COUNT', EXACT + 1)
+    if #page > 0 then
+        local cut = page[EXACT + 1] and page[EXACT + 1][1] or bound
+        deleted = redis.call('XTRIM', key, 'MINID', '=', cut)
+    end
+end
+return {'trimmed', deleted, before, redis.call('XLEN', key), bound}

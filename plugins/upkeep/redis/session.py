@@ -1,0 +1,109 @@
+"""One connection to one Redis server: identity, version, clock, scripts.
+
+Commands are never sent a second time by the driver: a reply that was lost must not count twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from upkeep import settings
+
+if TYPE_CHECKING:
+    from upkeep.jobs import Address
+
+TESTED: Final = ("7.0",)
+CONNECT_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 15.0
+"""A server that does not answer for so long is taken for lost; our own commands take milliseconds."""
+RIGHTS: Final = (
+    "+select +client|setname +info +time +type +exists +pttl +scan +xinfo +xpending +xrange +xlen +xtrim +eval +eval_ro"
+)
+"""What our user needs, in the words of ``ACL SETUSER``, besides the keys (``~logs:*``)."""
+
+
+class RedisSession:
+    """One connection to a Redis server. Raises `redis.RedisError` when there is none to be had."""
+
+    def __init__(self, address: Address, application: str) -> None:
+        self.client = redis.Redis(
+            host=address.host,
+            port=address.port or 6379,
+            db=int(address.database or 0),
+            username=address.user or None,
+            password=address.password or None,
+            ssl=address.kind == "rediss" or address.options.get("ssl") == "true",
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            client_name=application.replace(" ", "-"),
+            decode_responses=True,
+            encoding_errors="surrogateescape",  # names of keys are bytes: what is no text goes back as it came
+        )
+        self._database = address.database or "0"
+        try:
+            self._info = self.info()
+        except redis.RedisError:
+            self.client.close()
+            raise
+
+    def info(self) -> dict[str, Any]:
+        """Return what the server says of itself, role, memory and replicas included."""
+        found: Any = self.client.info()
+        return dict(found)
+
+    @property
+    def identity(self) -> str:
+        """The physical database: the server's run id, which changes with a restart, and the database number."""
+        return f"redis:{self._info.get('run_id', '?')}:{self._database}"
+
+    @property
+    def version(self) -> str:
+        """The server's version."""
+        return str(self._info.get("redis_version", "unknown"))
+
+    @property
+    def tested(self) -> bool:
+        """Whether the version is in the tested list."""
+        return self.version.rpartition(".")[0] in TESTED
+
+    def now(self) -> datetime:
+        """Return the server's clock."""
+        clock: Any = self.client.time()
+        return datetime.fromtimestamp(clock[0] + clock[1] / 1e6, UTC)
+
+    def look(self, script: str, key: str, *arguments: str | int) -> Any:
+        """Run a script of ``include/redis`` that changes nothing; the server sees to that."""
+        return self.client.eval_ro(_read(script), 1, key, *(str(a) for a in arguments))
+
+    def change(self, script: str, key: str, *arguments: str | int) -> Any:
+        """Run a script of ``include/redis``: one atomic step."""
+        return self.client.eval(_read(script), 1, key, *(str(a) for a in arguments))
+
+    def command(self, *words: str | int) -> Any:
+        """Send one command."""
+        client: Any = self.client
+        return client.execute_command(*words)
+
+    def names(self, pattern: str) -> Sequence[str]:
+        """Return the names of the streams that a pattern of the server's stands for, in small steps."""
+        return sorted(set(self.client.scan_iter(match=pattern, count=1000, _type="stream")))
+
+    def cancel(self) -> None:
+        """Do nothing: a command takes milliseconds, and a connection closed in the middle of one is of no use."""
+
+    def close(self) -> None:
+        """Close; never raises."""
+        self.client.close()
+
+
+@cache
+def _read(name: str) -> str:
+    return (settings.include_dir() / "redis" / f"{name}.lua").read_text(encoding="utf-8")
