@@ -15,6 +15,7 @@ ALL = (
     "parquet_archive",
     "tidb_retention",
     "mongo_retention",
+    "redis_retention",
     "airflow_cost",
     "nightly",
 )

@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from upkeep.plan import Action, Json
     from upkeep.redis.session import RedisSession
 
-FIRST: Final = 2_000
+FIRST: Final = 10_000
 LARGEST: Final = 100_000
 STEP_SECONDS: Final = 0.005
-"""A step takes about so long: the server does nothing else meanwhile."""
-REST: Final = 1.0
-"""After a step, others get the server for as long as the step took."""
+"""A step takes about so long: the server does nothing else meanwhile. Between two steps others have their turn."""
 
 
 class StateChangedError(UpkeepError):
@@ -103,7 +101,6 @@ def _run(work: Work, session: RedisSession, tally: Tally) -> None:
             tally.emptied = True
             return
         pace.learn(deleted, took)
-        work.sleep(min(took * REST, STEP_SECONDS))
 
 
 def _outcome(action: Action, tally: Tally, status: OutcomeStatus, code: ReasonCode | None, text: str | None) -> Outcome:
