@@ -82,6 +82,8 @@ def _into(place: str) -> str:
         (f"{HEAD}    limits: {{share: 120 %}}\n", 6, "limits.share", "share"),
         (f"{HEAD}    collections: {{m: {{}}}}\n", 3, "targets.a", "engine mongo"),
         (f"{HEAD}    streams: {{m: {{retain: {{for: 1 day, then: delete}}}}}}\n", 3, "targets.a", "engine redis"),
+        (table(_into("/srv/x")).replace("postgres", "tidb"), 3, "targets.a", "engine postgres only; name a table"),
+        (table("{}").replace("postgres", "redis"), 3, "targets.a", "write streams:"),
         (stream("{}"), 7, "m", "'retain' is missing"),
         (stream("{retain: {for: 1 day, by: at, then: delete}}"), 7, "m", "id tells its age"),
         (stream("{retain: {for: 1 day, then: delete, precision: row}}"), 7, "m", "leave it out"),

@@ -22,6 +22,7 @@ from upkeep.fleet.levels import FORMS, HashLevel, ListLevel, RangeLevel
 from upkeep.fleet.streams import StreamPolicy
 from upkeep.fleet.tables import BackupRule, HashPolicy, ListPolicy, PartitionPolicy, RetainPolicy, TablePolicy
 from upkeep.fleet.values import Clock, Rows, Share, Strict, Zone, elapsed
+from upkeep.stores import location
 
 __all__ = [
     "BackupRule",
@@ -111,16 +112,12 @@ class Target(Strict):
             message = f"streams: belongs to engine redis, not {self.engine}"
             raise ValueError(message)
         if self.tables and self.engine not in ("postgres", "tidb"):
-            message = f"tables: belongs to engine postgres or tidb, not {self.engine}"
+            instead = {"mongo": "collections:", "redis": "streams:"}[self.engine]
+            message = f"tables: belongs to engine postgres or tidb, not {self.engine}; write {instead}"
             raise ValueError(message)
         for name, policy in self.tables.items() if self.engine == "tidb" else ():
-            if policy.quality:
-                message = f"tables: {name}: quality: rows are looked at on engine postgres only; leave it out"
-                raise ValueError(message)
-            part = policy.partition
-            if part is not None and (not isinstance(part, PartitionPolicy) or part.subpartition is not None):
-                what = "sub-partitions" if part.subpartition is not None else f"{part.form} partitions"
-                message = f"tables: {name}: {what} are taken care of on engine postgres only; leave them out"
+            for wrong, instead in _not_on_tidb(policy):
+                message = f"tables: {name}: {wrong} on engine postgres only; {instead}"
                 raise ValueError(message)
         return self
 
@@ -133,6 +130,19 @@ class Target(Strict):
         yield from (name for name, policy in self.tables.items() if policy.declares(job))
         yield from (name for name, policy in self.collections.items() if policy.declares(job))
         yield from (name for name, policy in self.streams.items() if policy.declares(job))
+
+
+def _not_on_tidb(policy: TablePolicy) -> Iterator[tuple[str, str]]:
+    """Yield what a policy wants that is done on PostgreSQL only, and what to write instead."""
+    if policy.quality:
+        yield "quality: rows are looked at", "leave it out"
+    into = policy.retain.into if policy.retain is not None else None
+    if into is not None and location.is_location(into):
+        yield "retain: into: archives as files are made", "name a table"
+    part = policy.partition
+    if part is not None and (not isinstance(part, PartitionPolicy) or part.subpartition is not None):
+        what = "sub-partitions" if part.subpartition is not None else f"{part.form} partitions"
+        yield f"{what} are taken care of", "leave them out"
 
 
 class Defaults(Strict):
