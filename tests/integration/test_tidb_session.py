@@ -33,6 +33,37 @@ def test_what_a_server_sets_for_its_sessions_changes_nothing(db: Db) -> None:
     assert row == {"mode": "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION", "zone": "+00:00", "auto": 1}
 
 
+def test_a_limit_that_a_server_sets_hides_no_column(db: Db) -> None:
+    """With it the list of columns ended early, and what came after was deleted without being archived."""
+    db.run("create table logs (id bigint primary key, at datetime, msg varchar(9), more int, key (at))")
+    db.run("create table kept like logs")
+    db.run("insert into logs values (1, '2024-01-01', 'one', 7), (2, '2024-01-02', 'two', 8)")
+    policy = "retain: {by: at, for: 1 day, then: archive, into: kept, precision: row, requires: nothing}"
+    runs = help_.Runs("data_retention", help_.target({"logs": policy}, more="limits: {share: 100 %}"))
+    db.run("set global sql_select_limit = 2")
+    try:
+        with help_.session(db) as session:
+            _, outcomes = runs.run(session)
+    finally:
+        db.run("set global sql_select_limit = default")
+    assert help_.all_done(outcomes), outcomes
+    assert db.run("select * from kept where msg is not null and more is not null order by id")[1][3] == 8
+
+
+@pytest.mark.parametrize("mode", ["tidb_super_read_only", "tidb_restricted_read_only"])
+def test_a_server_that_is_read_only_is_said_to_be(db: Db, mode: str) -> None:
+    db.run(f"set global {mode} = on")
+    try:
+        with help_.session(db) as session:
+            assert session.is_replica
+            found = ENGINE.check(session, help_.target({"x": "partition: {by: at, every: 1 day, ahead: 1}"}))
+    finally:
+        db.run("set global tidb_restricted_read_only = off, global tidb_super_read_only = off")
+    assert "read only" in next(f for f in found if f.check == "role").summary
+    with help_.session(db) as session:
+        assert not session.is_replica
+
+
 def test_the_identity_is_the_databases_whatever_the_address(db: Db) -> None:
     with help_.session(db) as one, ENGINE.open(help_.address(db, host="localhost"), application="x") as other:
         assert one.identity == other.identity

@@ -8,6 +8,7 @@ select
     c.is_nullable = 'YES' as nullable,
     c.column_default is not null or c.extra like '%auto_%' as has_default,
     c.generation_expression <> '' as is_generated,
+    c.generation_expression as expression,
     c.character_set_name as charset,
     c.collation_name as collation,
     c.ordinal_position as place

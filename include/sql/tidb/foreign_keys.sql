@@ -1,4 +1,5 @@
--- Foreign keys of other tables that refer to those in care, column by column.
+-- Foreign keys of other tables that refer to those in care, column by column. The catalog shows the names as each
+-- foreign key was written; TiDB itself compares them without regard to case.
 select
     k.constraint_schema as `schema`,
     k.constraint_name as name,
@@ -14,5 +15,5 @@ inner join information_schema.referential_constraints as r
         k.constraint_schema = r.constraint_schema
         and k.constraint_name = r.constraint_name
         and k.table_name = r.table_name
-where k.referenced_table_schema in %(schemas)s and {among}
+where lower(k.referenced_table_schema) in %(schemas)s and {among}
 order by k.constraint_schema, k.table_name, k.constraint_name, k.ordinal_position

@@ -4,7 +4,7 @@ select
     @@version_comment as version_comment,
     connection_id() as connection_id,
     database() as database_name,
-    @@read_only as read_only,
+    @@read_only or @@tidb_super_read_only or @@tidb_restricted_read_only as read_only,
     c.variable_value as cluster_id,
     t.create_time as born
 from mysql.tidb as c

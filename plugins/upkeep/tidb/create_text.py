@@ -29,6 +29,16 @@ class CreateText:
         return fill(text, name=name, columns=Sql(self.columns), options=Sql(options.strip()), comment=comment)
 
 
+def has_global_index(columns: str) -> bool:
+    """Return whether one of the indexes lies over all partitions; what names and comments contain does not count."""
+    return any(match[0].startswith("/*T![global_index]") for match in _TOKEN.finditer(columns))
+
+
+def is_temporary(text: str) -> bool:
+    """Return whether the table forgets its rows when a transaction or session ends."""
+    return re.match(r"CREATE\s+(?:GLOBAL\s+)?TEMPORARY\s", text, re.IGNORECASE) is not None
+
+
 def take_apart(text: str) -> CreateText:
     """Read what SHOW CREATE TABLE printed.
 

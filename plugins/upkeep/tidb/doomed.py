@@ -86,10 +86,11 @@ class Doomed:
 
     @property
     def by_age(self) -> Sql:
-        """The hint that keeps the scan on the age index."""
+        """The hint that keeps the scan on the age index; without its database it would mean the connection's."""
         if self.index is None:
             return Sql("")
-        return sql.fill("/*+ use_index({t}, {i}) */", t=sql.identifier(self.table), i=sql.identifier(self.index))
+        table = sql.identifier(self.schema, self.table)
+        return sql.fill("/*+ use_index({t}, {i}) */", t=table, i=sql.identifier(self.index))
 
     @property
     def keys(self) -> Sql:

@@ -19,11 +19,11 @@ import pymysql
 
 from upkeep.intervals import Duration, shift
 from upkeep.retention.marker import read_marker, write_marker
-from upkeep.tidb import create_text, ddl, faults, names, server, sql
+from upkeep.tidb import catalog, create_text, ddl, faults, names, server, sql, ttl
 from upkeep.tidb.creation_apply import partitions
 from upkeep.tidb.creation_plan import definition
 from upkeep.tidb.ddl import Tools
-from upkeep.tidb.faults import ConservationError, StateChangedError
+from upkeep.tidb.faults import ConservationError, NotSupportedError, StateChangedError
 from upkeep.tidb.retention_view import ageless
 from upkeep.tidb.sql import Sql
 
@@ -39,8 +39,11 @@ if TYPE_CHECKING:
 
 MERGE_ROWS: Final = 100_000
 """Merging copies the rows of both partitions: normally none."""
-_DIFFERENT: Final = 1736
-"""Tables have different definitions: the parent was altered since the empty table was made."""
+_DIFFERENT: Final = (1731, 1732, 1736)
+"""The empty table is unlike the parent: altered since, other internal numbers, or made half by a killed run."""
+_WHY: Final = (
+    " (a TiFlash replica, or a placement policy of the partition alone, stands in the way); precision: row does without"
+)
 _YEAR_ZERO: Final = "0000-"
 
 
@@ -140,15 +143,18 @@ def _exchange(tools: Tools, args: Json, here: Partition) -> None:
         if found != 0:
             raise StateChangedError(f"rows without {args['ageless']['column']} lie in {here.name} by now: it stays")
     name = table_name(table["name"], here.name, args["oid"])
-    for last in (False, True):
-        other = _prepared(tools, args, name)
+    for again in (False, True):
+        other = _copied(tools, args, name) if again else _prepared(tools, args, name)
         statement = sql.statement("exchange_partition", table=parent, partition=partition, other=other)
         try:
             ddl.run(tools, statement, what=f"exchanging {here.name}")
         except pymysql.MySQLError as error:
-            if faults.code(error) != _DIFFERENT or last:
+            if faults.code(error) not in _DIFFERENT:
                 raise
             _remove_empty(tools, Place(table["schema"], name, ""))
+            if again:
+                text = f"TiDB does not exchange {here.name}: {faults.describe(error)}{_WHY}"
+                raise NotSupportedError(text) from error
         else:
             return
 
@@ -157,8 +163,45 @@ def _prepared(tools: Tools, args: Json, name: str) -> Sql:
     """Return the empty marked table, made now or by an earlier run."""
     table, session = args["table"], tools.session
     identifier = sql.identifier(table["schema"], name)
+    parts = create_text.take_apart(ddl.show_create(session, table["schema"], table["name"]))
+    try:
+        ddl.run(tools, parts.like(identifier, _preparing(args)), what=f"making {name}")
+    except pymysql.MySQLError as error:
+        if faults.code(error) != 1050:  # noqa: PLR2004 - the table exists
+            raise
+        there = _marked(session, table["schema"], name)
+        ours = _is_bare_copy(session, args, name) if there is None else there.get("oid") == args["oid"]
+        if not ours or _holds_rows(session, identifier):
+            text = f"a table named {subject(table['schema'], name)} is in the way; rename or drop it"
+            raise StateChangedError(text) from error
+    return identifier
+
+
+def _copied(tools: Tools, args: Json, name: str) -> Sql:
+    """Return the empty marked table, made as a copy that keeps the internal numbers of columns and indexes.
+
+    It is partitioned until the last step, so no partition can be exchanged with it before it is ready.
+    """
+    table = args["table"]
+    identifier = sql.identifier(table["schema"], name)
+    parent = sql.identifier(table["schema"], table["name"])
+    steps = [
+        sql.statement("create_like", other=identifier, table=parent),
+        sql.statement("comment_on_table", table=identifier, comment=_preparing(args)),
+    ]
+    text = ddl.show_create(tools.session, table["schema"], table["name"])
+    if ttl.read(create_text.take_apart(text).options) is not None:
+        steps.append(sql.statement("remove_ttl", table=identifier))
+    steps.append(sql.statement("remove_partitioning", table=identifier))
+    for step in steps:
+        ddl.run(tools, step, what=f"making {name}", seconds=ddl.COPY_SECONDS)
+    return identifier
+
+
+def _preparing(args: Json) -> Sql:
+    """Return the comment that marks a table from its first moment."""
     marker = {
-        "detached_from": subject(table["schema"], table["name"]),
+        "detached_from": subject(args["table"]["schema"], args["table"]["name"]),
         "parent_oid": args["parent_oid"],
         "oid": args["oid"],
         "partition": args["partition"],
@@ -166,17 +209,15 @@ def _prepared(tools: Tools, args: Json, name: str) -> Sql:
         "lowest": args["lowest"],
         "state": "preparing",
     }
-    parts = create_text.take_apart(ddl.show_create(session, table["schema"], table["name"]))
-    try:
-        ddl.run(tools, parts.like(identifier, sql.literal(write_marker(marker))), what=f"making {name}")
-    except pymysql.MySQLError as error:
-        if faults.code(error) != 1050:  # noqa: PLR2004 - the table exists
-            raise
-        there = _marked(session, table["schema"], name)
-        if there is None or there.get("oid") != args["oid"] or _holds_rows(session, identifier):
-            text = f"a table named {subject(table['schema'], name)} is in the way; rename or drop it"
-            raise StateChangedError(text) from error
-    return identifier
+    return sql.literal(write_marker(marker))
+
+
+def _is_bare_copy(session: TiDBSession, args: Json, name: str) -> bool:
+    """Return whether a table of our name is the copy that a killed run had no time to mark: partitioned alike."""
+    table = args["table"]
+    here = [{"schema": table["schema"], "name": name}]
+    theirs = [row["upper_bound"] for row in catalog.of_tables(session, "partitions", here, "p")]
+    return theirs == [p.upper_bound for p in partitions(session, table)]
 
 
 def _marked(session: TiDBSession, schema: str, name: str) -> Json | None:
@@ -188,7 +229,7 @@ def _return_ageless(tools: Tools, args: Json, other: Place) -> int:
     """Put rows without a time back that were written between the count and the exchange; return how many."""
     if not args["lowest"] or args["ageless"] is None:
         return 0
-    if not server.count(tools.session, other.identifier, _ageless(args), 1):
+    if server.count(tools.session, other.identifier, _ageless(args), 1) == 0:  # not known is not none
         return 0
     return give_back(tools, args["table"], other, _ageless(args))
 
@@ -199,12 +240,18 @@ def give_back(tools: Tools, table: Json, other: Place, predicate: Sql) -> int:
     listed = sql.joined(", ", (sql.identifier(c) for c in _columns(session, table)))
     parent = sql.identifier(table["schema"], table["name"])
     tools.checkpoint(f"returning rows of {other.subject}")
-    with session.transaction():
-        parts = {"table": parent, "columns": listed, "other": other.identifier, "predicate": predicate}
-        copied = session.execute(sql.statement("return_rows", **parts)).count
-        deleted = session.execute(sql.statement("delete_rows", other=other.identifier, predicate=predicate)).count
-        if copied != deleted:
-            raise ConservationError(f"{copied} rows were copied back, {deleted} deleted; rolled back")
+    try:
+        with session.transaction():
+            parts = {"table": parent, "columns": listed, "other": other.identifier, "predicate": predicate}
+            copied = session.execute(sql.statement("return_rows", **parts)).count
+            deleted = session.execute(sql.statement("delete_rows", other=other.identifier, predicate=predicate)).count
+            if copied != deleted:
+                raise ConservationError(f"{copied} rows were copied back, {deleted} deleted; rolled back")
+    except pymysql.MySQLError as error:
+        if faults.code(error) != faults.DUPLICATE:
+            raise
+        text = f"rows of {other.subject} have keys that were given anew in {subject(table['schema'], table['name'])}"
+        raise ConservationError(f"{text}: none was returned; compare the two, and move or delete them") from error
     return copied
 
 

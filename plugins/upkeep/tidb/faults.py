@@ -39,6 +39,10 @@ class StateChangedError(UpkeepError):
     """The database is no longer as it was planned for; nothing was changed."""
 
 
+class NotSupportedError(UpkeepError):
+    """The server cannot do this; nothing was changed."""
+
+
 class LockNotObtainedError(UpkeepError):
     """Others held what we need for too long; the next run tries again."""
 

@@ -12,7 +12,7 @@ from upkeep.errors import UnreachableError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
 from upkeep.retention.pace import OverloadedError
 from upkeep.tidb import faults
-from upkeep.tidb.faults import ConservationError, LockNotObtainedError, StateChangedError
+from upkeep.tidb.faults import ConservationError, LockNotObtainedError, NotSupportedError, StateChangedError
 
 if TYPE_CHECKING:
     from upkeep.plan import Action, Json
@@ -56,6 +56,8 @@ def attempt(
         evidence = dict(work() or {})
     except tuple(_SKIPPED) as error:
         return ended(OutcomeStatus.SKIPPED, _SKIPPED[type(error)], str(error))
+    except NotSupportedError as error:
+        return ended(OutcomeStatus.FAILED, ReasonCode.NOT_SUPPORTED, str(error))
     except ConservationError as error:
         return ended(OutcomeStatus.FAILED, ReasonCode.CONSERVATION, str(error))
     except UnreachableError as error:

@@ -76,6 +76,9 @@ def _shape(view: TableView) -> Iterator[Refusal]:
             f"it is partitioned by {(view.method or '').lower()}, so no partition tells the age {view.age} of its rows",
             "write precision: row, or partition it by range of that column",
         )
+    if view.by_partition and view.global_index and view.policy.then == "delete":
+        text = "it has a global index: TiDB exchanges no partition of such a table"
+        yield Refusal("global_index", text, "write precision: row, or make the index local")
 
 
 def _ttl(view: TableView) -> Iterator[Refusal]:
@@ -119,10 +122,33 @@ def _archive(view: TableView) -> Iterator[Refusal]:
         return
     archive, table = view.archive, view.table
     if archive is None or table is None:
-        yield Refusal("archive", f"the archive table {into} does not exist", f"create table {into} like {view.subject}")
+        remedy = f"create table {into} like {view.subject}"
+        if view.ttl is not None:
+            remedy += f"; alter table {into} remove ttl (it would inherit that)"
+        yield Refusal("archive", f"the archive table {into} does not exist", remedy)
         return
     if archive.id == table.id:
         yield Refusal("archive", "the archive is the table itself", "name another table in retain.into")
         return
+    yield from _forgets(view, archive.subject)
     for one in drift(view.columns, view.archive_columns, archive.subject):
         yield Refusal("archive_drift", one.text, one.remedy)
+
+
+def forgets_at_once(view: TableView) -> bool:
+    """Return whether the archive's own TTL would delete what is archived, or may, by a column that is copied."""
+    own = view.archive_ttl
+    if own is None or not own.enabled or not any(names.same(c["name"], own.column) for c in view.columns):
+        return False
+    longer = own.length is not None and own.length.approximate > view.policy.for_.approximate
+    return not (longer and names.same(own.column, view.age))
+
+
+def _forgets(view: TableView, archive: str) -> Iterator[Refusal]:
+    if view.archive_temporary:
+        text = f"{archive} is a temporary table: it forgets what is archived when the transaction ends"
+        yield Refusal("archive_expires", text, "name an ordinary table in retain.into")
+    elif forgets_at_once(view) and view.archive_ttl is not None:
+        own = view.archive_ttl
+        text = f"{archive} has a TTL of its own ({own.text} after {own.column}): it would delete what is archived"
+        yield Refusal("archive_expires", text, f"alter table {archive} remove ttl")

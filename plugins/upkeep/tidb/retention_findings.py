@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from upkeep.plan import Finding, FindingStatus, Severity
-from upkeep.tidb.retention_checks import left_to_ttl
+from upkeep.tidb.retention_checks import forgets_at_once, left_to_ttl
 
 if TYPE_CHECKING:
     from upkeep.tidb.retention_checks import Refusal
@@ -20,6 +20,7 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     if view.problem is not None:
         return
     yield from _ttl(view)
+    yield from _archive_ttl(view)
     yield from _ageless(view)
     yield from _last(view)
     yield from _estimates(view)
@@ -53,6 +54,14 @@ def _ttl(view: View) -> Iterator[Finding]:
     elif not ttl.enabled or not view.ttl_runs:
         text = f"it has a TTL ({ttl.text} after {ttl.column}) that is switched off: this policy does the work"
         yield _say(view, "ttl", Severity.INFO, text)
+
+
+def _archive_ttl(view: View) -> Iterator[Finding]:
+    own, archive = view.archive_ttl, view.archive
+    if view.policy.then == "archive" and own is not None and archive is not None and not forgets_at_once(view):
+        state = "" if own.enabled and view.ttl_runs else " (switched off)"
+        text = f"{archive.subject} has a TTL of its own{state}: what is archived goes {own.text} after {own.column}"
+        yield _say(view, "archive_expires", Severity.INFO, text)
 
 
 def _ageless(view: View) -> Iterator[Finding]:

@@ -90,8 +90,9 @@ def _foreign_keys(session: TiDBSession, tables: Iterable[Row]) -> list[Row]:
     known = list(tables)
     if not known:
         return []
-    among = sql.fill("k.referenced_table_name in %(names)s", {"names": sorted({row["name"] for row in known})})
-    return session.rows("foreign_keys", {"schemas": sorted({row["schema"] for row in known})}, among=among)
+    listed = sorted({row["name"].lower() for row in known})
+    among = sql.fill("lower(k.referenced_table_name) in %(names)s", {"names": listed})
+    return session.rows("foreign_keys", {"schemas": sorted({row["schema"].lower() for row in known})}, among=among)
 
 
 def _intent(intent: Any) -> Row:
@@ -103,12 +104,17 @@ def _ttl_runs(session: TiDBSession) -> bool:
 
 
 def _facts(session: TiDBSession, view: TableView) -> Row:
-    """Return the table's options, and for rows how many are due."""
+    """Return the options of the table and its archive, and for rows how many are due."""
     table = view.table
     assert table is not None  # noqa: S101 - as observe says
-    text = ddl.show_create(session, table.schema, table.name)
-    row: Row = {"id": table.id, "options": create_text.take_apart(text).options}
+    parts = create_text.take_apart(ddl.show_create(session, table.schema, table.name))
+    row: Row = {"id": table.id, "options": parts.options}
+    if view.archive is not None:
+        into = ddl.show_create(session, view.archive.schema, view.archive.name)
+        row["archive_options"] = create_text.take_apart(into).options
+        row["archive_temporary"] = create_text.is_temporary(into)
     if view.by_partition:
+        row["global_index"] = create_text.has_global_index(parts.columns)
         return row
     if view.age_index is None:
         few = server.count(session, table.identifier, sql.Sql("true"), SMALL_ROWS + 1)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from upkeep.fleet import RetainPolicy, TablePolicy, Target
     from upkeep.partitioning.axis import Axis
     from upkeep.plan import Json, Observation
+    from upkeep.tidb.ttl import Ttl
 
 Frames = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -93,6 +94,10 @@ class TableView:
         Due rows, counted; with ``due_is_least`` there are more and ``due`` is the planner's estimate.
     small
         Whether the table has so few rows that it may be read whole.
+    archive_ttl, archive_temporary
+        What the archive itself forgets: by its own time to live, or at the end of each transaction.
+    global_index
+        Whether an index lies over all partitions: then none can be exchanged.
     """
 
     policy_name: str
@@ -110,10 +115,13 @@ class TableView:
     columns: Sequence[Mapping[str, Any]] = ()
     indexes: Sequence[Mapping[str, Any]] = ()
     referenced_by: Sequence[Mapping[str, Any]] = ()
-    ttl: ttl.Ttl | None = None
+    ttl: Ttl | None = None
     ttl_runs: bool = True
     archive: Table | None = None
     archive_columns: Sequence[Mapping[str, Any]] = ()
+    archive_ttl: Ttl | None = None
+    archive_temporary: bool = False
+    global_index: bool = False
     pieces: Sequence[Piece] = ()
     marked: Sequence[Marked] = ()
     rows: int = 0
@@ -201,7 +209,10 @@ def views(observation: Observation, target: Target) -> list[TableView]:
     frames: Frames = observation.frames
     server = frames["server"][0]
     patterns = {name: names.parse(name) for name in policies(target)}
-    found = catalog.by_policy([Table(**row) for row in frames["tables"]], patterns, server["database"])
+    default = server["database"]
+    found = catalog.by_policy([Table(**row) for row in frames["tables"]], patterns, default)
+    every = [policy.retain.into for policy in policies(target).values() if policy.retain is not None]
+    archives = [names.parse(into) for into in every if into is not None and is_table_name(into)]
     result: list[TableView] = []
     for name, policy in policies(target).items():
         retain = policy.retain
@@ -218,7 +229,10 @@ def views(observation: Observation, target: Target) -> list[TableView]:
         if not found[name] and not patterns[name].is_glob:
             problem = ("the table does not exist", "correct the name, or create the table")
             result.append(replace(base, problem=problem))
-        result += [_view(base, policy, table, frames) for table in found[name]]
+        found_here = found[name]
+        if patterns[name].is_glob:  # an archive is only meant by its name in full
+            found_here = [t for t in found_here if not any(a.matches(t.schema, t.name, default) for a in archives)]
+        result += [_view(base, policy, table, frames) for table in found_here]
     return result
 
 
@@ -244,6 +258,9 @@ def _view(base: TableView, policy: TablePolicy, table: Table, frames: Frames) ->
         ttl=ttl.read(facts.get("options", "")),
         archive=archive,
         archive_columns=_of(frames["columns"], archive) if archive is not None else (),
+        archive_ttl=ttl.read(facts.get("archive_options", "")),
+        archive_temporary=bool(facts.get("archive_temporary")),
+        global_index=bool(facts.get("global_index")),
         rows=max(table.rows, facts.get("rows") or 0),
         due=facts.get("due"),
         due_is_least=bool(facts.get("due_is_least")),

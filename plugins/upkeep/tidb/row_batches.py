@@ -16,6 +16,7 @@ exactly the rows that it copies, DELETE takes the same range, and unless both co
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Sweep:
             for _ in range(MAX_PASSES):  # rows that refer to each other go level by level
                 before = self.tally.rows
                 self._pass(doomed)
-                if self._first(doomed) is None:
+                if not self._oldest(doomed):
                     return True
                 if self.tally.rows == before or self.tally.held:
                     break
@@ -120,8 +121,9 @@ class Sweep:
 
     def _pass(self, doomed: Doomed) -> None:
         if doomed.index is not None:
-            self._guess(doomed)
-            return
+            with contextlib.suppress(_NoTimeError):
+                self._guess(doomed)
+                return
         for where, hint in self._keys(doomed, Sql("true"), Sql("")):
             self._batch(doomed, where, hint)
 
@@ -135,7 +137,7 @@ class Sweep:
             if width is None:
                 low, width = begin(doomed, low)
                 continue
-            edge = min(moved(low, width), cut_off)
+            edge = min(moved(low, min(width, cut_off - low)), cut_off)
             size, before, held = self.pace.size, self.tally.rows, self.tally.held
             try:
                 self._batch(doomed, doomed.between(low, edge), doomed.by_age, limit=SURPLUS * size)
@@ -187,16 +189,17 @@ class Sweep:
     def _edge(self, doomed: Doomed, low: Any) -> Any:
         parts = {"hint": doomed.by_age, "age": doomed.age_column, "source": doomed.source}
         size = Sql(str(self.pace.size))
-        found = self._look("edge_age", low=doomed.value(low), size=size, predicate=doomed.predicate, **parts)
-        return found[0]["edge"] if found else None
+        return _age(self._look("edge_age", low=doomed.value(low), size=size, predicate=doomed.predicate, **parts))
 
     # -- ranges -------------------------------------------------------------------------------------
 
     def _first(self, doomed: Doomed, more: Sql | None = None) -> Any:
+        return _age(self._oldest(doomed, more))
+
+    def _oldest(self, doomed: Doomed, more: Sql | None = None) -> list[Row]:
         predicate = doomed.predicate if more is None else sql.joined(" and ", [more, doomed.predicate])
         parts = {"hint": doomed.by_age, "age": doomed.age_column, "source": doomed.source, "predicate": predicate}
-        found = self._look("first_age", **parts)
-        return found[0]["edge"] if found else None
+        return self._look("first_age", **parts)
 
     def _keys(self, doomed: Doomed, within: Sql, hint: Sql) -> Iterator[tuple[Sql, Sql]]:
         """Yield ranges of the key from its beginning: what was removed before is no longer in the way."""
@@ -299,6 +302,18 @@ class Sweep:
     def _take_rows(self) -> int:
         rows, self._rows_since = self._rows_since, 0
         return rows
+
+
+def _age(found: list[Row]) -> Any:
+    """Return the age that a look found; ``None`` without one. Raises `_NoTimeError`."""
+    age = found[0]["edge"] if found else None
+    if isinstance(age, str):
+        raise _NoTimeError
+    return age
+
+
+class _NoTimeError(Exception):
+    """An age like 2024-00-15, with which nothing can be reckoned: the rows go by their key."""
 
 
 class _TooManyError(Exception):

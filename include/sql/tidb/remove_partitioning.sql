@@ -1,0 +1,2 @@
+-- Makes an empty copy a plain table.
+alter table {table} remove partitioning -- noqa: PRS
