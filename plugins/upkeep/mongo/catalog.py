@@ -41,6 +41,26 @@ def matching(names: Iterable[str], pattern: str) -> list[str]:
     return sorted(n for n in names if fnmatchcase(n, pattern) and not n.startswith("system."))
 
 
+def by_policy(names: Iterable[str], patterns: Iterable[str], archives: Collection[str] = ()) -> dict[str, list[str]]:
+    """Return each declared name's or glob's collections: a name in full wins over globs, of globs the first.
+
+    Parameters
+    ----------
+    archives
+        Collections into which documents are archived: only a name in full means them, never a glob.
+    """
+    known, declared = list(names), list(patterns)
+    found: dict[str, list[str]] = {pattern: [] for pattern in declared}
+    taken = {pattern for pattern in declared if not is_glob(pattern)} | set(archives)
+    for pattern in declared:
+        if not is_glob(pattern):
+            found[pattern] = matching(known, pattern)
+            continue
+        found[pattern] = [name for name in matching(known, pattern) if name not in taken]
+        taken.update(found[pattern])
+    return found
+
+
 def is_glob(pattern: str) -> bool:
     """Return whether a declared name stands for many."""
     return any(sign in pattern for sign in "*?[")

@@ -81,10 +81,10 @@ def cares(frames: Mapping[str, Sequence[Json]], target: Target) -> list[Care]:
     rows = {row["name"]: row for row in frames["collections"]}
     files = {row["path"]: row for row in frames["validators"]}
     found = []
-    for pattern in target.declared("partition_creation"):
+    for pattern, names in catalog.by_policy(rows, target.declared("partition_creation")).items():
         policy = target.collections[pattern]
         validator, problem = _validator(policy, files)
-        for name in catalog.matching(rows, pattern) or [pattern]:
+        for name in names or [pattern]:
             facts = next((f for f in frames["facts"] if f["name"] == name), {})
             found.append(
                 Care(name, policy, rows.get(name), validator, problem, bool(facts.get("may")), facts.get("unfit"))

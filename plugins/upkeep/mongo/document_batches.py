@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from bson import encode
 from pymongo import InsertOne, WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -44,8 +45,10 @@ if TYPE_CHECKING:
 
 FIRST: Final = 2_000
 """Documents in the first batch; later ones take about half a second."""
-BATCH_BYTES: Final = 16 * 2**20
-"""Documents of one transaction are held in memory, here and in the server's cache: no more than one large document."""
+BATCH_BYTES: Final = 8 * 2**20
+"""Documents of one transaction are held in memory, here and in the server's cache; and where they are named by their
+``_id``, those must fit into one command of 16 MiB."""
+LEAST_BYTES: Final = 64 * 2**10
 MAX_LAG_SECONDS: Final = 10.0
 """A member further behind is waited for (SPEC D9)."""
 LOOK_SECONDS: Final = 1.0
@@ -143,6 +146,8 @@ class Sweep:
     ----------
     into
         The archive; ``None``: documents are deleted.
+    room
+        Bytes that a transaction may have: less after one that the server did not take.
     """
 
     session: MongoSession
@@ -152,6 +157,7 @@ class Sweep:
     tally: Tally = field(default_factory=Tally)
     pace: Pace = field(default_factory=lambda: Pace(size=FIRST))
     waited: float = 0.0
+    room: int = field(default_factory=lambda: BATCH_BYTES)
     _looked: float = 0.0
 
     def run(self) -> None:
@@ -212,7 +218,18 @@ class Sweep:
     # -- one batch ----------------------------------------------------------------------------------
 
     def _batch(self, low: Any) -> Batch:
-        return self._delete(low) if self.into is None else self._move(low)
+        if self.into is None:
+            return self._delete(low)
+        try:
+            batch = self._move(low)
+        except PyMongoError as error:
+            # others write the same documents, or the server's cache has no room: it says the same of both
+            if faults.is_transient(error) and not faults.is_lost(error):
+                self.pace.shrink()
+                self.room = max(self.room // 2, LEAST_BYTES)
+            raise
+        self.room = min(self.room * 5 // 4, BATCH_BYTES)
+        return batch
 
     def _ordered(self, low: Any) -> Doc:
         options: Doc = {"filter": self.doomed.between(low), "limit": self.pace.size, "batch_size": self.pace.size}
@@ -246,7 +263,12 @@ class Sweep:
         return age if isinstance(age, datetime) else _NO_DATE
 
     def _delete_found(self, collection: Any, low: Any) -> Batch:
-        found = list(collection.find(projection={"_id": 1, self.doomed.age: 1}, **self._ordered(low)))
+        found: list[Doc] = []
+        size = 0
+        for document in collection.find(projection={"_id": 1, self.doomed.age: 1}, **self._ordered(low)):
+            found.append(document)
+            if (size := size + len(_key(document))) >= BATCH_BYTES:
+                break
         if not found:
             return Batch()
         wanted = {"_id": {"$in": [document["_id"] for document in found]}, **self.doomed.due}
@@ -319,11 +341,11 @@ class Sweep:
         for document in cursor:
             found.append(document)
             size += len(document.raw)
-            if size >= BATCH_BYTES:
+            if size >= self.room:
                 break
         if self.doomed.index is None or not found:
             return found, False
-        if len(found) < self.pace.size and size < BATCH_BYTES:
+        if len(found) < self.pace.size and size < self.room:
             return found, True  # there were no more
         last, keep = _at_path(found[-1], self.doomed.age), len(found)
         while keep and _at_path(found[keep - 1], self.doomed.age) == last:
@@ -360,10 +382,8 @@ def _equal(found: Sequence[RawBSONDocument], there: Any, into: str | None) -> se
     return equal
 
 
-def _key(document: RawBSONDocument) -> bytes:
+def _key(document: Mapping[str, Any]) -> bytes:
     """Return the ``_id`` as bytes, its type included."""
-    from bson import encode  # noqa: PLC0415
-
     return encode({"_id": document["_id"]})
 
 

@@ -71,21 +71,32 @@ class Pair:
         return self._summary(self.into, "archived_summary", low, high, limit_ms)
 
     def is_archived(self, high: datetime, *, limit_ms: int | None = None) -> bool:
-        """Return whether everything before ``high`` that is still there is in the archive too."""
+        """Return whether everything before ``high`` that is still there is in the archive too.
+
+        The archive may hold more: of one time some buckets expire before others.
+        """
         low = self.oldest()
         if low is None or low >= high:
             return True
-        return self.summary(low, high, limit_ms=limit_ms) == self.archived(low, high, limit_ms=limit_ms)
+        if self.summary(low, high, limit_ms=limit_ms) == self.archived(low, high, limit_ms=limit_ms):
+            return True
+        try:
+            return self.missing(low, high, limit_ms=limit_ms) == 0
+        except OperationFailure as error:
+            if faults.code(error) == CONVERSION_FAILURE:
+                return False
+            raise
 
     def oldest(self) -> datetime | None:
         """Return the time of the oldest measurement; ``None`` when there is none."""
         found = self.session.database[self.source].find_one({}, {self.time: 1, "_id": 0}, sort=[(self.time, 1)])
         return None if found is None else _python(found[self.time])
 
-    def missing(self, low: datetime, high: datetime) -> int:
-        """Return how many measurements of a range the archive does not have."""
+    def missing(self, low: datetime, high: datetime, *, limit_ms: int | None = None) -> int:
+        """Return how many measurements of a range the archive does not have, or has with other content."""
         pipeline = pipelines.load("missing_measurements", time=self.time, into=self.into, low=low, high=high)
-        found = list(self._collection(self.source).aggregate(pipeline, allowDiskUse=True))
+        options: Doc = {} if limit_ms is None else {"maxTimeMS": limit_ms}
+        found = list(self._collection(self.source).aggregate(pipeline, allowDiskUse=True, **options))
         return int(found[0]["rows"]) if found else 0
 
     def copy(self, low: datetime, high: datetime, *, fresh: bool) -> None:

@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 
 from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.mongo import faults
+from upkeep.mongo.session import MAJORITY_MS
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
 from upkeep.retention.pace import OverloadedError
 
@@ -26,6 +27,7 @@ Apply: TypeAlias = "Callable[[Work, Progress], None]"
 LOCK_MS: Final = 2_000
 """So long a change may wait for its lock, and others behind it."""
 LOCK_TRIES: Final = 5
+MAJORITY: Final = {"w": "majority", "wtimeout": MAJORITY_MS}
 ELECTION_SECONDS: Final = 60.0
 """So long the work waits for a new primary: an election takes 10 to 12 seconds, a restart somewhat longer."""
 AGAIN_SECONDS: Final = 0.5
@@ -148,6 +150,8 @@ def persist(work: Work, attempt: Callable[[], T]) -> T:
 def change(session: MongoSession, command: Doc, sleep: Callable[[float], None]) -> Any:
     """Run a command that needs a collection's lock for a moment; give up loudly, and never queue for long.
 
+    It counts as done when a majority has it: an expiry that a step-down brought back would delete.
+
     Raises
     ------
     LockNotObtainedError
@@ -155,7 +159,7 @@ def change(session: MongoSession, command: Doc, sleep: Callable[[float], None]) 
     """
     for number in range(LOCK_TRIES):
         try:
-            return session.database.command({**command, "maxTimeMS": LOCK_MS})
+            return session.database.command({**command, "maxTimeMS": LOCK_MS, "writeConcern": MAJORITY})
         except PyMongoError as error:
             if faults.code(error) not in faults.TIMED_OUT:
                 raise

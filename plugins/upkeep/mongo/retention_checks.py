@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from upkeep.mongo import expiry
-from upkeep.mongo.retention_view import SMALL_ROWS, View
+from upkeep.mongo.retention_view import SMALL_ROWS, View, expiring
 from upkeep.plan import Finding, FindingStatus, ReasonCode, Severity
 from upkeep.retention.cutoff import requirement
 
@@ -105,16 +105,10 @@ def _expiring(view: View) -> Iterator[Refusal]:
     waits = "the archive" if view.archives else {"backup": "the backup", "approval": "the approval"}.get(kind)
     if waits is None:
         return
-    for index in view.expiring_indexes:
-        text = f"the TTL index {index['name']} ({index['expires']} s) deletes by itself, every minute: before {waits}"
-        yield Refusal(
-            "expiry_before_archive" if view.archives else f"expiry_before_{kind}", text, _unexpire(view, index)
-        )
-
-
-def _unexpire(view: View, index: dict[str, object]) -> str:
-    drop = f'db.getCollection("{view.subject}").dropIndex("{index["name"]}")'
-    return f"{drop} and create it without expireAfterSeconds; or write then: delete, requires: nothing"
+    for one in view.expiring_indexes:
+        text = f"{one['what']} deletes by itself, every minute ({one['expires']} s): before {waits}"
+        check = "expiry_before_archive" if view.archives else f"expiry_before_{kind}"
+        yield Refusal(check, text, f"{one['off']}; or write then: delete, requires: nothing")
 
 
 def _archive(view: View) -> Iterator[Refusal]:
@@ -131,7 +125,6 @@ def _archive(view: View) -> Iterator[Refusal]:
             "capped: it drops its oldest" if archive["capped"] else f"a {archive['kind']}, not an ordinary collection"
         )
         yield Refusal("archive_drift", f"the archive {into} is {kind}", "name an ordinary collection in retain.into")
-    for index in archive["indexes"]:
-        if index["expires"] is not None:
-            text = f"the archive {into} has a TTL index ({index['name']}): what is archived would be deleted there"
-            yield Refusal("archive_expires", text, f'db.getCollection("{into}").dropIndex("{index["name"]}")')
+    for one in expiring(archive):
+        text = f"the archive {into}: {one['what']} ({one['expires']} s) would delete what is archived"
+        yield Refusal("archive_expires", text, str(one["off"]))

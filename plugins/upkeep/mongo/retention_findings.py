@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from upkeep.mongo import expiry
+from upkeep.mongo import catalog, expiry
 from upkeep.mongo.retention_view import View
 from upkeep.plan import Finding, FindingStatus, Severity
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 def findings(view: View) -> Iterator[Finding]:
     """Yield everything that a person should know of this collection's retention."""
     if view.row is None:
+        if catalog.is_glob(view.subject):
+            text = "no collection has such a name, or all that have belong to other policies"
+            yield _say(view, "missing", Severity.WARNING, text, "correct the pattern")
         return
     yield from expiry.index_findings(view.row)
     if view.archive is not None:
@@ -62,22 +65,24 @@ def _documents(view: View) -> Iterator[Finding]:
         if view.archives or not expiry.is_sane(value):
             continue
         if index["keys"] != [[view.age, 1]] and index["keys"] != [[view.age, -1]]:
-            text = f"the TTL index {index['name']} deletes by another field than '{view.age}'"
-            yield _say(view, "expiry_elsewhere", Severity.WARNING, text, "drop it, or retain.by its field")
+            text = f"{index['what']} deletes by another field than '{view.age}'"
+            remedy = f"{index['off']}; or write retain.by: its field"
+            yield _say(view, "expiry_elsewhere", Severity.WARNING, text, remedy)
         elif value < expiry.seconds_of(view.policy):
-            text = (
-                f"the TTL index {index['name']} deletes after {value:,} s, sooner than the policy's {view.policy.for_}"
-            )
-            command = f'{{collMod: "{view.subject}", index: {{name: "{index["name"]}", expireAfterSeconds: '
-            remedy = f"db.runCommand({command}{expiry.seconds_of(view.policy)}}}}})"
+            text = f"{index['what']} deletes after {value:,} s, sooner than the policy's {view.policy.for_}"
+            remedy = str(index["change"]).replace("SECONDS", str(expiry.seconds_of(view.policy)))
             yield _say(view, "expiry_too_short", Severity.ERROR, text, remedy, seconds=value)
         else:
-            text = f"the TTL index {index['name']} deletes the same documents by itself: one of the two is enough"
+            text = f"{index['what']} deletes the same documents by itself: one of the two is enough"
             yield _say(view, "expiry_besides", Severity.INFO, text, "drop the index, or take retain out")
 
 
 def _series(view: View) -> Iterator[Finding]:
-    if view.server.get("ttl_monitor") is False:
+    if view.server.get("ttl_monitor") is None:
+        text = "whether the server's TTL monitor runs cannot be seen by our user"
+        remedy = "grant clusterMonitor, or look by hand: db.adminCommand({getParameter: 1, ttlMonitorEnabled: 1})"
+        yield _say(view, "expiry_monitor", Severity.INFO, text, remedy, status=FindingStatus.NOT_AVAILABLE)
+    elif view.server["ttl_monitor"] is False:
         text = "the server's TTL monitor is switched off: nothing expires"
         yield _say(
             view, "expiry_monitor", Severity.ERROR, text, "db.adminCommand({setParameter: 1, ttlMonitorEnabled: true})"

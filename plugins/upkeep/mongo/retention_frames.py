@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from upkeep.mongo import catalog
 from upkeep.mongo.retention_checks import refusals
 from upkeep.mongo.retention_view import View, views
 from upkeep.plan import OutcomeStatus
@@ -21,7 +22,8 @@ _EXPIRY = ("set_expiry", "lengthen_expiry")
 
 def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
     """Return the frames ``server`` and ``tables`` of the gate before."""
-    return {"server": observation.frames["server"], "tables": [_before(view) for view in views(observation, target)]}
+    known = [view for view in views(observation, target) if view.row is not None or not catalog.is_glob(view.subject)]
+    return {"server": observation.frames["server"], "tables": [_before(view) for view in known]}
 
 
 def after(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -85,8 +86,8 @@ class View:
 
     @property
     def expiring_indexes(self) -> list[Json]:
-        """TTL indexes: the server deletes by them, hidden or not."""
-        return [i for i in (self.row or {}).get("indexes", []) if i["expires"] is not None]
+        """TTL indexes: the server deletes by them, hidden or not; and the expiry of a clustered collection."""
+        return expiring(self.row)
 
     @property
     def expires(self) -> int | None:
@@ -103,6 +104,30 @@ class View:
     def expired_before(self) -> datetime:
         """Measurements before it would be expired by the wanted ``expireAfterSeconds``."""
         return before(self.now, self.wanted)
+
+
+def expiring(row: Json | None) -> list[Json]:
+    """Return what the server deletes an ordinary collection's documents by.
+
+    ``what`` it is, how to switch it ``off``, how to ``change`` it (with SECONDS in place of the number).
+    """
+    if row is None or row["kind"] != "collection":
+        return []
+    name = json.dumps(row["name"])
+    found = []
+    for index in row["indexes"]:
+        if index["expires"] is None:
+            continue
+        quoted = json.dumps(index["name"])
+        off = f"db.getCollection({name}).dropIndex({quoted}) and create it without expireAfterSeconds"
+        change = f"db.runCommand({{collMod: {name}, index: {{name: {quoted}, expireAfterSeconds: SECONDS}}}})"
+        found.append({**index, "what": f"the TTL index {index['name']}", "off": off, "change": change})
+    if row["expires"] is not None:
+        change = f"db.runCommand({{collMod: {name}, expireAfterSeconds: SECONDS}})"
+        what = "the expiry of the clustered collection (dates in _id)"
+        own = {"keys": [["_id", 1]], "expires": row["expires"], "what": what, "change": change}
+        found.append({**own, "off": change.replace("SECONDS", '"off"')})
+    return found
 
 
 def before(now: datetime, seconds: float) -> datetime:
@@ -133,12 +158,13 @@ def _views(frames: Mapping[str, Sequence[Json]], target: Target, at: datetime) -
     server = frames["server"][0]
     now = moment(server["now"]).astimezone(UTC)
     found: list[View] = []
-    for pattern in target.declared("data_retention"):
+    archives = {p.retain.into for p in target.collections.values() if p.retain is not None and p.retain.into}
+    matched = catalog.by_policy(rows, target.declared("data_retention"), archives)
+    for pattern, names in matched.items():
         declared = target.collections[pattern]
         policy = declared.retain
         if policy is None:
             continue
-        names = [n for n in catalog.matching(rows, pattern) if n != policy.into or not catalog.is_glob(pattern)]
         found += [
             View(
                 subject=name,

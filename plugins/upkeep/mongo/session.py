@@ -57,6 +57,8 @@ _LONGEST_NAME: Final = 40
 """The server takes 128 bytes for a client's name, and a database's has up to 63."""
 _AIRFLOW_OPTIONS: Final = ("srv", "ssl", "allow_insecure")
 """Extras of Airflow's connection type that are not options of the driver."""
+_ELSEWHERE: Final = ("readpreference", "readpreferencetags", "maxstalenessseconds")
+"""Whatever the connection prefers: what is looked at before something is deleted comes from the primary."""
 
 
 def client_for(address: Address, application: str) -> pymongo.MongoClient[Doc]:
@@ -67,7 +69,8 @@ def client_for(address: Address, application: str) -> pymongo.MongoClient[Doc]:
     PyMongoError, ValueError, TypeError
         An option is wrong; nothing was sent yet.
     """
-    extras = {key: value for key, value in address.options.items() if key not in _AIRFLOW_OPTIONS}
+    left_out = (*_AIRFLOW_OPTIONS, *_ELSEWHERE)
+    extras = {key: value for key, value in address.options.items() if key.lower() not in left_out}
     options = {**OPTIONS, **extras}
     if _is_on(address.options.get("ssl")):
         options.setdefault("tls", True)
