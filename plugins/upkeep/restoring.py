@@ -62,7 +62,12 @@ def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, a
                     now=runner.now,
                 ).carry_out()
         runner.finish(run_id, name)
-    except (CancelledError, ConfigurationError):
+    except CancelledError as error:
+        raise CancelledError(
+            f"{error}. Files that were loaded stay, the one in work was rolled back, and the same command goes on from "
+            f"there. What was done until then: upkeep show {run_id}"
+        ) from error
+    except ConfigurationError:
         raise
     except UpkeepError:
         return runner.report(run_id)

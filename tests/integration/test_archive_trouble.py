@@ -270,7 +270,7 @@ def test_an_aborted_transaction_of_another_start_removes_nothing(
         theirs = other.execute("select pg_current_xact_id()::text").fetchone()
         other.rollback()
     assert theirs
-    note = undecided(tmp_path, transaction=theirs[0], started="2020-01-01 00:00:00.000000")
+    note = undecided(tmp_path, transaction=theirs[0], started="2020-01-01 00:00:00.000000", witness=None)
     assert run(database, tmp_path).statuses == ["failed"]
     assert len(list((tmp_path / "public/logs").glob("*.parquet"))) == 1
     about = json.loads(note.read_text())

@@ -23,6 +23,7 @@ from upkeep.jobs import RestoreRequest
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
 from upkeep.retention.pace import Pace
+from upkeep.stores.shelf import OWNER
 from upkeep.stores.store import Store, StoreError
 
 FOLDER = "public/logs"
@@ -329,6 +330,12 @@ def test_files_of_another_identity_are_named_and_can_be_taken(
     with pytest.raises(ConfigurationError, match="of other databases only"):
         back(database, tmp_path)
     db.execute("insert into logs values (21, '2024-01-01', 'new')")
+    with session(database) as opened:
+        what = target({"public.logs": policy(tmp_path)})
+        blocked = Book().plan(opened, what, AT).actions[0].blocked
+        assert blocked
+        assert "before an upgrade or a move" in blocked[1]
+        (tmp_path / FOLDER / OWNER).write_text(json.dumps({"identity": opened.identity}))
     archive(database, tmp_path)
     done = back(database, tmp_path, location=str(tmp_path))
     assert "1 file(s) with 20 rows of that range are of other databases" in done.finding("archive_of_others").summary

@@ -1,4 +1,5 @@
--- Puts the staged rows of the wanted range into the table; both sides are counted from what the statement itself did.
+-- Puts the staged rows of some pages and of the wanted range into the table; both sides are counted from what the
+-- statement itself did.
 with chosen as (
     select {columns}
     from pg_temp.upkeep_restore

@@ -2,7 +2,25 @@
 -- A physical copy, a restored backup and a promoted replica have the same identity and other transactions under the
 -- same ids: only a server on the same timeline, past the WAL place that was noted, can know. Of an id that it has not
 -- given yet it knows nothing. One that was started again since may be a copy that went on: what it calls aborted
--- may be another transaction, so that nothing may be removed for it.
+-- may be another transaction, so that nothing may be removed for it, unless it ended the noted witnesses as they were.
+with witnesses as (
+    select
+        split_part(w.one, ':', 1)::xid8 as id,
+        case split_part(w.one, ':', 2) when '1' then 'committed' else 'aborted' end as wanted
+    from unnest(string_to_array(%(witness)s::text, ' ')) as w (one)
+),
+
+seen as (
+    select
+        bool_and(
+            case
+                when w.id >= pg_current_xact_id() then false
+                else coalesce(pg_xact_status(w.id) = w.wanted, false)
+            end
+        ) as same
+    from witnesses as w
+)
+
 select
     case
         when
@@ -17,6 +35,8 @@ select
                 to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') != %(started)s::text,
                 true
             )
+            and s.same is not true
             then 'other history'
         else pg_xact_status(%(transaction)s::text::xid8)
     end as status
+from seen as s

@@ -9,6 +9,7 @@ moment of a kill the next run can ask the server which of the two has the rows: 
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,9 +20,11 @@ import psycopg
 from upkeep.errors import UpkeepError
 from upkeep.postgres import file_types
 from upkeep.postgres.archiving import ConservationError
+from upkeep.postgres.receiving import Received
 from upkeep.postgres.row_batches import BatchTooLargeError, Removed
 from upkeep.postgres.shapes import require_shape, shape_args
 from upkeep.retention.pace import Pace
+from upkeep.stores.beside import InOrder
 from upkeep.stores.columns import UnsayableError
 from upkeep.stores.manifest import Manifest
 from upkeep.stores.store import StoreError
@@ -42,12 +45,16 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES: Final = 1 << 20
 """Rows are parsed in blocks of about so much: large enough to be worth the call, small enough for fast memory."""
+WAITING_BLOCKS: Final = 8
+"""So many may wait to be parsed while the next ones come: the server goes on while a row group is compressed."""
 MOST_BYTES: Final = 256 << 20
 """More than so much from the server in one transaction, and the batch is made smaller."""
 TARGET_SECONDS: Final = 1.5
 MOST_ROWS: Final = 250_000
 """A transaction may take longer than one between two tables, so that files do not become too many and too small."""
 STATEMENT_TIMEOUT: Final = "60s"
+WITNESSES: Final = 32
+"""Small transactions, each committed or rolled back by lot, that tell this server from a copy of before."""
 DURABLE_SECONDS: Final = 30.0
 """The WAL writer wakes up at least every five seconds."""
 IN_PROGRESS_SECONDS: Final = 75.0
@@ -109,7 +116,7 @@ def settle(session: PostgresSession, shelf: Shelf, checkpoint: Checkpoint, sleep
 
 def end_of(session: PostgresSession, note: Note, checkpoint: Checkpoint, sleep: Callable[[float], None]) -> str | None:
     """Return ``committed``, ``aborted``, ``in progress``, ``other history`` or ``None`` for too long ago."""
-    asked = {key: getattr(note, key) for key in ("transaction", "timeline", "place", "started")}
+    asked = {key: getattr(note, key) for key in ("transaction", "timeline", "place", "started", "witness")}
     deadline = time.monotonic() + IN_PROGRESS_SECONDS
     while True:
         status: str | None = session.rows("retention_transaction_end", asked)[0]["status"]
@@ -119,22 +126,22 @@ def end_of(session: PostgresSession, note: Note, checkpoint: Checkpoint, sleep: 
         sleep(0.2)
 
 
-def durable_transaction(session: PostgresSession) -> dict[str, str]:
+def durable_transaction(session: PostgresSession) -> dict[str, Any]:
     """Return the open transaction's id once it is on the server's disk: no crash can then give it to another one.
 
     Returns
     -------
     dict
-        ``transaction``, ``timeline``, ``place``, ``started``: as `Note` has them.
+        ``transaction``, ``timeline``, ``place``, ``started``, ``witness``: as `Note` has them.
     """
     about = session.rows("retention_transaction")[0]
     deadline = time.monotonic() + DURABLE_SECONDS
-    session.flush()
+    witness = session.flush(f"{secrets.randbits(WITNESSES):0{WITNESSES}b}")
     while not session.rows("retention_transaction_durable", {"place": about["place"]})[0]["durable"]:
         if time.monotonic() > deadline:
             raise StoreError("the server has not written its WAL for 30 s; the transaction was rolled back")
         time.sleep(0.01)  # a transaction is open: never long
-    return about
+    return about | {"witness": witness}
 
 
 def file_args(location: str, facts: list[Json], schema: str, name: str) -> Json:
@@ -253,32 +260,25 @@ class FileArchive:
         return rows
 
     def _copied(self, writer: Writer, parts: dict[str, Any]) -> int:
-        block, total = bytearray(), 0
-        with self.session.copy(self.session.statement("retention_archive_file", **parts)) as stream:
-            for row in stream:
-                block += row  # one growing buffer: half the time of a list of rows that is joined
-                if len(block) >= BLOCK_BYTES:
-                    total += len(block)
-                    if total > MOST_BYTES and self.pace.size > 1:
-                        self.pace.largest = self.pace.size // 2  # rows are wide: it does not grow again
-                        raise BatchTooLargeError(f"a batch is larger than {MOST_BYTES >> 20} MiB")
-                    self._feed(writer, block)
-                    block = bytearray()
-            deleted = stream.cursor.rowcount
-        if block:
-            self._feed(writer, block)
-        writer.close()
-        if deleted != writer.rows:
+        total = 0
+        with (
+            self.session.copy(self.session.statement("retention_archive_file", **parts)) as stream,
+            InOrder(most=WAITING_BLOCKS) as beside,
+        ):
+            received = Received(stream, BLOCK_BYTES)
+            for block in received:
+                total += len(block)
+                if total > MOST_BYTES and self.pace.size > 1:
+                    self.pace.largest = self.pace.size // 2  # rows are wide: it does not grow again
+                    raise BatchTooLargeError(f"a batch is larger than {MOST_BYTES >> 20} MiB")
+                beside.do(_feed, writer, block)
+            beside.do(writer.close)
+            beside.finish()
+        if received.rows != writer.rows:
             raise ConservationError(
-                f"the server deleted {deleted} rows but {writer.rows} arrived; the batch was rolled back"
+                f"the server deleted {received.rows} rows but {writer.rows} arrived; the batch was rolled back"
             )
-        return deleted
-
-    def _feed(self, writer: Writer, block: bytearray) -> None:
-        try:
-            writer.feed(block)
-        except ValueError as error:  # no value of a row is in its text
-            raise ConservationError(f"{error}; the batch was rolled back") from None
+        return writer.rows
 
     def _keep(self, draft: Draft, writer: Writer, columns: list[Column]) -> tuple[Manifest, Seen]:
         """Give the draft its name and prove it; nobody counts it before the transaction has ended."""
@@ -322,6 +322,7 @@ class FileArchive:
     def _require_place(self) -> None:
         """See that the location is still the one that it was, and have it remembered."""
         self.known = self.shelf.store.require_mark(self.known)
+        self.shelf.require_ours()
         if self.note is not None and not self._noted:
             self.note({"archive_location": self.shelf.store.location, "location_id": self.known})
             self._noted = True
@@ -348,6 +349,13 @@ class FileArchive:
             hash_source=int(manifest.content_sha256[:16], 16),
             hash_archive=int(seen.digest[:16], 16),
         )
+
+
+def _feed(writer: Writer, block: bytearray) -> None:
+    try:
+        writer.feed(block)
+    except ValueError as error:  # no value of a row is in its text
+        raise ConservationError(f"{error}; the batch was rolled back") from None
 
 
 def _go_on(message: str = "", *, rows: int = 0) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 import psycopg
 from psycopg import errors, sql
@@ -20,20 +20,31 @@ from upkeep.errors import UpkeepError
 from upkeep.postgres import detaching, file_types, names
 from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.detaching import AlreadyDoneError, StateChangedError
-from upkeep.postgres.file_archive import STATEMENT_TIMEOUT, UndecidedError, durable_transaction, end_of
+from upkeep.postgres.file_archive import (
+    BLOCK_BYTES,
+    STATEMENT_TIMEOUT,
+    UndecidedError,
+    durable_transaction,
+    end_of,
+)
+from upkeep.postgres.receiving import Received
+from upkeep.postgres.restore_pages import Pages
 from upkeep.stores.manifest import Manifest, Mark
 from upkeep.stores.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from upkeep.jobs import Work
     from upkeep.plan import Json
+    from upkeep.postgres.detaching import Place
     from upkeep.postgres.session import PostgresSession
     from upkeep.stores.shelf import Shelf
 
 STAGE: Final = "upkeep_restore"
 """The temporary table."""
+LOAD_BYTES: Final = 8 << 20
+"""One COPY into it takes about so much: no statement's time grows with the file."""
 _AGES: Final = frozenset({"timestamptz", "timestamp", "date", "int2", "int4", "int8"})
 
 
@@ -62,23 +73,11 @@ def restore(work: Work, shelf: Shelf) -> tuple[Json, StoreError | None]:
     marks = [m for m in marks if not _is_stale(session, m, shelf.place(manifest), again=args.get("again", False))]
     if any(_covers(mark, args) for mark in marks):
         raise AlreadyDoneError(f"{shelf.place(manifest)}: these rows were restored before")
-    work.checkpoint(f"verifying {shelf.place(manifest)}")
-    _require_intact(shelf, manifest)
-    work.checkpoint(f"loading {manifest.rows:,} rows")
-    mark: Mark | None = None
-    ending = False
-    try:
-        with session.transaction():
-            session.rows("retention_file_settings", {"statement": STATEMENT_TIMEOUT})
-            _stage(session, shelf, manifest, here.table)
-            evidence = _insert(session, manifest, args, here.table, marks)
-            mark = _mark(session, work, manifest, here.subject, int(evidence["rows_restored"]))
-            shelf.announce(mark)
-            ending = True
-    except BaseException as error:
-        if mark is not None:
-            _abandon(session, shelf, mark, ending=ending, work=work)
-        raise _explained(error, manifest, here.subject) from error
+    with shelf.reading(manifest) as file:
+        work.checkpoint(f"verifying {shelf.place(manifest)}")
+        _require_intact(shelf, manifest, file)
+        work.checkpoint(f"loading {manifest.rows:,} rows")
+        evidence, mark = _loaded(work, shelf, manifest, file, here=here, marks=marks)
     trouble: StoreError | None = None
     try:
         shelf.decide(mark)
@@ -86,6 +85,28 @@ def restore(work: Work, shelf: Shelf) -> tuple[Json, StoreError | None]:
         trouble = error
     work.checkpoint(rows=evidence["rows_restored"])
     return evidence | {"file": shelf.place(manifest), "oid": args["into"]["oid"]}, trouble
+
+
+def _loaded(
+    work: Work, shelf: Shelf, manifest: Manifest, file: IO[bytes], *, here: Place, marks: Sequence[Mark]
+) -> tuple[Json, Mark]:
+    """Load the file in one transaction, whose end decides the mark."""
+    session = cast("PostgresSession", work.session)
+    mark: Mark | None = None
+    ending = False
+    try:
+        with session.transaction():
+            session.rows("retention_file_settings", {"statement": STATEMENT_TIMEOUT})
+            pages = _stage(work, manifest, file, here.table)
+            evidence = _insert(work, manifest, pages, here.table, marks)
+            mark = _mark(session, work, manifest, here.subject, int(evidence["rows_restored"]))
+            shelf.announce(mark)
+            ending = True
+    except BaseException as error:
+        if mark is not None:
+            _abandon(session, shelf, mark, ending=ending, work=work)
+        raise _explained(error, manifest, here.subject) from error
+    return evidence, mark
 
 
 def _is_stale(session: PostgresSession, mark: Mark, place: str, *, again: bool) -> bool:
@@ -125,9 +146,11 @@ def _covers(mark: Mark, args: Json) -> bool:
     return (mark.since, mark.until) in ((None, None), (args["since"], args["until"]))
 
 
-def _require_intact(shelf: Shelf, manifest: Manifest) -> None:
+def _require_intact(shelf: Shelf, manifest: Manifest, file: IO[bytes]) -> None:
+    from upkeep.stores import parquet  # noqa: PLC0415 - loads Arrow: 60 MB
+
     try:
-        seen = shelf.examine(manifest, manifest.kept)
+        seen = parquet.examine(file, manifest.kept)
     except ValueError as error:
         raise ConservationError(f"{shelf.place(manifest)}: {error}; nothing of it was loaded") from error
     wanted = (manifest.rows, manifest.bytes, manifest.sha256, manifest.content_sha256)
@@ -138,48 +161,80 @@ def _require_intact(shelf: Shelf, manifest: Manifest) -> None:
         )
 
 
-def _stage(session: PostgresSession, shelf: Shelf, manifest: Manifest, into: sql.Identifier) -> None:
+def _stage(work: Work, manifest: Manifest, file: IO[bytes], into: sql.Identifier) -> Pages:
     """Load the file into a temporary table, and prove that the server has exactly the archived rows."""
     from upkeep.stores import parquet  # noqa: PLC0415 - loads Arrow: 60 MB
 
-    columns = manifest.kept
+    session, columns = cast("PostgresSession", work.session), manifest.kept
     listed = _listed([c.name for c in columns])
     session.execute(session.statement("restore_stage", columns=listed, into=into))
-    with (
-        shelf.reading(manifest) as file,
-        session.copy(session.statement("restore_load", columns=listed)) as stream,
-    ):
-        for block in parquet.wire(file, columns, as_text=True):
-            stream.write(memoryview(block))
-    digest, rows = hashlib.sha256(), 0
-    with session.copy(session.statement("restore_read", sent=file_types.sent(columns, STAGE))) as stream:
-        for row in stream:
-            digest.update(row)
-            rows += 1
+    file.seek(0)
+    for piece in _pieces(parquet.wire(file, columns, as_text=True)):
+        with session.copy(session.statement("restore_load", columns=listed)) as stream:
+            for block in piece:
+                stream.write(memoryview(block))
+        work.checkpoint()
+    found = Pages(work, manifest.rows, int(session.rows("restore_pages")[0]["pages"]))
+    digest, sent, rows = hashlib.sha256(), file_types.sent(columns, STAGE), 0
+
+    def compare(where: sql.Composed) -> int:
+        rows = 0
+        with session.copy(session.statement("restore_read", sent=sent, range=where)) as stream:
+            received = Received(stream, BLOCK_BYTES)
+            blocks = list(received)
+            rows = received.rows or 0
+        for block in blocks:
+            digest.update(block)
+        return rows
+
+    rows = found.each("compared", compare)
     if (rows, digest.hexdigest()) != (manifest.rows, manifest.content_sha256):
         raise ConservationError("the server did not get exactly the archived rows; nothing of the file was loaded")
+    return found
+
+
+def _pieces(blocks: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield the blocks in pieces of about `LOAD_BYTES`, each for a statement of its own."""
+    piece: list[Any] = []
+    for block in blocks:
+        piece.append(block)
+        if sum(map(len, piece)) >= LOAD_BYTES:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
 
 
 def _insert(
-    session: PostgresSession, manifest: Manifest, args: Json, into: sql.Identifier, marks: Sequence[Mark]
+    work: Work, manifest: Manifest, pages: Pages, into: sql.Identifier, marks: Sequence[Mark]
 ) -> dict[str, Any]:
-    listed = _listed(args["given"])
-    statement = session.statement(
-        "restore_insert",
-        columns=listed,
-        into=into,
-        range=_range(manifest, args, marks),
-        witness=_hash("a", args["given"]),
-        source_hash=_hash("chosen", args["given"]),
-    )
-    row = session.execute(statement).fetchall()[0]
-    if (row["rows_read"], row["hash_source"]) != (row["rows_restored"], row["hash_table"]):
-        raise ConservationError("the table did not take exactly the rows of the file; nothing of it was loaded")
+    session, args = cast("PostgresSession", work.session), work.action.args
+    parts: dict[str, sql.Composable] = {
+        "columns": _listed(args["given"]),
+        "into": into,
+        "witness": _hash("a", args["given"]),
+        "source_hash": _hash("chosen", args["given"]),
+    }
+    wanted = _range(manifest, args, marks)
+    restored, sums = 0, [0, 0]
+
+    def insert(where: sql.Composed) -> int:
+        nonlocal restored
+        both = sql.SQL("{} and {}").format(where, wanted)
+        row = session.execute(session.statement("restore_insert", range=both, **parts)).fetchall()[0]
+        if (row["rows_read"], row["hash_source"]) != (row["rows_restored"], row["hash_table"]):
+            raise ConservationError("the table did not take exactly the rows of the file; nothing of it was loaded")
+        restored += row["rows_restored"]
+        for number, name in enumerate(("hash_source", "hash_table")):
+            sums[number] = (sums[number] + int(row[name] or 0)) % 2**64
+        return int(row["rows_read"])
+
+    pages.each("loaded", insert)
     return {
-        "rows_restored": row["rows_restored"],
+        "rows_restored": restored,
         "rows_in_file": manifest.rows,
-        "hash_source": f"{int(row['hash_source'] or 0) % 2**64:016x}",
-        "hash_table": f"{int(row['hash_table'] or 0) % 2**64:016x}",
+        "hash_source": f"{sums[0]:016x}",
+        "hash_table": f"{sums[1]:016x}",
     }
 
 

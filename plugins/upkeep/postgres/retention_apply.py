@@ -274,6 +274,7 @@ def _into_files(work: Work) -> FileArchive:
     location = shelf.store.location
     known = {row["location"]: row["id"] for row in work.observation.frames.get("locations", ())}.get(location)
     shelf.store.prepare(known)
+    shelf.claim()
     _settled(work, shelf)
     action = work.action
     found = FileArchive(session, shelf, action.args, action.subject, action.id, file_archive.pace(), work.sleep)

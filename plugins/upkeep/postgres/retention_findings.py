@@ -10,6 +10,7 @@ from upkeep.postgres import names
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from upkeep.plan import Observation
     from upkeep.postgres.retention_checks import Refusal
     from upkeep.postgres.retention_view import Marked
     from upkeep.postgres.retention_view import TableView as View
@@ -26,8 +27,25 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     yield from _ageless(view)
     yield from _elsewhere(view)
     yield from _publications(view)
+    yield from _history(view)
     for marked in view.marked:
         yield from _marked(view, marked)
+
+
+def strays(observation: Observation) -> Iterator[Finding]:
+    """Yield what a killed run left undecided in files that no policy covers any more."""
+    for row in observation.frames.get("strays", ()):
+        yield Finding(
+            check="archive_stray",
+            subject=row["table"],
+            status=FindingStatus.FINDING,
+            severity=Severity.WARNING,
+            summary=f"{row['notes']} note(s) of {row['table']} in {row['location']} are undecided: a run was killed, "
+            "and no policy archives that table there any more (renamed? another retain.into?)",
+            evidence=dict(row),
+            remedy=f"upkeep restore-archive --target {observation.target} --table '{row['table']}' --from-location "
+            f"{row['location']} --into TABLE --to 0001-01-01T00:00Z settles them and loads nothing",
+        )
 
 
 def _say(
@@ -121,6 +139,15 @@ def _publications(view: View) -> Iterator[Finding]:
     else:
         text = f"it is published by {', '.join(published)}: the deletes reach the subscribers"
     yield _say(view, "publication", Severity.INFO, text, publications=published)
+
+
+def _history(view: View) -> Iterator[Finding]:
+    timelines = (view.files or {}).get("timelines")
+    if timelines:
+        text = f"the last file was written on timeline {timelines[0]}, the server is on {timelines[1]} now: it was "
+        text += "promoted or restored, and rows of files shortly before that may be in the table again"
+        remedy = "compare those files with the table before they are restored; the finding ends with the next file"
+        yield _say(view, "archive_history", Severity.WARNING, text, remedy, file=timelines[0], server=timelines[1])
 
 
 def _marked(view: View, marked: Marked) -> Iterator[Finding]:

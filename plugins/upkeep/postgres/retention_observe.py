@@ -36,7 +36,7 @@ CHECK_TIMEOUT: Final = "30s"
 """One look at the rows (a count, a search for references) takes no longer; longer, and it is said to be unknown."""
 FRAMES: Final = (
     *("relations", "archives", "partitions", "marked", "memory", "intents"),
-    *("facts", "leaves", "due", "references", "busy", "files", "branches", "locations"),
+    *("facts", "leaves", "due", "references", "busy", "files", "branches", "locations", "strays"),
 )
 
 
@@ -59,6 +59,7 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
     _read_catalog(session, target, frames)
     _read_marked(session, target, frames)
     frames["files"] = file_look.look(target, frames["relations"], session)
+    frames["strays"] = file_look.strays(target, frames["relations"], session, memory.locations)
     found = views(observation, target)
     frames["facts"] = _facts(session, [v for v in found if _needs_facts(v)])
     if frames["facts"]:

@@ -17,7 +17,7 @@ from upkeep.plan import Action, Finding, FindingStatus, Plan, Requirement, Sever
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.retention_checks import Refusal, refusals
-from upkeep.postgres.retention_findings import findings
+from upkeep.postgres.retention_findings import findings, strays
 from upkeep.postgres.retention_row_plan import (
     archive_marked,
     archive_partition,
@@ -46,7 +46,7 @@ NOTHING: Final = Requirement()
 def plan(observation: Observation, target: Target) -> Plan:
     """Return what would be done to every table in care."""
     actions: list[Action] = []
-    found: list[Finding] = list(_unseen(observation))
+    found: list[Finding] = [*_unseen(observation), *strays(observation)]
     for view in views(observation, target):
         refused = refusals(view)
         busy = _busy(view, observation)

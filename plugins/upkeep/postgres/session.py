@@ -202,19 +202,38 @@ class PostgresSession:
         with self._translated(), self._connection.transaction():
             yield
 
-    def flush(self) -> None:
+    def flush(self, bits: str) -> str | None:
         """Make everything durable that the server has written to its WAL until now, open transactions' too.
 
         A synchronous commit does that, on a second connection, which is kept for the next time. Where there is none
         to be had nothing happens: the WAL writer does it a few seconds later.
+
+        Parameters
+        ----------
+        bits
+            How to end small transactions before, for a witness: ``1`` commits, ``0`` rolls back.
+
+        Returns
+        -------
+        str or None
+            The witness, durable as well: ``id:bit`` of each, a blank between them; ``None`` when there is none.
         """
         if self.trace is not None:
             self.trace("flush")
+        witness: str | None = None
         with contextlib.suppress(psycopg.Error, UnreachableError):
             if self._second is None or self._second.closed:
                 self._second = _connect(self._address, "flush")
                 self._second.execute(self.statement("retention_flush_settings"))
-            self._second.execute(self.statement("retention_flush"))
+            with contextlib.suppress(psycopg.Error):  # no PL/pgSQL for us
+                self._second.execute(self.statement("retention_witness", bits=sql.Literal(bits)))
+                witness = self._second.execute(self.statement("retention_witness_read")).fetchall()[0]["witness"]
+            try:
+                self._second.execute(self.statement("retention_flush"))
+            except psycopg.Error:
+                witness = None
+                raise
+        return witness
 
     def cancel(self) -> None:
         """Cancel the running statement on the server, and refuse further ones; callable from any thread."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from upkeep.stores.columns import FORMAT, Column
 
@@ -31,6 +31,9 @@ class Note(BaseModel):
     timeline, place, started
         Whose history that id belongs to: the server's timeline, its WAL position then, and when it was started.
         ``None`` in notes of before they were written: nobody can ask for such a transaction.
+    witness
+        ``id:1`` or ``id:0`` for each of some small transactions that were committed or rolled back just before, by
+        lot: a server that was started again since can prove by them that it is the same one. ``None``: it cannot.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +49,7 @@ class Note(BaseModel):
     timeline: str | None = None
     place: str | None = None
     started: str | None = None
+    witness: str | None = Field(default=None, pattern=r"^[0-9]+:[01]( [0-9]+:[01])*$")
 
     def text(self) -> bytes:
         """Return it as JSON."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import secrets
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final, TypeVar
+from urllib.parse import unquote
 
 from upkeep.stores.location import folder
 from upkeep.stores.manifest import MANIFESTS, RESTORED, UNDECIDED, Manifest, Mark, Note
@@ -29,6 +31,19 @@ N = TypeVar("N", bound="Note")
 FILE: Final = ".parquet"
 _NOTE: Final = ".json"
 _MARK: Final = ".restored.json"
+OWNER: Final = "_owner.json"
+"""Says, in the folder of a table, which physical database's rows these are: two tables of one name never mix."""
+
+
+def tables(store: Store) -> Iterator[tuple[str, str]]:
+    """Yield schema and name of every table that has a folder at a location."""
+    for schema in _folders(store, ""):
+        for name in _folders(store, schema):
+            yield unquote(schema), unquote(name)
+
+
+def _folders(store: Store, folder: str) -> list[str]:
+    return [name for name in store.names(folder) if "." not in name]  # no folder of ours has a dot
 
 
 @dataclass
@@ -60,6 +75,47 @@ class Shelf:
     def open(cls, location: str, schema: str, name: str, identity: str, instance: str) -> Shelf:
         """Open it. Raises as `open_store` does."""
         return cls(open_store(location), schema, name, identity, instance)
+
+    # -- whose it is ----------------------------------------------------------------------------------
+
+    def claim(self) -> None:
+        """Make the table's folder ours, once. Raises `StoreError` when it is another database's."""
+        self.require_ours()
+        path = f"{self._folder}/{OWNER}"
+        if not self.store.exists(path) or not self.store.get(path):
+            text = json.dumps({"identity": self.identity, "schema": self.schema, "table": self.name}, indent=1)
+            self.store.put_first(path, f"{text}\n".encode())
+            self.require_ours()
+
+    def require_ours(self) -> None:
+        """Raise `StoreError` when the table's folder is another database's."""
+        problem = self.foreign()
+        if problem is not None:
+            raise StoreError(problem)
+
+    def foreign(self) -> str | None:
+        """Return why the table's folder is not for us, with the remedy; ``None`` when it is ours or nobody's."""
+        owner = self._owner()
+        if owner in (None, self.identity):
+            return None
+        return (
+            f"{self.directory} holds the rows of {owner}: two databases must not mix theirs. Name a location of its "
+            f"own in retain.into. If that is this database of before an upgrade or a move, write "
+            f'{{"identity": "{self.identity}"}} into {OWNER} there; its older files stay, and restore-archive brings '
+            "them back with --identity. No row was moved"
+        )
+
+    def _owner(self) -> str | None:
+        path = f"{self._folder}/{OWNER}"
+        if self.store.exists(path):
+            try:
+                return str(json.loads(self.store.get(path) or "{}").get("identity") or "") or None
+            except (ValueError, AttributeError):
+                return f"a database that its {OWNER} does not name legibly"
+        folders = (f"{self._folder}/{MANIFESTS}", f"{self._folder}/{UNDECIDED}")
+        notes = [n for one in folders for n in self.store.names(one) if n.endswith(_NOTE) and n[0] != "."]
+        notes = [n for n in notes if not n.endswith(_MARK)]
+        return None if not notes or any(map(self._is_ours, notes)) else "another database"
 
     # -- writing --------------------------------------------------------------------------------------
 
@@ -120,6 +176,16 @@ class Shelf:
             left = not name.endswith(DRAFT) or self.store.is_left(f"{self._folder}/{UNDECIDED}/{name}")
             if left and self._is_ours(name):
                 yield name
+
+    def left(self) -> list[str]:
+        """Return the names of our undecided notes; changes nothing."""
+        return [name for name in self._left() if name.endswith(_NOTE)]
+
+    def newest(self) -> Manifest | None:
+        """Return the last of our files that count."""
+        names = self.store.names(f"{self._folder}/{MANIFESTS}")
+        ours = [n for n in names if n.endswith(_NOTE) and n[0] != "." and self._is_ours(n)]
+        return self._read(Manifest, f"{self._folder}/{MANIFESTS}/{ours[-1]}") if ours else None
 
     def pending(self) -> list[Manifest]:
         """Return the files that are not decided yet, of all databases; changes nothing."""

@@ -229,7 +229,7 @@ class Store:
             return
         self._create()
         if self.mark() is None:
-            self._put_first(MARK, f'{{"location_id": "{secrets.token_hex(16)}"}}\n'.encode())
+            self.put_first(MARK, f'{{"location_id": "{secrets.token_hex(16)}"}}\n'.encode())
 
     def mark(self) -> str | None:
         """Return the mark of the location; ``None`` when it has none."""
@@ -255,9 +255,16 @@ class Store:
     def _create(self) -> None:
         """Create the location; an object store needs none."""
 
-    def _put_first(self, name: str, data: bytes) -> None:
-        """Write a small file unless somebody else just did."""
-        self.put(name, data)
+    def put_first(self, name: str, data: bytes) -> None:
+        """Write a small file unless somebody else just did; stores that cannot tell keep the last one."""
+        self.step(f"put {name}")
+        with self._mended(name):
+            try:
+                self._fs.pipe_file(self._path(name), data, mode="create")
+            except FileExistsError:
+                return
+            except (TypeError, ValueError, NotImplementedError):  # it knows no such mode
+                self._fs.pipe_file(self._path(name), data)
 
     def writable(self) -> bool | None:
         """Return whether files can be written; ``None`` when only trying tells."""
@@ -402,9 +409,11 @@ class LocalStore(Store):
         except OSError:
             return False
 
-    def _put_first(self, name: str, data: bytes) -> None:
+    def put_first(self, name: str, data: bytes) -> None:
+        """Write a small file unless somebody else just did."""
         path = self._folder / name
         with self._mended(name):
+            self._make(path.parent)
             if path.exists() and not path.read_bytes():  # a kill left it empty
                 path.unlink()
             self.step(f"put {name}")
