@@ -166,7 +166,9 @@ def _outcome(action: Action, outcome: Outcome | None) -> tuple[RenderableType, .
         return text, _estimate(action.rows), "", _reason(action)
     word, style = _MARK[outcome.status]
     label = word if outcome.reason_code is None else f"{word}: {title(outcome.reason_code.value)}"
-    why = outcome.message if outcome.status is not OutcomeStatus.DONE and outcome.message else action.reason
+    why = outcome.message or action.reason
+    if outcome.status is OutcomeStatus.DONE and outcome.message:
+        why = f"{action.reason}\n{outcome.message}"
     rows = count(outcome.rows) if outcome.rows is not None else _estimate(action.rows)
     return Text(label, style=style), rows, seconds(outcome.seconds), why
 

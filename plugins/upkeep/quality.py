@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from upkeep.plan import Action, Json
 
 KEYS_SHOWN: Final = 20
+KEYS_SAID: Final = 3
 
 
 @dataclass
@@ -108,7 +109,7 @@ def _finding(action: Action, path: Path, rows: int, failed: list[Count]) -> Find
     said = []
     for count in failed:
         what = f"{count.type} ({', '.join(count.columns)})" if count.columns else count.type
-        said.append(f"{what}: {count.blind or f'{count.unexpected:,} of {count.looked:,} rows'}")
+        said.append(f"{what}: {count.blind or f'{count.unexpected:,} of {count.looked:,} rows{_named(count)}'}")
     return Finding(
         check="quality",
         subject=action.args["quality"].get("of") or action.subject,
@@ -118,6 +119,15 @@ def _finding(action: Action, path: Path, rows: int, failed: list[Count]) -> Find
         evidence={"suite": str(path), "rows": rows, "failed": [count.evidence() for count in failed]},
         remedy="mend the rows that the keys name, or correct the suite; the next run looks again",
     )
+
+
+def _named(count: Count) -> str:
+    """Return the first keys, for the summary; the evidence has up to `KEYS_SHOWN`."""
+    named = [
+        "(" + ", ".join(f"{name} = {value}" for name, value in key.items()) + ")" for key in count.keys[:KEYS_SAID]
+    ]
+    more = ", …" if count.unexpected > len(named) else ""
+    return f": {', '.join(named)}{more}" if named else ""
 
 
 def _plain(value: Any) -> Any:

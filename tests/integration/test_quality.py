@@ -80,6 +80,7 @@ def test_what_fails_stays_and_the_rest_goes(
     assert failed["rows"] == 60
     assert len(failed["keys"]) == 20
     assert all(set(key) == {"id"} and key["id"] <= 30 for key in failed["keys"])
+    assert "30 of 60 rows: (id = 1), (id = 2), (id = 3), …" in finding["summary"]
     assert "secret" not in result.stdout
     db.execute("update sales set amount = id")
     assert upkeep(retain, [BETWEEN]).exit_code == 0
