@@ -58,7 +58,8 @@ CATALOG = {
         from pg_class where oid = %(t)s::regclass""",
     "sequences": """
         select c.relname, a.attname, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle, d.deptype,
-            c.relacl::text, obj_description(c.oid, 'pg_class'), pg_get_userbyid(c.relowner),
+            coalesce(c.relacl, acldefault('s', c.relowner))::text, obj_description(c.oid, 'pg_class'),
+            pg_get_userbyid(c.relowner),
             pg_sequence_last_value(c.oid)
         from pg_depend d join pg_class c on c.oid = d.objid and c.relkind = 'S'
         join pg_sequence s on s.seqrelid = c.oid

@@ -96,6 +96,55 @@ REFUSALS = [
         "row trigger r has transition tables",
         "statement trigger",
     ),
+    (
+        [
+            FUNCTION.replace("begin", "begin new.n := 1; if new.at is null then new.at = now(); end if;"),
+            "create trigger b before insert on public.t for each row execute function public.f()",
+        ],
+        "before trigger b sets at, but the partition is chosen before",
+        "default",
+    ),
+    (
+        [
+            FUNCTION.replace("begin", "begin select now() into strict new.at;"),
+            "create trigger b before update on public.t for each row execute function public.f()",
+        ],
+        "before trigger b sets at",
+        "drop the trigger",
+    ),
+    (["alter table public.t add constraint c check (t is not null)"], "c reads the whole row", "by their names"),
+    (
+        [
+            "create table public.o (i int primary key)",
+            "alter table public.t add constraint fk foreign key (id) references public.o",
+            "alter table public.t disable trigger all",
+        ],
+        "behind constraint fk are switched off",
+        "alter table public.t enable trigger all",
+    ),
+    (
+        [
+            "alter table public.t alter id add generated always as identity",
+            "create table public.o (i int default nextval('public.t_id_seq'))",
+        ],
+        "user of its identity's sequence default value for column i of table public.o depends",
+        "sequence of its own",
+    ),
+    (
+        ["create table public.o (i oid default 'public.t'::regclass::oid)"],
+        "object default value for column i of table public.o depends",
+        "create it again after",
+    ),
+    (
+        [
+            FUNCTION,
+            "set search_path = public",
+            "create table public.o (i int)",
+            "create constraint trigger c after delete on public.o from public.t for each row execute function f()",
+        ],
+        "trigger c on table public.o depends",
+        "create it again after",
+    ),
     (["alter table public.t add constraint c check (id > 0) not valid"], "constraint c is not validated", "validate"),
     (["alter table public.t add constraint c check (id > 0) no inherit"], "c is declared NO INHERIT", "without"),
     (
@@ -260,7 +309,8 @@ def test_what_could_not_be_looked_at_is_no_refusal(database: str, db: Any, monke
         ("grant select on public.t to public", "grants"),
         ("create view public.v as select 1 from public.t", "view public.v"),
         (f"{FUNCTION}; create trigger z after insert on public.t for each row execute function public.f()", "triggers"),
-        ("insert into public.t values (1, '2030-01-01')", "violated"),
+        ("insert into public.t values (1, '2030-01-01')", "2030-01-01"),
+        ("insert into public.t values (1, '1999-01-01')", "1999-01-01"),
     ],
 )
 def test_altered_between_plan_and_apply(database: str, db: Any, change: str, says: str) -> None:
@@ -275,6 +325,44 @@ def test_altered_between_plan_and_apply(database: str, db: Any, change: str, say
     assert outcome.reason_code is ReasonCode.STATE_CHANGED
     assert says in (outcome.message or "")
     assert conv.left_behind(db) == 0
+
+
+def test_a_row_beyond_the_bounds_at_the_last_moment(database: str, db: Any) -> None:
+    """Written after the look at the rows: the proof finds it, and the CHECK goes."""
+    db.execute(PLAIN)
+    what = help_.target({"public.t": conv.POLICY})
+    with help_.session(database) as session:
+        observation = help_.observe(session, what)
+        (action,) = JOB.plan(observation, what).actions
+        late = ["insert into public.t values (1, '2030-01-01')"]
+
+        def trace(statement: str) -> None:
+            if statement.startswith("lock table") and late:
+                db.execute(late.pop())
+
+        session.trace = trace
+        outcome = JOB.apply(help_.work(session, what, action, observation))
+    assert outcome.reason_code is ReasonCode.STATE_CHANGED, outcome
+    assert "violated" in (outcome.message or "")
+    assert conv.left_behind(db) == 0
+
+
+def test_ids_without_a_sequence_that_grew_beyond_the_bound(database: str, db: Any) -> None:
+    """Nobody is refused meanwhile: it is seen before the CHECK is there."""
+    db.execute("create table public.t (id bigint primary key)")
+    db.execute("insert into public.t select generate_series(1, 150)")
+    what = help_.target({"public.t": "partition: {by: id, every: 100, ahead: 1}"})
+    sent: list[str] = []
+    with help_.session(database) as session:
+        observation = help_.observe(session, what)
+        (action,) = JOB.plan(observation, what).actions
+        for highest in (299, 300):
+            db.execute("insert into public.t values (%s)", [highest])
+            session.trace = sent.append
+            outcome = JOB.apply(help_.work(session, what, action, observation))
+            assert outcome.reason_code is ReasonCode.STATE_CHANGED, outcome
+            assert "plan again" in (outcome.message or "")
+    assert not any("add constraint" in statement for statement in sent)
 
 
 def test_writers_that_came_too_near_to_the_bound(database: str, db: Any) -> None:

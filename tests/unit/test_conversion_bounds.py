@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from upkeep.intervals import Duration
+from upkeep.fleet import RangeLevel
 from upkeep.partitioning.axis import Axis
-from upkeep.postgres.conversion_care import span
+from upkeep.postgres.conversion_care import APPROVAL, PROOF, room, span
 from upkeep.postgres.conversion_refusals import of_dependents
 
 ZONED = Axis("timestamptz", ZoneInfo("UTC"))
@@ -26,35 +26,48 @@ def at(text: str) -> int:
     [
         (ZONED, "1 month", "2024-02-15", "2023-11-07", "2024-02-15", "2023-11-01 to 2024-04-01"),
         (ZONED, "1 month", "2024-02-15", None, None, "2024-02-01 to 2024-04-01"),  # empty
-        (ZONED, "1 month", "2024-02-29 12:00", "2024-01-01", None, "2024-01-01 to 2024-05-01"),  # March at the latest
+        (ZONED, "1 month", "2024-02-28 12:00", "2024-01-01", None, "2024-01-01 to 2024-05-01"),  # March at the latest
         (ZONED, "1 month", "2024-02-15", "2024-05-01", "2024-05-31", "2024-02-01 to 2024-07-01"),  # all rows ahead
         (ZONED, "1 month", "2024-02-15", "2024-02-01", "3000-06-30", "2024-02-01 to 3000-08-01"),
-        (ZONED, "1 hour", "2024-02-15 10:30", "2024-02-15", None, "2024-02-15 to 2024-02-16 12:00"),
-        (ZONED, "1 year", "2024-12-31 12:00", "2020-05-05", None, "2020-01-01 to 2027-01-01"),
-        (BERLIN, "1 month", "2024-02-29 23:30", "2024-02-29 23:30", None, "2024-02-29 23:00 to 2024-04-30 22:00"),
+        (ZONED, "1 hour", "2024-02-15 10:30", "2024-02-15", None, "2024-02-15 to 2024-02-17 12:00"),
+        (ZONED, "1 year", "2024-12-30 12:00", "2020-05-05", None, "2020-01-01 to 2027-01-01"),
+        (BERLIN, "1 month", "2024-02-28 23:30", "2024-02-29 23:30", None, "2024-01-31 23:00 to 2024-04-30 22:00"),
     ],
 )
 def test_on_axes_of_time(  # noqa: PLR0917 - a row of the table
     axis: Axis, every: str, now: str, lowest: str | None, highest: str | None, expected: str
 ) -> None:
-    found = span(axis, Duration.parse(every), at(now), at(lowest) if lowest else None, at(highest) if highest else None)
+    part = RangeLevel.model_validate({"by": "at", "every": every, "ahead": 3})
+    found = span(axis, part, at(now), at(lowest) if lowest else None, at(highest) if highest else None)
     texts = [ZONED.write(value).removesuffix("+00:00").removesuffix(":00").removesuffix(" 00:00") for value in found]
     assert " to ".join(texts) == expected
 
 
 @pytest.mark.parametrize(
-    ("position", "lowest", "highest", "expected"),
+    ("position", "lowest", "highest", "ahead", "expected"),
     [
-        (0, None, None, (0, 200)),
-        (150, 1, 150, (0, 300)),
-        (199, 1, 199, (0, 300)),
-        (200, 1, 200, (0, 400)),
-        (10, -250, 7, (-300, 200)),
-        (10, 5, 10_000, (0, 10_200)),
+        (0, None, None, 0, (0, 200)),
+        (0, None, None, 1, (0, 200)),
+        (150, 1, 150, 1, (0, 300)),
+        (199, 1, 199, 1, (0, 300)),
+        (200, 1, 200, 1, (0, 400)),
+        (200, 1, 200, 5, (0, 800)),  # as many periods as the policy says that a run must be ahead
+        (10, -250, 7, 1, (-300, 200)),
+        (10, 5, 10_000, 1, (0, 10_200)),
     ],
 )
-def test_on_ids(position: int, lowest: int | None, highest: int | None, expected: tuple[int, int]) -> None:
-    assert tuple(span(IDS, 100, position, lowest, highest)) == expected
+def test_on_ids(position: int, lowest: int | None, highest: int | None, ahead: int, expected: tuple[int, int]) -> None:
+    part = RangeLevel.model_validate({"by": "id", "every": 100, "ahead": ahead})
+    assert tuple(span(IDS, part, position, lowest, highest)) == expected
+    assert room(IDS, part) == 50 * max(ahead, 1)
+
+
+def test_writers_have_a_day_while_the_rows_are_checked() -> None:
+    """However short a period is: the CHECK must not refuse those who follow the clock."""
+    part = RangeLevel.model_validate({"by": "at", "every": "1 hour", "ahead": 30})
+    now = at("2024-02-15 10:30")
+    assert span(ZONED, part, now, None, None).upper - now > APPROVAL + room(ZONED, part)
+    assert room(ZONED, part) == PROOF == 24 * 3_600_000_000
 
 
 def test_each_kind_of_dependent_is_one_reason() -> None:

@@ -1,6 +1,6 @@
 -- What depends on a table by its object id and would keep reading the old part after a conversion, or stop it: views,
--- rules of other tables, functions with an SQL body, policies of other tables, foreign keys that point here, and
--- whatever uses the table's row as a type.
+-- rules of other tables, functions with an SQL body, policies of other tables, foreign keys that point here, whatever
+-- uses the table's row as a type, and what else names the table, or draws from the sequence of its identity.
 select
     'foreign key' as kind,
     format('%%s of %%s', quote_ident(o.conname), o.conrelid::regclass) as name
@@ -41,4 +41,28 @@ select
 from pg_type as t
 inner join pg_depend as d on d.refclassid = 'pg_type'::regclass and d.refobjid in (t.oid, t.typarray)
 where t.typrelid = %(oid)s::oid and d.deptype != 'i'
+union
+select
+    'user of its identity''s sequence' as kind,
+    pg_describe_object(d.classid, d.objid, d.objsubid) as name
+from pg_depend as s
+inner join pg_depend as d on d.refclassid = 'pg_class'::regclass and s.objid = d.refobjid
+where
+    s.classid = 'pg_class'::regclass and s.refclassid = 'pg_class'::regclass and s.refobjid = %(oid)s::oid
+    and s.refobjsubid > 0 and s.deptype = 'i' and d.deptype != 'i'
+union
+select
+    'object' as kind,
+    pg_describe_object(d.classid, d.objid, d.objsubid) as name
+from pg_depend as d
+left join pg_constraint as o on d.classid = 'pg_constraint'::regclass and d.objid = o.oid
+left join pg_attrdef as f on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid
+left join pg_trigger as t on d.classid = 'pg_trigger'::regclass and d.objid = t.oid
+where
+    d.refclassid = 'pg_class'::regclass and d.refobjid = %(oid)s::oid and d.deptype in ('n', 'a')
+    and (
+        (o.conrelid != d.refobjid and o.contype != 'f')
+        or f.adrelid != d.refobjid
+        or (t.tgrelid != d.refobjid and not t.tgisinternal)
+    )
 order by kind, name

@@ -1,6 +1,7 @@
 -- Everything a plain table carries that its conversion into a partitioned one must carry over, or that forbids it: one
--- row a table. Read again under lock before the conversion: what differs from the plan stops it. Our own CHECK, which
--- the conversion adds and takes away, is left out.
+-- row a table, plain or partitioned. Read again before the conversion: what differs from the plan stops it; and of the
+-- partitioned table after it: what that lacks rolls it back. Our own CHECK is left out. A trigger "assigns" a column
+-- where its function's text sets NEW's field of that name, and "mentions" it where the text or an argument names it.
 select
     c.oid::bigint as oid,
     n.nspname::text as schema,
@@ -47,7 +48,7 @@ select
             coalesce(json_agg(json_build_object(
                 'name', a.attname, 'type', coalesce(b.typname, t.typname), 'not_null', a.attnotnull,
                 'identity', a.attidentity, 'generated', a.attgenerated,
-                'target', nullif(a.attstattarget, -1),
+                'target', nullif(a.attstattarget, -1), 'comment', col_description(c.oid, a.attnum),
                 'options', array(
                     select o.option from unnest(a.attoptions) as o (option) where o.option like 'n\_distinct%%'
                 )
@@ -68,9 +69,8 @@ select
                         coalesce(json_agg(json_build_object(
                             'role', r.rolname, 'privilege', g.privilege_type, 'grantable', g.is_grantable
                         ) order by r.rolname nulls first, g.privilege_type), json_build_array())
-                    from aclexplode(q.relacl) as g
+                    from aclexplode(coalesce(q.relacl, acldefault('s', q.relowner))) as g
                     left join pg_roles as r on g.grantee = r.oid
-                    where g.grantee != q.relowner
                 )
             ) order by a.attnum), json_build_array())
         from pg_attribute as a
@@ -109,15 +109,16 @@ select
                 'rest', substr(
                     pg_get_indexdef(x.indexrelid),
                     length(format(
-                        'CREATE %%sINDEX %%I ON %%I.%%I ',
-                        case when x.indisunique then 'UNIQUE ' else '' end, k.relname, n.nspname, c.relname
+                        'CREATE %%sINDEX %%I ON %%s%%I.%%I ',
+                        case when x.indisunique then 'UNIQUE ' else '' end, k.relname,
+                        case when c.relkind = 'p' then 'ONLY ' else '' end, n.nspname, c.relname
                     )) + 1
                 ),
                 'options', coalesce(k.reloptions, array[]::text[]), 'tablespace', ks.spcname,
                 'comment', obj_description(k.oid, 'pg_class'),
                 'constraint', o.contype, 'definition', pg_get_constraintdef(o.oid),
                 'constraint_comment', obj_description(o.oid, 'pg_constraint')
-            ) order by k.relname), json_build_array())
+            ) order by o.oid is null, x.indexrelid), json_build_array())
         from pg_index as x
         inner join pg_class as k on x.indexrelid = k.oid
         left join pg_tablespace as ks on k.reltablespace = ks.oid
@@ -128,7 +129,8 @@ select
     (
         select
             coalesce(json_agg(json_build_object(
-                'name', o.conname, 'valid', o.convalidated, 'no_inherit', o.connoinherit
+                'name', o.conname, 'valid', o.convalidated, 'no_inherit', o.connoinherit,
+                'whole_row', coalesce(0 = any(o.conkey), false), 'comment', obj_description(o.oid, 'pg_constraint')
             ) order by o.conname), json_build_array())
         from pg_constraint as o
         where
@@ -152,11 +154,18 @@ select
         inner join pg_namespace as fn on f.relnamespace = fn.oid
         where o.conrelid = c.oid and o.contype = 'f' and o.conparentid = 0
     ) as foreign_keys,
+    array(
+        select distinct o.conname::text as name
+        from pg_trigger as t inner join pg_constraint as o on t.tgconstraint = o.oid
+        where o.conrelid = c.oid and t.tgisinternal and t.tgenabled != 'O'
+        order by name
+    ) as switched_off,
     (
         select
             coalesce(json_agg(json_build_object(
                 'name', t.tgname, 'definition', pg_get_triggerdef(t.oid), 'enabled', t.tgenabled,
                 'row', t.tgtype & 1 = 1, 'before', t.tgtype & 2 = 2,
+                'assigns', w.assigns, 'mentions', w.mentions,
                 'transition', t.tgoldtable is not null or t.tgnewtable is not null,
                 'comment', obj_description(t.oid, 'pg_trigger'),
                 'may_execute', has_function_privilege(p.oid, 'execute'), 'function', p.oid::regprocedure::text,
@@ -164,6 +173,30 @@ select
             ) order by t.tgname), json_build_array())
         from pg_trigger as t
         inner join pg_proc as p on t.tgfoid = p.oid
+        cross join
+            lateral (
+                select
+                    array_agg(x.name) filter (
+                        where p.prosrc ~* format(
+                            '(^|;|\m(begin|then|else|loop)\M)\s*%%1$s\s*=|%%1$s\s*:=|\minto\s+(strict\s+)?%%1$s(\W|$)',
+                            x.field
+                        )
+                    ) as assigns,
+                    array_agg(x.name) filter (
+                        where p.prosrc ~* (x.field || '(\W|$)|[''"]' || x.word || '[''"]')
+                        or '\000' || encode(t.tgargs, 'escape') ~ ('\\000' || x.word || '\\000')
+                    ) as mentions
+                from (
+                    select
+                        a.attname as name,
+                        regexp_replace(a.attname, '(\W)', '\\\1', 'g') as word,
+                        '\mnew\s*\.\s*"?' || regexp_replace(a.attname, '(\W)', '\\\1', 'g') || '"?' as field
+                    from pg_attribute as a
+                    where
+                        a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                        and t.tgtype & 3 = 3 and t.tgtype & 20 != 0 and t.tgenabled != 'D'
+                ) as x
+            ) as w
         where t.tgrelid = c.oid and not t.tgisinternal
     ) as triggers,
     (
@@ -181,26 +214,6 @@ select
         from pg_policy as p
         where p.polrelid = c.oid
     ) as policies,
-    (
-        select
-            coalesce(json_agg(json_build_object(
-                'name', b.pubname, 'via_root', b.pubviaroot, 'named', r.oid is not null,
-                'may_alter', pg_has_role(b.pubowner, 'usage'),
-                'columns', case
-                    when jsonb_typeof(to_jsonb(r) -> 'prattrs') = 'array' then array(
-                        select a.attname
-                        from jsonb_array_elements_text(to_jsonb(r) -> 'prattrs') with ordinality as u (number, place)
-                        inner join pg_attribute as a on a.attrelid = c.oid and u.number::smallint = a.attnum
-                        order by u.place
-                    )
-                end,
-                'filter', to_jsonb(v) ->> 'rowfilter'
-            ) order by b.pubname), json_build_array())
-        from pg_publication_tables as v
-        inner join pg_publication as b on v.pubname = b.pubname
-        left join pg_publication_rel as r on b.oid = r.prpubid and c.oid = r.prrelid
-        where v.schemaname = n.nspname and v.tablename = c.relname
-    ) as publications,
     (
         select
             coalesce(json_agg(json_build_object(
@@ -238,7 +251,13 @@ select
             a.defaclobjtype in ('r', 'S') and a.defaclnamespace in (0, n.oid) and g.grantee != c.relowner
             and (a.defaclrole = c.relowner or pg_get_userbyid(a.defaclrole) = current_user)
         order by grantee
-    ) as default_grantees
+    ) as default_grantees,
+    (
+        select count(*) > 0 from pg_default_acl as a
+        where
+            a.defaclobjtype in ('r', 'S') and a.defaclnamespace in (0, n.oid)
+            and (a.defaclrole = c.relowner or pg_get_userbyid(a.defaclrole) = current_user)
+    ) as default_privileges
 from pg_class as c
 inner join pg_namespace as n on c.relnamespace = n.oid
 left join pg_tablespace as s on c.reltablespace = s.oid

@@ -1,6 +1,7 @@
 -- Pins every setting that our statements rely on, and says who the server is, in one round trip.
 -- search_path: a hostile schema must not shadow anything. row_security off: fail rather than miss rows.
 -- datestyle and timezone: bounds are printed in one form. jit: our statements are short.
+-- default_tablespace and access method: what we make lies where the table says, not where a role's setting says.
 -- session_replication_role: with 'replica', foreign keys and triggers would not see what we delete.
 -- What only some servers know, or only some roles may set, is touched only where it is there and otherwise set.
 select
@@ -15,6 +16,8 @@ select
     pg_catalog.set_config('array_nulls', 'on', false) as pinned_array_nulls,
     pg_catalog.set_config('client_min_messages', 'warning', false) as pinned_messages,
     pg_catalog.set_config('jit', 'off', false) as pinned_jit,
+    pg_catalog.set_config('default_tablespace', '', false) as pinned_tablespace,
+    pg_catalog.set_config('default_table_access_method', 'heap', false) as pinned_access_method,
     pg_catalog.set_config('row_security', 'off', false) as pinned_row_security,
     pg_catalog.set_config('default_transaction_isolation', 'read committed', false) as pinned_isolation,
     pg_catalog.set_config('default_transaction_read_only', 'off', false) as pinned_read_only,

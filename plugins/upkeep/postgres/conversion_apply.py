@@ -22,9 +22,18 @@ import psycopg
 
 from upkeep.errors import UpkeepError
 from upkeep.plan import Json, OutcomeStatus
-from upkeep.postgres import conversion_observe, creation_apply, creation_observe, creation_plan, ddl, names
+from upkeep.postgres import (
+    conversion_care,
+    conversion_observe,
+    creation_apply,
+    creation_observe,
+    creation_plan,
+    ddl,
+    names,
+)
 from upkeep.postgres import conversion_statements as statements
 from upkeep.postgres.bounds import Axis
+from upkeep.postgres.conversion_model import lost
 from upkeep.postgres.conversion_names import CHECK
 from upkeep.postgres.conversion_refusals import of_dependents
 from upkeep.postgres.creation_apply import NotAsPlannedError, StateChangedError
@@ -41,10 +50,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-VALIDATION: Final = "24h"
-"""How long the validation may take: it reads the whole table once, and nobody waits for it."""
+PROOF: Final = ddl.LockRetry(
+    first_wait=ddl.QUIET_SECONDS, last_wait=ddl.QUIET_SECONDS, hold=conversion_care.PROOF / 1e6
+)
+"""The validation reads the whole table once; nobody waits for it, and its lock lets readers and writers pass."""
 RETRY: Final = ddl.LockRetry(first_wait=0.03, last_wait=0.05, hold=2.0)
-"""The exchange takes some 20 ms under the lock: with the wait for it, under the 100 ms that Upkeep promises."""
+"""The exchange takes some 30 ms under the lock: with the wait for it, under the 100 ms that Upkeep promises."""
 
 
 @dataclasses.dataclass
@@ -76,8 +87,9 @@ def apply(work: Work) -> Outcome:
 
 def _convert(work: Work, session: PostgresSession) -> Json:
     args, held = work.action.args, Held()
-    if _converted(session, args):
-        return {"message": "it was converted already", **_ahead(work, session)}
+    parent = _converted(session, args)
+    if parent is not None:
+        return {"message": "it was converted already", "parent_oid": parent, **_ahead(work, session)}
     _same(session, args)
     _room(session, args)
     what = f"converting {names.display(args['parent']['schema'], args['parent']['name'])}"
@@ -100,25 +112,39 @@ def _convert(work: Work, session: PostgresSession) -> Json:
     return evidence
 
 
-def _converted(session: PostgresSession, args: Args) -> bool:
-    """Return whether the table is a partition of one of its name by now."""
+def _converted(session: PostgresSession, args: Args) -> int | None:
+    """Return the object id of the partitioned table of its name when the table is its partition by now."""
     found = conversion_observe.facts(session, [args["parent"]["oid"]])
     known = found.get(args["parent"]["oid"])
     if known is None or not known["is_partition"] or known["name"] != args["part"]["name"]:
-        return False
-    parent = session.rows("conversion_parts", {"oid": args["parent"]["oid"]})[0]["parent"]
+        return None
+    parent: int | None = session.rows("conversion_parts", {"oid": args["parent"]["oid"]})[0]["parent"]
     rows = session.rows("table_name", {"oid": parent}) if parent else []
-    return bool(rows) and (rows[0]["schema"], rows[0]["name"]) == (args["parent"]["schema"], args["parent"]["name"])
+    wanted = (args["parent"]["schema"], args["parent"]["name"])
+    return parent if rows and (rows[0]["schema"], rows[0]["name"]) == wanted else None
 
 
 def _room(session: PostgresSession, args: Args) -> None:
-    """Raise `StateChangedError` when writers have come too near to the upper bound since it was planned."""
+    """Raise `StateChangedError` unless all rows, and writers for some time to come, are within the bounds.
+
+    Looked at before the CHECK is there: it refuses such writers at once, not only when the rows have been checked.
+    """
     axis = Axis(args["type"], ZoneInfo(args["zone"]), args["unit"])
-    if axis.is_id:
-        at = session.rows("highest_id", {"oid": args["parent"]["oid"], "column": args["key"]})[0]["at"]
-    else:
-        at = axis.of(session.now())
-    if at is not None and axis.read(args["upper"]) - at < args["room"]:
+    lower, upper = axis.read(args["lower"]), axis.read(args["upper"])
+    try:
+        found = conversion_observe.measure(session, args["facts"], args["key"])
+    except psycopg.errors.LockNotAvailable as error:
+        raise ddl.LockNotObtainedError("another session holds the table locked; the next run tries again") from error
+    except psycopg.errors.QueryCanceled as error:
+        raise StateChangedError("the lowest and highest key can no longer be read in time; plan again") from error
+    if found["any_null"]:
+        raise StateChangedError("there are rows without a key since it was planned; plan again")
+    lowest, highest = (axis.read(found[key]) if found[key] is not None else None for key in ("lowest", "highest"))
+    if (lowest is not None and lowest < lower) or (highest is not None and highest >= upper):
+        text = f"rows reach from {found['lowest']} to {found['highest']} since it was planned; plan again"
+        raise StateChangedError(text)
+    known = [found["position"], highest] if axis.is_id else [axis.of(session.now())]
+    if any(at is not None and upper - at < args["room"] for at in known):
         raise StateChangedError(f"writers have come near the bound {args['upper']} since it was planned; plan again")
 
 
@@ -184,15 +210,12 @@ def _validate(work: Work, session: PostgresSession, what: str) -> float:
     statement = statements.validate(work.action.args)
 
     def body() -> float:
-        wait = f"{ddl.QUIET_SECONDS}s"
-        session.rows("set_local_timeouts", {"lock": wait, "statement": VALIDATION})
         started = time.monotonic()
         session.execute(statement)
         return time.monotonic() - started
 
-    return ddl.attempt(
-        session, body, checkpoint=work.checkpoint, sleep=work.sleep, what=f"{what}: every row is checked"
-    )
+    text = f"{what}: every row is checked"
+    return ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=work.sleep, retry=PROOF, what=text)
 
 
 def _exchange(work: Work, session: PostgresSession, held: Held, what: str) -> Json:
@@ -214,6 +237,9 @@ def _exchange(work: Work, session: PostgresSession, held: Held, what: str) -> Js
             session.execute(statement)
         after = session.rows("conversion_parts", oid)[0]
         _joined(before, after)
+        missing = lost(args["facts"], conversion_observe.catalog_facts(session, [after["parent"]])[after["parent"]])
+        if missing:
+            raise NotAsPlannedError(f"not carried over as it was: {', '.join(missing)}; rolled back")
         return {
             "parent_oid": after["parent"],
             "part_oid": oid["oid"],

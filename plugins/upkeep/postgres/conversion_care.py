@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from upkeep.fleet import RangeLevel
-    from upkeep.intervals import Duration
     from upkeep.partitioning.axis import Axis, Value
     from upkeep.postgres.catalog import Relation
 
 APPROVAL: Final = 86_400_000_000
-"""Microseconds that an approval stays valid: the bounds must still have room when it is used."""
+"""Microseconds that an approval stays valid."""
+PROOF: Final = 86_400_000_000
+"""Microseconds for which writers may meet the CHECK: while rows are checked, or until the run after one killed."""
 _INTEGERS: Final = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
 
 
@@ -70,26 +71,39 @@ def judge(
     if known:
         return Verdict(problem=_refused(table, known))
     if row["unknown"]:
-        return Verdict(problem=_unseen(table, row["unknown"]), later=True)
-    found = _measured(row, column, axis, part.every, _position(row, axis, clock))
+        return Verdict(problem=_unseen(table, row["unknown"], row["remedy"]), later=True)
+    found = _measured(row, column, axis, part, _position(row, axis, clock))
     if isinstance(found, list):
         return Verdict(problem=_refused(table, found))
     return Verdict(conversion=Conversion(row["facts"], column, axis, *found))
 
 
-def span(axis: Axis, every: Duration | int, position: Value, lowest: Value | None, highest: Value | None) -> Span:
+def span(axis: Axis, part: RangeLevel, position: Value, lowest: Value | None, highest: Value | None) -> Span:
     """Return the bounds of the first partition.
 
     The lower one is the start of the period of the lowest value, or of the current period when that is earlier. The
     upper one leaves a whole period beyond the current one and beyond the highest value; on an axis of time, as seen
-    from the end of an approval's validity.
+    from the end of an approval's validity and of the proof; for ids, whose pace is unknown, as many periods as the
+    policy wants ahead.
 
     Raises `OverflowError` where the calendar ends.
     """
-    last = position if axis.is_id else position + APPROVAL
+    last = position if axis.is_id else position + APPROVAL + PROOF
     last = last if highest is None else max(last, highest)
     first = position if lowest is None else min(position, lowest)
-    return Span(axis.floor(first, every), axis.following(axis.following(last, every), every))
+    upper = axis.following(last, part.every)
+    for _ in range(_periods(axis, part)):
+        upper = axis.following(upper, part.every)
+    return Span(axis.floor(first, part.every), upper)
+
+
+def room(axis: Axis, part: RangeLevel) -> Value:
+    """Return how far writers must be from the upper bound when the conversion begins."""
+    return length(part.every) * _periods(axis, part) // 2 if axis.is_id else PROOF
+
+
+def _periods(axis: Axis, part: RangeLevel) -> int:
+    return max(part.ahead, 1) if axis.is_id else 1
 
 
 def _position(row: Mapping[str, Any], axis: Axis, clock: Callable[[Axis], Value]) -> Value:
@@ -101,7 +115,7 @@ def _position(row: Mapping[str, Any], axis: Axis, clock: Callable[[Axis], Value]
 
 
 def _measured(
-    row: Mapping[str, Any], column: str, axis: Axis, every: Duration | int, position: Value
+    row: Mapping[str, Any], column: str, axis: Axis, part: RangeLevel, position: Value
 ) -> tuple[Span, str | None] | list[Refusal]:
     quoted = names.quote(column)
     if row["any_null"]:
@@ -112,7 +126,7 @@ def _measured(
         reason = f"the values of {quoted} reach from {row['lowest']} to {row['highest']}, beyond years 1 to 9999"
         return [Refusal(reason, "correct those values")]
     try:
-        found = span(axis, every, position, lowest, highest)
+        found = span(axis, part, position, lowest, highest)
         axis.write(found.upper), axis.write(found.lower)
     except (OverflowError, ValueError):
         reason = f"the values of {quoted} reach from {row['lowest']} to {row['highest']}, where the calendar ends"
@@ -121,8 +135,8 @@ def _measured(
     if limit is not None and int(axis.write(found.upper)) > limit:
         reason = f"the column {quoted} has no room for another period: its type ends at {limit}"
         return [Refusal(reason, f"alter column {quoted} type bigint, or correct its highest value")]
-    usual = span(axis, every, position, None, None).upper
-    return found, row["highest"] if found.upper > usual + length(every) else None
+    usual = span(axis, part, position, None, None).upper
+    return found, row["highest"] if found.upper > usual + length(part.every) else None
 
 
 def _rights(table: Relation) -> Iterator[Refusal]:
@@ -154,12 +168,12 @@ def _refused(table: Relation, known: list[Refusal]) -> Finding:
     )
 
 
-def _unseen(table: Relation, why: str) -> Finding:
+def _unseen(table: Relation, why: str, remedy: str | None = None) -> Finding:
     return Finding(
         check="partitioned",
         subject=table.subject,
         status=FindingStatus.NOT_AVAILABLE,
         severity=Severity.WARNING,
         summary=f"{table.subject} is a plain table; whether it can be converted is unknown: {why}",
-        remedy="run again; an index on the partition column lets its bounds be read at once",
+        remedy=remedy or "run again",
     )

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from upkeep.partitioning.axis import Axis
 from upkeep.partitioning.layout import Span
 
 Facts: TypeAlias = Mapping[str, Any]
 """What a table carries: a row of ``conversion_facts``."""
+_CARRIED: Final = (
+    *("owner", "grants", "comment", "has_labels", "of_extension", "rules", "triggers", "policies"),
+    *("row_security", "force_row_security", "columns", "identities", "serials", "checks", "foreign_keys"),
+    *("switched_off", "statistics", "subscriptions"),
+)
+_OF_THE_WHOLE: Final = ("tablespace", "replica_identity", "replica_index", "indexes")
+"""What a partition has of its own, which stays with it when the conversion is taken back."""
+
+
+def lost(before: Facts, after: Facts, *, back: bool = False) -> list[str]:
+    """Return what the table that bears the name carried before a conversion (or its undo), and not after it.
+
+    Publications are left out: to read them takes time that nobody should wait for.
+    """
+    keys = _CARRIED if back else (*_CARRIED, *_OF_THE_WHOLE)
+    return [key for key in keys if _comparable(key, before[key]) != _comparable(key, after[key])]
+
+
+def _comparable(key: str, value: Any) -> Any:
+    known = json.loads(json.dumps(value))  # as an action's arguments hold it
+    if key == "indexes":  # in the order of their names: object ids differ, and with them the order
+        return sorted(({**index, "oid": None} for index in known), key=lambda index: str(index["name"]))
+    return known
 
 
 @dataclass(frozen=True, slots=True)

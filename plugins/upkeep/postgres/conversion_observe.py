@@ -14,6 +14,7 @@ from upkeep.postgres.conversion_names import CHECK, wanted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from upkeep.postgres.conversion_model import Facts
     from upkeep.postgres.creation_model import Care
     from upkeep.postgres.session import PostgresSession, Row
 
@@ -23,8 +24,23 @@ LOOK_SECONDS: Final = 60
 
 def facts(session: PostgresSession, oids: Sequence[int]) -> dict[int, Row]:
     """Return what tables carry, by their object ids."""
-    rows = session.rows("conversion_facts", {"oids": list(oids), "check": CHECK}) if oids else []
+    if not oids:
+        return {}
+    published = session.rows("conversion_publications", {"oids": list(oids)})
+    return {
+        oid: {**row, "publications": [_without_oid(p) for p in published if p["oid"] == oid]}
+        for oid, row in catalog_facts(session, oids).items()
+    }
+
+
+def catalog_facts(session: PostgresSession, oids: Sequence[int]) -> dict[int, Row]:
+    """Return what tables carry but for their publications: some milliseconds, whatever else the database has."""
+    rows = session.rows("conversion_facts", {"oids": list(oids), "check": CHECK})
     return {row["oid"]: row for row in rows}
+
+
+def _without_oid(row: Row) -> Row:
+    return {key: value for key, value in row.items() if key != "oid"}
 
 
 def observe(session: PostgresSession, tables: Mapping[int, str]) -> list[Row]:
@@ -57,23 +73,36 @@ def _observe(session: PostgresSession, known: Row, column: str) -> Row:
         "any_null": None,
         "position": None,
         "unknown": None,
+        "remedy": None,
     }
     if known["kind"] != "r" or conversion_refusals.refusals(known, row["dependents"], column):
         return row  # refused anyway: the rows are not looked at
     try:
-        with session.transaction():
-            session.rows("set_local_timeouts", {"lock": "2s", "statement": f"{LOOK_SECONDS}s"})
-            row |= _measure(session, known, column)
+        row |= measure(session, known, column)
     except psycopg.errors.LockNotAvailable:
         row["unknown"] = "another session holds it locked"
     except psycopg.errors.QueryCanceled:
         row["unknown"] = f"the lowest and highest {column} could not be read in {LOOK_SECONDS} s"
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable) as error:
+        row["remedy"] = "make an index on the partition column (create index concurrently …)"
+    except psycopg.errors.InsufficientPrivilege as error:  # row security counts as one: rows must not be overlooked
+        row["unknown"] = str(error.diag.message_primary)
+        row["remedy"] = "let the connection's role read every row (grant select; bypassrls where policies restrict it)"
+    except psycopg.errors.UndefinedTable as error:
         row["unknown"] = str(error.diag.message_primary)
     return row
 
 
-def _measure(session: PostgresSession, known: Row, column: str) -> dict[str, Any]:
+def measure(session: PostgresSession, known: Facts, column: str) -> dict[str, Any]:
+    """Return lowest and highest key as texts, whether a row has none, and where the key's sequence stands.
+
+    Raises `psycopg.errors.QueryCanceled` after `LOOK_SECONDS`, `LockNotAvailable` after two seconds.
+    """
+    with session.transaction():
+        session.rows("set_local_timeouts", {"lock": "2s", "statement": f"{LOOK_SECONDS}s"})
+        return _ends(session, known, column)
+
+
+def _ends(session: PostgresSession, known: Facts, column: str) -> dict[str, Any]:
     parts = {"table": sql.Identifier(known["schema"], known["name"]), "key": sql.Identifier(column)}
     about = next(c for c in known["columns"] if c["name"] == column)
     ends = session.execute(session.statement("conversion_range", **parts)).fetchall()[0]

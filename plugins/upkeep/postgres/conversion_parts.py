@@ -30,21 +30,38 @@ def comment(thing: sql.Composable, text: str) -> sql.Composed:
 # -- what can be done before the lock ------------------------------------------------------------------
 
 
-def rename_indexes(args: Args, *, back: bool = False) -> Iterator[sql.Composed]:
-    """Yield what makes way for the partitioned table's indexes (or gives the names back)."""
+def rename_indexes(args: Args) -> Iterator[sql.Composed]:
+    """Yield what makes way for the partitioned table's indexes."""
     for old, new in args["names"]["indexes"].items():
-        known, wanted = (new, old) if back else (old, new)
-        index = sql.Identifier(args["parent"]["schema"], known)
-        yield statement("conversion_rename_index", index=index, name=sql.Identifier(wanted))
+        yield _rename_index(args, old, new)
 
 
-def rename_statistics(args: Args, *, back: bool = False) -> Iterator[sql.Composed]:
-    """Yield what makes way for the partitioned table's extended statistics (or gives the names back)."""
+def _rename_index(args: Args, old: str, new: str) -> sql.Composed:
+    index = sql.Identifier(args["parent"]["schema"], old)
+    return statement("conversion_rename_index", index=index, name=sql.Identifier(new))
+
+
+def rename_statistics(args: Args) -> Iterator[sql.Composed]:
+    """Yield what makes way for the partitioned table's extended statistics."""
     for known in args["facts"]["statistics"]:
-        old, new = known["name"], args["names"]["statistics"][known["name"]]
-        old, new = (new, old) if back else (old, new)
-        name = sql.Identifier(known["schema"], old)
-        yield statement("conversion_rename_statistics", statistics=name, name=sql.Identifier(new))
+        yield _rename_statistics(known["schema"], known["name"], args["names"]["statistics"][known["name"]])
+
+
+def _rename_statistics(schema: str, old: str, new: str) -> sql.Composed:
+    name = sql.Identifier(schema, old)
+    return statement("conversion_rename_statistics", statistics=name, name=sql.Identifier(new))
+
+
+def names_back(args: Args, plain: Facts) -> Iterator[sql.Composed]:
+    """Yield what gives the plain table's indexes and statistics their names again, where they are still there."""
+    indexes = {new: old for old, new in args["names"]["indexes"].items()}
+    for index in plain["indexes"]:
+        if index["name"] in indexes:
+            yield _rename_index(args, index["name"], indexes[index["name"]])
+    known = {new: old for old, new in args["names"]["statistics"].items()}
+    for found in plain["statistics"]:
+        if found["name"] in known:
+            yield _rename_statistics(found["schema"], found["name"], known[found["name"]])
 
 
 def columns(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
@@ -99,14 +116,13 @@ def replica_identity(facts: Facts, table: sql.Composable) -> Iterator[sql.Compos
 
 def grants(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     """Yield what gives everyone exactly the privileges they have on the plain table."""
-    for role in facts["default_grantees"]:
-        yield statement("conversion_revoke", object=table, role=_role(role))
     owner = facts["owner"]
-    if not facts["owner_has_all"]:
-        yield statement("conversion_revoke", object=table, role=sql.Identifier(owner))
+    everything = facts["owner_has_all"] and not facts["default_privileges"]
+    for role in (*facts["default_grantees"], *(() if everything else (owner,))):
+        yield statement("conversion_revoke", object=table, role=_role(role))
     for known in facts["grants"]:
         own = known["role"] == owner and not known["column"]
-        if known["privilege"] in PRIVILEGES and not (own and facts["owner_has_all"]):
+        if known["privilege"] in PRIVILEGES and not (own and everything):
             yield grant(table, {**known, "grantable": known["grantable"] and not own})
 
 
@@ -145,20 +161,27 @@ def add_identities(args: Args, facts: Facts, table: sql.Composable) -> Iterator[
         )
         aside = sql.Identifier(known["schema"], _aside(args, number))
         yield statement("conversion_set_sequence", target=sql.Literal(name.as_string(None)), sequence=aside)
-        for role in facts["default_grantees"]:
-            thing = sql.SQL("sequence {}").format(name)
-            yield statement("conversion_revoke", object=thing, role=_role(role))
-        for right in known["grants"]:
-            if right["privilege"] in _SEQUENCE_PRIVILEGES:
-                yield statement(
-                    "conversion_grant_sequence",
-                    privilege=sql.SQL(right["privilege"].lower()),
-                    sequence=name,
-                    role=_role(right["role"]),
-                    again=sql.SQL(" with grant option") if right["grantable"] else _NOTHING,
-                )
+        yield from _sequence_grants(facts, known, name)
         if known["comment"]:
             yield comment(sql.SQL("sequence {}").format(name), known["comment"])
+
+
+def _sequence_grants(facts: Facts, known: Facts, name: sql.Identifier) -> Iterator[sql.Composed]:
+    owner, thing = facts["owner"], sql.SQL("sequence {}").format(name)
+    others = [r for r in known["grants"] if r["role"] != owner]
+    kept = {r["privilege"] for r in known["grants"] if r["role"] == owner} >= _SEQUENCE_PRIVILEGES
+    everything = kept and not facts["default_privileges"]
+    for role in (*facts["default_grantees"], *(() if everything else (owner,))):
+        yield statement("conversion_revoke", object=thing, role=_role(role))
+    for right in others if everything else known["grants"]:
+        if right["privilege"] in _SEQUENCE_PRIVILEGES:
+            yield statement(
+                "conversion_grant_sequence",
+                privilege=sql.SQL(right["privilege"].lower()),
+                sequence=name,
+                role=_role(right["role"]),
+                again=sql.SQL(" with grant option") if right["grantable"] and right["role"] != owner else _NOTHING,
+            )
 
 
 def drop_identities(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:

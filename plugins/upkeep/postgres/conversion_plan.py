@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from upkeep.fleet import RangeLevel
-from upkeep.partitioning.axis import brief, length
+from upkeep.partitioning.axis import brief
 from upkeep.plan import Action, Finding, FindingStatus, Json, Requirement, Severity
-from upkeep.postgres import conversion_names, names
+from upkeep.postgres import conversion_care, conversion_names, names
 from upkeep.postgres.conversion_statements import shown
 
 if TYPE_CHECKING:
+    from upkeep.partitioning.axis import Axis, Value
     from upkeep.postgres.conversion_model import Conversion
     from upkeep.postgres.creation_model import Care
 
 KIND: Final = "convert_table"
+HOUR: Final = 3_600_000_000
+"""Microseconds."""
 
 
 def action(care: Care, conversion: Conversion, taken: set[tuple[str, str]]) -> Action:
@@ -39,12 +42,17 @@ def action(care: Care, conversion: Conversion, taken: set[tuple[str, str]]) -> A
         destructive=False,
         precondition=(
             f"{subject} is unchanged since it was planned, every row has {args['key']} from {args['lower']} to "
-            f"{args['upper']}, nothing depends on the table by its object id, and half a period is left until then"
+            f"{args['upper']}, nothing depends on the table by its object id, and writers are "
+            f"{_far_from(conversion.axis, args['room'])} from the upper bound"
         ),
         undo=f"{part} becomes {subject} again, and empty partitions are dropped; only while all others are empty",
         lock=_lock(facts["foreign_keys"]),
         requires=Requirement(kind="approval"),
     )
+
+
+def _far_from(axis: Axis, room: Value) -> str:
+    return f"at least {room} ids" if axis.is_id else f"at least {room // HOUR} hours"
 
 
 def _lock(keys: list[Json]) -> str:
@@ -71,7 +79,7 @@ def arguments(care: Care, conversion: Conversion, taken: set[tuple[str, str]]) -
         "type": axis.type,
         "zone": axis.zone.key,
         "unit": axis.unit,
-        "room": length(_level(care).every) // 2,
+        "room": conversion_care.room(axis, _level(care)),
         "lower": axis.write(conversion.span.lower),
         "upper": axis.write(conversion.span.upper),
         "facts": dict(facts),
@@ -109,6 +117,12 @@ def findings(care: Care, conversion: Conversion) -> Iterator[Finding]:
         )
         remedy = "give them the name as an argument of the trigger"
         yield _finding(care, "conversion_triggers", Severity.WARNING, text, {"triggers": speaking}, remedy)
+    reading = [t["name"] for t in facts["triggers"] if conversion.column in (t["mentions"] or ())]
+    if reading:
+        known = ", ".join(map(names.quote, reading))
+        text = f"before trigger {known} uses {key}: setting it there no longer chooses the partition, and may fail"
+        remedy = f"see that it only reads {key}"
+        yield _finding(care, "conversion_before_trigger", Severity.WARNING, text, {"triggers": reading}, remedy)
 
 
 def _of_publications(care: Care, conversion: Conversion) -> Iterator[Finding]:

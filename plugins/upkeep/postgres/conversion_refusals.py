@@ -34,6 +34,8 @@ _DEPENDENT_REMEDIES: Final = {
     "function": "drop the function or write its body as a string, and create it again after",
     "policy": "drop the policy, and create it again after",
     "user of its row type": "let it use a type of its own (create type … as), not the table's row",
+    "user of its identity's sequence": "let it draw from a sequence of its own",
+    "object": "drop it, and create it again after",
 }
 
 
@@ -51,7 +53,7 @@ def refusals(facts: Facts, dependents: Sequence[Mapping[str, str]], column: str)
         *_of_the_column(facts, column),
         *_of_the_indexes(facts, column),
         *_of_the_constraints(facts),
-        *_of_the_triggers(facts),
+        *_of_the_triggers(facts, column),
         *_of_replication(facts),
         *of_dependents(dependents),
     ]
@@ -134,6 +136,16 @@ def _of_the_constraints(facts: Facts) -> Iterator[Refusal]:
     if alone:
         reason = f"check constraint {', '.join(alone)} is declared NO INHERIT, which a partitioned table cannot have"
         yield Refusal(reason, "add it again without NO INHERIT")
+    rows = [names.quote(c["name"]) for c in facts["checks"] if c["whole_row"]]
+    if rows:
+        reason = f"check constraint {', '.join(rows)} reads the whole row, which cannot be carried over"
+        yield Refusal(reason, "add it again with the columns by their names")
+    if facts["switched_off"]:
+        known = ", ".join(map(names.quote, facts["switched_off"]))
+        yield Refusal(
+            f"the triggers behind constraint {known} are switched off, which is not carried over",
+            f"alter table {name} enable trigger all, or drop the constraint",
+        )
     for key in facts["foreign_keys"]:
         other = names.display(key["schema"], key["table"])
         quoted = names.quote(key["name"])
@@ -148,7 +160,14 @@ def _of_the_constraints(facts: Facts) -> Iterator[Refusal]:
             yield Refusal(f"our role may not reference {other} (foreign key {quoted})", remedy)
 
 
-def _of_the_triggers(facts: Facts) -> Iterator[Refusal]:
+def _of_the_triggers(facts: Facts, column: str) -> Iterator[Refusal]:
+    writing = [names.quote(t["name"]) for t in facts["triggers"] if column in (t["assigns"] or ())]
+    if writing:
+        quoted = names.quote(column)
+        yield Refusal(
+            f"before trigger {', '.join(writing)} sets {quoted}, but the partition is chosen before it runs",
+            f"let the writer or the column's default set {quoted}, and drop the trigger",
+        )
     bad = [names.quote(t["name"]) for t in facts["triggers"] if t["row"] and t["transition"]]
     if bad:
         reason = f"row trigger {', '.join(bad)} has transition tables, which a partitioned table cannot have"

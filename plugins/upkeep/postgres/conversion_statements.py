@@ -23,6 +23,7 @@ from upkeep.postgres.conversion_parts import (
     grants,
     indexes,
     make_room,
+    names_back,
     own_sequences,
     policies,
     publish,
@@ -115,15 +116,16 @@ def exchange(args: Args) -> Iterator[sql.Composed]:
     yield from publish(facts, parent)
 
 
-def take_back(args: Args, facts: Facts) -> Iterator[sql.Composed]:
+def take_back(args: Args, facts: Facts, plain: Facts) -> Iterator[sql.Composed]:
     """Yield what puts the plain table back, with the partitioned table's sequences as they stand now.
 
     Parameters
     ----------
     facts
         What the partitioned table carries now.
+    plain
+        What the part that becomes the table again carries now.
     """
-    known = args["facts"]
     parent, part = table(args, "parent"), table(args, "part")
     yield statement("detach_partition", parent=parent, child=part)
     yield from make_room(args, facts)
@@ -131,10 +133,9 @@ def take_back(args: Args, facts: Facts) -> Iterator[sql.Composed]:
     yield from own_sequences(facts, part)
     yield statement("drop_table", table=parent)
     yield statement("conversion_rename_table", table=part, name=sql.Identifier(args["parent"]["name"]))
-    yield from rename_indexes(args, back=True)
-    yield from rename_statistics(args, back=True)
-    yield from triggers(known, parent)
-    yield from publish(known, parent)
+    yield from names_back(args, plain)
+    yield from triggers(facts, parent)
+    yield from publish(facts, parent)
 
 
 def analyze(args: Args) -> sql.Composed:

@@ -1,13 +1,12 @@
 """How a conversion is taken back: the plain table under its name again, in one short transaction.
 
 Only while every other partition is empty: the rows since the conversion are in the part that becomes the
-table again. Sequences go on where they stand now. What was granted or changed on the partitioned table since
-would be lost, so it is refused then.
+table again. Sequences go on where they stand now, triggers and publications as they are now. Whatever else was granted
+or changed on the partitioned table since, and would be lost, makes it refuse.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from upkeep.plan import Action, Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import catalog, conversion_observe, creation_apply, ddl, names
 from upkeep.postgres import conversion_statements as statements
 from upkeep.postgres.conversion_apply import RETRY, Held
+from upkeep.postgres.conversion_model import lost
 from upkeep.postgres.conversion_refusals import of_dependents
 from upkeep.postgres.creation_apply import StateChangedError
 from upkeep.postgres.creation_statements import table
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 COUNT_SECONDS: Final = 20
 """How long counting the rows that stand in the way may take."""
-_KEPT: Final = ("owner", "grants", "row_security", "force_row_security", "triggers", "policies", "comment")
-"""What must be on the partitioned table as the conversion put it there."""
 
 
 def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
@@ -77,13 +75,15 @@ def _is_back(session: PostgresSession, args: Args) -> bool:
 
 
 def _take_back(session: PostgresSession, args: Args, oid: int) -> Json:
-    parent, held = table(args, "parent"), Held()
+    parent, rows, held = table(args, "parent"), args["parent"]["oid"], Held()
     others = _others(session, args, oid)
     _refuse_rows(session, others)
 
     def body() -> None:
         held.end()
-        facts = _unchanged(session, args, oid)
+        before = conversion_observe.facts(session, [oid, rows])
+        if len(before) < 2:  # noqa: PLR2004 - the table and its part
+            raise StateChangedError("the table was dropped since")
         held.begin()
         known = [p.full_name.identifier for p in catalog.partitions(session, [oid])]
         for statement in statements.locks(args, parent, *known):
@@ -95,8 +95,11 @@ def _take_back(session: PostgresSession, args: Args, oid: int) -> Json:
         found = list(of_dependents(conversion_observe.dependents(session, oid)))
         if found:
             raise StateChangedError("; ".join(f.reason for f in found))
-        for statement in statements.take_back(args, facts):
+        for statement in statements.take_back(args, before[oid], before[rows]):
             session.execute(statement)
+        changed = lost(before[oid], conversion_observe.catalog_facts(session, [rows])[rows], back=True)
+        if changed:
+            raise StateChangedError(f"the table was altered since ({', '.join(changed)}): that would be lost")
 
     def sleep(seconds: float) -> None:
         held.end()
@@ -136,18 +139,6 @@ def _refuse_rows(session: PostgresSession, others: Sequence[catalog.Partition]) 
         rows = "many"
     known = ", ".join(p.subject for p in full)
     raise StateChangedError(f"{rows} rows are in other partitions by now ({known})")
-
-
-def _unchanged(session: PostgresSession, args: Args, oid: int) -> Json:
-    """Return what the partitioned table carries. Raises `StateChangedError` when that was changed since."""
-    facts = conversion_observe.facts(session, [oid]).get(oid)
-    if facts is None:
-        raise StateChangedError("the partitioned table was dropped since")
-    now, then = (json.loads(json.dumps(f)) for f in (facts, args["facts"]))
-    changed = [key for key in _KEPT if now[key] != then[key]]
-    if changed:
-        raise StateChangedError(f"the table was altered since ({', '.join(changed)}): that would be lost")
-    return facts
 
 
 def _no_checkpoint(message: str = "", *, rows: int = 0) -> None:
