@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from upkeep.mongo import expiry
 from upkeep.mongo.retention_view import SMALL_ROWS, View, expiring
-from upkeep.plan import Finding, FindingStatus, ReasonCode, Severity
 from upkeep.retention.cutoff import requirement
+from upkeep.retention.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One reason why the collection is left alone.
-
-    Attributes
-    ----------
-    check
-        What was looked at: the finding's name.
-    """
-
-    check: str
-    text: str
-    remedy: str
-    code: ReasonCode = ReasonCode.NOT_SUPPORTED
-
-    def finding(self, subject: str) -> Finding:
-        """Return it as a finding."""
-        return Finding(
-            check=self.check,
-            subject=subject,
-            status=FindingStatus.FINDING,
-            severity=Severity.ERROR,
-            summary=self.text,
-            remedy=self.remedy,
-        )
 
 
 def refusals(view: View) -> list[Refusal]:

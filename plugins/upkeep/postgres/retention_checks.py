@@ -7,15 +7,14 @@ before its first row; `cascades: declared` accepts the first kind.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from upkeep.plan import Finding, FindingStatus, ReasonCode, Severity
 from upkeep.postgres import names
 from upkeep.postgres.archiving import drift
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.retention_rows import is_table_name
 from upkeep.postgres.retention_view import column_of
+from upkeep.retention.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,33 +26,6 @@ ROOM_LEFT: Final = 64 << 20
 SMALL_ROWS: Final = 10_000
 """A table so small is read in a few milliseconds: it needs no index on its age column."""
 _ACTIONS: Final = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "a": "NO ACTION", "r": "RESTRICT"}
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One reason why the table is left alone.
-
-    Attributes
-    ----------
-    check
-        What was looked at: the finding's name.
-    """
-
-    check: str
-    text: str
-    remedy: str
-    code: ReasonCode = ReasonCode.NOT_SUPPORTED
-
-    def finding(self, subject: str) -> Finding:
-        """Return it as a finding."""
-        return Finding(
-            check=self.check,
-            subject=subject,
-            status=FindingStatus.FINDING,
-            severity=Severity.ERROR,
-            summary=self.text,
-            remedy=self.remedy,
-        )
 
 
 def refusals(view: TableView) -> list[Refusal]:

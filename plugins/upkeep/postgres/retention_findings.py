@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from upkeep.plan import Observation
-    from upkeep.postgres.retention_checks import Refusal
     from upkeep.postgres.retention_view import Marked
     from upkeep.postgres.retention_view import TableView as View
+    from upkeep.retention.refusal import Refusal
 
 
 def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:

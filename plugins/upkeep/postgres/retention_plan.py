@@ -16,7 +16,7 @@ from upkeep.partitioning.axis import brief
 from upkeep.plan import Action, Finding, FindingStatus, Plan, Requirement, Severity
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
-from upkeep.postgres.retention_checks import Refusal, refusals
+from upkeep.postgres.retention_checks import refusals
 from upkeep.postgres.retention_findings import findings, strays
 from upkeep.postgres.retention_row_plan import (
     archive_marked,
@@ -31,6 +31,7 @@ from upkeep.postgres.retention_views import views
 from upkeep.postgres.session import statement
 from upkeep.retention.cutoff import moment, requirement
 from upkeep.retention.limits import over_limit
+from upkeep.retention.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

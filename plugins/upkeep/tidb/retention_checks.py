@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from upkeep.plan import Finding, FindingStatus, ReasonCode, Severity
+from upkeep.retention.refusal import Refusal
 from upkeep.tidb import names
 from upkeep.tidb.archiving import drift
 from upkeep.tidb.retention_view import is_table_name
@@ -17,27 +16,6 @@ if TYPE_CHECKING:
 SMALL_ROWS: Final = 10_000
 """A table so small is read in a few milliseconds: it needs no index on its age column."""
 CHANGING: Final = ("CASCADE", "SET NULL", "SET DEFAULT")
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One reason why the table is left alone; ``check`` is the finding's name."""
-
-    check: str
-    text: str
-    remedy: str
-    code: ReasonCode = ReasonCode.NOT_SUPPORTED
-
-    def finding(self, subject: str) -> Finding:
-        """Return it as a finding."""
-        return Finding(
-            check=self.check,
-            subject=subject,
-            status=FindingStatus.FINDING,
-            severity=Severity.ERROR,
-            summary=self.text,
-            remedy=self.remedy,
-        )
 
 
 def refusals(view: TableView) -> list[Refusal]:

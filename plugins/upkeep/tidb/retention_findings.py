@@ -9,7 +9,7 @@ from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.tidb.retention_checks import forgets_at_once, left_to_ttl
 
 if TYPE_CHECKING:
-    from upkeep.tidb.retention_checks import Refusal
+    from upkeep.retention.refusal import Refusal
     from upkeep.tidb.retention_view import Marked
     from upkeep.tidb.retention_view import TableView as View
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 from upkeep.plan import Action, Json, Observation, Plan, ReasonCode, Requirement
 from upkeep.retention.cutoff import moment, requirement
 from upkeep.retention.limits import over_limit
+from upkeep.retention.refusal import Refusal
 from upkeep.tidb import archiving, exchange, sql
 from upkeep.tidb.creation_plan import not_available, stuck_jobs
 from upkeep.tidb.doomed import Doomed
-from upkeep.tidb.retention_checks import Refusal, left_to_ttl, refusals
+from upkeep.tidb.retention_checks import left_to_ttl, refusals
 from upkeep.tidb.retention_findings import findings
 from upkeep.tidb.retention_view import Marked, Piece, views
 
