@@ -1,18 +1,23 @@
 """Data retention on streams of a real Redis server: exactly what is due and needed by nobody goes."""
 
+import json
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from click.testing import CliRunner, Result
 
 from local.servers import RedisServer
 from tests.integration.redis_help import Place, fresh_place, run, target
 from upkeep import checks, connections, jobs
+from upkeep.cli import main
 from upkeep.errors import PausedError
 from upkeep.plan import FindingStatus, OutcomeStatus, ReasonCode, Severity
 from upkeep.redis import retention_apply, streams
@@ -438,3 +443,37 @@ def test_check_names_what_is_not_there(place: Place) -> None:
 @pytest.mark.parametrize(("text", "early"), [("1-1", True), ("946684800000-0", False)])
 def test_which_ids_are_too_early_for_a_time(text: str, early: bool) -> None:
     assert EntryId.parse(text).is_early is early
+
+
+def test_through_the_command_line_with_an_approval(
+    place: Place, control_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    young = place.fill("s")
+    monkeypatch.setenv("AIRFLOW_CONN_CACHE", place.uri)
+    monkeypatch.setenv("AIRFLOW_CONN_UPKEEP_CONTROL", control_database)
+    path = tmp_path / "fleet.yaml"
+    path.write_text(
+        "version: 1\ntargets:\n  cache:\n    engine: redis\n    connection: cache\n    streams:\n"
+        "      s: {retain: {for: 30 days, then: delete}}\n"
+    )
+
+    def upkeep(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["--fleet", str(path), *arguments])
+
+    def told(result: Result) -> dict[str, Any]:
+        (target,) = json.loads(result.stdout)["targets"]
+        return dict(target)
+
+    assert upkeep("check").exit_code == 0
+    waiting = told(upkeep("run", "data_retention", "--json"))
+    assert waiting["status"] == "awaiting_approval"
+    assert place.client.xlen("s") == 70
+    late = place.client.xadd("s", {"n": "late"})
+    done = told(upkeep("run", "data_retention", "--approve", waiting["plan_id"], "--json"))
+    assert done["status"] == "ok"
+    assert done["actions"][0]["outcome"]["rows"] == 50
+    assert place.ids("s") == [*young, late]
+    run_id = json.loads(upkeep("runs", "--json").stdout)["runs"][0]["run_id"]
+    undone = upkeep("undo", run_id)
+    assert "comes back only from a backup" in undone.output
+    assert told(upkeep("run", "data_retention", "--json"))["status"] == "nothing_to_do"
