@@ -1,7 +1,8 @@
 """Archiving into Parquet files, beside a bare export of the same rows: COPY as CSV → pyarrow → zstd Parquet.
 
-The bare export deletes nothing, proves nothing and commits nothing. So a bare delete of the same ranges is timed
-apart: Upkeep's archiving does at least what both do. Goal: at least 60 % of the rate of the bare export.
+The bare export deletes nothing, proves nothing, commits nothing and flushes nothing. So a bare delete of the same
+ranges is timed apart: Upkeep's archiving does at least what both do. Goal: at least 60 % of the rate of the bare
+export, deleting and proving included. Each round is a comparison of its own: a machine that drifts drifts for both.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from upkeep.fleet import Target
 
 ROWS = 1_000_000
 DUE = 0.6
-ROUNDS = 3
+ROUNDS = 5
 BLOCK = 4 << 20
 CUT_OFF = "now() - interval '1 day'"
 COLUMNS = {"id": pa.int64(), "at": pa.timestamp("us", "UTC"), "message": pa.string()}
@@ -44,6 +45,7 @@ def main() -> bool:
     }
     rates: dict[str, list[float]] = {name: [] for name in kinds}
     with servers.postgres() as server:
+        fill(server)
         for number in range(ROUNDS + 1):  # the first one warms up
             for name, kind in kinds.items():
                 with table(server) as folder:
@@ -57,22 +59,32 @@ def main() -> bool:
     both = 1 / (1 / median["bare export"] + 1 / median["bare delete"])
     report.line("bare export, then bare delete, rows a second", f"{both:12,.0f}")
     report.line("Upkeep ÷ bare export then bare delete", f"{median['upkeep'] / both:12.2f}")
-    return report.verdict("Upkeep ÷ bare export", median["upkeep"] / median["bare export"], 0.6, at_least=True)
+    ratios = [ours / bare for ours, bare in zip(rates["upkeep"], rates["bare export"], strict=True)]
+    report.line("Upkeep ÷ bare export, each round", "  ".join(f"{ratio:.2f}" for ratio in ratios))
+    return report.verdict("Upkeep ÷ bare export, median of the rounds", statistics.median(ratios), 0.6, at_least=True)
 
 
-@contextmanager
-def table(server: PostgresServer) -> Iterator[Path]:
-    """Create a table of 200-byte rows with two indexes and an empty folder; remove both at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="upkeep-benchmark-"))
+def fill(server: PostgresServer) -> None:
+    """Make the rows, 200 bytes each, that every round begins with."""
     with psycopg.connect(server.uri(), autocommit=True) as connection:
-        connection.execute("create table logs (id bigint primary key, at timestamptz not null, message text)")
+        connection.execute("create table template (id bigint primary key, at timestamptz not null, message text)")
         connection.execute(
-            "insert into logs select n, now() - make_interval(secs => 0.1 * (%(rows)s - n)) - interval '1 day'"
+            "insert into template select n, now() - make_interval(secs => 0.1 * (%(rows)s - n)) - interval '1 day'"
             " + make_interval(secs => 0.1 * %(rows)s * (1 - %(due)s)), repeat(md5(n::text), 5)"
             " from generate_series(1, %(rows)s) n",
             {"rows": ROWS, "due": DUE},
         )
-        connection.execute("create index on logs (at)")
+        connection.execute("create index on template (at)")
+        connection.execute("alter table template set (autovacuum_enabled = off)")
+
+
+@contextmanager
+def table(server: PostgresServer) -> Iterator[Path]:
+    """Create a table with two indexes and an empty folder; remove both at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="upkeep-benchmark-"))
+    with psycopg.connect(server.uri(), autocommit=True) as connection:
+        connection.execute("create table logs (like template including all)")
+        connection.execute("insert into logs select * from template")
         connection.execute("vacuum analyze logs")
         connection.execute("checkpoint")
         try:

@@ -50,6 +50,8 @@ WAITING_BLOCKS: Final = 8
 MOST_BYTES: Final = 256 << 20
 """More than so much from the server in one transaction, and the batch is made smaller."""
 TARGET_SECONDS: Final = 1.5
+FIRST_ROWS: Final = 50_000
+"""The first transaction's: each is a file for ever, so that even the first one should not be tiny."""
 MOST_ROWS: Final = 250_000
 """A transaction may take longer than one between two tables, so that files do not become too many and too small."""
 STATEMENT_TIMEOUT: Final = "60s"
@@ -63,7 +65,7 @@ IN_PROGRESS_SECONDS: Final = 75.0
 
 def pace() -> Pace:
     """Return how large the batches become."""
-    return Pace(target=TARGET_SECONDS, largest=MOST_ROWS)
+    return Pace(size=FIRST_ROWS, target=TARGET_SECONDS, largest=MOST_ROWS)
 
 
 @dataclass
