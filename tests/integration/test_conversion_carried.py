@@ -175,6 +175,34 @@ def test_undo_without_a_record_of_the_first_run(database: str, db: Any) -> None:
         assert undone.status == "done", undone
 
 
+@pytest.mark.parametrize("stop", ["the server ends it", "the run is asked to stop"])
+def test_stopped_after_the_exchange_it_is_on_record_as_done(database: str, db: Any, stop: str) -> None:
+    """The partitions ahead are missing, the next run makes them; and it can be taken back."""
+    with help_.session(database) as session:
+        observation = help_.observe(session, WHAT)
+        (action,) = JOB.plan(observation, WHAT).actions
+
+        def checkpoint(message: str = "", *, rows: int = 0) -> None:
+            del rows
+            if not message.startswith("creating"):
+                return
+            if stop == "the run is asked to stop":
+                session.cancel()
+            else:
+                db.execute("select pg_terminate_backend(%s, 5000)", [session.backend_pid])
+
+        outcome = JOB.apply(help_.work(session, WHAT, action, observation, checkpoint))
+    assert outcome.status == "done", outcome
+    assert outcome.evidence["not_created"]
+    assert outcome.evidence["analyzed"] is False
+    with help_.session(database) as session:
+        planned, outcomes = help_.run(session, WHAT)
+        assert len(planned.actions) == len(outcomes) == 2
+        assert help_.all_done(outcomes)
+        undone = JOB.undo(session, action, outcome)
+        assert undone.status == "done", undone
+
+
 def test_a_before_trigger_that_may_set_the_column(database: str, db: Any) -> None:
     db.execute(FUNCTION)
     db.execute("create trigger b before update on public.t for each row execute function public.f('x', 'at')")

@@ -277,7 +277,17 @@ def _joined(before: Row, after: Row) -> None:
 
 
 def _ahead(work: Work, session: PostgresSession) -> Json:
-    """Create the partitions ahead at once; what is not obtained now, the next run creates."""
+    """Create the partitions ahead at once; what is not obtained now, the next run creates.
+
+    Whatever goes wrong: the conversion is done, and must be on record as done, or it could not be taken back.
+    """
+    try:
+        return _created_ahead(work, session)
+    except (UpkeepError, psycopg.Error) as error:
+        return {"created": [], "not_created": [str(error)]}
+
+
+def _created_ahead(work: Work, session: PostgresSession) -> Json:
     key = work.action.args["policy"]
     target = work.target.model_copy(update={"tables": {key: work.target.tables[key]}})
     observation = creation_observe.observe(session, target, work.observation.at)
@@ -298,8 +308,6 @@ def _ahead(work: Work, session: PostgresSession) -> Json:
 def _analyze(session: PostgresSession, args: Args) -> bool:
     try:
         session.execute(statements.analyze(args))
-    except psycopg.Error:  # statistics are a courtesy: the conversion is done
-        if session.connection.closed or session.connection.broken:
-            raise
+    except (UpkeepError, psycopg.Error):  # statistics are a courtesy: the conversion is done
         return False
     return True
