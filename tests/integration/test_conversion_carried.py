@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration import conversion_help as conv
 from tests.integration import creation_help as help_
+from tests.integration.retention_help import Book
 from upkeep.plan import Severity
 from upkeep.postgres.partition_creation import JOB
 
@@ -160,6 +161,36 @@ def test_undo_keeps_what_has_changed_since(database: str, db: Any) -> None:
     assert [i[0] for i in found["indexes"]] == [f"{action.args['part']['name']}_y_idx", "t_pkey"]
     assert db.execute("insert into public.t default values returning id, x, y").fetchone() == (4, "z", 4)
     assert conv.left_behind(db) == 0
+
+
+def test_undo_waits_for_what_retention_has_detached(database: str, db: Any) -> None:
+    """Its rows are to come back by an undo of their own until the grace is over."""
+    retain = "retain: {for: 1 year, then: delete, requires: nothing}"
+    what = help_.target({"public.t": f"{conv.POLICY}\n        {retain}"})
+    with help_.session(database) as session:
+        _, action, outcome = conv.convert(session, what)
+        db.execute("create table public.old partition of public.t for values from ('2001-01-01') to ('2001-02-01')")
+        db.execute("insert into public.t (at) values ('2001-01-15')")
+        gone = Book().run(session, what)
+        assert gone.kinds == ["detach_partition"]
+        refused = JOB.undo(session, action, outcome)
+        assert refused.status == "skipped"
+        assert "public.old was detached from it" in (refused.message or "")
+        db.execute("drop table public.old")
+        undone = JOB.undo(session, action, outcome)
+        assert undone.status == "done", undone
+
+
+def test_retention_by_rows_thins_the_first_partition(database: str, db: Any) -> None:
+    db.execute("insert into public.t (at) select now() - g * interval '1 day' from generate_series(1, 100) g")
+    for precision, left in (("partition", 103), ("row", 3 + 49)):
+        retain = f"retain: {{for: 50 days, then: delete, precision: {precision}, requires: nothing}}"
+        what = help_.target({"public.t": f"{conv.POLICY}\n        {retain}"})
+        with help_.session(database) as session:
+            if precision == "partition":
+                conv.convert(session, what)
+            Book().run(session, what)
+        assert db.execute("select count(*) from public.t").fetchone() == (left,)
 
 
 def test_undo_without_a_record_of_the_first_run(database: str, db: Any) -> None:

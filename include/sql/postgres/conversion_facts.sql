@@ -1,7 +1,6 @@
 -- Everything a plain table carries that its conversion into a partitioned one must carry over, or that forbids it: one
 -- row a table, plain or partitioned. Read again before the conversion: what differs from the plan stops it; and of the
--- partitioned table after it: what that lacks rolls it back. Our own CHECK is left out. A trigger "assigns" a column
--- where its function's text sets NEW's field of that name, and "mentions" it where the text or an argument names it.
+-- partitioned table after it: what that lacks rolls it back. Our own CHECK is left out.
 select
     c.oid::bigint as oid,
     n.nspname::text as schema,
@@ -165,7 +164,6 @@ select
             coalesce(json_agg(json_build_object(
                 'name', t.tgname, 'definition', pg_get_triggerdef(t.oid), 'enabled', t.tgenabled,
                 'row', t.tgtype & 1 = 1, 'before', t.tgtype & 2 = 2,
-                'assigns', w.assigns, 'mentions', w.mentions,
                 'transition', t.tgoldtable is not null or t.tgnewtable is not null,
                 'comment', obj_description(t.oid, 'pg_trigger'),
                 'may_execute', has_function_privilege(p.oid, 'execute'), 'function', p.oid::regprocedure::text,
@@ -173,30 +171,6 @@ select
             ) order by t.tgname), json_build_array())
         from pg_trigger as t
         inner join pg_proc as p on t.tgfoid = p.oid
-        cross join
-            lateral (
-                select
-                    array_agg(x.name) filter (
-                        where p.prosrc ~* format(
-                            '(^|;|\m(begin|then|else|loop)\M)\s*%%1$s\s*=|%%1$s\s*:=|\minto\s+(strict\s+)?%%1$s(\W|$)',
-                            x.field
-                        )
-                    ) as assigns,
-                    array_agg(x.name) filter (
-                        where p.prosrc ~* (x.field || '(\W|$)|[''"]' || x.word || '[''"]')
-                        or '\000' || encode(t.tgargs, 'escape') ~ ('\\000' || x.word || '\\000')
-                    ) as mentions
-                from (
-                    select
-                        a.attname as name,
-                        regexp_replace(a.attname, '(\W)', '\\\1', 'g') as word,
-                        '\mnew\s*\.\s*"?' || regexp_replace(a.attname, '(\W)', '\\\1', 'g') || '"?' as field
-                    from pg_attribute as a
-                    where
-                        a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-                        and t.tgtype & 3 = 3 and t.tgtype & 20 != 0 and t.tgenabled != 'D'
-                ) as x
-            ) as w
         where t.tgrelid = c.oid and not t.tgisinternal
     ) as triggers,
     (

@@ -15,7 +15,7 @@ from upkeep.partitioning.layout import Span
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import names
 from upkeep.postgres.conversion_model import Conversion
-from upkeep.postgres.conversion_refusals import KEY_TYPES, KINDS, Refusal, refusals
+from upkeep.postgres.conversion_refusals import KEY_TYPES, KINDS, Refusal, of_before_triggers, refusals
 from upkeep.postgres.creation_care import axis_of, column_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,12 @@ def judge(
     if row is None:
         return Verdict(problem=_unseen(table, "it went away while it was looked at"), later=True)
     column = column_of(part.by)
-    known = [*_rights(table), *refusals(row["facts"], row["dependents"], column), *_of_the_policy(part)]
+    known = [
+        *_rights(table),
+        *refusals(row["facts"], row["dependents"], column),
+        *of_before_triggers(row["before"], column),
+        *_of_the_policy(part),
+    ]
     type_ = next((c["type"] for c in row["facts"]["columns"] if c["name"] == column), None)
     if type_ not in KEY_TYPES:
         return Verdict(problem=_refused(table, known))
@@ -75,7 +80,8 @@ def judge(
     found = _measured(row, column, axis, part, _position(row, axis, clock))
     if isinstance(found, list):
         return Verdict(problem=_refused(table, found))
-    return Verdict(conversion=Conversion(row["facts"], column, axis, *found))
+    before = tuple(trigger["name"] for trigger in row["before"])
+    return Verdict(conversion=Conversion(row["facts"], column, axis, *found, before))
 
 
 def span(axis: Axis, part: RangeLevel, position: Value, lowest: Value | None, highest: Value | None) -> Span:

@@ -49,6 +49,8 @@ class Conversion:
         Bounds of the first partition: the table as it is.
     far
         Its highest value as text, when that lies beyond the period after the next one.
+    before
+        Names of the row triggers that run before a row is written and name the partition column.
     """
 
     facts: Facts
@@ -56,3 +58,4 @@ class Conversion:
     axis: Axis
     span: Span
     far: str | None
+    before: tuple[str, ...]

@@ -68,6 +68,7 @@ def _observe(session: PostgresSession, known: Row, column: str) -> Row:
         "oid": known["oid"],
         "facts": known,
         "dependents": dependents(session, known["oid"]),
+        "before": session.rows("conversion_before_triggers", {"oid": known["oid"], "column": column}),
         "lowest": None,
         "highest": None,
         "any_null": None,

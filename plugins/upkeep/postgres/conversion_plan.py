@@ -117,12 +117,13 @@ def findings(care: Care, conversion: Conversion) -> Iterator[Finding]:
         )
         remedy = "give them the name as an argument of the trigger"
         yield _finding(care, "conversion_triggers", Severity.WARNING, text, {"triggers": speaking}, remedy)
-    reading = [t["name"] for t in facts["triggers"] if conversion.column in (t["mentions"] or ())]
-    if reading:
-        known = ", ".join(map(names.quote, reading))
+    if conversion.before:
+        known = ", ".join(map(names.quote, conversion.before))
         text = f"before trigger {known} uses {key}: setting it there no longer chooses the partition, and may fail"
         remedy = f"see that it only reads {key}"
-        yield _finding(care, "conversion_before_trigger", Severity.WARNING, text, {"triggers": reading}, remedy)
+        yield _finding(
+            care, "conversion_before_trigger", Severity.WARNING, text, {"triggers": list(conversion.before)}, remedy
+        )
 
 
 def _of_publications(care: Care, conversion: Conversion) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ would keep reading the old part alone (views), or would be left behind (row type
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from upkeep.postgres import names
 
@@ -53,7 +53,7 @@ def refusals(facts: Facts, dependents: Sequence[Mapping[str, str]], column: str)
         *_of_the_column(facts, column),
         *_of_the_indexes(facts, column),
         *_of_the_constraints(facts),
-        *_of_the_triggers(facts, column),
+        *_of_the_triggers(facts),
         *_of_replication(facts),
         *of_dependents(dependents),
     ]
@@ -67,6 +67,17 @@ def of_dependents(dependents: Sequence[Mapping[str, str]]) -> Iterator[Refusal]:
         yield Refusal(
             f"{kind} {known} {verb} to it" if verb == "points" else f"{kind} {known} depends on it",
             _DEPENDENT_REMEDIES[kind],
+        )
+
+
+def of_before_triggers(before: Sequence[Mapping[str, Any]], column: str) -> Iterator[Refusal]:
+    """Yield the triggers that set the partition column, which PostgreSQL has read before they run."""
+    setting = [names.quote(t["name"]) for t in before if t["assigns"]]
+    if setting:
+        quoted = names.quote(column)
+        yield Refusal(
+            f"before trigger {', '.join(setting)} sets {quoted}, but the partition is chosen before it runs",
+            f"let the writer or the column's default set {quoted}, and drop the trigger",
         )
 
 
@@ -160,14 +171,7 @@ def _of_the_constraints(facts: Facts) -> Iterator[Refusal]:
             yield Refusal(f"our role may not reference {other} (foreign key {quoted})", remedy)
 
 
-def _of_the_triggers(facts: Facts, column: str) -> Iterator[Refusal]:
-    writing = [names.quote(t["name"]) for t in facts["triggers"] if column in (t["assigns"] or ())]
-    if writing:
-        quoted = names.quote(column)
-        yield Refusal(
-            f"before trigger {', '.join(writing)} sets {quoted}, but the partition is chosen before it runs",
-            f"let the writer or the column's default set {quoted}, and drop the trigger",
-        )
+def _of_the_triggers(facts: Facts) -> Iterator[Refusal]:
     bad = [names.quote(t["name"]) for t in facts["triggers"] if t["row"] and t["transition"]]
     if bad:
         reason = f"row trigger {', '.join(bad)} has transition tables, which a partitioned table cannot have"

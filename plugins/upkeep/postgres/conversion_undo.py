@@ -20,6 +20,7 @@ from upkeep.postgres.conversion_model import lost
 from upkeep.postgres.conversion_refusals import of_dependents
 from upkeep.postgres.creation_apply import StateChangedError
 from upkeep.postgres.creation_statements import table
+from upkeep.retention.marker import read_marker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +79,7 @@ def _take_back(session: PostgresSession, args: Args, oid: int) -> Json:
     parent, rows, held = table(args, "parent"), args["parent"]["oid"], Held()
     others = _others(session, args, oid)
     _refuse_rows(session, others)
+    _refuse_detached(session, oid)
 
     def body() -> None:
         held.end()
@@ -139,6 +141,18 @@ def _refuse_rows(session: PostgresSession, others: Sequence[catalog.Partition]) 
         rows = "many"
     known = ", ".join(p.subject for p in full)
     raise StateChangedError(f"{rows} rows are in other partitions by now ({known})")
+
+
+def _refuse_detached(session: PostgresSession, oid: int) -> None:
+    """Raise `StateChangedError` while a detached partition waits to be dropped: it could not be attached again."""
+    waiting = [
+        names.display(row["schema"], row["name"])
+        for row in session.rows("retention_detached")
+        if not row["is_partition"] and (read_marker(row["marker"]) or {}).get("parent_oid") == oid
+    ]
+    if waiting:
+        known = ", ".join(waiting)
+        raise StateChangedError(f"{known} was detached from it and could not be attached again; undo that first")
 
 
 def _no_checkpoint(message: str = "", *, rows: int = 0) -> None:
