@@ -52,6 +52,7 @@ def plain(db: Db, columns: str = "id bigint primary key, at datetime, key (at)",
     """Make a table of which the first fifty rows are due."""
     db.run(f"create table {name} ({columns})")
     values = [(n, f"2024-01-{n % 28 + 1:02d}") for n in range(50)] + [(n, "2024-05-10") for n in range(50, 80)]
+    db.run("set allow_auto_random_explicit_insert = 1")
     db.many(f"insert into {name} (id, at) values (%s, %s)", values)
 
 
@@ -163,6 +164,40 @@ def test_keys_that_were_given_anew_stop_an_undo_and_lose_nothing(db: Db) -> None
     assert db.value("select msg from events where id = 40") == "anew"
 
 
+def test_a_detached_table_whose_table_is_gone_is_reported(db: Db) -> None:
+    months(db)
+    runs = retention(KEEP)
+    with help_.session(db) as session:
+        runs.run(session, AT)
+        assert "orphan" not in {f.check for f in runs.plan(session, AT).findings}
+        db.run("truncate table events")  # it has another id now
+        found = [f for f in runs.plan(session, AT).findings if f.check == "orphan"]
+    assert [f.subject.split(".")[1][:10] for f in found] == ["events__p1", "events__p2"]
+    assert "drop table" in str(found[0].remedy)
+
+
+def test_hostile_names_of_partitions(db: Db) -> None:
+    hostile = ["p`1; drop table x; --", "maxvalue ' \" %s {x} 🐘", "P" * 64]
+    quoted = ["`" + name.replace("`", "``") + "`" for name in hostile]
+    bounds = ["2024-02-01", "2024-03-01", "2024-04-01"]
+    parts = ", ".join(f"partition {q} values less than ('{b}')" for q, b in zip(quoted, bounds, strict=True))
+    db.run(
+        f"create table events (id bigint, at datetime, key (at)) partition by range columns (at) ({parts}, "
+        "partition `last` values less than ('2024-07-01'))"
+    )
+    db.run("insert into events values (1, '2024-01-05'), (2, '2024-02-05'), (3, '2024-03-05'), (4, '2024-05-05')")
+    runs = retention(KEEP)
+    with help_.session(db) as session:
+        planned, outcomes = runs.run(session, AT)
+        assert help_.all_done(outcomes), outcomes
+        assert db.run("select id from events") == [(4,)]
+        for action, outcome in reversed(list(zip(planned.actions, outcomes, strict=True))):
+            undone = runs.job.undo(session, action, outcome)
+            assert undone.status == "done", undone
+    assert db.value("select count(*) from events") == 4
+    assert db.bounds("events") == [*bounds, "2024-07-01"]
+
+
 # -- archives ----------------------------------------------------------------------------------------
 
 
@@ -226,6 +261,25 @@ def test_a_glob_never_means_an_archive(db: Db) -> None:
         ]
         assert runs.plan(session, AT).actions == ()
     assert db.value("select count(*) from e_kept") == 50
+
+
+def test_an_archive_in_another_database_with_columns_of_its_own(db: Db) -> None:
+    other = f"{db.name}_far"
+    db.run(f"create database {other}")
+    try:
+        plain(db, "id bigint primary key auto_random, at datetime, msg varchar(9) default 'x', key (at)")
+        db.run(
+            f"create table {other}.`the kept` (extra int, MSG varchar(30), id bigint primary key auto_random, "
+            "since timestamp not null default now(), at datetime)"
+        )
+        before = set(db.run("select id, at, msg from events where at < '2024-04-15'"))
+        with help_.session(db) as session:
+            _, outcomes = retention(ARCHIVE.replace("into: kept", f"into: {other}.`the kept`")).run(session, AT)
+        assert help_.all_done(outcomes), outcomes
+        assert set(db.run(f"select id, at, msg from {other}.`the kept`")) == before
+        assert db.value("select count(*) from events") == 30
+    finally:
+        db.run(f"drop database {other}")
 
 
 # -- rows --------------------------------------------------------------------------------------------

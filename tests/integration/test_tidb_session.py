@@ -9,6 +9,7 @@ import pytest
 from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db
+from upkeep import gates
 from upkeep.errors import ConfigurationError, UnreachableError
 from upkeep.plan import FindingStatus
 from upkeep.tidb.engine import ENGINE
@@ -62,6 +63,31 @@ def test_a_server_that_is_read_only_is_said_to_be(db: Db, mode: str) -> None:
     assert "read only" in next(f for f in found if f.check == "role").summary
     with help_.session(db) as session:
         assert not session.is_replica
+
+
+def test_what_a_user_with_few_rights_cannot_see_is_said(db: Db) -> None:
+    """Without PROCESS the list of transactions holds one's own only: that nothing is old was never looked at."""
+    user = f"u{db.name}"
+    db.run(f"create user {user} identified by 'x'")
+    db.run(f"grant select, insert, update, delete, create, drop, alter, index on {db.name}.* to {user}")
+    db.run(f"grant select on mysql.tidb to {user}")
+    db.run("create table logs (id int primary key, at datetime, key (at))")
+    db.run("insert into logs values (1, '2024-01-01'), (2, now())")
+    policy = "retain: {by: at, for: 1 day, then: delete, precision: row, requires: nothing}"
+    runs = help_.Runs("data_retention", help_.target({"logs": policy}, more="limits: {share: 100 %}"))
+    try:
+        for process in (False, True):
+            if process:
+                db.run(f"grant process on *.* to {user}")
+            with ENGINE.open(help_.address(db, user=user, password="x"), application="t") as session:
+                observed = runs.observe(session)
+                frames = runs.job.frames(observed, runs.what, "before", None, ())
+                assert gates.evaluate("data_retention", "tidb", "before", frames).success
+                planned, outcomes = runs.run(session)
+            assert help_.all_done(outcomes)
+            assert ("transactions" in {f.check for f in planned.findings}) == (not process)
+    finally:
+        db.run(f"drop user {user}")
 
 
 def test_the_identity_is_the_databases_whatever_the_address(db: Db) -> None:

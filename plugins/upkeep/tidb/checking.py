@@ -8,7 +8,7 @@ import pymysql
 
 from upkeep import checks
 from upkeep.plan import Finding, FindingStatus, Severity
-from upkeep.tidb import catalog, ddl, faults, names
+from upkeep.tidb import catalog, ddl, faults, names, server
 from upkeep.tidb.catalog import Table
 from upkeep.tidb.session import TESTED_VERSIONS, TiDBSession
 
@@ -57,15 +57,14 @@ def _tables(session: TiDBSession, target: Target) -> Iterator[Finding]:
 
 def _placement(session: TiDBSession, target: Target) -> Iterator[Finding]:
     """Say what a server without placement driver (a single node) cannot tell."""
-    try:
-        session.rows("regions")
-    except pymysql.MySQLError:
+    text = server.not_seen(server.placement_driver(session))
+    if text is not None:
         yield Finding(
             check="placement_driver",
             subject=target.name,
             status=FindingStatus.NOT_AVAILABLE,
             severity=Severity.INFO,
-            summary="no placement driver answers: regions, hot spots and the GC safe point cannot be seen",
+            summary=text,
             remedy="nothing depends on them here",
         )
 

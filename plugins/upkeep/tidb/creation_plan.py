@@ -14,6 +14,7 @@ from upkeep.partitioning.axis import Value
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
 from upkeep.tidb import ddl, names, sql
 from upkeep.tidb.creation_care import INTERVAL_NAME, Care, cares, finding, regular, with_maxvalue
+from upkeep.tidb.server import not_seen
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
@@ -222,9 +223,12 @@ def stuck_jobs(jobs: Any) -> Iterator[Finding]:
 def not_available(server: Any) -> Iterator[Finding]:
     """Yield what this server cannot tell."""
     yield _unseen("disk_free", "free disk space cannot be seen through SQL", "watch it on the hosts")
-    if not server["placement_driver"]:
-        text = "no placement driver answers (a single node): regions and the GC safe point cannot be seen"
+    text = not_seen(server["placement_driver"])
+    if text is not None:
         yield _unseen("placement_driver", text, "nothing is decided from them")
+    if server["longest_transaction_seconds"] is None:
+        text = "how long the oldest transaction is open is unknown: our user does not see those of others"
+        yield _unseen("transactions", text, "grant process on *.* to it")
 
 
 def _unseen(check: str, summary: str, remedy: str) -> Finding:

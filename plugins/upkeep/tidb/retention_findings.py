@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from upkeep.plan import Finding, FindingStatus, Severity
@@ -26,6 +26,20 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     yield from _estimates(view)
     for marked in view.marked:
         yield from _marked(view, marked)
+
+
+def orphans(rows: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Yield the detached tables that no policy takes care of any more."""
+    for row in rows:
+        yield Finding(
+            check="orphan",
+            subject=row["subject"],
+            status=FindingStatus.FINDING,
+            severity=Severity.WARNING,
+            summary=f"it was detached from {row['of']}, which was dropped, truncated or made anew: nothing drops it",
+            evidence={"rows": row["rows"]},
+            remedy=f"drop table {row['subject']}, when nobody needs its rows",
+        )
 
 
 def _say(view: View, check: str, severity: Severity, summary: str, remedy: str | None = None, **more: Any) -> Finding:

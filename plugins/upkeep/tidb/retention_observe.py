@@ -83,7 +83,20 @@ def _read_catalog(session: TiDBSession, target: Target, frames: dict[str, list[R
     frames["foreign_keys"] = _foreign_keys(session, tables)
     schemas = sorted({row["schema"] for row in tables})
     frames["marked"] = session.rows("marked_tables", {"schemas": schemas}) if schemas else []
+    frames["orphans"] = _orphans(session, frames["marked"])
     frames["facts"], frames["counts"] = [], []
+
+
+def _orphans(session: TiDBSession, marked: Iterable[Row]) -> list[Row]:
+    """Return the detached tables whose table was dropped, truncated or made anew: no policy takes care of them."""
+    known = [(row, marker) for row in marked if (marker := read_marker(row["comment"])) is not None]
+    ids = sorted({marker["parent_oid"] for _, marker in known})
+    there = {row["id"] for row in session.rows("parents", {"ids": ids})} if ids else set()
+    return [
+        {"subject": names.display(row["schema"], row["name"]), "of": marker["detached_from"], "rows": row["rows"]}
+        for row, marker in known
+        if marker["parent_oid"] not in there
+    ]
 
 
 def _foreign_keys(session: TiDBSession, tables: Iterable[Row]) -> list[Row]:

@@ -22,7 +22,7 @@ from upkeep.tidb import archiving, exchange, sql
 from upkeep.tidb.creation_plan import not_available, stuck_jobs
 from upkeep.tidb.doomed import Doomed
 from upkeep.tidb.retention_checks import left_to_ttl, refusals
-from upkeep.tidb.retention_findings import findings
+from upkeep.tidb.retention_findings import findings, orphans
 from upkeep.tidb.retention_view import Marked, Piece, views
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def plan(observation: Observation, target: Target) -> Plan:
     """Return what would be done to every table in care."""
     actions: list[Action] = []
     found = [*stuck_jobs(observation.frames["jobs"]), *not_available(observation.frames["server"][0])]
+    found += orphans(observation.frames.get("orphans", ()))
     for view in views(observation, target):
         refused = refusals(view)
         actions += _limited(view, list(_decide(view, refused)), target)

@@ -30,13 +30,24 @@ def observe(session: TiDBSession) -> Row:
     }
 
 
-def placement_driver(session: TiDBSession) -> bool:
-    """Return whether a placement driver answers; a single node on its embedded store has none."""
+def placement_driver(session: TiDBSession) -> bool | None:
+    """Return whether a placement driver answers; ``None`` when we may not ask.
+
+    A single node on its embedded store has none.
+    """
     try:
         session.rows("regions")
-    except pymysql.MySQLError:
-        return False
+    except pymysql.MySQLError as error:
+        return None if faults.code(error) in faults.PRIVILEGE else False
     return True
+
+
+def not_seen(driver: bool | None) -> str | None:  # noqa: FBT001 - what `placement_driver` returned
+    """Return what cannot be told without a placement driver, or without the right to ask it; else ``None``."""
+    what = "regions, hot spots and the GC safe point cannot be seen"
+    if driver is None:
+        return f"our user may not ask the placement driver (grant process on *.*): {what}"
+    return None if driver else f"no placement driver answers (a single node): {what}"
 
 
 def count(session: TiDBSession, source: Sql, predicate: Sql, most: int) -> int | None:
@@ -59,9 +70,12 @@ def count_whole(session: TiDBSession, source: Sql) -> int | None:
         raise
 
 
-def _longest(session: TiDBSession) -> float:
+def _longest(session: TiDBSession) -> float | None:
+    """Return how long the oldest transaction is open, in seconds; ``None`` when those of others cannot be seen."""
     try:
-        longest = session.rows("transactions")[0]["longest"]
-    except pymysql.MySQLError:  # not allowed to see others' transactions: ours is the longest we know
-        return 0.0
-    return float(longest or 0)
+        granted = " ".join(str(text) for row in session.rows("show_grants") for text in row.values())
+        if "PROCESS" not in granted and "ALL PRIVILEGES ON *.*" not in granted:
+            return None
+        return float(session.rows("transactions")[0]["longest"] or 0)
+    except pymysql.MySQLError:
+        return None
