@@ -16,6 +16,8 @@ only beyond that, with equal ``_id`` and time, are noticed and stop the copying.
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,6 +40,9 @@ RANGE_ROWS: Final = 20_000
 """Measurements in a range: some two seconds of work between two checkpoints."""
 TOO_MANY: Final = 4
 """A range with so many times more is halved."""
+STEPS: Final = 50
+STEP: Final = timedelta(hours=1)
+"""What is there is compared with the archive in so many steps, none shorter: only where the sums differ, one by one."""
 SHORTEST: Final = timedelta(milliseconds=1)
 """Times are dates of whole milliseconds."""
 TRIES: Final = 3
@@ -78,10 +83,21 @@ class Pair:
         low = self.oldest()
         if low is None or low >= high:
             return True
-        if self.summary(low, high, limit_ms=limit_ms) == self.archived(low, high, limit_ms=limit_ms):
+        deadline = None if limit_ms is None else time.monotonic() + limit_ms / 1000
+        step = max((high - low) / STEPS, STEP)
+        edges = [low + step * n for n in range(STEPS + 1) if low + step * n < high]
+        return all(self._holds(*bounds, deadline) for bounds in itertools.pairwise([*edges, high]))
+
+    def _holds(self, low: datetime, high: datetime, deadline: float | None) -> bool:
+        """Return whether a range is archived: by the sums, else, where those differ, measurement by measurement."""
+
+        def left() -> int | None:
+            return None if deadline is None else max(round((deadline - time.monotonic()) * 1000), 1)
+
+        if self.summary(low, high, limit_ms=left()) == self.archived(low, high, limit_ms=left()):
             return True
         try:
-            return self.missing(low, high, limit_ms=limit_ms) == 0
+            return self.missing(low, high, limit_ms=left()) == 0
         except OperationFailure as error:
             if faults.code(error) == CONVERSION_FAILURE:
                 return False
