@@ -523,6 +523,33 @@ def test_the_policy_of_a_glob(db: psycopg.Connection[Any], database: str) -> Non
     assert done.statuses == ["done", "done"]
 
 
+def test_a_glob_means_no_archive_and_no_detached_partition(db: psycopg.Connection[Any], database: str) -> None:
+    months(db, 3, 6)
+    db.execute("create table moved (id int primary key, at timestamptz)")
+    db.execute("create table moved_archive (like moved including all)")
+    db.execute("insert into moved_archive values (1, '2020-01-01')")
+    db.execute("insert into moved values (2, '2020-01-01'), (3, '2024-06-15')")
+    db.execute("create table other (at timestamptz)")
+    db.execute("insert into other values ('2020-01-01'), ('2024-06-15')")
+    archive = "retain: {by: at, for: 30 days, then: archive, into: public.moved_archive, precision: row}"
+    what = target(
+        {
+            "public.logs": "retain: {by: at, for: 30 days, then: delete, requires: nothing}",
+            "public.moved": archive,
+            "public.*": DELETE,
+        }
+    )
+    book = Book()
+    with session(database) as opened:
+        first = book.run(opened, what, AT)
+        assert set(first.statuses) == {"done"}, first.outcomes
+        again = book.run(opened, what, AT)
+    assert {a.subject for a in first.plan.actions} == {"public.logs", "public.moved", "public.other"}
+    assert again.plan.actions == ()
+    assert (count(db, "logs_3"), count(db, "logs_4")) == (10, 10)  # detached, whole, until the grace is over
+    assert (count(db, "moved_archive"), count(db, "moved"), count(db, "other")) == (2, 1, 1)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -263,6 +263,18 @@ def test_a_glob_never_means_an_archive(db: Db) -> None:
     assert db.value("select count(*) from e_kept") == 50
 
 
+def test_a_glob_never_means_a_detached_partition(db: Db) -> None:
+    months(db)
+    runs = Runs("data_retention", help_.target({"events": KEEP, "e*": ROWS}, more="limits: {share: 100 %}"))
+    with help_.session(db) as session:
+        planned, outcomes = runs.run(session, AT)
+        assert help_.all_done(outcomes)
+        assert {a.subject for a in planned.actions} == {f"{db.name}.events"}
+        detached = [name for name in db.tables() if name != "events"]
+        assert sum(db.value(f"select count(*) from `{name}`") for name in detached) == 60
+        assert runs.plan(session, AT).actions == ()
+
+
 def test_an_archive_in_another_database_with_columns_of_its_own(db: Db) -> None:
     other = f"{db.name}_far"
     db.run(f"create database {other}")

@@ -1,5 +1,6 @@
 -- Every table that a policy names, or that a glob matches, with what jobs must know of it before they plan:
--- one query for the whole database. A glob never means a partition: partitions are their parent's affair.
+-- one query for the whole database. A glob never means a partition: partitions are their parent's affair; nor a
+-- table with our own marker: a detached partition is kept for its grace, whatever its rows are due for.
 with chosen as (
     select c.oid
     from unnest(%(schemas)s::text[], %(names)s::text[]) as w (schema, name)
@@ -10,7 +11,9 @@ with chosen as (
     from unnest(%(schema_globs)s::text[], %(name_globs)s::text[]) as g (schema, name)
     inner join pg_namespace as n on n.nspname like g.schema
     inner join pg_class as c on n.oid = c.relnamespace and c.relname like g.name
-    where not c.relispartition and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname != 'information_schema'
+    where
+        not c.relispartition and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname != 'information_schema'
+        and coalesce(obj_description(c.oid, 'pg_class'), '') !~ '^upkeep: (half made )?[{{]'
 ),
 
 published as materialized (

@@ -36,6 +36,7 @@ def views(observation: Observation, target: Target) -> list[TableView]:
     patterns = {name: names.parse(name) for name in frames_policies(target) if not _bad_name(name)}
     relations = [Relation(**row) for row in frames["relations"]]
     found = by_policy(relations, patterns)
+    archives = {(row["schema"], row["name"]) for row in frames["archives"]}
     result: list[TableView] = []
     for name, policy in frames_policies(target).items():
         retain = policy.retain
@@ -55,7 +56,10 @@ def views(observation: Observation, target: Target) -> list[TableView]:
             result.append(replace(base, problem=(problem, "correct the name in the fleet file")))
         elif not found[name] and not patterns[name].is_glob:
             result.append(replace(base, problem=("the table does not exist", "correct the name, or create the table")))
-        result += [_view(base, policy, relation, lookup) for relation in found.get(name, ())]
+        meant = found.get(name, ())
+        if name in patterns and patterns[name].is_glob:  # an archive is only meant by its name in full
+            meant = [relation for relation in meant if (relation.schema, relation.name) not in archives]
+        result += [_view(base, policy, relation, lookup) for relation in meant]
     return result
 
 

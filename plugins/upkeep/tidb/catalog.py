@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from upkeep.retention.marker import MARKER_BEGINS
 from upkeep.tidb import names
 from upkeep.tidb.names import Pattern
 from upkeep.tidb.sql import Sql, fill
@@ -100,11 +101,16 @@ def of_tables(session: TiDBSession, name: str, wanted: Iterable[Mapping[str, Any
 
 
 def by_policy(found: Iterable[Table], patterns: Mapping[str, Pattern], default: str) -> dict[str, list[Table]]:
-    """Return each policy's tables: an exact name wins over globs, of several globs the first in the file."""
+    """Return each policy's tables: an exact name wins over globs, of several globs the first in the file.
+
+    A glob never means a table with our own marker: a detached partition is kept for its grace.
+    """
     result: dict[str, list[Table]] = {key: [] for key in patterns}
     ordered = sorted(patterns.items(), key=lambda item: item[1].is_glob)
     for table in found:
-        key = next((k for k, p in ordered if p.matches(table.schema, table.name, default)), None)
+        ours = table.comment.startswith(MARKER_BEGINS)
+        fit = (k for k, p in ordered if not (ours and p.is_glob) and p.matches(table.schema, table.name, default))
+        key = next(fit, None)
         if key is not None:
             result[key].append(table)
     return result
