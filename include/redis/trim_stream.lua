@@ -1,9 +1,10 @@
 -- Deletes some of a stream's due entries: those below a bound that every consumer group has had and acknowledged.
 -- One script is one atomic step on the server: what the groups need is looked up in the same step that deletes.
 -- KEYS[1] the stream
--- ARGV[1] the id below which entries are due
+-- ARGV[1] the id below which entries were due, and needed by no group, when it was planned
 -- ARGV[2] about how many to delete at most; whole nodes of the stream go without being read
 -- ARGV[3] how many entries had ever been added when it was planned: a stream with fewer is another one
+-- ARGV[4] its first id then ("": not known): a lower one is another stream's, and perhaps no time
 -- Returns a verdict ("trimmed", "changed", "gone"), the entries deleted, the length before and after, and the bound.
 local EXACT = 100 -- entries read to find where to cut within a node
 
@@ -38,7 +39,8 @@ if kind['ok'] ~= 'stream' then
     return {'gone', 0, 0, 0, ''}
 end
 local stream = fields(redis.call('XINFO', 'STREAM', key))
-if stream['entries-added'] < tonumber(ARGV[3]) then
+local first = stream['first-entry'] and stream['first-entry'][1]
+if stream['entries-added'] < tonumber(ARGV[3]) or (first and ARGV[4] ~= '' and less(first, ARGV[4])) then
     return {'changed', 0, stream['length'], stream['length'], ''}
 end
 local bound = ARGV[1]

@@ -280,6 +280,42 @@ def test_an_aborted_transaction_of_another_start_removes_nothing(
     assert counting(tmp_path) == []
 
 
+@pytest.mark.parametrize("witness", [None, "other"])
+@pytest.mark.parametrize("end", ["committed", "aborted"])
+def test_a_copy_of_the_disk_decides_nothing(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, end: str, witness: str | None
+) -> None:
+    """It goes on on the same timeline: under the noted id it has a transaction of its own, however that ended."""
+    logs(db)
+    run(database, tmp_path)
+    with psycopg.connect(database) as other:
+        theirs = other.execute("select pg_current_xact_id()::text").fetchone()
+        other.commit() if end == "committed" else other.rollback()
+    assert theirs
+    if witness is not None:
+        witness = f"{theirs[0]}:{int(end != 'committed')}"
+    note = undecided(tmp_path, transaction=theirs[0], started="2020-01-01 00:00:00.000000", witness=witness)
+    before = note.read_text()
+    assert run(database, tmp_path).statuses == ["failed"]
+    assert note.read_text() == before
+    assert not list((tmp_path / "public/logs/_manifests").iterdir())
+    assert len(list((tmp_path / "public/logs").glob("*.parquet"))) == 1
+
+
+def test_what_counts_is_decided(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
+    """A kill between the two notes of a decision leaves both; the server may have forgotten, or be promoted since."""
+    logs(db)
+    run(database, tmp_path)
+    (manifest,) = (tmp_path / "public/logs/_manifests").iterdir()
+    text, there = manifest.read_text(), counting(tmp_path)
+    note = undecided(tmp_path, timeline="0000002A")
+    manifest.write_text(text)
+    assert run(database, tmp_path).statuses == ["done"]
+    assert not note.exists()
+    assert len(list((tmp_path / "public/logs").glob("*.parquet"))) == 1
+    assert counting(tmp_path) == there
+
+
 def test_drafts_of_others_stay(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
     logs(db)
     run(database, tmp_path)

@@ -18,7 +18,7 @@ from local.servers import RedisServer
 from tests.integration.redis_help import Place, fresh_place, run, target
 from upkeep import checks, connections, jobs
 from upkeep.cli import main
-from upkeep.errors import PausedError
+from upkeep.errors import ConfigurationError, PausedError
 from upkeep.plan import FindingStatus, OutcomeStatus, ReasonCode, Severity
 from upkeep.redis import retention_apply, streams
 from upkeep.redis.entries import EntryId
@@ -149,6 +149,21 @@ def test_a_group_made_between_plan_and_deletion_loses_nothing(session: RedisSess
     assert done.well
 
 
+def test_what_a_group_gives_free_between_plan_and_deletion_waits(session: RedisSession, place: Place) -> None:
+    """The limits, and a person's approval, are about what was due then: no more goes."""
+    place.fill("s")
+    ids = place.ids("s")
+    place.client.xgroup_create("s", "slow", id="0")
+    place.client.xreadgroup("slow", "c", {"s": ">"}, count=10, noack=True)
+    wanted = target(DELETE, "limits: {rows: 20}")
+    done = run(session, wanted, between=lambda: place.client.xgroup_destroy("s", "slow"))
+    assert (done.action("s").rows, done.action("s").over_limit) == (10, None)
+    assert done.outcome("s").rows == 10
+    assert place.ids("s") == ids[10:]
+    assert done.well
+    assert run(session, wanted).action("s").over_limit
+
+
 def test_groups_with_hostile_names(session: RedisSession, place: Place) -> None:
     name = 'a"b\n*\\ü\x00'
     place.fill(name)
@@ -212,6 +227,25 @@ def test_a_stream_made_anew_since_the_plan_is_left_alone(session: RedisSession, 
     assert place.client.xlen("s") == 30
     gone = run(session, target(DELETE), between=lambda: place.client.delete("s"))
     assert gone.outcome("s").reason_code is ReasonCode.STATE_CHANGED
+
+
+def test_a_longer_stream_of_the_same_name_without_times_is_left_alone(session: RedisSession, place: Place) -> None:
+    place.fill("s")
+
+    def anew() -> None:
+        place.client.delete("s")
+        for n in range(100):
+            place.client.xadd("s", {"a": 1}, id=f"{n + 1}-0")
+
+    done = run(session, target(DELETE), between=anew)
+    assert done.outcome("s").reason_code is ReasonCode.STATE_CHANGED
+    assert place.client.xlen("s") == 100
+
+
+def test_an_old_server_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RedisSession, "version", "6.2.14")
+    with pytest.raises(ConfigurationError, match="older than 7"), place.session():
+        pass
 
 
 def test_a_key_that_expires_and_memory_that_evicts_are_reported(session: RedisSession, place: Place) -> None:

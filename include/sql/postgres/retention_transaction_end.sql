@@ -1,8 +1,9 @@
 -- What became of a transaction: committed, aborted, in progress, NULL when it is too long ago, or 'other history'.
 -- A physical copy, a restored backup and a promoted replica have the same identity and other transactions under the
 -- same ids: only a server on the same timeline, past the WAL place that was noted, can know. Of an id that it has not
--- given yet it knows nothing. One that was started again since may be a copy that went on: what it calls aborted
--- may be another transaction, so that nothing may be removed for it, unless it ended the noted witnesses as they were.
+-- given yet it knows nothing. A copy of the disk that went on has the same timeline: what it calls committed or aborted
+-- may be another transaction. So nothing is believed, neither a file removed nor counted, unless the server ended the
+-- noted witnesses as they were, or, where none were noted, has not been started again since.
 with witnesses as (
     select
         split_part(w.one, ':', 1)::xid8 as id,
@@ -29,13 +30,13 @@ select
             or pg_current_wal_insert_lsn() < %(place)s::text::pg_lsn
             or %(transaction)s::text::xid8 >= pg_current_xact_id()
             then 'other history'
+        when %(witness)s::text is not null and s.same is not true then 'other history'
         when
-            pg_xact_status(%(transaction)s::text::xid8) = 'aborted'
+            %(witness)s::text is null
             and coalesce(
                 to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') != %(started)s::text,
                 true
             )
-            and s.same is not true
             then 'other history'
         else pg_xact_status(%(transaction)s::text::xid8)
     end as status

@@ -26,7 +26,7 @@ class RedisEngine:
 
     @contextmanager
     def open(self, address: Address, *, application: str) -> Iterator[RedisSession]:
-        """Connect. Raises `UnreachableError` without showing the password."""
+        """Connect. Raises `UnreachableError` without showing the password, `ConfigurationError` when it is too old."""
         try:
             session = RedisSession(address, application)
         except (redis.RedisError, ValueError) as error:
@@ -39,6 +39,7 @@ class RedisEngine:
             )
             raise UnreachableError(message) from error
         try:
+            session.refuse_old_version()
             yield session
         finally:
             session.close()

@@ -83,7 +83,7 @@ def _run(work: Work, session: RedisSession, tally: Tally) -> None:
         work.checkpoint(f"{tally.deleted:,} entries deleted", rows=tally.deleted)
         started = time.monotonic()
         verdict, deleted, before, after, bound = session.change(
-            "trim_stream", args["key"], args["bound"], pace.size, args["added"]
+            "trim_stream", args["key"], args["bound"], pace.size, args["added"], args.get("first") or ""
         )
         took = time.monotonic() - started
         if verdict == "gone":

@@ -44,7 +44,7 @@ def _action(view: View, target: Target, refused: Finding | None) -> Action:
         kind="delete_entries",
         subject=view.subject,
         detail=f"added before {view.cut_off:%Y-%m-%d %H:%M} UTC",
-        args={"key": view.subject, "bound": str(view.wanted), "added": view.row["added"]},
+        args={"key": view.subject, "bound": str(bound), "added": view.row["added"], "first": view.row["first"]},
         statements=(f"XTRIM {_quoted(view.subject)} MINID {bound}",),
         reason=f"entries added before {view.cut_off:%Y-%m-%d %H:%M} UTC are older than {view.policy.for_}",
         destructive=True,

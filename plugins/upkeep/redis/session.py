@@ -15,11 +15,14 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from upkeep import settings
+from upkeep.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from upkeep.jobs import Address
 
 TESTED: Final = ("7.0",)
+OLDEST: Final = 7
+"""Scripts that the server keeps from writing (EVAL_RO), and what a stream says of all that was added, came with it."""
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 15.0
 """A server that does not answer for so long is taken for lost; our own commands take milliseconds."""
@@ -73,6 +76,14 @@ class RedisSession:
     def tested(self) -> bool:
         """Whether the version is in the tested list."""
         return self.version.rpartition(".")[0] in TESTED
+
+    def refuse_old_version(self) -> None:
+        """Raise `ConfigurationError` when the server is older than `OLDEST`."""
+        major = self.version.partition(".")[0]
+        if not major.isdigit() or int(major) < OLDEST:
+            raise ConfigurationError(
+                f"Redis {self.version} is older than {OLDEST}.0: upgrade it; nothing was looked at"
+            )
 
     def now(self) -> datetime:
         """Return the server's clock."""

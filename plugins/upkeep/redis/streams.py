@@ -133,7 +133,7 @@ def _first_after(session: RedisSession, name: str, entry: str) -> str | None:
 def may_trim(session: RedisSession, name: str) -> bool:
     """Return whether our user may delete entries: by deleting those below the lowest id, of which there are none."""
     try:
-        session.change("trim_stream", name, "0-1", 1, 0)
+        session.change("trim_stream", name, "0-1", 1, 0, "")
     except redis.exceptions.NoPermissionError:
         return False
     return True

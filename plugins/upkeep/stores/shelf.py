@@ -193,9 +193,9 @@ class Shelf:
         names = [n for n in self.store.names(folder) if n.endswith(_NOTE) and not n.endswith(_MARK) and n[0] != "."]
         return [self._read(Manifest, f"{folder}/{name}") for name in names]
 
-    def counts(self, manifest: Manifest) -> bool:
-        """Return whether the file counts: its rows are gone from the table."""
-        return self.store.exists(self._final(manifest))
+    def counts(self, note: Manifest | Mark) -> bool:
+        """Return whether it is decided: a file counts (its rows are gone from the table), rows were restored."""
+        return self.store.exists(self._final(note))
 
     def manifests(self) -> list[Manifest]:
         """Return the files that count, of all databases, oldest first."""
