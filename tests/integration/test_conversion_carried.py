@@ -101,6 +101,56 @@ def test_what_would_not_be_carried_over_undoes_it(database: str, db: Any, monkey
     assert conv.left_behind(db) == 0
 
 
+LATE = {
+    "table": "grant insert on {} to public",
+    "column": "grant update (x) on {} to public",
+    "revoked": "revoke all on {} from public",
+    "sequence": "grant usage on sequence public.t_id_seq to public",
+}
+
+
+@pytest.mark.parametrize("what", LATE)
+def test_rights_given_at_the_last_moment_are_not_lost(database: str, db: Any, what: str) -> None:
+    """GRANT waits for no lock of ours: between the look at the table and the lock others may give and take rights."""
+    db.execute("grant select on public.t to public")
+    with help_.session(database) as session:
+
+        def grant(statement: str) -> None:
+            if statement.lower().startswith("lock table") and "access exclusive" in statement and checked(db):
+                session.trace = None
+                db.execute(LATE[what].format("public.t"))
+
+        session.trace = grant
+        _, _, outcome = conv.convert(session, WHAT)
+        assert session.trace is None
+    granted = conv.catalog(db, "public.t")
+    assert outcome.status == "skipped", granted
+    assert "given or taken" in (outcome.message or "")
+    assert "PRIMARY" in str(granted["constraints"])
+    assert conv.left_behind(db) == 0
+
+
+def checked(db: Any) -> bool:
+    """Return whether the rows are checked: the next lock is that of the exchange."""
+    row = db.execute("select exists (select from pg_constraint where conname like 'upkeep%' and convalidated)")
+    return bool(row.fetchone()[0])
+
+
+def test_rights_given_at_the_last_moment_of_an_undo_are_not_lost(database: str, db: Any) -> None:
+    with help_.session(database) as session:
+        _, action, outcome = conv.convert(session, WHAT)
+
+        def grant(statement: str) -> None:
+            if statement.lower().startswith("lock table") and "access exclusive" in statement:
+                session.trace = None
+                db.execute("grant insert on public.t to public")
+
+        session.trace = grant
+        undone = JOB.undo(session, action, outcome)
+    assert undone.status == "skipped", undone
+    assert "given or taken" in (undone.message or "")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -33,7 +33,7 @@ from upkeep.postgres import (
 )
 from upkeep.postgres import conversion_statements as statements
 from upkeep.postgres.bounds import Axis
-from upkeep.postgres.conversion_model import lost
+from upkeep.postgres.conversion_model import lost, rights_changed
 from upkeep.postgres.conversion_names import CHECK
 from upkeep.postgres.conversion_refusals import of_dependents
 from upkeep.postgres.creation_apply import NotAsPlannedError, StateChangedError
@@ -233,6 +233,8 @@ def _exchange(work: Work, session: PostgresSession, held: Held, what: str) -> Js
         for statement in statements.locks(args, plain):
             session.execute(statement)
         _independent(session, args)
+        if rights_changed(args["facts"], conversion_observe.catalog_facts(session, [oid["oid"]])[oid["oid"]]):
+            raise StateChangedError("rights to it were given or taken at the last moment; plan again")
         for statement in statements.exchange(args):
             session.execute(statement)
         after = session.rows("conversion_parts", oid)[0]

@@ -17,6 +17,8 @@ _CARRIED: Final = (
     *("row_security", "force_row_security", "columns", "identities", "serials", "checks", "foreign_keys"),
     *("switched_off", "statistics", "subscriptions"),
 )
+_RIGHTS: Final = ("owner", "grants", "identities")
+"""What no lock on the table keeps others from changing: rights to it, and to the sequences of its identities."""
 _OF_THE_WHOLE: Final = ("tablespace", "replica_identity", "replica_index", "indexes")
 """What a partition has of its own, which stays with it when the conversion is taken back."""
 
@@ -28,6 +30,11 @@ def lost(before: Facts, after: Facts, *, back: bool = False) -> list[str]:
     """
     keys = _CARRIED if back else (*_CARRIED, *_OF_THE_WHOLE)
     return [key for key in keys if _comparable(key, before[key]) != _comparable(key, after[key])]
+
+
+def rights_changed(before: Facts, after: Facts) -> bool:
+    """Return whether others gave or took rights between two looks; under our lock too they may."""
+    return any(_comparable(key, before[key]) != _comparable(key, after[key]) for key in _RIGHTS)
 
 
 def _comparable(key: str, value: Any) -> Any:

@@ -16,7 +16,7 @@ from upkeep.plan import Action, Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import catalog, conversion_observe, creation_apply, ddl, names
 from upkeep.postgres import conversion_statements as statements
 from upkeep.postgres.conversion_apply import RETRY, Held
-from upkeep.postgres.conversion_model import lost
+from upkeep.postgres.conversion_model import lost, rights_changed
 from upkeep.postgres.conversion_refusals import of_dependents
 from upkeep.postgres.creation_apply import StateChangedError
 from upkeep.postgres.creation_statements import table
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from upkeep.postgres.creation_statements import Args
-    from upkeep.postgres.session import PostgresSession
+    from upkeep.postgres.session import PostgresSession, Row
 
 COUNT_SECONDS: Final = 20
 """How long counting the rows that stand in the way may take."""
@@ -94,9 +94,7 @@ def _take_back(session: PostgresSession, args: Args, oid: int) -> Json:
             name = partition.full_name.identifier
             if session.execute(session.statement("any_row", table=name)).fetchall():
                 raise StateChangedError(f"{partition.subject} holds rows by now")
-        found = list(of_dependents(conversion_observe.dependents(session, oid)))
-        if found:
-            raise StateChangedError("; ".join(f.reason for f in found))
+        _refuse_latest(session, oid, before[oid])
         for statement in statements.take_back(args, before[oid], before[rows]):
             session.execute(statement)
         changed = lost(before[oid], conversion_observe.catalog_facts(session, [rows])[rows], back=True)
@@ -141,6 +139,15 @@ def _refuse_rows(session: PostgresSession, others: Sequence[catalog.Partition]) 
         rows = "many"
     known = ", ".join(p.subject for p in full)
     raise StateChangedError(f"{rows} rows are in other partitions by now ({known})")
+
+
+def _refuse_latest(session: PostgresSession, oid: int, before: Row) -> None:
+    """Raise `StateChangedError` for what others may do without a lock of theirs meeting ours."""
+    found = list(of_dependents(conversion_observe.dependents(session, oid)))
+    if found:
+        raise StateChangedError("; ".join(f.reason for f in found))
+    if rights_changed(before, conversion_observe.catalog_facts(session, [oid])[oid]):
+        raise StateChangedError("rights to it were given or taken at the last moment")
 
 
 def _refuse_detached(session: PostgresSession, oid: int) -> None:
