@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -47,3 +48,14 @@ def restored(
     planned = JOB.plan_restore(opened, what, request, observation)
     book = Book()
     return Run(observation, planned, [book.apply(opened, what, action, observation) for action in planned.actions])
+
+
+def flipped(witness: str) -> str:
+    """Return a witness of another history: its transactions ended the other way."""
+    return " ".join(f"{one[:-1]}{1 - int(one[-1])}" for one in witness.split())
+
+
+def of_another_history(note: Path) -> None:
+    """Make a note one that a copy of the server, or the server of before its disk was put back, has written."""
+    about = json.loads(note.read_text())
+    note.write_text(json.dumps(about | {"witness": flipped(about["witness"])}))

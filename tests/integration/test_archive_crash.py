@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import psycopg
 import pytest
 
 from local.servers import PostgresServer
-from tests.integration.archive_help import said
+from tests.integration.archive_help import of_another_history, said
 from tests.integration.retention_help import AT, Book, session, target
 from tests.integration.test_archive_kill import KINDS, in_files, in_table, settled
 from tests.integration.test_retention_kill import prepare
@@ -23,11 +22,6 @@ from upkeep.retention.pace import Pace
 from upkeep.stores.store import Store
 
 COMMIT = "commit"
-
-
-def flipped(witness: str) -> str:
-    """Return a witness of another history: its transactions ended the other way."""
-    return " ".join(f"{one[:-1]}{1 - int(one[-1])}" for one in witness.split())
 
 
 @pytest.fixture(autouse=True)
@@ -125,8 +119,7 @@ def test_the_server_and_the_job_are_killed_together(own_postgres_server: Postgre
     copied = tmp_path / "kept"
     shutil.copytree(into, copied)
     (note,) = (copied / "public/logs/_undecided").glob("*.json")
-    about = json.loads(note.read_text())
-    note.write_text(json.dumps(about | {"witness": flipped(about["witness"])}))  # as a copy of the server sees it
+    of_another_history(note)  # as a copy of the server sees it
     with session(server.uri()) as opened:
         book, what = Book(), target({"public.logs": KINDS["rows"].format(copied)})
         observation = book.observe(opened, what, AT)

@@ -13,7 +13,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from local.servers import PostgresServer
-from tests.integration.archive_help import policy, restored, said
+from tests.integration.archive_help import of_another_history, policy, restored, said
 from tests.integration.retention_help import AT, Book, count, session, target
 from tests.servers import fresh_database
 from upkeep.stores.shelf import OWNER, Shelf
@@ -190,4 +190,20 @@ def test_a_promotion_is_named_until_the_next_file(db: psycopg.Connection[Any], d
     first = run(database, tmp_path)
     assert first.statuses == ["done"]
     assert "on timeline F" in first.finding("archive_history").summary
+    assert "archive_history" not in run(database, tmp_path).checks()
+
+
+def test_a_disk_put_back_is_named_until_the_next_file(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path
+) -> None:
+    """The server went on on the same timeline: rows of the last files may be in the table again."""
+    logs(db)
+    run(database, tmp_path)
+    assert "archive_history" not in run(database, tmp_path).checks()
+    (manifest,) = (tmp_path / FOLDER / "_manifests").iterdir()
+    of_another_history(manifest)
+    logs(db, 11)
+    first = run(database, tmp_path)
+    assert first.statuses == ["done"]
+    assert "in another history" in first.finding("archive_history").summary
     assert "archive_history" not in run(database, tmp_path).checks()

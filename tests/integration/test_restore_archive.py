@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from tests.integration.archive_help import policy, restored, said
+from tests.integration.archive_help import of_another_history, policy, restored, said
 from tests.integration.retention_help import AT, Book, attached, count, months, session, target
 from upkeep.cli import main
 from upkeep.errors import ConfigurationError, UnreachableError
@@ -289,6 +289,23 @@ def test_undecided_files_are_planned(
     assert done.finding("archive_undecided").severity == "WARNING"
     assert statuses(done) == ["done", "done"], said(done)
     assert ids(db) == list(range(1, 21))
+
+
+def test_what_was_restored_before_the_disk_was_put_back(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path
+) -> None:
+    """Its rows are gone again, though the timeline is the same: nobody says that they are there."""
+    archived(db, database, tmp_path, 20, key="")
+    back(database, tmp_path)
+    db.execute("delete from logs")
+    (mark,) = (tmp_path / FOLDER / "_restored").iterdir()
+    of_another_history(mark)
+    done = back(database, tmp_path)
+    assert statuses(done) == ["failed"]
+    assert "restored or promoted since" in str(done.outcomes[0].message)
+    assert statuses(back(database, tmp_path, again=True)) == ["done"]
+    assert ids(db) == list(range(1, 21))
+    assert [(o.status.value, o.rows) for o in back(database, tmp_path, again=True).outcomes] == [("done", 0)]
 
 
 def test_a_table_made_anew_gets_its_rows_only_when_asked(

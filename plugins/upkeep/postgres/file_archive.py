@@ -117,15 +117,21 @@ def settle(session: PostgresSession, shelf: Shelf, checkpoint: Checkpoint, sleep
 
 
 def end_of(session: PostgresSession, note: Note, checkpoint: Checkpoint, sleep: Callable[[float], None]) -> str | None:
-    """Return ``committed``, ``aborted``, ``in progress``, ``other history`` or ``None`` for too long ago."""
-    asked = {key: getattr(note, key) for key in ("transaction", "timeline", "place", "started", "witness")}
+    """Return what `end_now` does, after a wait for what is in progress."""
     deadline = time.monotonic() + IN_PROGRESS_SECONDS
     while True:
-        status: str | None = session.rows("retention_transaction_end", asked)[0]["status"]
+        status = end_now(session, note)
         if status != "in progress" or time.monotonic() > deadline:
             return status
         checkpoint("waiting: the transaction of a killed run has not ended yet")
         sleep(0.2)
+
+
+def end_now(session: PostgresSession, note: Note) -> str | None:
+    """Return ``committed``, ``aborted``, ``in progress``, ``other history`` or ``None`` when nobody can know."""
+    asked = {key: getattr(note, key) for key in ("transaction", "timeline", "place", "started", "witness")}
+    status: str | None = session.rows("retention_transaction_end", asked)[0]["status"]
+    return status
 
 
 def durable_transaction(session: PostgresSession) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Relation, by_policy
+from upkeep.postgres.file_archive import end_now
 from upkeep.postgres.retention_rows import is_table_name
 from upkeep.postgres.retention_views import frames_policies
 from upkeep.stores.shelf import Shelf, tables
@@ -28,7 +29,7 @@ def look(target: Target, relations: Sequence[Row], session: PostgresSession) -> 
     list
         ``policy``, ``oid``; ``problem`` (why the location cannot be used, else ``None``), ``writable`` and
         ``free_bytes`` (``None``: nobody knows before trying), ``undecided``: an earlier run left something so,
-        ``timelines``: that of the last file and the server's own, where they differ.
+        ``timelines``: that of the last file and the server's own, where its history is not that of the file.
     """
     return [
         {"policy": name, "oid": relation.oid, **_look(into, relation, session)}
@@ -97,4 +98,5 @@ def _timelines(shelf: Shelf, session: PostgresSession) -> list[str] | None:
     if newest is None or newest.timeline is None:
         return None
     now = session.rows("retention_timeline")[0]["timeline"]
-    return None if now == newest.timeline else [newest.timeline, now]
+    other = now != newest.timeline or end_now(session, newest) == "other history"
+    return [newest.timeline, now] if other else None

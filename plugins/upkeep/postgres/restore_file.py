@@ -25,6 +25,7 @@ from upkeep.postgres.file_archive import (
     STATEMENT_TIMEOUT,
     UndecidedError,
     durable_transaction,
+    end_now,
     end_of,
 )
 from upkeep.postgres.receiving import Received
@@ -122,7 +123,7 @@ def _is_stale(session: PostgresSession, mark: Mark, place: str, *, again: bool) 
     now = session.rows("restore_history", {"place": mark.place, "into": mark.into})[0]
     if mark.into_oid not in (None, now["oid"]):
         why = f"{mark.into} was made anew since"
-    elif mark.timeline not in (None, now["timeline"]) or not now["past"]:
+    elif mark.timeline not in (None, now["timeline"]) or not now["past"] or end_now(session, mark) == "other history":
         why = "the server was restored or promoted since"
     else:
         return False

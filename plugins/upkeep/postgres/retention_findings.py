@@ -146,6 +146,9 @@ def _history(view: View) -> Iterator[Finding]:
     if timelines:
         text = f"the last file was written on timeline {timelines[0]}, the server is on {timelines[1]} now: it was "
         text += "promoted or restored, and rows of files shortly before that may be in the table again"
+        if timelines[0] == timelines[1]:
+            text = "the last file was written in another history of the server: it is a copy, or its disk was put "
+            text += "back, and rows of files since then may be in the table (still, or again)"
         remedy = "compare those files with the table before they are restored; the finding ends with the next file"
         yield _say(view, "archive_history", Severity.WARNING, text, remedy, file=timelines[0], server=timelines[1])
 
