@@ -16,6 +16,7 @@ from tests.integration.archive_help import of_another_history, said
 from tests.integration.retention_help import AT, Book, session, target
 from tests.integration.test_archive_kill import KINDS, in_files, in_table, settled
 from tests.integration.test_retention_kill import prepare
+from upkeep.errors import UnreachableError
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
 from upkeep.retention.pace import Pace
@@ -128,6 +129,31 @@ def test_the_server_and_the_job_are_killed_together(own_postgres_server: Postgre
     assert (settling.kind, outcome.status) == ("settle_files", "failed")
     assert "cannot know what became" in str(outcome.message)
     finished(server.uri(), policy, into, whole, "together")
+
+
+def test_an_unlogged_table_is_emptied_by_the_crash(own_postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """The file of a batch that was committed has the only copy then: the commit must be as durable as any other."""
+    server, into = own_postgres_server, tmp_path / "archive"
+    with psycopg.connect(server.uri(), autocommit=True) as db:
+        prepare(db, "rows")
+        for month in (4, 5, 6):
+            db.execute(f"alter table logs_{month} set unlogged")
+
+    def die(*_: object) -> None:
+        server.kill()
+        raise UnreachableError("the job is killed in the same moment")
+
+    book, what = Book(), target({"public.logs": KINDS["rows"].format(into)})
+    with pytest.MonkeyPatch.context() as patched, session(server.uri()) as opened:
+        patched.setattr("upkeep.stores.shelf.Shelf.decide", die)
+        assert book.run(opened, what, AT).statuses == ["failed"]
+    written = in_files(into, "_undecided")
+    assert len(written) > 0
+    server.start()
+    with session(server.uri()) as opened:
+        assert set(book.run(opened, what, AT).statuses) == {"done"}
+    with psycopg.connect(server.uri(), autocommit=True) as db:
+        assert settled(db, into) == sorted(written)
 
 
 def finished(uri: str, policy: str, into: Path, whole: list[int], stage: Any) -> None:

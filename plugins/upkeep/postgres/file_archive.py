@@ -142,6 +142,7 @@ def durable_transaction(session: PostgresSession) -> dict[str, Any]:
     dict
         ``transaction``, ``timeline``, ``place``, ``started``, ``witness``: as `Note` has them.
     """
+    session.rows("retention_transaction_logged")
     about = session.rows("retention_transaction")[0]
     deadline = time.monotonic() + DURABLE_SECONDS
     witness = session.flush(f"{secrets.randbits(WITNESSES):0{WITNESSES}b}")
