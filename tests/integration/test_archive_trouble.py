@@ -96,6 +96,32 @@ def test_a_full_disk(
     assert count(db, "logs", CUT_OFF) == 0
 
 
+def test_a_disk_that_fills_while_rows_come(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
+    """Another thread writes the file then: what it meets stops the batch, and says what to do."""
+    logs(db)
+    db.execute(
+        "insert into logs select n + 2000, timestamptz '2024-01-01' + n * interval '1 second', "
+        "(select string_agg(md5((n * 100 + i)::text), '') from generate_series(1, 100) i) "
+        "from generate_series(1, 2500) n"
+    )
+    db.execute("analyze logs")
+    whole = sorted(r[0] for r in db.execute("select id from logs").fetchall())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        done = run(database, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert done.statuses == ["failed"]
+    assert "the store is full" in str(done.outcomes[0].message), said(done)
+    assert counting(tmp_path) == []
+    assert everything(db, tmp_path) == whole
+    assert run(database, tmp_path).statuses == ["done"]
+    assert everything(db, tmp_path) == whole
+
+
 def test_too_little_room_is_seen_before(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from upkeep.errors import UpkeepError
 from upkeep.stores.arrays import decode, encode, kept_type, to_text, wire_type
 from upkeep.stores.beside import mapped
 from upkeep.stores.columns import FORMAT, Column, UnsayableError
@@ -113,7 +114,7 @@ class Writer:
         self._waiting, file = [], self._file
         self._file = None
         if file is not None:
-            with contextlib.suppress(pa.ArrowException, OSError, ValueError):
+            with contextlib.suppress(pa.ArrowException, OSError, ValueError, UpkeepError):
                 file.close()
 
     def _table(self, block: bytes | bytearray) -> pa.Table:

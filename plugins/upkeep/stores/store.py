@@ -105,11 +105,14 @@ class Draft:
         self._hash = hashlib.sha256()
 
     def write(self, data: Any) -> int:
-        """Take bytes (also called by the writer of Parquet files)."""
+        """Take bytes (also called by the writer of Parquet files, in a thread). Raises `StoreError`."""
         view = memoryview(data)
         self._hash.update(view)
         self.size += view.nbytes
-        self.file.write(view)
+        try:
+            self.file.write(view)
+        except OSError as error:
+            raise StoreError(f"{self.path or 'a temporary file'}: {_say(error)}") from error
         return view.nbytes
 
     def tell(self) -> int:
