@@ -33,6 +33,8 @@ GROUP_BYTES: Final = 32 << 20
 """A row group ends at so many rows or bytes on the wire: enough to compress well, little enough for memory."""
 PIECE_ROWS: Final = 8_192
 """Rows of a file that are made into wire at a time: pieces that the processor's caches hold are twice as fast."""
+PIECE_BYTES: Final = 4 << 20
+"""And fewer where rows are wide: several pieces, and their wire, are in memory at the same time."""
 THREADS: Final = 2
 """They make wire of pieces at the same time; who reads the file and takes the digest is a third."""
 PIECES_AHEAD: Final = 8
@@ -193,7 +195,7 @@ def wire(file: IO[bytes], columns: Sequence[Column], *, as_text: bool = False) -
         Not the wire, but the same rows with each value as SQL databases read it.
     """
     say = to_text if as_text else encode
-    source = pq.ParquetFile(file, page_checksum_verification=True)
+    source = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
     names = [str(number) for number in range(len(columns))]
     options = csv.WriteOptions(include_header=False, quoting_style="all_valid")
 
@@ -203,7 +205,13 @@ def wire(file: IO[bytes], columns: Sequence[Column], *, as_text: bool = False) -
         csv.write_csv(pa.RecordBatch.from_arrays(arrays, names), sink, options)
         return sink.getvalue()
 
-    yield from mapped(said, source.iter_batches(batch_size=PIECE_ROWS), threads=THREADS, most=PIECES_AHEAD)
+    pieces = source.iter_batches(batch_size=_piece_rows(source.metadata))
+    yield from mapped(said, pieces, threads=THREADS, most=PIECES_AHEAD)
+
+
+def _piece_rows(about: pq.FileMetaData) -> int:
+    rows, size = int(about.num_rows), sum(int(about.row_group(n).total_byte_size) for n in range(about.num_row_groups))
+    return max(min(PIECE_ROWS, PIECE_BYTES * rows // max(size, 1)), 1)
 
 
 @dataclass(frozen=True, slots=True)
