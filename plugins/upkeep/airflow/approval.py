@@ -17,8 +17,11 @@ from upkeep.airflow.operators import UpkeepOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-LOOK_AGAIN: Final = timedelta(minutes=2)
-"""How long a question may stay open that a newer plan has made pointless; a look costs a third of a second."""
+LOOK_AGAIN: Final = timedelta(minutes=10)
+"""How long a question may stay open that a newer plan has made pointless.
+
+Not shorter: for the seconds that a look takes, Airflow counts the default as the answer and turns a person away (409).
+"""
 
 
 class DescribePlan(UpkeepOperator):
