@@ -1,10 +1,17 @@
-"""`upkeep init --from CONNECTION`: a commented first fleet file for an existing database."""
+"""`upkeep init --from CONNECTION`: a commented first fleet file for an existing database.
+
+What exists is continued (partitions, time-series); how long rows are needed is the owner's to say, so retention rules
+are commented out. Each engine's room has an ``introspection`` module with ``SECTION`` and ``lines``.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from upkeep import jobs
 from upkeep.connections import SCHEMES
@@ -12,6 +19,34 @@ from upkeep.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from upkeep.jobs import Address
+
+MOST: Final = 60
+"""A first file should be read to its end: the biggest so many tables, the rest are counted."""
+AGE_NAMES: Final = (
+    "timestamp",
+    "created_at",
+    "created",
+    "time",
+    "ts",
+    "at",
+    "logged_at",
+    "inserted_at",
+    "date",
+    "day",
+)
+"""Names that usually tell when a row came to be, the likeliest first."""
+_LENGTHS: Final = (
+    (timedelta(hours=1), "1 hour"),
+    (timedelta(days=1), "1 day"),
+    (timedelta(days=7), "1 week"),
+    (timedelta(days=30.44), "1 month"),
+    (timedelta(days=91.3), "3 months"),
+    (timedelta(days=365.25), "1 year"),
+)
+_NEAR: Final = 0.12
+"""Months have 28 to 31 days."""
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_YAML_WORDS: Final = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 
 _HEAD = """\
 # A first fleet file, made by looking at the database behind '{connection}'.
@@ -41,18 +76,36 @@ def first_fleet(connection_id: str, address: Address) -> str:
     if engine is None:
         known = ", ".join(kind for kinds in SCHEMES.values() for kind in kinds)
         raise ConfigurationError(f"connection '{connection_id}' is of type '{address.kind}'; known types: {known}")
-    name = "".join(c if c.isalnum() else "_" for c in address.database or connection_id).lower()
+    called = address.database if not address.database.isdigit() else ""  # Redis numbers its databases
+    name = "".join(c if c.isalnum() else "_" for c in called or connection_id).lower()
     text = _HEAD.format(connection=connection_id, name=name, engine=engine)
+    module = importlib.import_module(f"upkeep.{engine}.introspection")
     with jobs.engine(engine).open(address, application="upkeep init") as session:
-        found = list(_lines(engine, session))
-    if any(line.strip() and not line.strip().startswith("#") for line in found):
-        return text + "    tables:\n" + "\n".join(found) + "\n"
-    return text + "    # tables:\n" + "\n".join(found) + "\n" if found else text
+        found = list(module.lines(session))
+    if not found:
+        return text
+    declares = any(line.strip() and not line.strip().startswith("#") for line in found)
+    return f"{text}    {'' if declares else '# '}{module.SECTION}:\n" + "\n".join(found) + "\n"
 
 
-def _lines(engine: str, session: jobs.Session) -> Iterator[str]:
-    try:
-        module = importlib.import_module(f"upkeep.{engine}.introspection")
-    except ModuleNotFoundError:
-        return
-    yield from module.lines(session)
+def scalar(text: str) -> str:
+    """Return a name for YAML, in quotes where it needs them."""
+    plain = _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS
+    return text if plain else "'" + text.replace("'", "''") + "'"
+
+
+def likeliest(names: Iterable[str], indexed: Sequence[str] = ()) -> str | None:
+    """Return which of some columns of time tells a row's age: by its name, else an indexed one, else the first."""
+    known = list(names)
+    for name in AGE_NAMES:
+        if name in known:
+            return name
+    return next(iter([n for n in known if n in indexed] or known), None)
+
+
+def usual_length(widths: Iterable[timedelta]) -> str | None:
+    """Return the length that most of the partitions have, as a duration, or ``None`` when none is near it."""
+    near: Counter[str] = Counter()
+    for width in widths:
+        near.update(name for length, name in _LENGTHS if abs(width / length - 1) < _NEAR)
+    return near.most_common(1)[0][0] if near else None

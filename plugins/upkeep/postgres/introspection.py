@@ -6,11 +6,11 @@ retention rule that is commented out, because how long rows are needed is the ow
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 from zoneinfo import ZoneInfo
 
+from upkeep.introspection import MOST, likeliest, scalar, usual_length
 from upkeep.postgres import bounds, names
 
 if TYPE_CHECKING:
@@ -19,38 +19,16 @@ if TYPE_CHECKING:
     from upkeep.jobs import Session
     from upkeep.postgres.session import PostgresSession, Row
 
-MOST_TABLES: Final = 60
-"""A first file should be read to its end: the biggest so many tables, the rest are counted."""
-_LENGTHS: Final = (
-    (timedelta(hours=1), "1 hour"),
-    (timedelta(days=1), "1 day"),
-    (timedelta(days=7), "1 week"),
-    (timedelta(days=30.44), "1 month"),
-    (timedelta(days=91.3), "3 months"),
-    (timedelta(days=365.25), "1 year"),
-)
-_AGE_NAMES: Final = (
-    "timestamp",
-    "created_at",
-    "created",
-    "time",
-    "ts",
-    "at",
-    "logged_at",
-    "inserted_at",
-    "date",
-    "day",
-)
-"""Column names that usually tell when a row came to be, the likeliest first."""
+SECTION: Final = "tables"
 
 
 def lines(session: Session) -> Iterator[str]:
     """Yield the lines below ``tables:`` for a target, indented for it."""
     found = cast("PostgresSession", session).rows("introspect")
     timed = [row for row in found if row["time_columns"] or row["strategy"]]
-    for row in timed[:MOST_TABLES]:
+    for row in timed[:MOST]:
         yield from _table(row)
-    left_out = len(timed) - MOST_TABLES
+    left_out = len(timed) - MOST
     if left_out > 0:
         yield f"      # … and {left_out} smaller tables with a time column"
     if len(found) > len(timed):
@@ -58,8 +36,7 @@ def lines(session: Session) -> Iterator[str]:
 
 
 def _table(row: Row) -> Iterator[str]:
-    subject = names.display(row["schema"], row["name"])
-    key = subject if subject.replace(".", "").replace("_", "").isalnum() else "'" + subject.replace("'", "''") + "'"
+    key = scalar(names.display(row["schema"], row["name"]))
     yield ""
     yield f"      # {_facts(row)}"
     policy = _partition(row)
@@ -88,7 +65,7 @@ def _facts(row: Row) -> str:
 def _partition(row: Row) -> str | None:
     if row["strategy"] != "r" or row["key_type"] not in ("timestamptz", "timestamp", "date"):
         return None
-    every = usual_length(row["key_type"], row["bounds"])
+    every = usual_length(_widths(row["key_type"], row["bounds"]))
     return f"partition: {{by: {_column(row['key_column'])}, every: {every}, ahead: 3}}" if every else None
 
 
@@ -121,23 +98,16 @@ def _declared(row: Row) -> str | None:
 
 
 def _age_column(columns: Sequence[dict[str, Any]]) -> str:
-    known = [str(column["name"]) for column in columns]
-    for name in _AGE_NAMES:
-        if name in known:
-            return name
     indexed = [str(column["name"]) for column in columns if column["indexed"]]
-    return (indexed or known or ["?"])[0]
+    return likeliest([str(column["name"]) for column in columns], indexed) or "?"
 
 
 def _column(name: str) -> str:
-    quoted = names.quote(name)
-    return quoted if quoted == name else "'" + quoted.replace("'", "''") + "'"
+    return scalar(names.quote(name))
 
 
-def usual_length(key_type: str, children: Sequence[str]) -> str | None:
-    """Return the length that most of the partitions have, as a duration, or ``None`` when none is near it."""
+def _widths(key_type: str, children: Sequence[str]) -> Iterator[timedelta]:
     axis = bounds.Axis(key_type, ZoneInfo("UTC"))
-    widths: Counter[str] = Counter()
     for text in children:
         if text == "DEFAULT":
             continue
@@ -145,8 +115,5 @@ def usual_length(key_type: str, children: Sequence[str]) -> str | None:
             lower, upper = bounds.read(text, axis)
         except bounds.UnknownBoundsError:
             continue
-        if lower == bounds.LOWEST or upper == bounds.HIGHEST:
-            continue
-        width = timedelta(microseconds=upper - lower)
-        widths.update(name for length, name in _LENGTHS if abs(width / length - 1) < 0.12)  # noqa: PLR2004 - 28 to 31 days
-    return widths.most_common(1)[0][0] if widths else None
+        if lower != bounds.LOWEST and upper != bounds.HIGHEST:
+            yield timedelta(microseconds=upper - lower)

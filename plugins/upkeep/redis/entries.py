@@ -33,6 +33,11 @@ class EntryId(NamedTuple):
         return cls(max(0, (moment - EPOCH) // timedelta(milliseconds=1)), 0)
 
     @property
+    def moment(self) -> datetime:
+        """The time that it says."""
+        return EPOCH + timedelta(milliseconds=self.milliseconds)
+
+    @property
     def is_early(self) -> bool:
         """Whether it cannot be a time, being too low."""
         return self < EntryId.first_at(EARLIEST)

@@ -35,6 +35,11 @@ def literal(name: str) -> str:
     return re.sub(r"\\(.)", r"\1", name, flags=re.DOTALL)
 
 
+def escaped(key: str) -> str:
+    """Return how a key is declared: `literal` of it is the key again."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", key)
+
+
 def is_text(name: str) -> bool:
     """Return whether a key's name is UTF-8; others could be shown to nobody."""
     try:
