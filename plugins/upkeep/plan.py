@@ -59,6 +59,29 @@ class Finding(Value):
     evidence: Json = {}
     remedy: str | None = None
 
+    @classmethod
+    def of(
+        cls,
+        check: str,
+        subject: str,
+        severity: Severity,
+        summary: str,
+        remedy: str | None = None,
+        *,
+        evidence: Json | None = None,
+        status: FindingStatus = FindingStatus.FINDING,
+    ) -> Self:
+        """Build a finding from what it says, in the order of its reading."""
+        return cls(
+            check=check,
+            subject=subject,
+            status=status,
+            severity=severity,
+            summary=summary,
+            evidence=evidence or {},
+            remedy=remedy,
+        )
+
 
 class ReasonCode(StrEnum):
     """Why an action was skipped or failed, for programs."""

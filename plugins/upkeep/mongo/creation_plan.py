@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from upkeep.mongo import catalog, expiry, specs
 from upkeep.mongo.creation_care import Care, cares
-from upkeep.plan import Action, Finding, FindingStatus, Plan, ReasonCode, Severity
+from upkeep.plan import Action, Finding, Plan, ReasonCode, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,12 +128,4 @@ def _findings(care: Care) -> Iterator[Finding]:
 
 
 def _say(care: Care, check: str, severity: Severity, text: str, remedy: str, **evidence: object) -> Finding:
-    return Finding(
-        check=check,
-        subject=care.subject,
-        status=FindingStatus.FINDING,
-        severity=severity,
-        summary=text,
-        remedy=remedy,
-        evidence=evidence,
-    )
+    return Finding.of(check, care.subject, severity, text, remedy, evidence=evidence)

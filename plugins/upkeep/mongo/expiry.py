@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.plan import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,12 +86,4 @@ def _collection(row: Json) -> Iterator[Finding]:
 
 
 def _finding(subject: str, check: str, severity: Severity, text: str, remedy: str, **evidence: object) -> Finding:
-    return Finding(
-        check=check,
-        subject=subject,
-        status=FindingStatus.FINDING,
-        severity=severity,
-        summary=text,
-        evidence=dict(evidence),
-        remedy=remedy,
-    )
+    return Finding.of(check, subject, severity, text, remedy, evidence=evidence)

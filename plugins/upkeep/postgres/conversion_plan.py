@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from upkeep.fleet import RangeLevel
 from upkeep.partitioning.axis import brief
-from upkeep.plan import Action, Finding, FindingStatus, Json, Requirement, Severity
+from upkeep.plan import Action, Finding, Json, Requirement, Severity
 from upkeep.postgres import conversion_care, conversion_names, names
 from upkeep.postgres.conversion_statements import shown
 
@@ -142,12 +142,4 @@ def _of_publications(care: Care, conversion: Conversion) -> Iterator[Finding]:
 def _finding(  # noqa: PLR0917 - in the order of the value's own fields
     care: Care, check: str, severity: Severity, summary: str, evidence: Json, remedy: str | None
 ) -> Finding:
-    return Finding(
-        check=check,
-        subject=care.subject,
-        status=FindingStatus.FINDING,
-        severity=severity,
-        summary=summary,
-        evidence=evidence,
-        remedy=remedy,
-    )
+    return Finding.of(check, care.subject, severity, summary, remedy, evidence=evidence)

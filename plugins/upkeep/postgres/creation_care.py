@@ -50,7 +50,7 @@ CHILDLESS: Final[Mapping[str, Any]] = {
 def misnamed(key: str, policy: TablePolicy, why: str) -> Care:
     """Return the care of a policy whose name is none."""
     assert policy.partition is not None  # noqa: S101 - for the type checker
-    problem = _finding("table_exists", key, Severity.ERROR, why, remedy="correct the name in the fleet file")
+    problem = Finding.of("table_exists", key, Severity.ERROR, why, remedy="correct the name in the fleet file")
     return Care(key, key, policy.partition, problem=problem)
 
 
@@ -58,13 +58,13 @@ def absent(key: str, policy: TablePolicy, pattern: names.Pattern) -> Care:
     """Return the care of a policy that names no table there is."""
     assert policy.partition is not None  # noqa: S101 - for the type checker
     if pattern.is_glob:
-        problem = _finding(
+        problem = Finding.of(
             "table_exists", key, Severity.WARNING, f"no table matches {key}", remedy="correct the pattern"
         )
         return Care(key, key, policy.partition, problem=problem, later=True)
     subject = names.display(pattern.schema, pattern.name)
     remedy = "correct the name in the fleet file (write it as in SQL), or create the table"
-    problem = _finding("table_exists", subject, Severity.ERROR, f"{subject} does not exist", remedy=remedy)
+    problem = Finding.of("table_exists", subject, Severity.ERROR, f"{subject} does not exist", remedy=remedy)
     return Care(key, subject, policy.partition, problem=problem)
 
 
@@ -87,7 +87,7 @@ def care_of(base: Care, policy: TablePolicy, known: Known, problem: Finding | No
         return _sets(base, part, children, known)
     except UnknownBoundsError as error:
         text = f"bounds not understood: {error}"
-        return replace(base, problem=_finding("bounds", base.subject, Severity.ERROR, text, remedy="report this"))
+        return replace(base, problem=Finding.of("bounds", base.subject, Severity.ERROR, text, remedy="report this"))
 
 
 def _ranges(base: Care, part: RangeLevel, policy: TablePolicy, children: Mapping[str, Any], known: Known) -> Care:
@@ -170,14 +170,14 @@ def axis_of(subject: str, column: str, type_: str, part: RangeLevel) -> Axis | F
     """Return what a partition column of that base type counts, or why the policy does not fit it."""
     if type_ in TIME_TYPES and isinstance(part.every, int):
         text = f"{column} is a {type_}, but every: {part.every} is a number of ids"
-        return _finding("policy", subject, Severity.ERROR, text, remedy="write a length of time, e.g. every: 1 month")
+        return Finding.of("policy", subject, Severity.ERROR, text, remedy="write a length of time, e.g. every: 1 month")
     if type_ == "date" and not isinstance(part.every, int) and part.every.seconds % _DAY_SECONDS:
         text = f"{column} is a date, but every: {part.every} is not whole days"
-        return _finding("policy", subject, Severity.ERROR, text, remedy="write days or longer")
+        return Finding.of("policy", subject, Severity.ERROR, text, remedy="write days or longer")
     if type_ in INTEGER_TYPES and not isinstance(part.every, int) and part.unit is None:
         text = f"{column} is a whole number: the policy does not say what it counts"
         remedy = "add unit: seconds, milliseconds or microseconds (since 1970), or write every as a number of ids"
-        return _finding("policy", subject, Severity.ERROR, text, remedy=remedy)
+        return Finding.of("policy", subject, Severity.ERROR, text, remedy=remedy)
     if type_ in TIME_TYPES:
         return Axis(type_, part.zone)
     return Axis(type_, part.zone, "id" if isinstance(part.every, int) else part.unit)
@@ -199,14 +199,14 @@ def unsupported(base: Care, children: Mapping[str, Any], *, deeper: bool) -> tup
     reason, remedy = _reason(base, strategy, deeper=deeper or not children["parents"])
     if reason is not None and strategy != part.form and (part.form != "range" or base.depth):
         text = f"{table.subject} is {reason}, but the policy declares {part.form} partitions"
-        return _finding("partition_strategy", subject, Severity.ERROR, text, remedy=remedy), False
+        return Finding.of("partition_strategy", subject, Severity.ERROR, text, remedy=remedy), False
     if reason is not None:
         summary = f"{table.subject} is {reason}: recognised, its partitions are not created yet"
         return _not_yet(subject, summary, remedy), True
     if column_of(part.by) != table.key_columns[0]:
         text = f"{table.subject} is partitioned by {table.key_columns[0]}, but the policy says by: {part.by}"
         remedy = f"write by: {names.quote(table.key_columns[0] or '')}"
-        return _finding("partition_key", subject, Severity.ERROR, text, remedy=remedy), False
+        return Finding.of("partition_key", subject, Severity.ERROR, text, remedy=remedy), False
     return None, False
 
 
@@ -239,7 +239,7 @@ _KEYS: Final = {"range": "every: and ahead:", "list": "list:", "hash": "modulus:
 def _not_partitioned(table: Relation, part: AnyLevel) -> Finding:
     if table.kind != "r":
         text = f"{table.subject} is not a table"
-        return _finding("partitioned", table.subject, Severity.ERROR, text, remedy="correct the name")
+        return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy="correct the name")
     column = column_of(part.by)
     lacking = keys_without(table, column)
     text = f"{table.subject} is a plain table, not partitioned; only range partitions can be made of one online"
@@ -248,7 +248,7 @@ def _not_partitioned(table: Relation, part: AnyLevel) -> Finding:
     if lacking:
         text += f"; its key {'; '.join(lacking)} lacks the partition column {part.by}, which PostgreSQL demands"
         remedy = f"first make {part.by} part of every primary and unique key; then {remedy}"
-    return _finding("partitioned", table.subject, Severity.ERROR, text, remedy=remedy)
+    return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy=remedy)
 
 
 def column_of(by: str) -> str:
@@ -275,17 +275,6 @@ def _not_yet(subject: str, summary: str, remedy: str) -> Finding:
         subject=subject,
         status=FindingStatus.NOT_AVAILABLE,
         severity=Severity.INFO,
-        summary=summary,
-        remedy=remedy,
-    )
-
-
-def _finding(check: str, subject: str, severity: Severity, summary: str, *, remedy: str) -> Finding:
-    return Finding(
-        check=check,
-        subject=subject,
-        status=FindingStatus.FINDING,
-        severity=severity,
         summary=summary,
         remedy=remedy,
     )

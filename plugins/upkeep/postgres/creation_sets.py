@@ -13,7 +13,7 @@ from math import lcm
 from typing import Any, Final, NamedTuple
 
 from upkeep.fleet import HashLevel, ListLevel
-from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.plan import Finding, Severity
 from upkeep.postgres import bounds, names
 from upkeep.postgres.creation_forms import Form, Remainder, Rest, Values
 
@@ -113,13 +113,13 @@ def lists(level: ListLevel, children: Sequence[Child], known: Mapping[str, Known
     refused = next((k.problem for text in texts(level) if (k := known.get(text)) and k.problem), None)
     if refused is not None:
         return Sets(
-            problem=_finding("list_values", subject, Severity.ERROR, refused, "correct list: in the fleet file")
+            problem=Finding.of("list_values", subject, Severity.ERROR, refused, "correct list: in the fleet file")
         )
     declared = {label: [_known(known, text_of(v)) for v in values] for label, values in level.lists.items()}
     twice = _twice(declared)
     if twice is not None:
         remedy = "leave one of them out: a value lies in one partition"
-        return Sets(problem=_finding("list_values", subject, Severity.ERROR, twice, remedy))
+        return Sets(problem=Finding.of("list_values", subject, Severity.ERROR, twice, remedy))
     holders = {value: child for child in children for value in bounds.values(child.bounds)}
     missing: list[Form] = []
     found: list[Finding] = []
@@ -161,7 +161,7 @@ def hashes(level: HashLevel, children: Sequence[Child], subject: str) -> Sets:
     if common > MOST_RESIDUES:
         text = f"moduli {', '.join(map(str, moduli))} beside the declared {level.modulus} are not worked out"
         remedy = "write modulus: as it is, or partition the table anew"
-        return Sets(problem=_finding("hash_modulus", subject, Severity.ERROR, text, remedy))
+        return Sets(problem=Finding.of("hash_modulus", subject, Severity.ERROR, text, remedy))
     covered = {residue for _, modulus, rest in known for residue in range(rest, common, modulus)}
     missing: list[Form] = []
     partly: list[int] = []
@@ -178,13 +178,13 @@ def hashes(level: HashLevel, children: Sequence[Child], subject: str) -> Sets:
         text = f"{len(missing)} remainders of {level.modulus} are missing, and cannot be created beside partitions of "
         text += f"modulus {unfit}: PostgreSQL wants each modulus to be a factor of the next larger one"
         remedy = f"write modulus: {moduli[-1]}, or partition the table anew"
-        findings.append(_finding("hash_modulus", subject, Severity.ERROR, text, remedy))
+        findings.append(Finding.of("hash_modulus", subject, Severity.ERROR, text, remedy))
         missing = []
     if partly:
         findings.append(_half_covered(subject, level.modulus, partly, known))
     elif moduli and moduli != [level.modulus] and not findings:
         text = f"partitions of modulus {', '.join(map(str, moduli))} take what modulus {level.modulus} declares"
-        findings.append(_finding("hash_modulus", subject, Severity.INFO, text, f"write modulus: {moduli[-1]}"))
+        findings.append(Finding.of("hash_modulus", subject, Severity.INFO, text, f"write modulus: {moduli[-1]}"))
     return Sets(tuple(missing), absent, tuple(findings))
 
 
@@ -218,7 +218,9 @@ def _partly(subject: str, label: str, absent: Sequence[str | None], holders: Seq
         text += f"; the rest ({_said(absent)}) gets a partition of its own"
     remedy = "declare the lists as they are, or move the rows by hand: partitions are never taken apart"
     evidence = {"label": label, "holders": [c.subject for c in holders], "missing": list(absent)}
-    return _finding("list_held", subject, Severity.WARNING if absent else Severity.INFO, text, remedy, evidence)
+    return Finding.of(
+        "list_held", subject, Severity.WARNING if absent else Severity.INFO, text, remedy, evidence=evidence
+    )
 
 
 def _undeclared(subject: str, column: str, others: Sequence[tuple[str | None, Child]]) -> Finding:
@@ -228,7 +230,7 @@ def _undeclared(subject: str, column: str, others: Sequence[tuple[str | None, Ch
         "values": [value for value, _ in others[:_NAMED]],
         "partitions": sorted({child.subject for _, child in others})[:_NAMED],
     }
-    return _finding("list_undeclared", subject, Severity.INFO, text, "declare them in list:", evidence)
+    return Finding.of("list_undeclared", subject, Severity.INFO, text, "declare them in list:", evidence=evidence)
 
 
 def _said(values: Sequence[str | None]) -> str:
@@ -248,18 +250,4 @@ def _half_covered(
     text += ", ".join(meeting[:_NAMED])
     remedy = f"create the remainders that its modulus lacks, or write the modulus as it is instead of {modulus}"
     evidence = {"remainders": list(partly), "partitions": meeting}
-    return _finding("hash_modulus", subject, Severity.ERROR, text, remedy, evidence)
-
-
-def _finding(  # noqa: PLR0917 - in the order of the value's own fields
-    check: str, subject: str, severity: Severity, summary: str, remedy: str, evidence: dict[str, Any] | None = None
-) -> Finding:
-    return Finding(
-        check=check,
-        subject=subject,
-        status=FindingStatus.FINDING,
-        severity=severity,
-        summary=summary,
-        evidence=evidence or {},
-        remedy=remedy,
-    )
+    return Finding.of("hash_modulus", subject, Severity.ERROR, text, remedy, evidence=evidence)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.fleet import RangeLevel
 from upkeep.fleet.levels import ListLevel
-from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.plan import Finding, Severity
 from upkeep.postgres import catalog, names
 from upkeep.postgres.catalog import Relation
 from upkeep.postgres.conversion_care import judge
@@ -133,7 +133,7 @@ def _unclear(base: Care, part: Any, table: Relation) -> Finding | None:
     text = unclear(part, table.key_types[0] or "") if isinstance(part, ListLevel) else None
     if text is None:
         return None
-    return _said("list_values", base.subject, Severity.ERROR, text, "write it in quotes")
+    return Finding.of("list_values", base.subject, Severity.ERROR, text, "write it in quotes")
 
 
 def _branch(
@@ -152,12 +152,12 @@ def _branch(
     type_: str | None = (like.key_types[0] or "") if like is not None else row["base"] if row is not None else None
     if type_ is None:
         text = f"subpartition: by: {level.by}: {top.subject} has no such column"
-        return _said("partition_key", top.subject, Severity.ERROR, text, "correct it in the fleet file")
+        return Finding.of("partition_key", top.subject, Severity.ERROR, text, "correct it in the fleet file")
     lacking = keys_without(table, column)
     if lacking:
         text = f"its key {'; '.join(lacking)} lacks {level.by}, by which its partitions are to be partitioned: "
         remedy = f"make {level.by} part of every primary and unique key"
-        return _said("partition_key", top.subject, Severity.ERROR, text + "PostgreSQL demands that", remedy)
+        return Finding.of("partition_key", top.subject, Severity.ERROR, text + "PostgreSQL demands that", remedy)
     oids = [oid for care in good for oid in care.oids]
     parents = set(known.children.get(table.oid, CHILDLESS)["parents"] or ())
     model = max(oids, default=max((oid for oid in top.oids if oid not in parents), default=table.oid))
@@ -170,7 +170,7 @@ def _branch(
         return Branch(level, column, type_, axis, wish, _periods(axis, wish), model)
     misread = unclear(level, type_) if isinstance(level, ListLevel) else None
     if misread is not None:
-        return _said("list_values", top.subject, Severity.ERROR, misread, "write it in quotes")
+        return Finding.of("list_values", top.subject, Severity.ERROR, misread, "write it in quotes")
     forms = whole(level, known.values.get((table.oid, 1), {}))
     return Branch(level, column, type_, None, None, forms, model)
 
@@ -205,15 +205,4 @@ def _plain(top: Care, plain: list[int], children: Mapping[str, Any]) -> Finding:
     more = f" and {len(plain) - _NAMED} more" if len(plain) > _NAMED else ""
     text = f"{len(plain)} partitions are plain tables, though sub-partitions are declared: {said}{more}; they stay so"
     remedy = "move their rows into a partitioned table and attach that instead, if it matters"
-    return _said("plain_partitions", top.subject, Severity.WARNING, text, remedy)
-
-
-def _said(check: str, subject: str, severity: Severity, summary: str, remedy: str) -> Finding:
-    return Finding(
-        check=check,
-        subject=subject,
-        status=FindingStatus.FINDING,
-        severity=severity,
-        summary=summary,
-        remedy=remedy,
-    )
+    return Finding.of("plain_partitions", top.subject, Severity.WARNING, text, remedy)

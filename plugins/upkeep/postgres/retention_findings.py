@@ -51,15 +51,7 @@ def strays(observation: Observation) -> Iterator[Finding]:
 def _say(
     view: View, check: str, severity: Severity, summary: str, remedy: str | None = None, **evidence: Any
 ) -> Finding:
-    return Finding(
-        check=check,
-        subject=view.subject,
-        status=FindingStatus.FINDING,
-        severity=severity,
-        summary=summary,
-        evidence=evidence,
-        remedy=remedy,
-    )
+    return Finding.of(check, view.subject, severity, summary, remedy, evidence=evidence)
 
 
 def _referenced(view: View) -> Iterator[Finding]:

@@ -74,15 +74,7 @@ def _say(
     status: FindingStatus = FindingStatus.FINDING,
     **evidence: Any,
 ) -> Finding:
-    return Finding(
-        check=check,
-        subject=view.subject,
-        status=status,
-        severity=severity,
-        summary=summary,
-        evidence=evidence,
-        remedy=remedy,
-    )
+    return Finding.of(check, view.subject, severity, summary, remedy, evidence=evidence, status=status)
 
 
 def refusal(view: View) -> Finding | None:

@@ -43,15 +43,7 @@ def orphans(rows: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
 
 
 def _say(view: View, check: str, severity: Severity, summary: str, remedy: str | None = None, **more: Any) -> Finding:
-    return Finding(
-        check=check,
-        subject=view.subject,
-        status=FindingStatus.FINDING,
-        severity=severity,
-        summary=summary,
-        evidence=more,
-        remedy=remedy,
-    )
+    return Finding.of(check, view.subject, severity, summary, remedy, evidence=more)
 
 
 def _ttl(view: View) -> Iterator[Finding]:
