@@ -36,6 +36,10 @@ _STATUS_STYLE: Mapping[TargetStatus, str] = {
     TargetStatus.AWAITING_APPROVAL: "cyan",
     TargetStatus.FAILED: "red",
     TargetStatus.UNREACHABLE: "red",
+    TargetStatus.PAUSED: "yellow",
+    TargetStatus.OBSERVED: "cyan",
+    TargetStatus.PLANNED: "cyan",
+    TargetStatus.NOT_SUPPORTED: "yellow",
 }
 _SEVERITY_STYLE: Mapping[Severity, str] = {
     Severity.INFO: "dim",

@@ -104,7 +104,13 @@ class Checkpoint(Protocol):
     """Called by an engine before every batch and before every statement that changes something."""
 
     def __call__(self, message: str = "", *, rows: int = 0) -> None:
-        """Report progress; raise `LeaseLostError`, `PausedError` or `CancelledError` when the run must stop."""
+        """Report progress; raise `LeaseLostError`, `StopError` or `CancelledError` when the run must stop.
+
+        Parameters
+        ----------
+        rows
+            Rows (documents, entries) that went since the last call: counted against what was approved.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,14 @@ class Action(Value):
     after
         Ids of actions that must be done first.
     args
-        What the engine needs to carry it out, JSON values only.
+        What the engine needs to carry it out, JSON values only. Where rows before a cut-off go, ``cut_off`` is theirs
+        (``seconds`` where the server expires by itself), and ``leaves`` the tables that hold them, each with ``oid``.
+    intent
+        Digest of kind, subject, the object's identity and the effect, without what moves from day to day (cut-offs,
+        leaves, estimates): by it an action that was planned earlier is found in today's plan (`upkeep.veto`).
+    reach
+        How far it goes, as a number that orders: the cut-off on the age's own axis (a smaller one takes less);
+        ``None`` for whole objects.
     """
 
     id: str
@@ -169,11 +176,21 @@ class Action(Value):
     blocked: tuple[ReasonCode, str] | None = None
     after: tuple[str, ...] = ()
     args: Json = {}
+    intent: str = ""
+    reach: float | None = None
 
     @classmethod
-    def make(cls, *, kind: str, subject: str, args: Json, **rest: Any) -> Self:
-        """Build an action whose id is the digest of its kind, subject and args."""
-        return cls(id=digest(kind, subject, args)[:16], kind=kind, subject=subject, args=args, **rest)
+    def make(cls, *, kind: str, subject: str, args: Json, intent: Json | None = None, **rest: Any) -> Self:
+        """Build an action whose id is the digest of its kind, subject and args.
+
+        Parameters
+        ----------
+        intent
+            The object's identity (oid, uuid, key; bounds) and the effect (what becomes of it, archive and its identity,
+            age column, unit). Default: all of ``args``, so that an action which differs in anything is another one.
+        """
+        wish = digest(kind, subject, args if intent is None else intent)[:16]
+        return cls(id=digest(kind, subject, args)[:16], kind=kind, subject=subject, args=args, intent=wish, **rest)
 
     @property
     def needs_person(self) -> bool:
@@ -237,7 +254,13 @@ class Observation(Value):
 
 
 class Plan(Value):
-    """What a job would do to a target, and why."""
+    """What a job would do to a target, and why.
+
+    Attributes
+    ----------
+    policy
+        Digest of what the fleet file said of the target when it was planned; empty: not known.
+    """
 
     plan_id: str
     target: str
@@ -247,6 +270,7 @@ class Plan(Value):
     at: datetime
     actions: tuple[Action, ...]
     findings: tuple[Finding, ...] = ()
+    policy: str = ""
 
     @classmethod
     def make(cls, observation: Observation, actions: Sequence[Action], findings: Sequence[Finding] = ()) -> Self:
@@ -335,6 +359,10 @@ class TargetStatus(StrEnum):
     AWAITING_APPROVAL = "awaiting_approval"
     FAILED = "failed"
     UNREACHABLE = "unreachable"
+    PAUSED = "paused"
+    OBSERVED = "observed"
+    PLANNED = "planned"
+    NOT_SUPPORTED = "not_supported"
 
 
 class TargetReport(Value):
@@ -388,7 +416,7 @@ class RunReport(Value):
 
 
 def _action_document(action: Action, outcome: Outcome | None) -> Json:
-    document = action.model_dump(mode="json", exclude_none=True, exclude={"args", "after", "blocked"})
+    document = action.model_dump(mode="json", exclude_none=True, exclude={"args", "after", "blocked", "reach"})
     if outcome is not None:
         document["outcome"] = outcome.model_dump(mode="json", exclude_none=True, exclude={"action_id"})
     return document

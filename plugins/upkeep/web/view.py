@@ -26,6 +26,10 @@ STATUS_WORDS = {
     TargetStatus.AWAITING_APPROVAL: ("awaiting approval", "wait"),
     TargetStatus.FAILED: ("failed", "bad"),
     TargetStatus.UNREACHABLE: ("unreachable", "bad"),
+    TargetStatus.PAUSED: ("paused", "wait"),
+    TargetStatus.OBSERVED: ("observed only", "quiet"),
+    TargetStatus.PLANNED: ("planned only", "quiet"),
+    TargetStatus.NOT_SUPPORTED: ("not supported", "warn"),
 }
 """Status → (what people read, tone)."""
 ATTENTION = (
@@ -33,6 +37,10 @@ ATTENTION = (
     TargetStatus.FAILED,
     TargetStatus.PARTIAL,
     TargetStatus.AWAITING_APPROVAL,
+    TargetStatus.PAUSED,
+    TargetStatus.NOT_SUPPORTED,
+    TargetStatus.PLANNED,
+    TargetStatus.OBSERVED,
     TargetStatus.OK,
     TargetStatus.NOTHING_TO_DO,
 )
