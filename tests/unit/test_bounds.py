@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from upkeep.partitioning.axis import implausible
 from upkeep.postgres.bounds import HIGHEST, LOWEST, Axis, UnknownBoundsError, read, texts
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
@@ -92,3 +93,67 @@ def test_reads_what_it_writes(moment: datetime, type_: str) -> None:
     axis = Axis(type_, ZoneInfo("Europe/Berlin"), "microseconds" if type_ == "int8" else None)
     value = axis.of(moment)
     assert axis.read(axis.write(value)) == value
+
+
+SECONDS, MILLIS, MICROS = 1_704_067_200, 1_704_067_200_000, 1_704_067_200_000_000  # 2024-01-01
+MONTH = 2_678_400
+
+
+@pytest.mark.parametrize(
+    ("numbers", "unit", "fits"),
+    [
+        # the unit is right
+        ([SECONDS, SECONDS + MONTH], "seconds", None),
+        ([MILLIS], "milliseconds", None),
+        ([MICROS], "microseconds", None),
+        ([float(SECONDS)], "seconds", None),
+        # a greater one was declared than is there: all in January 1970
+        ([SECONDS, SECONDS + MONTH], "milliseconds", "seconds"),
+        ([SECONDS], "microseconds", "seconds"),
+        ([MILLIS, MILLIS + 1], "microseconds", "milliseconds"),
+        ([1.5 * SECONDS], "milliseconds", "seconds"),
+        # a smaller one: all beyond the year 2200
+        ([MILLIS, MILLIS + 1], "seconds", "milliseconds"),
+        ([MICROS], "seconds", "microseconds"),
+        ([MICROS], "milliseconds", "microseconds"),
+        ([MICROS * 1000], "microseconds", "nanoseconds"),
+        # one likely time is enough: partitions from 1970, bounds "for ever", rows without a time
+        ([0, SECONDS], "seconds", None),
+        ([1, SECONDS], "seconds", None),
+        ([SECONDS, 2**63 - 1], "seconds", None),
+        ([-(2**63), SECONDS], "seconds", None),
+        # … and they do not make the others likely
+        ([0, SECONDS], "milliseconds", "seconds"),
+        ([0, SECONDS, 2**63 - 1], "milliseconds", "seconds"),
+        ([1, MILLIS], "seconds", "milliseconds"),
+        # before 1970
+        ([-SECONDS], "seconds", None),
+        ([-SECONDS], "milliseconds", "seconds"),
+        # nothing is known
+        ([], "milliseconds", None),
+        ([0], "milliseconds", None),
+        ([float("inf"), float("nan")], "seconds", None),
+        # no times at all
+        ([1, 2, 3], "seconds", "no times since 1970 in any unit"),
+        ([2**63 - 1], "seconds", "no times since 1970 in any unit"),
+    ],
+)
+def test_numbers_that_are_no_times(numbers: list[float], unit: str, fits: str | None) -> None:
+    found = implausible(numbers, unit)
+    assert found is None if fits is None else found is not None and found.endswith(fits), found
+
+
+def test_only_numbers_that_count_time_are_asked() -> None:
+    early = [Axis("int8", KATHMANDU, "milliseconds").read(str(SECONDS)), LOWEST, HIGHEST]
+    assert Axis("int8", KATHMANDU, "milliseconds").implausible(early)
+    assert Axis("int8", KATHMANDU, "milliseconds").implausible([LOWEST, HIGHEST]) is None
+    assert Axis("int8", KATHMANDU, "id").implausible([5]) is None
+    assert Axis("timestamptz", KATHMANDU).implausible([5]) is None
+
+
+def test_where_a_type_ends() -> None:
+    axis = Axis("int4", KATHMANDU, "seconds", 2**31 - 1)
+    assert axis.write(axis.read("2147483647")) == "2147483647"
+    assert axis.end is not None
+    assert axis.write(axis.end) == "MAXVALUE"
+    assert Axis("int4", KATHMANDU, "seconds").end is None

@@ -139,6 +139,43 @@ def test_plain_ids() -> None:
     assert found.missing == (Span(200, 300), Span(300, 400))
 
 
+@pytest.mark.parametrize(
+    ("existing", "at", "ahead", "expected", "ahead_missing"),
+    [
+        ("2036-01-01..2037-01-01", "2036-05-01", 0, "", 0),
+        # the last period is joined with the rest that the type has, or made of it alone
+        ("2036-01-01..2037-01-01", "2036-05-01", 3, "2037-01-01..end", 2),
+        ("2036-01-01..2037-01-01; 2037-01-01..2038-01-01", "2036-05-01", 3, "2038-01-01..end", 1),
+        ("2036-01-01..2037-01-01; 2037-01-01..+", "2036-05-01", 3, "", 0),
+        # the clock has passed it
+        ("2037-01-01..2038-01-01", "2039-05-01", 3, "2038-01-01..end", 0),
+        ("", "2038-01-10", 3, "2038-01-01..end", 1),
+    ],
+)
+def test_partitions_end_where_the_type_does(
+    existing: str, at: str, ahead: int, expected: str, ahead_missing: int
+) -> None:
+    axis = Axis("int4", ZoneInfo("UTC"), "seconds", 2**31 - 1)
+    days = Axis("timestamptz", ZoneInfo("UTC"))
+    assert axis.end is not None
+
+    def there(text: str) -> list[Span]:
+        return [Span(s.lower, axis.end or 0 if s.upper == HIGHEST else s.upper) for s in spans(days, text)]
+
+    wish = Wish(every=Duration.parse("1 year"), ahead=ahead, at=days.read(at))
+    found = layout(spans(days, existing), wish, axis)
+    assert list(found.missing) == there(expected.replace("end", "+"))
+    assert found.ahead_missing == ahead_missing
+    assert layout([*spans(days, existing), *found.missing], wish, axis).missing == ()
+
+
+def test_ids_end_where_their_type_does() -> None:
+    axis = Axis("int2", ZoneInfo("UTC"), "id", 2**15 - 1)
+    found = layout([Span(0, 30_000)], Wish(every=10_000, ahead=3, at=29_000), axis)
+    assert found.missing == (Span(30_000, 32_768),)
+    assert axis.write(found.missing[0].upper) == "MAXVALUE"
+
+
 def test_a_wrong_interval_does_not_make_thousands() -> None:
     found = plan(UTC_AXIS, "1970-01-01..1970-01-02", "2024-02-15", "1 hour", 3, limit=50)
     assert found.more

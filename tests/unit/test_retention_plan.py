@@ -19,7 +19,7 @@ from upkeep.postgres.retention_frames import visible
 from upkeep.postgres.retention_plan import going
 from upkeep.postgres.retention_rows import Doomed
 from upkeep.postgres.retention_view import Leaf, Piece, TableView, column_of
-from upkeep.retention.cutoff import cut_off
+from upkeep.retention.cutoff import cut_off, kept_from
 from upkeep.retention.limits import over_limit
 from upkeep.retention.marker import read_marker, write_marker
 
@@ -59,6 +59,15 @@ def on(text: str) -> datetime:
 )
 def test_cut_off(length: str, axis: Axis, at: str, expected: str) -> None:
     assert axis.write(cut_off(policy(length), axis, on(at), on("2100-01-01"))) == expected
+
+
+@pytest.mark.parametrize("precision", ["row", "partition"])
+def test_what_is_created_is_kept_by_todays_retention(precision: str) -> None:
+    rule = policy("30 days", precision=precision)
+    axis = Axis("timestamp", BERLIN)
+    assert axis.write(kept_from(rule, axis, on("2024-03-31 12:00"))) == "2024-03-01 14:00:00"
+    utc = policy("30 days", precision=precision, timezone="UTC")
+    assert axis.write(kept_from(utc, axis, on("2024-03-31 12:00"))) == "2024-03-01 12:00:00"
 
 
 @given(

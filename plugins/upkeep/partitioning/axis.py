@@ -8,6 +8,7 @@ missing or doubled when clocks change.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ from zoneinfo import ZoneInfo
 from upkeep import intervals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from upkeep.intervals import Duration
 
 Value: TypeAlias = int
@@ -29,6 +32,10 @@ _UTC: Final = ZoneInfo("UTC")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MICROSECONDS: Final = {"seconds": 1_000_000, "milliseconds": 1000, "microseconds": 1}
+_NEAR_ZERO: Final = timedelta(days=90)
+"""So near to 1970-01-01 lies what counts a greater unit than is declared: seconds of today read as milliseconds."""
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""Beyond it lies what counts a smaller unit: milliseconds of today read as seconds."""
 _ENDS: Final = {"MINVALUE": LOWEST, "-infinity": LOWEST, "MAXVALUE": HIGHEST, "infinity": HIGHEST}
 
 
@@ -48,11 +55,14 @@ class Axis:
         Where days and months begin, and what the wall clock of a column without zone shows.
     unit
         What a whole number counts: seconds, milliseconds, microseconds since 1970, or ``id``.
+    last
+        The greatest whole number that the column holds; ``None``: nothing ends before the calendar does.
     """
 
     type: str
     zone: ZoneInfo
     unit: str | None = None
+    last: int | None = None
 
     @property
     def is_id(self) -> bool:
@@ -68,6 +78,18 @@ class Axis:
     def grid_zone(self) -> ZoneInfo:
         """The zone for calendar arithmetic on this axis: a wall axis is its own."""
         return _UTC if self.is_wall else self.zone
+
+    @property
+    def end(self) -> Value | None:
+        """Where the column's type ends: the first place that no value reaches."""
+        return None if self.last is None else (self.last + 1) * self._factor
+
+    def implausible(self, values: Iterable[Value]) -> str | None:
+        """Return why places on the axis cannot be times, as `implausible` does of the column's own numbers."""
+        if not self.type.startswith("int") or self.is_id:
+            return None
+        known = (v // self._factor for v in values if v not in (LOWEST, HIGHEST))
+        return implausible(known, self.unit or "seconds")
 
     def of(self, instant: datetime) -> Value:
         """Return where an instant lies on this axis of time."""
@@ -104,7 +126,12 @@ class Axis:
         return (value - _EPOCH) // _MICROSECOND
 
     def write(self, value: Value) -> str:
-        """Return a value as the text of a literal: with its offset on timestamptz, a plain number on integers."""
+        """Return a value as the text of a literal: with its offset on timestamptz, a plain number on integers.
+
+        Where the column's type ends it is ``MAXVALUE``.
+        """
+        if self.end is not None and value >= self.end:
+            return "MAXVALUE"
         if self.type.startswith("int"):
             return str(value // self._factor)
         moment = _moment(value)
@@ -130,6 +157,42 @@ class Axis:
     def _factor(self) -> int:
         """Microseconds (or ids) to one of the column's whole numbers."""
         return 1 if self.is_id else _MICROSECONDS[self.unit or "seconds"]
+
+
+def implausible(numbers: Iterable[float], unit: str) -> str | None:
+    """Return why numbers cannot be times in a unit, and the unit that fits them; ``None`` where they may be times.
+
+    Times are refused only when not one number is a likely one: all lie within days of 1970-01-01, or beyond the year
+    2200. So a first partition from 0, a row without a time (0) and a bound "for ever" spoil nothing, and zero says
+    nothing at all.
+
+    Parameters
+    ----------
+    numbers
+        Bounds, or values (the lowest and the highest are enough), as the column holds them.
+    unit
+        ``seconds``, ``milliseconds`` or ``microseconds`` since 1970-01-01; ids are not asked about.
+
+    >>> implausible([1704067200, 1735689600], "milliseconds")
+    'read as milliseconds since 1970, they all lie in the first days of 1970; the values fit seconds'
+    >>> implausible([0, 1704067200], "seconds"), implausible([], "seconds")
+    (None, None)
+    """
+    known = [n for n in numbers if n and math.isfinite(n)]
+    if not known or any(_is_likely(n * _MICROSECONDS[unit]) for n in known):
+        return None
+    early = all(abs(n) * _MICROSECONDS[unit] < _NEAR_ZERO // _MICROSECOND for n in known)
+    late = all(abs(n) * _MICROSECONDS[unit] >= _NEAR_ZERO // _MICROSECOND for n in known)
+    where = "in the first days of 1970" if early else "beyond the year 2200" if late else "in 1970 or beyond 2200"
+    text = f"read as {unit} since 1970, they all lie {where}; "
+    fitting = {**_MICROSECONDS, "nanoseconds": 1 / 1000}
+    fits = [name for name, factor in fitting.items() if any(_is_likely(n * factor) for n in known)]
+    return text + (f"the values fit {' or '.join(fits)}" if fits else "they are no times since 1970 in any unit")
+
+
+def _is_likely(microseconds: float) -> bool:
+    """Return whether an instant lies neither within days of 1970-01-01 nor beyond the year 2200 (nor before 1740)."""
+    return _NEAR_ZERO // _MICROSECOND <= abs(microseconds) < (_LATEST - _EPOCH) // _MICROSECOND
 
 
 def length(every: Duration | int) -> int:

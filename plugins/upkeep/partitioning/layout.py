@@ -4,7 +4,8 @@ The desired set follows from the clock and the policy alone, never from names or
 one far-future row must not make a thousand partitions (pg_partman#213). It begins at the first existing
 partition (or at ``from``, or at the current period when there is none) and ends ``ahead`` periods after the
 current one. What no existing partition covers is cut at the starts of periods; an irregular existing bound
-is continued from, so that bounds stay contiguous (pg_partman#334, #367).
+is continued from, so that bounds stay contiguous (pg_partman#334, #367). Where the column's type ends, the last
+partition ends too, and nothing lies ahead any more.
 """
 
 from __future__ import annotations
@@ -126,10 +127,17 @@ def _layout(existing: tuple[Span, ...], wish: Wish, axis: Axis) -> Layout:
 @lru_cache(maxsize=1024)
 def _periods(axis: Axis, every: Duration | int, ahead: int, at: Value) -> tuple[Value, tuple[Value, ...]]:
     """Return the start of the current period, and the ends of it and of those ahead; tables share their policies."""
-    ends = [axis.following(at, every)]
+    ends = [_following(axis, at, every)]
     for _ in range(ahead):
-        ends.append(axis.following(ends[-1], every))
+        ends.append(_following(axis, ends[-1], every))
     return axis.floor(at, every), tuple(ends)
+
+
+def _following(axis: Axis, value: Value, every: Duration | int) -> Value:
+    """Return the first start of a period after a value, or where the column's type ends."""
+    if axis.end is None:
+        return axis.following(value, every)
+    return axis.end if value >= axis.end else min(axis.following(value, every), axis.end)
 
 
 def _start(covered: Sequence[Span], wish: Wish, axis: Axis, current: Value) -> Value:
@@ -166,7 +174,7 @@ def _cut(hole: Span, wish: Wish, axis: Axis, horizon: Value, limit: Value | None
     half = length(wish.every) / 2
     end = hole.upper
     if end == horizon and end - hole.lower < half and limit != end:
-        end = axis.following(end, wish.every)
+        end = _following(axis, end, wish.every)
         end = min(end, limit) if limit is not None else end
     lower, more = hole.lower, False
     if wish.keep_after is not None and lower < wish.keep_after < end:

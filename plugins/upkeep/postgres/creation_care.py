@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import HashLevel, ListLevel, RangeLevel
-from upkeep.intervals import shift
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import bounds, catalog, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
@@ -22,6 +21,7 @@ from upkeep.postgres.catalog import Relation
 from upkeep.postgres.creation_model import AnyLevel, Care, Default, Known
 from upkeep.postgres.creation_sets import Child, and_default, hashes, lists
 from upkeep.postgres.partition_plan import Span, Wish, layout
+from upkeep.retention.cutoff import kept_from
 
 if TYPE_CHECKING:
     from upkeep.fleet import TablePolicy
@@ -150,8 +150,8 @@ def wish_of(  # noqa: PLR0917 - what `_ranges` knows by then
     keep_after = None
     retain = policy.retain
     age = policy.age_column
-    if retain is not None and age and retain.precision == "partition" and column_of(age) == column_of(part.by):
-        keep_after = axis.of(shift(known.now, retain.for_, retain.zone, -1))
+    if retain is not None and age and column_of(age) == column_of(part.by):
+        keep_after = kept_from(retain, axis, known.now)
     return Wish(
         every=part.every, ahead=part.ahead, at=axis.of(known.at), since=since, keep_after=keep_after, limit=base.cap
     )

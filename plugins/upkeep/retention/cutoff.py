@@ -6,6 +6,7 @@ the younger. A past ``at`` never deletes more than today's policy allows, and a 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -45,6 +46,17 @@ def cut_off(policy: RetainPolicy, axis: Axis, at: datetime, server_now: datetime
     if axis.is_wall:
         value -= _shown_twice(instant.astimezone(zone)) // timedelta(microseconds=1)
     return axis.read(axis.write(value))  # down to what the column can say: days, seconds …
+
+
+def kept_from(retain: RetainPolicy, axis: Axis, server_now: datetime) -> Value:
+    """Return the place on a partition column's axis before which today's retention lets nothing stay.
+
+    What ends there or before is not created, whole partitions go or rows: `upkeep.partitioning.layout.Wish`. Only for
+    tables whose age column is the partition column.
+    """
+    if "timezone" in retain.model_fields_set:
+        axis = replace(axis, zone=retain.zone)
+    return cut_off(retain, axis, server_now, server_now)
 
 
 def _shown_twice(wall: datetime) -> timedelta:

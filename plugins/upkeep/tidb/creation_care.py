@@ -14,11 +14,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from upkeep.fleet import PartitionPolicy
-from upkeep.intervals import shift
 from upkeep.partitioning.axis import HIGHEST, LOWEST, UnknownBoundsError, Value
 from upkeep.partitioning.layout import Layout, Span, Wish, layout
 from upkeep.plan import Finding, FindingStatus, Severity
-from upkeep.retention.cutoff import moment
+from upkeep.retention.cutoff import kept_from, moment
 from upkeep.tidb import catalog, keys, names
 from upkeep.tidb.catalog import Partition, Table
 from upkeep.tidb.keys import Scale
@@ -215,8 +214,8 @@ def _wish(
         return Wish(every=part.every, ahead=part.ahead, at=place, since=since, limit=part.max_creations)
     keep_after = None
     retain = policy.retain
-    if retain is not None and retain.precision == "partition" and names.same(retain.by or part.by, part.by):
-        keep_after = axis.of(shift(known.now, retain.for_, retain.zone, -1))
+    if retain is not None and names.same(retain.by or part.by, part.by):
+        keep_after = kept_from(retain, axis, known.now)
     at = axis.of(known.at)
     return Wish(every=part.every, ahead=part.ahead, at=at, since=since, keep_after=keep_after, limit=part.max_creations)
 
