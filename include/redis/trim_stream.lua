@@ -58,9 +58,10 @@ end
 local before = stream['length']
 local deleted = redis.call('XTRIM', key, 'MINID', '~', bound, 'LIMIT', ARGV[2])
 if deleted == 0 then
-    local page = redis.call('XRANGE', key, '-', '(' .. bound, 'COUNT', EXACT + 1)
+    local exact = math.min(EXACT, tonumber(ARGV[2]))
+    local page = redis.call('XRANGE', key, '-', '(' .. bound, 'COUNT', exact + 1)
     if #page > 0 then
-        local cut = page[EXACT + 1] and page[EXACT + 1][1] or bound
+        local cut = page[exact + 1] and page[exact + 1][1] or bound
         deleted = redis.call('XTRIM', key, 'MINID', '=', cut)
     end
 end

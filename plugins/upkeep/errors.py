@@ -37,8 +37,8 @@ class LeaseBusyError(UpkeepError):
     exit_status = 3
 
 
-class PausedError(UpkeepError):
-    """Somebody paused the target: the run stops between two batches."""
+class OverLimitError(UpkeepError):
+    """More would go than was approved: the action stops between two batches."""
 
 
 class CancelledError(UpkeepError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
-from upkeep.errors import ConfigurationError
+from upkeep.errors import ConfigurationError, OverLimitError
 from upkeep.fleet import Target
 from upkeep.plan import Action, Finding, Json, Observation, Outcome, Plan
 
@@ -130,6 +130,8 @@ class Work:
         next run needs after a kill.
     seen
         With the owner's expectations: what was seen of the rows (`RowBatch.seen`); only such rows may go.
+    most
+        The most rows that it may take, where it was approved, or planned too long ago; ``None``: no limit of that kind.
     """
 
     session: Session
@@ -140,6 +142,13 @@ class Work:
     sleep: Callable[[float], None]
     note: Callable[[Json], None]
     seen: str | None = None
+    most: int | None = None
+
+    def allow(self, rows: int) -> None:
+        """Raise `OverLimitError` when ``rows``, all that went and are about to go, are more than was approved."""
+        if self.most is not None and rows > self.most:
+            planned = f"{self.action.rows or 0:,} that were planned (tolerated: {self.most:,})"
+            raise OverLimitError(f"by now more would go than the {planned}: plan again and approve that plan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ class ReasonCode(StrEnum):
     LEASE_BUSY = "lease_busy"
     LEASE_LOST = "lease_lost"
     CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
     ERROR = "error"
 
 
@@ -240,6 +241,8 @@ class Observation(Value):
         The physical database: stable across addresses, different for a restored copy.
     at
         min(the run's instant, the server's clock): what "now" means to the plan.
+    tested
+        Whether the server's version is in the tested list; the runner takes it from the session.
     frames
         Table name → rows; the engine's room knows their columns, the gates look at them as frames.
     """
@@ -251,6 +254,7 @@ class Observation(Value):
     version: str
     at: datetime
     frames: dict[str, list[dict[str, Any]]]
+    tested: bool = False
 
 
 class Plan(Value):

@@ -10,7 +10,7 @@ from pymongo import IndexModel
 
 from local.servers import MongoServer
 from tests.integration.mongo_help import AT, Place, Run, fresh_place, run, target
-from upkeep.errors import PausedError
+from upkeep.errors import OverLimitError
 from upkeep.mongo import document_batches
 from upkeep.mongo.session import MongoSession
 from upkeep.plan import Severity
@@ -414,9 +414,9 @@ def test_paused_between_two_batches_and_going_on(session: MongoSession, place: P
     fill(place)
 
     def pause() -> None:
-        raise PausedError("paused")
+        raise OverLimitError("paused")
 
-    with pytest.raises(PausedError):
+    with pytest.raises(OverLimitError):
         run(session, target(ARCHIVE), JOB, checkpoint=Meanwhile(pause, after=6))
     moved = len(ids(place, "kept"))
     assert 0 < moved < 50

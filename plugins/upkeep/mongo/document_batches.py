@@ -176,6 +176,7 @@ class Sweep:
         removed = 0
         while True:
             started = time.monotonic()
+            self._stay_within()
             batch = outcomes.persist(self.work, lambda low=low: self._batch(low))  # type: ignore[misc]
             if not batch.found:
                 return removed
@@ -184,6 +185,18 @@ class Sweep:
             low = batch.last if self.doomed.index else None
             if not batch.deleted and not self.doomed.index:
                 return removed  # somebody else was faster with all of them
+
+    def _stay_within(self) -> None:
+        """Make the next batch no larger than what is left of what was approved."""
+        if self.work.most is None:
+            return
+        left = self.work.most - self.tally.deleted
+        if left <= 0 and outcomes.persist(self.work, self._any_left):
+            self.work.allow(self.work.most + 1)
+        self.pace.size = min(self.pace.size, max(left, 1))
+
+    def _any_left(self) -> bool:
+        return self.session.raw(self.doomed.collection).find_one(self.doomed.due, hint=self.doomed.index) is not None
 
     def _count(self, batch: Batch, seconds: float) -> None:
         self.tally.deleted += batch.deleted

@@ -61,7 +61,7 @@ def apply(work: Work) -> Outcome:
 
     Raises
     ------
-    LeaseLostError, PausedError, CancelledError
+    LeaseLostError, StopError, OverLimitError, CancelledError
         The run must stop; rows done so far are in the ledger as a note.
     """
     progress = Progress()
@@ -241,7 +241,8 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
     args = work.action.args
     files = _into_files(work) if "files" in args else None
     remove = files or (archiving.archiving(session, args) if moving else deleting(session))
-    sweep = Sweep(session, remove, work.checkpoint, work.sleep, pace=files.pace if files else Pace())
+    sweep = Sweep(session, remove, work.checkpoint, work.sleep, work.most, work.allow)
+    sweep.pace = files.pace if files else Pace()
     snapshot = session.rows("retention_clock")[0]["snapshot"]
     if work.seen is not None:
         snapshot = f"{work.seen}:{work.seen}:"  # what was not looked at arrived late

@@ -27,6 +27,7 @@ from upkeep.errors import UpkeepError
 from upkeep.postgres.ddl import TRANSIENT
 from upkeep.postgres.pace import Pace, Throttle
 from upkeep.postgres.session import LOCK_TIMEOUT, STATEMENT_TIMEOUT
+from upkeep.retention.pace import LARGEST
 
 if TYPE_CHECKING:
     from upkeep.jobs import Checkpoint
@@ -131,6 +132,8 @@ class Sweep:
     ----------
     remove
         Deletes or archives one range.
+    most, allow
+        `Work.most` and `Work.allow`: what was approved, and whether so many rows are within it.
     tally
         Grows with every committed batch; right also when an exception ends the sweep.
     """
@@ -139,6 +142,8 @@ class Sweep:
     remove: Remover
     checkpoint: Checkpoint
     sleep: Callable[[float], None]
+    most: int | None = None
+    allow: Callable[[int], None] = lambda _rows: None
     tally: Tally = field(default_factory=Tally)
     pace: Pace = field(default_factory=Pace)
     throttle: Throttle = field(init=False)
@@ -274,6 +279,7 @@ class Sweep:
             self.checkpoint(rows=self._take_rows())
             started = time.monotonic()
             try:
+                self._stay_within(doomed, where)
                 removed = self.remove(doomed, where)
             except errors.LockNotAvailable as error:
                 self.tally.last_error = _say(error)
@@ -288,6 +294,16 @@ class Sweep:
                 self._count(removed, time.monotonic() - started)
                 return
         self._pass_by()
+
+    def _stay_within(self, doomed: Doomed, where: Where) -> None:
+        """Count the range first where it may hold more than is left of what was approved."""
+        if self.most is None or self.most - self.tally.rows > LARGEST:
+            return
+        parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age}
+        parts["limit"] = sql.Literal(self.most - self.tally.rows + 1)
+        due = sql.SQL("{} and {}").format(where, doomed.predicate)
+        counted = self.session.execute(self.session.statement("retention_due", due=due, **parts)).fetchall()[0]["due"]
+        self.allow(self.tally.rows + counted)
 
     def _pass_by(self) -> None:
         self.tally.held += 1

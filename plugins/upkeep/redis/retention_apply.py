@@ -79,8 +79,14 @@ def apply(work: Work) -> Outcome:
 def _run(work: Work, session: RedisSession, tally: Tally) -> None:
     args = work.action.args
     pace = Pace(size=FIRST, target=STEP_SECONDS, largest=LARGEST)
+    deleted = 0
     while True:
-        work.checkpoint(f"{tally.deleted:,} entries deleted", rows=tally.deleted)
+        work.checkpoint(f"{tally.deleted:,} entries deleted", rows=deleted)
+        if work.most is not None:
+            left = work.most - tally.deleted
+            if left <= 0:
+                work.allow(tally.deleted + session.look("any_before", args["key"], args["bound"]))
+            pace.size = min(pace.size, max(left, 1))
         started = time.monotonic()
         verdict, deleted, before, after, bound = session.change(
             "trim_stream", args["key"], args["bound"], pace.size, args["added"], args.get("first") or ""

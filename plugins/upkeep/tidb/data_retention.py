@@ -96,7 +96,8 @@ def _leftover(work: Work) -> Outcome:
 def _rows(work: Work) -> Outcome:
     """Delete or move the due rows that the action names, in batches."""
     args = work.action.args
-    sweep = Sweep(cast("TiDBSession", work.session), args, work.checkpoint, work.sleep, work.action.rows)
+    session = cast("TiDBSession", work.session)
+    sweep = Sweep(session, args, work.checkpoint, work.sleep, work.action.rows, work.most, work.allow)
     emptied = False
 
     def carry_out() -> Json:

@@ -68,7 +68,7 @@ def run(tools: Tools, statement: Sql, *, what: str, seconds: float = WAIT_SECOND
     ------
     LockNotObtainedError
         It was not over in time; its job was cancelled, nothing was changed.
-    LeaseLostError, PausedError, CancelledError
+    LeaseLostError, StopError, OverLimitError, CancelledError
         The run must stop; the job was cancelled where that was still possible.
     pymysql.MySQLError
         What the server said.

@@ -38,7 +38,7 @@ def attempt(
 
     Raises
     ------
-    LeaseLostError, PausedError, CancelledError
+    LeaseLostError, StopError, OverLimitError, CancelledError
         The run must stop.
     """
     started = time.monotonic()

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import pymysql
 
 from upkeep.retention.pace import LARGEST, SMALLEST, Pace
-from upkeep.tidb import archiving, faults, sql
+from upkeep.tidb import archiving, faults, server, sql
 from upkeep.tidb.doomed import Doomed, archive, delete, moved
 from upkeep.tidb.faults import ConservationError, LockNotObtainedError, StateChangedError
 from upkeep.tidb.session import LOCK_WAIT_SECONDS
@@ -76,6 +76,8 @@ class Sweep:
         The action's: with an ``archive`` the rows move there.
     expected
         About how many rows will go, for the first guess.
+    most, allow
+        `Work.most` and `Work.allow`: what was approved, and whether so many rows are within it.
     tally
         Grows with every committed batch; right also when an exception ends the sweep.
     """
@@ -85,6 +87,8 @@ class Sweep:
     checkpoint: Checkpoint
     sleep: Callable[[float], None]
     expected: int | None = None
+    most: int | None = None
+    allow: Callable[[int], None] = lambda _rows: None
     tally: Tally = field(default_factory=Tally)
     pace: Pace = field(default_factory=Pace)
     _rows_since: int = 0
@@ -232,6 +236,7 @@ class Sweep:
             self.checkpoint(rows=self._take_rows())
             started = time.monotonic()
             try:
+                self._stay_within(doomed, where, limit)
                 rows = self._remove(doomed, where, hint, limit)
             except pymysql.MySQLError as error:
                 self.tally.last_error = faults.describe(error)
@@ -253,6 +258,15 @@ class Sweep:
         self.tally.held += 1
         if self.tally.held >= PASS_BY:
             raise LockNotObtainedError(f"others held rows of {PASS_BY} ranges: {self.tally.last_error}")
+
+    def _stay_within(self, doomed: Doomed, where: Sql, limit: int | None) -> None:
+        """Count the range first where it may hold more than is left of what was approved."""
+        if self.most is None or self.most - self.tally.rows > LARGEST:
+            return
+        due = sql.joined(" and ", [where, doomed.predicate])
+        room = self.most - self.tally.rows + 1
+        counted = server.count(self.session, doomed.source, due, room if limit is None else min(limit, room))
+        self.allow(self.tally.rows + (room if counted is None else counted))
 
     def _remove(self, doomed: Doomed, where: Sql, hint: Sql, limit: int | None) -> int:
         most = Sql("") if limit is None else Sql(f"limit {limit}")
