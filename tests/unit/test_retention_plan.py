@@ -21,7 +21,7 @@ from upkeep.postgres.retention_rows import Doomed
 from upkeep.postgres.retention_view import Leaf, Piece, TableView, column_of
 from upkeep.retention.cutoff import cut_off, kept_from
 from upkeep.retention.limits import over_limit
-from upkeep.retention.marker import read_marker, write_marker
+from upkeep.retention.marker import NEVER, kept_until, read_marker, read_otherwise, required, terms, write_marker
 
 BERLIN = ZoneInfo("Europe/Berlin")
 UTC_ZONE = ZoneInfo("UTC")
@@ -161,6 +161,58 @@ def test_markers() -> None:
     assert read_marker(write_marker(marker)) == marker
     for comment in (None, "", "upkeep", "upkeep: nothing", 'upkeep: {"a": 1}', 'upkeep: ["detached_from"]'):
         assert read_marker(comment) is None
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "expected"),
+    [
+        (None, "nothing", ("nothing", None)),
+        ("nothing", "nothing", ("nothing", None)),
+        ("approval", "nothing", ("approval", None)),
+        ("nothing", "approval", ("approval", None)),
+        ("approval", {"backup": "1 day"}, ("backup", 86_400)),
+        ({"backup": "1 day"}, "nothing", ("backup", 86_400)),
+        ({"backup": "1 day"}, {"backup": "1 hour"}, ("backup", 3600)),
+        ({"backup": "1 hour"}, {"backup": "1 day"}, ("backup", 3600)),
+    ],
+)
+def test_the_stricter_requirement_of_then_and_now_counts(then: Any, now: Any, expected: tuple[str, Any]) -> None:
+    marker = {} if then is None else terms(policy(requires=then), "at", None)
+    found = required(marker, policy(requires=now))
+    assert (found.kind, found.backup_age_seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("marker", "grace", "expected"),
+    [
+        ({"drop_after": "2024-03-08T00:00:00+00:00"}, "1 day", "2024-03-08"),  # of an older version
+        ({"at": "2024-03-01T00:00:00+00:00", "drop_after": "2024-03-08T00:00:00+00:00"}, "7 days", "2024-03-08"),
+        ({"at": "2024-03-01T00:00:00+00:00", "drop_after": "2024-03-08T00:00:00+00:00"}, "1 day", "2024-03-08"),
+        ({"at": "2024-03-01T00:00:00+00:00", "drop_after": "2024-03-08T00:00:00+00:00"}, "1 month", "2024-04-01"),
+        ({"at": "2024-03-01T00:00:00+00:00", "drop_after": "2024-03-08T00:00:00+00:00"}, "9000 years", None),
+        ({}, "1 day", None),
+        ({"drop_after": "tomorrow"}, "1 day", None),
+    ],
+)
+def test_a_detached_table_is_kept_until_the_later_date(
+    marker: dict[str, Any], grace: str, expected: str | None
+) -> None:
+    assert kept_until(marker, policy(grace=grace)) == (NEVER if expected is None else on(expected))
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "expected"),
+    [
+        (("at", Axis("timestamptz", UTC_ZONE)), ("at", Axis("timestamptz", UTC_ZONE)), []),
+        (("at", Axis("timestamptz", UTC_ZONE)), ("made", Axis("timestamptz", UTC_ZONE)), ["retain.by"]),
+        (("at", Axis("timestamp", UTC_ZONE)), ("at", Axis("timestamp", BERLIN)), ["retain.timezone"]),
+        (("at", Axis("int8", UTC_ZONE, "seconds")), ("at", Axis("int8", UTC_ZONE, "milliseconds")), ["retain.unit"]),
+        (("at", Axis("date", UTC_ZONE)), ("at", Axis("date", UTC_ZONE, "seconds")), []),  # counts nothing
+    ],
+)
+def test_bounds_are_read_as_they_were(then: tuple[str, Axis], now: tuple[str, Axis], expected: list[str]) -> None:
+    assert read_otherwise(terms(policy(), *then), terms(policy(), *now)) == expected
+    assert read_otherwise({}, terms(policy(), *now)) == []
 
 
 def test_no_statement_without_a_cut_off() -> None:
