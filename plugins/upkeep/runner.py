@@ -250,10 +250,10 @@ class Runner:
         """
         try:
             self.observe(run_id, target)
+            if not apply:
+                return self._plan_only(run_id, target)
             gate = self.gate(run_id, target, "before")
             plan = self.plan(run_id, target)
-            if not apply:
-                return self.finish(run_id, target)
             approval = None
             if approve and plan.awaiting and not gate.stops_target:
                 self.ledger.approve(plan.plan_id, actor=actor, how="non-interactive")
@@ -263,6 +263,22 @@ class Runner:
             raise
         except UpkeepError:
             return self._target_report(run_id, target)
+
+    def _plan_only(self, run_id: str, target: str) -> TargetReport:
+        """Plan; the gate, which takes seconds to import, is evaluated when something would have to pass it."""
+        from upkeep import gates  # noqa: PLC0415 - as in `gate`
+
+        with self.step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            job = self.job(run.job, declared)
+            observation = self.ledger.load_observation(run_id, target, "before")
+            frames = job.frames(observation, declared, "before", None, ())
+            seen = gates.complete(run.job, declared.engine, "before", frames)
+            idle = seen and not job.plan(observation, declared).actions
+        if not idle:
+            self.gate(run_id, target, "before")
+        self.plan(run_id, target)
+        return self.finish(run_id, target)
 
     def run_approved(self, run_id: str, target: str, plan_id: str) -> TargetReport:
         """Do all steps of an approved plan's own run in this process (begun by `start_approved`)."""

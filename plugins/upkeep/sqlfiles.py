@@ -14,12 +14,13 @@ from upkeep.errors import ConfigurationError
 from upkeep.settings import include_dir
 
 _VARIANT = re.compile(r"\.pg(?P<major>\d+)\.sql$")
+_LINTER = re.compile(r"[ \t]*--[ \t]*noqa\b[^\n]*")
 _VERSION_NUMBERS = 10_000  # server_version_num is 160004 where people say 16
 
 
 @cache
 def load(room: str, name: str, version: int | None = None) -> str:
-    """Return the text of a statement, unchanged.
+    """Return the text of a statement, without what its author tells the linter (``-- noqa``).
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def load(room: str, name: str, version: int | None = None) -> str:
         if fitting:
             chosen = variants[max(fitting)]
     try:
-        return chosen.read_text(encoding="utf-8")
+        return _LINTER.sub("", chosen.read_text(encoding="utf-8"))
     except OSError:
         message = (
             f"no statement {name!r} for {room}{f' {version}' if version else ''}: {chosen} cannot be read; "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -202,3 +204,27 @@ def test_without_a_ledger_nothing_is_changed(upkeep: Upkeep, database: str, monk
     result = upkeep("run", "partition_creation")
     assert result.exit_code == 3, result.output
     assert partitions(database) == []
+
+
+def test_a_plan_of_nothing_imports_no_great_expectations_and_a_plan_of_something_has_its_gate(
+    upkeep: Upkeep, database: str, tmp_path: Path
+) -> None:
+    execute(database, EVENTS, EVENTS.replace("events", "visits"))
+    text = FLEET + FLEET[FLEET.index("      public.events") :].replace("events", "visits")
+    (target,) = document(upkeep("plan", "partition_creation", "--json", fleet_text=text))["targets"]
+    assert [g["stage"] for g in target["gates"]] == ["before"]
+    assert upkeep("run", "partition_creation").exit_code == 0
+    code = (
+        "import resource, sys\n"
+        "from upkeep.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n"
+        "    used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "    print('great_expectations' in sys.modules, used.ru_utime + used.ru_stime, file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code, "--fleet", str(tmp_path / "fleet.yaml"), "plan", "partition_creation"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported, cpu = done.stderr.split()[-2:]
+    assert imported == "False"
+    assert float(cpu) < 1.5
+    assert "nothing to do" in done.stdout

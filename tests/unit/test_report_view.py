@@ -36,7 +36,7 @@ def target(name: str, status: TargetStatus, **parts: Any) -> TargetReport:
     return TargetReport(target=name, engine="postgres", status=status, **parts)
 
 
-def page(*targets: TargetReport, approvals: dict[str, str] | None = None, **options: str) -> view.Page:
+def page(*targets: TargetReport, approvals: dict[str, str] | None = None, **options: Any) -> view.Page:
     run = RunRecord("r1", "data_retention", AT, "scheduled", "airflow", options, AT, AT + timedelta(seconds=74))
     return view.page(RunReport(run_id="r1", job=run.job, at=AT, targets=targets), run, approvals or {})
 
@@ -148,7 +148,8 @@ def test_a_gate_shows_what_held_and_what_did_not() -> None:
 
 
 def test_plan_only_says_so() -> None:
-    assert "nothing was to be changed" in page(mode="plan").notice
+    assert "nothing was to be changed" in page(plan_only=True).notice
+    assert page(plan_only=False).notice == ""
 
 
 def test_a_line_in_the_list_of_runs() -> None:

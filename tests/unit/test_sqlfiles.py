@@ -47,3 +47,9 @@ def test_the_variant_for_the_version(room: str, name: str, version: int | None, 
 def test_a_missing_statement_is_named(room: str, name: str, version: int | None) -> None:
     with pytest.raises(ConfigurationError, match=name):
         load(room, name, version)
+
+
+def test_what_is_said_to_the_linter_is_not_part_of_a_statement(room: str, tmp_path: Path) -> None:
+    text = "-- Says why.\nselect 1 -- noqa: PRS\nfrom t  --noqa\nwhere a = '--' -- noqa: AL05, LT01\n"
+    (tmp_path / "include" / "sql" / room / "told.sql").write_text(text)
+    assert load(room, "told") == "-- Says why.\nselect 1\nfrom t\nwhere a = '--'\n"

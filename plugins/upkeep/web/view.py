@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from upkeep.plan import FindingStatus, OutcomeStatus, TargetReport, TargetStatus
+from upkeep import words
+from upkeep.plan import FindingStatus, TargetReport, TargetStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,37 +18,6 @@ if TYPE_CHECKING:
 
 MOST_ACTIONS = 200
 """Actions shown for each target; more are in report.json. A page of thousands helps nobody."""
-
-STATUS_WORDS = {
-    TargetStatus.OK: ("done", "good"),
-    TargetStatus.NOTHING_TO_DO: ("nothing to do", "good"),
-    TargetStatus.PARTIAL: ("partial", "warn"),
-    TargetStatus.AWAITING_APPROVAL: ("awaiting approval", "wait"),
-    TargetStatus.FAILED: ("failed", "bad"),
-    TargetStatus.UNREACHABLE: ("unreachable", "bad"),
-    TargetStatus.PAUSED: ("paused", "wait"),
-    TargetStatus.OBSERVED: ("observed only", "quiet"),
-    TargetStatus.PLANNED: ("planned only", "quiet"),
-    TargetStatus.NOT_SUPPORTED: ("not supported", "warn"),
-}
-"""Status → (what people read, tone)."""
-ATTENTION = (
-    TargetStatus.UNREACHABLE,
-    TargetStatus.FAILED,
-    TargetStatus.PARTIAL,
-    TargetStatus.AWAITING_APPROVAL,
-    TargetStatus.PAUSED,
-    TargetStatus.NOT_SUPPORTED,
-    TargetStatus.PLANNED,
-    TargetStatus.OBSERVED,
-    TargetStatus.OK,
-    TargetStatus.NOTHING_TO_DO,
-)
-"""The order of targets on the page: what needs somebody comes first."""
-UNFINISHED = ("not finished", "quiet")
-_SEVERITY_TONES = {"INFO": "quiet", "WARNING": "warn", "ERROR": "bad", "CRITICAL": "bad"}
-_OUTCOME_TONES = {OutcomeStatus.DONE: "good", OutcomeStatus.SKIPPED: "quiet", OutcomeStatus.FAILED: "bad"}
-_WAITING = ("needs_approval", "over_limit", "needs_backup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +124,21 @@ def page(report: RunReport, run: RunRecord, approvals: Mapping[str, str]) -> Pag
     approvals
         Plan id → address of the task that asks for its approval.
     """
-    ordered = sorted(report.targets, key=lambda t: (ATTENTION.index(t.status), t.target))
+    ordered = sorted(report.targets, key=lambda t: (words.ATTENTION.index(t.status), t.target))
     targets = tuple(target_view(t, approvals) for t in ordered)
-    counts = Counter(STATUS_WORDS[t.status] for t in ordered)
+    counts = words.statuses(t.status for t in ordered)
     return Page(
         run_id=report.run_id,
         job=report.job,
-        at=_moment(report.at),
+        at=words.moment(report.at),
         trigger=f"{run.trigger} by {run.actor}",
-        started=_moment(run.started_at),
-        took=_duration(run.finished_at - run.started_at) if run.finished_at else "not finished",
-        badges=tuple(Badge(f"{n} {word}" if n > 1 else word, tone) for (word, tone), n in counts.items()),
+        started=words.moment(run.started_at),
+        took=words.duration(run.finished_at - run.started_at) if run.finished_at else "not finished",
+        badges=tuple(Badge(f"{n} {word}" if n > 1 else word, tone) for n, (word, tone) in counts),
         targets=targets,
         dag_id=str(run.options.get("dag_id", "")),
         dag_run_id=str(run.options.get("dag_run_id", "")),
-        notice="plan only: nothing was to be changed" if run.options.get("mode") == "plan" else "",
+        notice=words.PLAN_ONLY if run.options.get("plan_only") else "",
         waiting=tuple(t for t in targets if t.approval),
     )
 
@@ -187,7 +156,7 @@ def planned_only(plan: Plan, planned_by: str, approvals: Mapping[str, str]) -> P
     return Page(
         run_id="",
         job=plan.job,
-        at=_moment(plan.at),
+        at=words.moment(plan.at),
         trigger=f"planned by run {planned_by}",
         started="",
         took="",
@@ -213,24 +182,21 @@ class RunLine:
 
 def run_line(run: RunSummary) -> RunLine:
     """Return a line of the list of runs."""
-    words = {status.value: STATUS_WORDS[status] for status in TargetStatus}
     return RunLine(
         run_id=run.run_id,
         job=run.job,
-        at=_moment(run.at),
-        started=_moment(run.started_at),
-        took=_duration(run.finished_at - run.started_at) if run.finished_at else "not finished",
+        at=words.moment(run.at),
+        started=words.moment(run.started_at),
+        took=words.duration(run.finished_at - run.started_at) if run.finished_at else "not finished",
         trigger=f"{run.trigger} by {run.actor}",
-        targets=tuple(
-            (name, Badge(*words.get(state, ("not finished", "quiet")))) for name, state in run.targets.items()
-        ),
+        targets=tuple((name, Badge(*words.state(state))) for name, state in run.targets.items()),
     )
 
 
 def target_view(target: TargetReport, approvals: Mapping[str, str]) -> TargetView:
     """Return everything about one target, what needs attention first."""
     outcomes = {o.action_id: o for o in target.outcomes}
-    word, tone = STATUS_WORDS[target.status]
+    word, tone = words.STATUS[target.status]
     findings = sorted(target.findings, key=lambda f: (-f.severity.rank, f.status is FindingStatus.OK, f.subject))
     return TargetView(
         name=target.target,
@@ -251,50 +217,30 @@ def _said(target: TargetReport) -> str:
     """Return the outcomes in one line."""
     if not target.actions:
         return "nothing was to be done" if target.plan_id else ""
-    words = Counter(
-        (o.reason_code.value if o.reason_code else o.status.value).replace("_", " ") for o in target.outcomes
-    )
+    counts = Counter(words.plain(o.reason_code or o.status) for o in target.outcomes)
     planned = f"{len(target.actions)} planned"
-    return ", ".join([planned, *(f"{n} {word}" for word, n in words.most_common())])
+    return ", ".join([planned, *(f"{n} {word}" for word, n in counts.most_common())])
 
 
 def _action(action: Action, outcome: Outcome | None) -> ActionRow:
-    requires = action.requires.kind
-    needs = {"nothing": "", "approval": "approval", "backup": "backup"}.get(requires, requires)
-    if action.over_limit:
-        needs = "approval (over its limit)"
     rows = outcome.rows if outcome and outcome.rows is not None else action.rows
     estimated = outcome is None or outcome.rows is None
     return ActionRow(
-        kind=action.kind.replace("_", " "),
+        kind=words.plain(action.kind),
         subject=action.subject,
         detail=action.detail,
         reason=action.reason,
         destructive=action.destructive,
         rows="" if rows is None else f"{'≈ ' if estimated and rows else ''}{rows:,}",
         lock=action.lock,
-        needs=needs,
+        needs=words.needs(action),
         statements=action.statements,
         precondition=action.precondition,
         undo=action.undo or "",
-        outcome=_outcome(action, outcome),
+        outcome=Badge(*words.outcome(action, outcome)),
         message=(outcome.message if outcome else action.blocked[1] if action.blocked else "") or "",
         evidence=pretty(outcome.evidence) if outcome and outcome.evidence else "",
     )
-
-
-def _outcome(action: Action, outcome: Outcome | None) -> Badge:
-    if outcome is None:
-        return (
-            Badge(f"blocked: {action.blocked[0].value.replace('_', ' ')}", "warn")
-            if action.blocked
-            else Badge("planned", "quiet")
-        )
-    if outcome.reason_code is None:
-        return Badge(outcome.status.value, _OUTCOME_TONES[outcome.status])
-    code = outcome.reason_code.value
-    tone = "wait" if code in _WAITING else "warn" if outcome.status is OutcomeStatus.SKIPPED else "bad"
-    return Badge(code.replace("_", " "), "quiet" if code == "observe_only" else tone)
 
 
 def _gate(gate: GateResult) -> GateView:
@@ -319,9 +265,9 @@ def _failed(text: str, failure: Any) -> Expectation:
 def _finding(finding: Finding) -> FindingRow:
     ok = finding.status is FindingStatus.OK
     word = "ok" if ok else finding.severity.value
-    tone = "good" if ok else _SEVERITY_TONES[finding.severity.value]
+    tone = "good" if ok else words.SEVERITY[finding.severity]
     if finding.status in (FindingStatus.NOT_AVAILABLE, FindingStatus.INSUFFICIENT_EVIDENCE):
-        word = finding.status.value.replace("_", " ")
+        word = words.plain(finding.status)
     evidence = pretty(finding.evidence) if finding.evidence else ""
     return FindingRow(Badge(word, tone), finding.subject, finding.summary, finding.remedy or "", evidence)
 
@@ -329,20 +275,3 @@ def _finding(finding: Finding) -> FindingRow:
 def pretty(value: Any) -> str:
     """Return a value as indented JSON."""
     return json.dumps(value, indent=1, ensure_ascii=False, default=str)
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _duration(length: timedelta) -> str:
-    """Return a length of time for people.
-
-    >>> _duration(timedelta(seconds=3.21)), _duration(timedelta(seconds=190)), _duration(timedelta(hours=2))
-    ('3.2 s', '3 min 10 s', '2 h 0 min')
-    """
-    seconds = length.total_seconds()
-    if seconds < 60:  # noqa: PLR2004 - seconds in a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004

@@ -1,0 +1,117 @@
+"""The words in which people read a run: the same on the pages and on the command line. Pure.
+
+A word goes with its tone: good, warn, bad, wait or quiet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from upkeep.plan import OutcomeStatus, Severity, TargetStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime, timedelta
+
+    from upkeep.plan import Action, Outcome
+
+Word: TypeAlias = tuple[str, str]
+
+STATUS: Final[Mapping[TargetStatus, Word]] = {
+    TargetStatus.OK: ("done", "good"),
+    TargetStatus.NOTHING_TO_DO: ("nothing to do", "good"),
+    TargetStatus.PARTIAL: ("partial", "warn"),
+    TargetStatus.AWAITING_APPROVAL: ("awaiting approval", "wait"),
+    TargetStatus.FAILED: ("failed", "bad"),
+    TargetStatus.UNREACHABLE: ("unreachable", "bad"),
+    TargetStatus.PAUSED: ("paused", "wait"),
+    TargetStatus.OBSERVED: ("observed only", "quiet"),
+    TargetStatus.PLANNED: ("planned only", "quiet"),
+    TargetStatus.NOT_SUPPORTED: ("not supported", "warn"),
+}
+"""How a target ended."""
+ATTENTION: Final = (
+    TargetStatus.UNREACHABLE,
+    TargetStatus.FAILED,
+    TargetStatus.PARTIAL,
+    TargetStatus.AWAITING_APPROVAL,
+    TargetStatus.PAUSED,
+    TargetStatus.NOT_SUPPORTED,
+    TargetStatus.PLANNED,
+    TargetStatus.OBSERVED,
+    TargetStatus.OK,
+    TargetStatus.NOTHING_TO_DO,
+)
+"""The order of targets: what needs somebody comes first."""
+UNFINISHED: Final[Word] = ("not finished", "quiet")
+SEVERITY: Final[Mapping[Severity, str]] = {
+    Severity.INFO: "quiet",
+    Severity.WARNING: "warn",
+    Severity.ERROR: "bad",
+    Severity.CRITICAL: "bad",
+}
+"""Severity → tone."""
+_OUTCOME: Final = {OutcomeStatus.DONE: "good", OutcomeStatus.SKIPPED: "quiet", OutcomeStatus.FAILED: "bad"}
+_WAITING: Final = ("needs_approval", "over_limit", "needs_backup")
+PLAN_ONLY: Final = "plan only: nothing was to be changed"
+
+
+def plain(code: str) -> str:
+    """Return a code word as people read it.
+
+    >>> plain("awaiting_approval")
+    'awaiting approval'
+    """
+    return code.replace("_", " ")
+
+
+def state(value: str) -> Word:
+    """Return the word for the state of a target in the list of runs."""
+    return {status.value: word for status, word in STATUS.items()}.get(value, UNFINISHED)
+
+
+def statuses(found: Iterable[TargetStatus]) -> list[tuple[int, Word]]:
+    """Return how many targets ended how, what needs somebody first."""
+    counts = Counter(found)
+    return [(counts[status], STATUS[status]) for status in ATTENTION if counts[status]]
+
+
+def needs(action: Action) -> str:
+    """Return what an action needs before it may run."""
+    if action.over_limit:
+        return "approval (over its limit)"
+    return {"nothing": ""}.get(action.requires.kind, action.requires.kind)
+
+
+def outcome(action: Action, ended: Outcome | None) -> Word:
+    """Return what became of an action."""
+    if ended is None:
+        return (f"blocked: {plain(action.blocked[0].value)}", "warn") if action.blocked else ("planned", "quiet")
+    if ended.reason_code is None:
+        return ended.status.value, _OUTCOME[ended.status]
+    code = ended.reason_code.value
+    tone = "wait" if code in _WAITING else "warn" if ended.status is OutcomeStatus.SKIPPED else "bad"
+    return plain(code), "quiet" if code == "observe_only" else tone
+
+
+def moment(instant: datetime) -> str:
+    """Return an instant to the second, in UTC."""
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(length: timedelta) -> str:
+    """Return a length of time for people.
+
+    >>> from datetime import timedelta
+    >>> [duration(timedelta(seconds=s)) for s in (0.0123, 3.21, 59.96, 190, 7200)]
+    ['12 ms', '3.2 s', '1 min 0 s', '3 min 10 s', '2 h 0 min']
+    """
+    seconds = length.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if round(seconds, 1) < 60:  # noqa: PLR2004 - seconds in a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004
