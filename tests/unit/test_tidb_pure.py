@@ -102,6 +102,45 @@ def test_bounds_are_read_and_written(function: str, type_: str, text: str) -> No
         scale.read("x")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("'2026-12-01 00:00:00.000000'", "2026-12-01 00:00:00"),
+        ("'2026-12-01'", "2026-12-01 00:00:00.0"),
+        ("'2026-12-01 10:00:00.120'", "2026-12-01 10:00:00.12"),
+        ("100", "'100'"),
+        ("1704067200.000000", "1704067200"),
+        ("maxvalue", None),
+        ("0000-00-00", "'0000-01-01 00:00:00'"),
+    ],
+)
+def test_the_same_bound_in_two_ways(one: str, other: str | None) -> None:
+    assert keys.place(one) == keys.place(other)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ("-200", "-100"),
+        ("9", "10"),
+        ("9223372036854775807", "18446744073709551615"),
+        ("18446744073709551615", "MAXVALUE"),
+        ("1704067200", "1704067200.5"),
+        ("0000-01-01", "0001-01-01"),
+        ("'2026-12-01 00:00:00'", "'2026-12-01 00:00:00.000001'"),
+        ("'9999-12-31 23:59:59.999999'", "MAXVALUE"),
+    ],
+)
+def test_bounds_are_ordered_as_values(low: str, high: str) -> None:
+    assert keys.place(low) < keys.place(high)
+
+
+@pytest.mark.parametrize("text", ["x", "", "'2024-13-01'", "1e5"])
+def test_what_is_no_bound_is_not_guessed(text: str) -> None:
+    with pytest.raises(UnknownBoundsError):
+        keys.place(text)
+
+
 def test_the_year_zero_is_the_beginning() -> None:
     assert keys.scale(keys.Key("at", "", True), "datetime", UTC_ZONE, None).read("'0000-01-01 00:00:00'") == LOWEST
 

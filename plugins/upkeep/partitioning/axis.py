@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = int
 
-LOWEST: Final = -(2**63)
+LOWEST: Final = -(2**100)
 """What MINVALUE, -infinity and years before 1 are read as."""
-HIGHEST: Final = 2**63
-"""What MAXVALUE, infinity and years after 9999 are read as; beyond every bigint."""
+HIGHEST: Final = 2**100
+"""What MAXVALUE, infinity and years after 9999 are read as; beyond any bigint, unsigned or of seconds."""
 _UTC: Final = ZoneInfo("UTC")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

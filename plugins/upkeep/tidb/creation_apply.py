@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 import pymysql
 
+from upkeep.partitioning.axis import HIGHEST
 from upkeep.plan import Action, Json, Outcome
-from upkeep.tidb import catalog, creation_plan, ddl, faults, outcomes, server, sql
+from upkeep.tidb import catalog, creation_plan, ddl, faults, keys, outcomes, server, sql
 from upkeep.tidb.catalog import Partition
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.faults import StateChangedError
@@ -67,18 +68,18 @@ def _create(tools: Tools, args: Json) -> Json:
     now = partitions(tools.session, table)
     if not _already(now, args):
         raise StateChangedError("somebody else has changed its partitions meanwhile; the next run looks again")
-    wanted = {p["bound"] for p in args["partitions"]}
-    made = [p for p in now if _text(p.upper_bound) in wanted]
+    wanted = {keys.place(p["bound"]) for p in args["partitions"]}
+    made = [p for p in now if keys.place(p.upper_bound) in wanted]
     return {"partitions": [p.name for p in made], "ids": [p.id for p in made]}
 
 
 def _recheck(tools: Tools, args: Json) -> None:
     now = partitions(tools.session, args["table"])
-    finite = [p for p in now if _text(p.upper_bound) != "MAXVALUE"]
-    last = _text(finite[-1].upper_bound) if finite else None
-    if last is not None and args["last"] is not None and _bound(last) != _bound(args["last"]):
-        raise StateChangedError(f"its last bound is {last} by now, not {args['last']}; plan again")
-    top = next((p for p in now if _text(p.upper_bound) == "MAXVALUE"), None)
+    finite = [p for p in now if keys.place(p.upper_bound) < HIGHEST]
+    last = finite[-1].upper_bound if finite else None
+    if last is not None and args["last"] is not None and keys.place(last) != keys.place(args["last"]):
+        raise StateChangedError(f"its last bound is {keys.bare(last)} by now, not {args['last']}; plan again")
+    top = next((p for p in now if keys.place(p.upper_bound) == HIGHEST), None)
     if (top.id if top is not None else None) != (args["maxvalue"] or {}).get("id"):
         raise StateChangedError("its MAXVALUE partition is another one than was observed")
     if top is not None:
@@ -90,17 +91,8 @@ def _recheck(tools: Tools, args: Json) -> None:
 
 
 def _already(now: Sequence[Partition], args: Json) -> bool:
-    known = {_bound(_text(p.upper_bound)) for p in now}
-    return all(_bound(p["bound"]) in known for p in args["partitions"])
-
-
-def _text(bound: str | None) -> str:
-    return (bound or "MAXVALUE").strip().strip("'")
-
-
-def _bound(text: str) -> str:
-    """Return a bound so that a date and its midnight are the same."""
-    return text.removesuffix(" 00:00:00")
+    known = {keys.place(p.upper_bound) for p in now}
+    return all(keys.place(p["bound"]) in known for p in args["partitions"])
 
 
 def undo(session: TiDBSession, action: Action, outcome: Outcome) -> Outcome:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.partitioning.axis import Value
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
-from upkeep.tidb import ddl, names, sql
+from upkeep.tidb import ddl, keys, names, sql
 from upkeep.tidb.creation_care import INTERVAL_NAME, Care, cares, finding, regular, with_maxvalue
 from upkeep.tidb.server import not_seen
 from upkeep.tidb.sql import Sql
@@ -88,12 +88,13 @@ def statement(args: Json) -> Sql:
 
 
 def definition(name: str, bound: str) -> Sql:
-    """Return one partition's definition; ``bound`` as the catalog has it, without quotes."""
+    """Return one partition's definition; ``bound`` as the catalog has it."""
     return sql.fill("partition {name} values less than ({bound})", name=sql.identifier(name), bound=_bound(bound))
 
 
 def _bound(text: str) -> Sql:
-    return Sql(text) if text.lstrip("-").isdigit() else sql.literal(text)
+    known = keys.bare(text)
+    return Sql(known) if known.lstrip("-").isdigit() or known.upper() == "MAXVALUE" else sql.literal(known)
 
 
 def _method(care: Care) -> str:

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from upkeep.retention.cutoff import moment
 from upkeep.retention.marker import read_marker
-from upkeep.tidb import ddl, exchange, server, sql
+from upkeep.tidb import ddl, exchange, keys, server, sql
 from upkeep.tidb.creation_apply import partitions
 from upkeep.tidb.creation_plan import definition
-from upkeep.tidb.exchange import MERGE_ROWS, Place, bound_text, by_id
+from upkeep.tidb.exchange import MERGE_ROWS, Place, by_id
 from upkeep.tidb.faults import StateChangedError
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
+    from upkeep.partitioning.axis import Value
     from upkeep.plan import Json
     from upkeep.tidb.catalog import Partition
     from upkeep.tidb.ddl import Tools
@@ -100,22 +101,22 @@ def _remove(tools: Tools, here: Place) -> None:
 
 def _room(tools: Tools, args: Json) -> str:
     """Return the partition with exactly the old range; cut it out of the one that took it over, if need be."""
-    table, (lower, upper) = args["table"], args["bounds"]
-    lower, upper = (bound_text(lower) if lower is not None else None), bound_text(upper)
+    table = args["table"]
+    lower, upper = (keys.place(bound) if bound is not None else None for bound in args["bounds"])
     now = exchange.spans(partitions(tools.session, table))
     exact = next((p for low, high, p in now if high == upper and (low == lower or lower is None)), None)
     if exact is not None:
         return exact.name
-    place = next((n for n, (_, high, _) in enumerate(now) if _reaches(high, upper)), None)
+    place = next((n for n, (_, high, _) in enumerate(now) if upper is not None and high >= upper), None)
     if place is None or not _begins(now[place][0], lower):
         raise StateChangedError("its range is spread over several partitions by now: put its rows back by hand")
     low, high, around = now[place]
     _refuse_many(tools, table, around)
     taken = {p.name.lower() for _, _, p in now}
     name = args["partition"] if args["partition"].lower() not in taken else f"{args['partition'][:50]}_again"
-    pieces = [definition(f"{name[:50]}_below", lower)] if lower is not None and lower != low else []
-    pieces.append(definition(name, upper))
-    pieces += [definition(around.name, high)] if high != upper else []
+    pieces = [definition(f"{name[:50]}_below", args["bounds"][0])] if lower is not None and lower != low else []
+    pieces.append(definition(name, args["bounds"][1]))
+    pieces += [definition(around.name, around.upper_bound or "MAXVALUE")] if high != upper else []
     identifier = sql.identifier(table["schema"], table["name"])
     into, only = sql.joined(", ", pieces), sql.identifier(around.name)
     statement = sql.statement("reorganize_partition", table=identifier, partitions=only, into=into)
@@ -134,14 +135,5 @@ def _refuse_many(tools: Tools, table: Json, around: Partition) -> None:
         raise StateChangedError(text)
 
 
-def _reaches(high: str, upper: str) -> bool:
-    return high == "MAXVALUE" or _order(high) >= _order(upper)
-
-
-def _begins(low: str | None, lower: str | None) -> bool:
-    return low is None or (lower is not None and _order(low) <= _order(lower))
-
-
-def _order(bound: str) -> tuple[int, str]:
-    """Return what bounds of one table are ordered by: numbers as numbers, times as text."""
-    return (int(bound), "") if bound.lstrip("-").isdigit() else (0, bound)
+def _begins(low: Value | None, lower: Value | None) -> bool:
+    return low is None or (lower is not None and low <= lower)

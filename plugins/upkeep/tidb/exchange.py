@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Final
 import pymysql
 
 from upkeep.intervals import Duration, shift
+from upkeep.partitioning.axis import LOWEST
 from upkeep.retention.marker import read_marker, write_marker
-from upkeep.tidb import catalog, create_text, ddl, faults, names, server, sql, ttl
+from upkeep.tidb import catalog, create_text, ddl, faults, keys, names, server, sql, ttl
 from upkeep.tidb.creation_apply import partitions
 from upkeep.tidb.creation_plan import definition
 from upkeep.tidb.ddl import Tools
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
+    from upkeep.partitioning.axis import Value
     from upkeep.plan import Json
     from upkeep.tidb.catalog import Partition
     from upkeep.tidb.retention_view import TableView
@@ -44,7 +46,6 @@ _DIFFERENT: Final = (1731, 1732, 1736)
 _WHY: Final = (
     " (a TiFlash replica, or a placement policy of the partition alone, stands in the way); precision: row does without"
 )
-_YEAR_ZERO: Final = "0000-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _exchange(tools: Tools, args: Json, here: Partition) -> None:
     table = args["table"]
     parent = sql.identifier(table["schema"], table["name"])
     partition = sql.identifier(here.name)
-    if not _same_bound(here.upper_bound, args["bounds"][1]):
+    if keys.place(here.upper_bound) != keys.place(args["bounds"][1]):
         raise StateChangedError(f"{here.name} ends at {here.upper_bound} by now; plan again")
     if args["lowest"] and args["ageless"] is not None:
         source = sql.fill("{t} partition ({p})", t=parent, p=partition)
@@ -284,11 +285,11 @@ def merge(tools: Tools, args: Json) -> Json:
 def _merge(tools: Tools, args: Json) -> Json:
     session, table = tools.session, args["table"]
     ddl.settle(tools, table["schema"], table["name"])
-    now = [p for p in partitions(session, table) if not (p.upper_bound or "").strip("'").startswith(_YEAR_ZERO)]
-    place = next((n for n, p in enumerate(now) if _same_bound(p.upper_bound, args["bounds"][1])), None)
+    now = [(p, end) for p in partitions(session, table) if (end := keys.place(p.upper_bound)) > LOWEST]
+    place = next((n for n, (_, end) in enumerate(now) if end == keys.place(args["bounds"][1])), None)
     if not place:
         return {"message": "it is merged already" if place is None else "it is the lowest partition by now"}
-    below, here = now[place - 1], now[place]
+    below, here = now[place - 1][0], now[place][0]
     parent = sql.identifier(table["schema"], table["name"])
     both = sql.joined(", ", (sql.identifier(below.name), sql.identifier(here.name)))
     source = sql.fill("{t} partition ({p})", t=parent, p=both)
@@ -316,16 +317,7 @@ def _ageless(args: Json) -> Sql:
     return ageless(args["ageless"]["column"], args["ageless"]["type"])
 
 
-def bound_text(bound: str | None) -> str:
-    """Return a bound without quotes, a date and its midnight alike."""
-    return (bound or "MAXVALUE").strip().strip("'").removesuffix(" 00:00:00")
-
-
-def _same_bound(one: str | None, other: str | None) -> bool:
-    return bound_text(one) == bound_text(other)
-
-
-def spans(now: Sequence[Partition]) -> list[tuple[str | None, str, Partition]]:
-    """Return each partition with its lower and upper bound as text."""
-    uppers = [bound_text(p.upper_bound) for p in now]
+def spans(now: Sequence[Partition]) -> list[tuple[Value | None, Value, Partition]]:
+    """Return each partition with its lower and upper bound as values; ``None`` below the first."""
+    uppers = [keys.place(p.upper_bound) for p in now]
     return list(zip([None, *uppers], uppers, now, strict=False))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
 from upkeep.partitioning.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value
@@ -31,6 +32,7 @@ _DAY: Final = 86_400_000_000
 _DAY_ZERO: Final = 719_528
 """TO_DAYS('1970-01-01')."""
 _SECOND: Final = 1_000_000
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d*)?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_YEAR: Final = 1
 
@@ -98,8 +100,8 @@ class Scale:
         if text is None or text.upper() == "MAXVALUE":
             return HIGHEST
         try:
-            return self._read(text.strip().strip("'"))
-        except (ValueError, OverflowError) as error:
+            return self._read(bare(text))
+        except (ValueError, OverflowError, InvalidOperation) as error:
             raise UnknownBoundsError(text) from error
 
     def _read(self, text: str) -> Value:
@@ -112,10 +114,8 @@ class Scale:
             year = int(text)
             return LOWEST if year < _FIRST_YEAR else _of(datetime(year, 1, 1, tzinfo=UTC))
         if function == "unix_timestamp":
-            return int(float(text) * _SECOND)
-        if text.startswith("0000-"):
-            return LOWEST
-        return self.axis.read(text)
+            return int(Decimal(text) * _SECOND)
+        return self.axis.read(text) if self.type in WHOLE_NUMBERS else _time(text)
 
     def number(self, value: Value) -> str:
         """Return a place as the bound's text: a number, or a date and time without quotes."""
@@ -148,6 +148,43 @@ class Scale:
     def exact(self, value: Value) -> bool:
         """Return whether a bound at this place says exactly that (YEAR cannot say a month)."""
         return self._read(self.number(value)) == value
+
+
+def bare(text: str | None) -> str:
+    """Return a bound as the catalog shows it without its quotes; ``MAXVALUE`` for none."""
+    return "MAXVALUE" if text is None else text.strip().strip("'")
+
+
+def place(text: str | None) -> Value:
+    """Return where a bound lies among the bounds of its table, as a value: never compare bounds as text.
+
+    The catalog writes the same bound in several ways: a date or its midnight, with as many zeros of a fraction as
+    the column has, quoted or not. A table's bounds are all numbers or all times.
+
+    Raises
+    ------
+    UnknownBoundsError
+        It is neither.
+
+    >>> place("'2026-12-01 00:00:00.000'") == place("2026-12-01") < place("2026-12-01 00:00:00.000001")
+    True
+    >>> place("-5") < place("18446744073709551615") < place("MAXVALUE") == place(None)
+    True
+    """
+    known = bare(text)
+    if known.upper() == "MAXVALUE":
+        return HIGHEST
+    try:
+        return int(Decimal(known) * _SECOND) if _NUMBER.fullmatch(known) else _time(known)
+    except ValueError as error:
+        raise UnknownBoundsError(known) from error
+
+
+def _time(text: str) -> Value:
+    """Return a time's place; the year 0, which Python does not know, is the beginning."""
+    if text.startswith("0000-"):
+        return LOWEST
+    return _of(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 def unfit(key: Key, type_: str, every: Duration | int, unit: str | None) -> tuple[str, str] | None:
