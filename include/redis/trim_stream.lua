@@ -5,6 +5,8 @@
 -- ARGV[2] about how many to delete at most; whole nodes of the stream go without being read
 -- ARGV[3] how many entries had ever been added when it was planned: a stream with fewer is another one
 -- ARGV[4] its first id then ("": not known): a lower one is another stream's, and perhaps no time
+-- ARGV[5] its last id then ("": not looked at): a stream has no id of its own, so this entry is its witness. It is there
+--         still, or was deleted by itself (XDEL), or, where the oldest go, so is everything that was planned.
 -- Returns a verdict ("trimmed", "changed", "gone"), the entries deleted, the length before and after, and the bound.
 local EXACT = 100 -- entries read to find where to cut within a node
 
@@ -44,6 +46,12 @@ if stream['entries-added'] < tonumber(ARGV[3]) or (first and ARGV[4] ~= '' and l
     return {'changed', 0, stream['length'], stream['length'], ''}
 end
 local bound = ARGV[1]
+local witness = ARGV[5]
+if witness ~= '' and first and less(first, bound) and less(stream['max-deleted-entry-id'], witness) then
+    if #redis.call('XRANGE', key, witness, witness) == 0 then
+        return {'changed', 0, stream['length'], stream['length'], ''}
+    end
+end
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     local group = fields(flat)
     local unread = redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+', 'COUNT', 1)

@@ -440,6 +440,73 @@ def test_another_collection_of_the_same_name_is_left_alone(session: MongoSession
     assert len(ids(place, "events")) == 70
 
 
+def carried_out(session: MongoSession, planned: Run, wanted: str, **changed: Any) -> Any:
+    """Apply the plan's destructive action later, with some of its args narrowed."""
+    from upkeep import jobs  # noqa: PLC0415
+
+    job = jobs.job(JOB, "mongo")
+    assert job is not None
+    (action,) = (a for a in planned.plan.actions if a.destructive)
+    narrowed = action.model_copy(update={"args": {**action.args, **changed}})
+    observation = job.observe(session, target(wanted), AT, jobs.Memory())
+    return job.apply(jobs.Work(session, target(wanted), narrowed, observation, Meanwhile(print, 99), print, print))
+
+
+@pytest.mark.parametrize("policy", [DELETE, ARCHIVE])
+def test_an_approval_takes_what_the_narrowed_cut_off_says(session: MongoSession, place: Place, policy: str) -> None:
+    fill(place)
+    place.db.create_collection("kept")
+    planned = run(session, target(policy), JOB, apply=False)
+    outcome = carried_out(session, planned, policy, cut_off=(OLD + timedelta(seconds=7)).isoformat())
+    assert (outcome.status, outcome.rows) == ("done", 7)
+    assert ids(place, "events")[0] == 7
+    assert len(ids(place, "kept")) == (7 if policy == ARCHIVE else 0)
+
+
+def test_an_archive_made_anew_since_the_plan_takes_nothing(session: MongoSession, place: Place) -> None:
+    fill(place)
+    place.db.kept.insert_one({"_id": "of last month", "at": OLD})
+    planned = run(session, target(ARCHIVE), JOB, apply=False)
+    place.db.kept.drop()
+    place.db.create_collection("kept")
+    outcome = carried_out(session, planned, ARCHIVE)
+    assert outcome.reason_code == "state_changed"
+    assert "dropped and made anew" in (outcome.message or "")
+    assert len(ids(place, "events")) == 70
+
+
+def test_an_intent_is_the_object_and_the_effect_and_no_cut_off(session: MongoSession, place: Place) -> None:
+    """By it an approved plan is found again in what today's fleet file yields."""
+    fill(place)
+    intents: dict[str, list[Any]] = {}
+
+    def plan(name: str, policy: str) -> None:
+        (action,) = (a for a in run(session, target(policy), JOB, apply=False).plan.actions if a.destructive)
+        intents[name] = [action.intent, action.reach]
+
+    plan("planned", DELETE)
+    place.db.events.insert_one({"at": OLD})
+    plan("more rows", DELETE)
+    plan("longer", DELETE.replace("30 days", "35 days"))
+    plan("archive", ARCHIVE)
+    place.db.create_collection("kept")
+    plan("archive is made", ARCHIVE)
+    plan("another archive", ARCHIVE.replace("kept", "stored"))
+    place.db.events.create_index("seen")
+    place.db.events.insert_one({"seen": OLD})
+    plan("another field", DELETE.replace("by: at", "by: seen"))
+    place.db.events.drop()
+    fill(place)
+    plan("made anew", DELETE)
+    planned, reach = intents["planned"]
+    assert intents["more rows"] == [planned, reach]
+    assert intents["longer"][0] == planned
+    assert intents["longer"][1] == reach - 5 * 86_400_000
+    assert intents["archive"] == intents["archive is made"]
+    others = ("archive", "another archive", "another field", "made anew")
+    assert len({planned, *(intents[name][0] for name in others)}) == 5
+
+
 def test_a_lagging_member_is_waited_for(
     session: MongoSession, place: Place, small_batches: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

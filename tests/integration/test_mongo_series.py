@@ -266,6 +266,32 @@ def test_expiry_is_not_set_when_something_is_missing_in_the_archive_at_that_mome
     assert expiry(place) is None
 
 
+def test_an_approval_sets_the_longer_expiry_of_today(session: MongoSession, place: Place) -> None:
+    fill(place)
+    job = jobs.job(JOB, "mongo")
+    assert job is not None
+    planned, longer = target(DELETE), target(DELETE.replace("90 days", "100 days"))
+    (action,) = run(session, planned, JOB, at=NOW, apply=False).plan.actions
+    (today,) = run(session, longer, JOB, at=NOW, apply=False).plan.actions
+    assert (today.intent, today.reach) == (action.intent, -100.0 * 86_400)
+    assert action.reach == -NINETY
+    (other,) = (a for a in run(session, target(ARCHIVE), JOB, at=NOW, apply=False).plan.actions if a.destructive)
+    assert other.intent != action.intent
+    narrowed = action.model_copy(update={"args": {**action.args, "seconds": today.args["seconds"]}})
+    observation = job.observe(session, longer, NOW, jobs.Memory())
+    outcome = job.apply(jobs.Work(session, longer, narrowed, observation, print, print, print))
+    assert outcome.status == "done"
+    assert expiry(place) == 100 * 86_400
+    frames = job.frames(
+        job.observe(session, longer, NOW, jobs.Memory()),
+        longer,
+        "after",
+        run(session, planned, JOB, at=NOW, apply=False).plan.model_copy(update={"actions": (action,)}),
+        [outcome],
+    )
+    assert frames["tables"][0]["due_remaining"] == 0
+
+
 def test_a_past_date_archives_too_little_for_an_expiry(session: MongoSession, place: Place) -> None:
     fill(place)
     done = run(session, target(ARCHIVE), JOB, at=NOW - 20 * DAY)

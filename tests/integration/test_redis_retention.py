@@ -229,6 +229,57 @@ def test_a_stream_made_anew_since_the_plan_is_left_alone(session: RedisSession, 
     assert gone.outcome("s").reason_code is ReasonCode.STATE_CHANGED
 
 
+def test_a_longer_stream_made_anew_with_times_is_left_alone(session: RedisSession, place: Place) -> None:
+    """More was added than to the one that was planned, and nothing older: only its witness is not there."""
+    place.fill("s")
+
+    def anew() -> None:
+        place.client.delete("s")
+        place.fill("s", old=100, new=0)
+
+    done = run(session, target(DELETE), between=anew)
+    assert done.outcome("s").reason_code is ReasonCode.STATE_CHANGED
+    assert place.client.xlen("s") == 100
+
+
+def trimmed(place: Place) -> None:
+    place.client.xtrim("s", minid=place.ids("s")[10], approximate=False)
+
+
+def worked_off(place: Place) -> None:
+    place.client.xdel("s", *place.ids("s")[45:])
+
+
+def added(place: Place) -> None:
+    for n in range(500):
+        place.client.xadd("s", {"n": n})
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows"),
+    [([trimmed], 40), ([worked_off], 45), ([added], 50), ([worked_off, trimmed, added], 35)],
+)
+def test_a_stream_that_lives_on_is_the_one_that_was_planned(
+    session: RedisSession, place: Place, changes: list[Callable[[Place], None]], rows: int
+) -> None:
+    place.fill("s")
+    done = run(session, target(DELETE), between=lambda: [change(place) for change in changes])
+    assert (done.outcome("s").status, done.outcome("s").rows) == (OutcomeStatus.DONE, rows)
+
+
+def test_an_approval_takes_what_the_narrowed_cut_off_says(session: RedisSession, place: Place) -> None:
+    place.fill("s")
+    ids = place.ids("s")
+    job = jobs.job("data_retention", "redis")
+    assert job is not None
+    observation = job.observe(session, target(DELETE), datetime.now(UTC), jobs.Memory())
+    (action,) = job.plan(observation, target(DELETE)).actions
+    narrowed = action.model_copy(update={"args": {**action.args, "cut_off": ids[7]}})
+    work = jobs.Work(session, target(DELETE), narrowed, observation, lambda *_, **__: None, time.sleep, lambda _: None)
+    assert job.apply(work).rows == 7
+    assert place.ids("s") == ids[7:]
+
+
 def test_a_longer_stream_of_the_same_name_without_times_is_left_alone(session: RedisSession, place: Place) -> None:
     place.fill("s")
 
@@ -289,6 +340,68 @@ def test_a_replica_is_refused(place: Place, own_redis_server: RedisServer) -> No
     assert done.before.stops_target
     assert done.outcome("s").reason_code is ReasonCode.CONNECTION_LOST  # the runner would not have tried
     assert place.client.xlen("s") == 70
+
+
+def no_replicas(client: Any, server: RedisServer) -> str:
+    del server
+    client.config_set("min-replicas-to-write", 1)
+    return "min-replicas-to-write"
+
+
+def no_snapshot(client: Any, server: RedisServer) -> str:
+    (server.directory / "dump.rdb").mkdir()  # the snapshot cannot be moved to its place
+    client.config_set("save", "3600 1")
+    client.xadd("other", {"a": 1})
+    client.bgsave()
+    deadline = time.monotonic() + 20
+    while client.info("persistence")["rdb_last_bgsave_status"] == "ok" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return "MISCONF"
+
+
+def lost_primary(client: Any, server: RedisServer) -> str:
+    del server
+    client.config_set("replica-serve-stale-data", "no")
+    client.replicaof("127.0.0.1", 1)
+    return "lost its primary"
+
+
+@pytest.mark.parametrize("break_it", [no_replicas, no_snapshot, lost_primary])
+def test_a_server_that_refuses_is_said_once(
+    own_redis_server: RedisServer, break_it: Callable[[Any, RedisServer], str]
+) -> None:
+    uri = own_redis_server.uri("3")
+    with redis.Redis.from_url(uri, decode_responses=True) as client:
+        place = Place(own_redis_server, client)
+        for name in ("s", "log:a", "log:b"):
+            place.fill(name, old=5, new=1)
+        wanted = target(DELETE + "\n" + DELETE.replace("s:", "'log:*':", 1))
+        word = break_it(client, own_redis_server)
+        with place.session() as session:
+            done = run(session, wanted)
+        assert [(f.check, f.subject, f.severity) for f in done.plan.findings] == [
+            ("server_refuses", "server", Severity.ERROR)
+        ]
+        assert word in done.finding("server_refuses").summary
+        assert "ACL" not in str(done.finding("server_refuses").remedy)
+        assert done.plan.actions == ()
+        assert done.before.stops_target
+        found = checks.check_target(wanted, lambda _: connections.parse("c", uri))
+        assert [f.check for f in found.findings if f.severity is Severity.ERROR][-1:] == ["server_refuses"]
+        assert "privileges" not in [f.check for f in found.findings]
+
+
+def test_a_server_that_refuses_while_it_is_worked_on_says_what_mends_it(
+    own_redis_server: RedisServer, small_steps: None
+) -> None:
+    with redis.Redis.from_url(own_redis_server.uri("3"), decode_responses=True) as client:
+        place = Place(own_redis_server, client)
+        place.fill("s", old=1000)
+        with place.session() as session:
+            done = run(session, target(DELETE), between=lambda: no_replicas(client, own_redis_server))
+            assert "lower min-replicas-to-write" in (done.outcome("s").message or "")
+            client.config_set("min-replicas-to-write", 0)
+            assert run(session, target(DELETE)).well
 
 
 def test_a_user_without_rights_is_told_which(place: Place) -> None:
@@ -357,7 +470,7 @@ def test_a_run_that_is_stopped_keeps_what_was_done(session: RedisSession, place:
     assert job is not None
     with pytest.raises(OverLimitError):
         run(session, target(DELETE), checkpoint=checkpoint)
-    assert sum(calls) == 300
+    assert calls == [0, 100, 100, 100]  # what went since the last call
     assert place.client.xlen("s") == 700 + 20
     assert run(session, target(DELETE)).outcome("s").rows == 700
     assert place.ids("s") == young

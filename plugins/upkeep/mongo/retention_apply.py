@@ -33,6 +33,16 @@ def _row(session: MongoSession, args: Mapping[str, Any]) -> Doc:
     return found[0]
 
 
+def _require_archive(session: MongoSession, args: Mapping[str, Any]) -> None:
+    """Raise when the archive is gone, or another collection than the one that was planned to be added to."""
+    found = catalog.collections(session, [args["into"]])
+    if not found:
+        raise StateChangedError(f"the archive {args['into']} is gone: the next run makes it")
+    if args["archive"] is not None and found[0]["uuid"] != args["archive"]:
+        text = f"the archive {args['into']} was dropped and made anew since it was planned"
+        raise StateChangedError(f"{text}: see what became of the documents in it, and plan again")
+
+
 def _create_archive(work: Work, progress: Progress) -> None:
     session, args = _session(work), work.action.args
     work.checkpoint(f"create {args['collection']}")
@@ -54,8 +64,8 @@ def _rows(work: Work, progress: Progress) -> None:
     if doomed.index is not None and not any(i["name"] == doomed.index and not i["hidden"] for i in row["indexes"]):
         raise StateChangedError(f"the index {doomed.index} is gone or hidden: the next run looks again")
     moving = work.action.kind == "archive_rows"
-    if moving and not catalog.collections(session, [args["into"]]):
-        raise StateChangedError(f"the archive {args['into']} is gone: the next run makes it")
+    if moving:
+        outcomes.persist(work, lambda: _require_archive(session, args))
     sweep = Sweep(session, work, doomed, args["into"] if moving else None)
     try:
         sweep.run()
@@ -71,6 +81,7 @@ def _rows(work: Work, progress: Progress) -> None:
 def _archive(work: Work, progress: Progress) -> None:
     session, args = _session(work), work.action.args
     outcomes.persist(work, lambda: _row(session, args))
+    outcomes.persist(work, lambda: _require_archive(session, args))
     pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
     measurements.archive(work, progress, pair, datetime.fromisoformat(args["cut_off"]))
 
@@ -86,6 +97,7 @@ def _expiry(work: Work, progress: Progress) -> None:
     if row["expires"] != args["expected"]:
         raise StateChangedError(f"its expireAfterSeconds is {row['expires']} by now, planned was {args['expected']}")
     if work.action.kind == "set_expiry" and args["into"]:
+        outcomes.persist(work, lambda: _require_archive(session, args))
         pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
         reach = session.now() - timedelta(seconds=args["seconds"]) + NIGHT
         if not outcomes.persist(work, lambda: pair.is_archived(reach)):

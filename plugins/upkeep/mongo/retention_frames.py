@@ -63,13 +63,13 @@ def _after(view: View, done: Sequence[tuple[Action, Outcome]]) -> dict[str, Any]
     for action, outcome in mine:
         if action.kind in ("delete_rows", "archive_rows"):
             left = view.due or 0
-            same = view.cut_off.isoformat() == action.args["cut_off"]
+            same = view.cut_off.isoformat() == outcome.evidence.get("cut_off")
             if outcome.evidence.get("emptied") or not same:
                 late += left  # a round found nothing due any more: what is there now came later
             else:
                 remaining += left
         elif action.kind in _EXPIRY:
-            remaining += view.expires != action.args["seconds"]
+            remaining += view.expires != outcome.evidence.get("after")
     return {
         "subject": view.subject,
         "due_remaining": remaining,

@@ -7,7 +7,8 @@ it delete more is destructive and needs what the policy requires.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.mongo import catalog, pipelines, specs
 from upkeep.mongo.retention_checks import refusals
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from upkeep.fleet import Target
     from upkeep.plan import Json, Observation
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 WHY_EXPIRY = (
     "MongoDB before 7.0 deletes measurements only by their meta field, never by time: the server expires whole buckets "
     "by itself, once a minute, from then on without asking"
@@ -86,7 +88,10 @@ def _documents(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[A
             "cut_off": view.cut_off.isoformat(),
             "index": view.age_index,
             "into": policy.into,
+            "archive": view.archive_id,
         },
+        intent={"uuid": row["uuid"], "age": view.age, "into": policy.into},
+        reach=_milliseconds(view.cut_off),
         statements=_shown(view),
         reason=f"documents with {view.age} before {view.cut_off:%Y-%m-%d %H:%M} UTC are older than {policy.for_}",
         destructive=True,
@@ -164,7 +169,10 @@ def _archive(view: View, blocked: tuple[ReasonCode, str] | None, after: tuple[st
             "time": row["time"],
             "cut_off": view.cut_off.isoformat(),
             "into": into,
+            "archive": view.archive_id,
         },
+        intent={"uuid": row["uuid"], "time": row["time"], "into": into},
+        reach=_milliseconds(view.cut_off),
         statements=(specs.shell({"aggregate": view.subject, "pipeline": stages, "cursor": {}}),),
         reason=f"measurements older than {view.policy.for_} are kept in {into} before the server expires them",
         destructive=False,
@@ -192,6 +200,8 @@ def _expiry(
         subject=view.subject,
         detail="no expiry" if seconds is None else f"expires after {seconds:,} s",
         args=_expiry_args(view, row, seconds, after_suspension=more and bool(view.facts.get("exposed"))),
+        intent={"uuid": row["uuid"], "time": row["time"], "then": view.policy.then, "into": view.policy.into},
+        reach=None if seconds is None else float(-seconds),  # the sooner, the more goes
         statements=(specs.shell(command),),
         reason=_reason(view, kind),
         destructive=more,
@@ -214,7 +224,13 @@ def _expiry_args(view: View, row: Json, seconds: int | None, *, after_suspension
         "expected": None if after_suspension else row["expires"],
         "seconds": seconds,
         "into": view.policy.into,
+        "archive": view.archive_id,
     }
+
+
+def _milliseconds(moment: datetime) -> float:
+    """Return a cut-off as a number that orders: milliseconds, as the server's dates count."""
+    return (moment - EPOCH) / timedelta(milliseconds=1)
 
 
 def _reason(view: View, kind: str) -> str:

@@ -65,6 +65,11 @@ class View:
         return self.policy.then == "archive"
 
     @property
+    def archive_id(self) -> str | None:
+        """Which collection the archive is; ``None``: there is none yet, and whichever is made will do."""
+        return None if self.archive is None or not self.archives else str(self.archive["uuid"])
+
+    @property
     def due(self) -> int | None:
         """Documents that are due; ``None``: not known."""
         count: int | None = self.facts.get("due")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import redis
+
 from upkeep.plan import Finding, Severity
-from upkeep.redis import streams
+from upkeep.redis import refusals, streams
 from upkeep.redis.session import RIGHTS
 
 if TYPE_CHECKING:
@@ -32,8 +34,14 @@ def check(session: RedisSession, target: Target) -> Iterator[Finding]:
         yield Finding.of(
             "role", target.name, Severity.ERROR, text, "point the connection at a primary that is no cluster's"
         )
-    for row in streams.declared(session, target.streams):
-        yield from _stream(session, row, writes=target.mode == "enforce" and not server["is_replica"])
+    try:
+        for row in streams.declared(session, target.streams):
+            yield from _stream(session, row, writes=target.mode == "enforce" and not server["is_replica"])
+    except redis.RedisError as error:
+        refusal = refusals.of(error)
+        if refusal is None:
+            raise
+        yield Finding.of("server_refuses", target.name, Severity.ERROR, *refusal)
 
 
 def _stream(session: RedisSession, row: Json, *, writes: bool) -> Iterator[Finding]:

@@ -33,6 +33,8 @@ class RedisEngine:
             remedy = "check host, port, password and TLS of the connection"
             if isinstance(error, redis.exceptions.NoPermissionError):
                 remedy = f"grant our user what it needs: ACL SETUSER … {RIGHTS}"
+            elif "protected mode" in str(error):
+                remedy = "give the server a password (requirepass, or an ACL user), and the connection the same"
             message = (
                 f"{address.connection_id}: no Redis at {address.host}:{address.port or 6379} for user "
                 f"'{address.user or 'default'}': {error}; {remedy}"

@@ -11,6 +11,7 @@ import redis
 
 from upkeep.errors import UpkeepError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
+from upkeep.redis import refusals
 from upkeep.redis.session import RIGHTS
 from upkeep.retention.pace import Pace
 
@@ -59,14 +60,17 @@ def apply(work: Work) -> Outcome:
         _run(work, cast("RedisSession", work.session), tally)
     except StateChangedError as error:
         return _outcome(work.action, tally, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:  # one that loads its data, too
         text = f"the connection to the server was lost ({error}); the next run carries on"
         return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
     except redis.exceptions.ReadOnlyError:
         text = "the server is a replica by now; point the connection at the primary"
         return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
     except redis.RedisError as error:
+        refusal = refusals.of(error)
         text = f"the server refused: {error}; our user needs {RIGHTS}"
+        if refusal is not None:
+            text = f"{refusal.text}; {refusal.remedy}"
         return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.ERROR, text)
     except UpkeepError:
         if tally.deleted:
@@ -79,17 +83,17 @@ def apply(work: Work) -> Outcome:
 def _run(work: Work, session: RedisSession, tally: Tally) -> None:
     args = work.action.args
     pace = Pace(size=FIRST, target=STEP_SECONDS, largest=LARGEST)
-    deleted = 0
+    deleted, witness = 0, args["last"] or ""
     while True:
         work.checkpoint(f"{tally.deleted:,} entries deleted", rows=deleted)
         if work.most is not None:
             left = work.most - tally.deleted
             if left <= 0:
-                work.allow(tally.deleted + session.look("any_before", args["key"], args["bound"]))
+                work.allow(tally.deleted + session.look("any_before", args["key"], args["cut_off"]))
             pace.size = min(pace.size, max(left, 1))
         started = time.monotonic()
         verdict, deleted, before, after, bound = session.change(
-            "trim_stream", args["key"], args["bound"], pace.size, args["added"], args.get("first") or ""
+            "trim_stream", args["key"], args["cut_off"], pace.size, args["added"], args["first"] or "", witness
         )
         took = time.monotonic() - started
         if verdict == "gone":
@@ -98,6 +102,7 @@ def _run(work: Work, session: RedisSession, tally: Tally) -> None:
             raise StateChangedError(
                 "the stream was deleted and made anew since it was planned; the next run looks again"
             )
+        witness = ""  # it may have gone with what was due
         tally.deleted += deleted
         tally.lost += before - after
         tally.steps += deleted > 0

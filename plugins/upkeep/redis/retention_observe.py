@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
+from upkeep.errors import UnreachableError
 from upkeep.plan import Observation
-from upkeep.redis import streams
+from upkeep.redis import refusals, streams
 from upkeep.redis.retention_view import View, of_frames
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from upkeep.fleet import Target
@@ -21,13 +23,19 @@ if TYPE_CHECKING:
 def observe(session: RedisSession, target: Target, at: datetime) -> Observation:
     """Read what the plan and the gates need."""
     server = streams.server(session)
-    frames: dict[str, list[dict[str, Any]]] = {
-        "server": [server],
-        "streams": streams.declared(session, target.declared("data_retention")),
-    }
-    for view in of_frames(frames, target, at):
-        if view.kind == "stream":
-            view.row.update(_counted(session, view, probe=target.mode == "enforce" and not server["is_replica"]))
+    frames: dict[str, list[dict[str, Any]]] = {"server": [server], "streams": []}
+    try:
+        frames["streams"] = streams.declared(session, target.declared("data_retention"))
+        _look(session, of_frames(frames, target, at), probe=target.mode == "enforce" and not server["is_replica"])
+    except redis.RedisError as error:
+        refusal = refusals.of(error)
+        if refusal is not None:
+            server |= {"refuses": refusal.text, "remedy": refusal.remedy}
+        elif isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
+            text = f"the connection to the server was lost ({error}); the next run looks again"
+            raise UnreachableError(text) from error
+        else:
+            raise
     return Observation(
         target=target.name,
         engine="redis",
@@ -39,7 +47,30 @@ def observe(session: RedisSession, target: Target, at: datetime) -> Observation:
     )
 
 
-def _counted(session: RedisSession, view: View, *, probe: bool) -> Json:
+def _look(session: RedisSession, seen: Sequence[View], *, probe: bool) -> None:
+    """Add to each stream's row what may go, then whether we may delete: what the server as a whole refuses ends it."""
+    found = [view for view in seen if view.kind == "stream"]
+    for view in found:
+        view.row.update(_counted(session, view))
+    for view in found:
+        if probe and not view.row.get("denied"):
+            view.row.update(_probed(session, view))
+
+
+def _probed(session: RedisSession, view: View) -> Json:
+    try:
+        return {"may_trim": streams.may_trim(session, view.subject)}
+    except redis.exceptions.ResponseError as error:
+        return _denied(error)
+
+
+def _denied(error: redis.RedisError) -> Json:
+    if refusals.of(error) is not None:
+        raise error
+    return {"due": None, "held": None, "denied": str(error)}  # deleted, or made anew as something else, meanwhile
+
+
+def _counted(session: RedisSession, view: View) -> Json:
     first, due, held = view.first, 0, 0
     counted: Json = {}
     try:
@@ -50,8 +81,6 @@ def _counted(session: RedisSession, view: View, *, probe: bool) -> Json:
             counted["held"] = streams.count(session, view.subject, low, view.wanted) if view.bound < view.wanted else 0
         else:
             counted = {"due": due, "held": held}
-        if probe:
-            counted["may_trim"] = streams.may_trim(session, view.subject)
-    except redis.exceptions.ResponseError as error:  # deleted, or made anew as something else, meanwhile
-        counted = {"due": None, "held": None, "denied": str(error)}
+    except redis.exceptions.ResponseError as error:
+        counted = _denied(error)
     return counted

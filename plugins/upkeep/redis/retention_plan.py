@@ -24,13 +24,17 @@ def plan(observation: Observation, target: Target) -> Plan:
     """Return what would be deleted from every stream in care."""
     actions: list[Action] = []
     found: list[Finding] = []
+    server = observation.frames["server"][0]
+    refuses = server.get("refuses")
+    if refuses:  # every key would fail alike: said once, and nothing is planned
+        found.append(Finding.of("server_refuses", "server", Severity.ERROR, refuses, server["remedy"]))
     for view in views(observation, target):
         refused = refusal(view)
         if refused is not None:
             found.append(refused)
         if view.kind == "stream":
             found += findings(view)
-            if view.due != 0:
+            if view.due != 0 and not refuses:
                 actions.append(_action(view, target, refused))
     return Plan.make(observation, actions, found)
 
@@ -44,7 +48,13 @@ def _action(view: View, target: Target, refused: Finding | None) -> Action:
         kind="delete_entries",
         subject=view.subject,
         detail=f"added before {view.cut_off:%Y-%m-%d %H:%M} UTC",
-        args={"key": view.subject, "bound": str(bound), "added": view.row["added"], "first": view.row["first"]},
+        args={
+            "key": view.subject,
+            "cut_off": str(bound),
+            **{name: view.row[name] for name in ("added", "first", "last")},
+        },
+        intent={"key": view.subject, "then": view.policy.then},
+        reach=float(bound.milliseconds),
         statements=(f"XTRIM {_quoted(view.subject)} MINID {bound}",),
         reason=f"entries added before {view.cut_off:%Y-%m-%d %H:%M} UTC are older than {view.policy.for_}",
         destructive=True,
@@ -123,7 +133,7 @@ def findings(view: View) -> Iterator[Finding]:
 
 
 def _held(view: View) -> Iterator[Finding]:
-    held = view.row.get("held")
+    held = view.row.get("held", 0)
     if held == 0 or refusal(view) is not None:
         return
     groups = [g for g in view.row["groups"] if (need := needed(g)) is not None and need < view.wanted]

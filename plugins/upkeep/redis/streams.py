@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
+from upkeep.redis import refusals
 from upkeep.redis.entries import EntryId
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def server(session: RedisSession) -> Json:
         "mode": str(info.get("redis_mode", "unknown")),
         "replication_lag_seconds": max(lags, default=None),
         "longest_transaction_seconds": 0.0,  # there are none that stay open: MULTI … EXEC is one step
-        "version_tested": session.version,
+        "version_tested": session.tested,
+        "refuses": None,
         "evicts": str(info.get("maxmemory_policy", "noeviction")) if limited else "noeviction",
     }
 
@@ -98,6 +100,8 @@ def _row(session: RedisSession, name: str, pattern: str) -> Json:
     except redis.exceptions.NoPermissionError as error:
         return row | {"kind": "denied", "denied": str(error)}
     except redis.exceptions.ResponseError as error:
+        if refusals.of(error) is not None:
+            raise  # not this key's fault
         if session.command("EXISTS", name) == 0:  # it went away between two looks
             return row | {"kind": "none"}
         return row | {"kind": "denied", "denied": str(error)}
@@ -138,7 +142,7 @@ def _first_after(session: RedisSession, name: str, entry: str) -> str | None:
 def may_trim(session: RedisSession, name: str) -> bool:
     """Return whether our user may delete entries: by deleting those below the lowest id, of which there are none."""
     try:
-        session.change("trim_stream", name, "0-1", 1, 0, "")
+        session.change("trim_stream", name, "0-1", 1, 0, "", "")
     except redis.exceptions.NoPermissionError:
         return False
     return True
