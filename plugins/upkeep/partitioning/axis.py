@@ -128,10 +128,10 @@ class Axis:
     def write(self, value: Value) -> str:
         """Return a value as the text of a literal: with its offset on timestamptz, a plain number on integers.
 
-        Where the column's type ends it is ``MAXVALUE``.
+        Where the column's type ends it is ``MAXVALUE`` (``MINVALUE``).
         """
-        if self.end is not None and value >= self.end:
-            return "MAXVALUE"
+        if self.end is not None and not -self.end <= value < self.end:
+            return "MAXVALUE" if value > 0 else "MINVALUE"
         if self.type.startswith("int"):
             return str(value // self._factor)
         moment = _moment(value)

@@ -8,8 +8,22 @@ from typing import Final, cast
 
 from upkeep.partitioning.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value, length
 
-__all__ = ["HIGHEST", "LOWEST", "Axis", "UnknownBoundsError", "Value", "length", "read", "remainder", "texts", "values"]
+__all__ = [
+    "HIGHEST",
+    "LAST",
+    "LOWEST",
+    "Axis",
+    "UnknownBoundsError",
+    "Value",
+    "length",
+    "read",
+    "remainder",
+    "texts",
+    "values",
+]
 
+LAST: Final = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
+"""The greatest value of each type of whole numbers."""
 _RANGE: Final = re.compile(r"FOR VALUES FROM \((.*)\) TO \((.*)\)", re.DOTALL)
 _LIST: Final = re.compile(r"FOR VALUES IN \((.*)\)", re.DOTALL)
 _HASH: Final = re.compile(r"FOR VALUES WITH \(modulus (\d+), remainder (\d+)\)")

@@ -17,6 +17,7 @@ from upkeep.postgres import names
 from upkeep.postgres.conversion_model import Conversion
 from upkeep.postgres.conversion_refusals import KEY_TYPES, KINDS, Refusal, of_before_triggers, refusals
 from upkeep.postgres.creation_care import axis_of, column_of
+from upkeep.postgres.creation_times import misread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +30,6 @@ APPROVAL: Final = 86_400_000_000
 """Microseconds that an approval stays valid."""
 PROOF: Final = 86_400_000_000
 """Microseconds for which writers may meet the CHECK: while rows are checked, or until the run after one killed."""
-_INTEGERS: Final = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
 
 
 class Verdict(NamedTuple):
@@ -131,16 +131,23 @@ def _measured(
     if {lowest, highest} & {LOWEST, HIGHEST}:
         reason = f"the values of {quoted} reach from {row['lowest']} to {row['highest']}, beyond years 1 to 9999"
         return [Refusal(reason, "correct those values")]
+    ends = [v for v in (lowest, highest) if v is not None]
+    wrong = misread("", quoted, axis, ends, "values")
+    if wrong is not None:
+        return [Refusal(wrong.summary, "correct unit: in the fleet file")]
     try:
         found = span(axis, part, position, lowest, highest)
-        axis.write(found.upper), axis.write(found.lower)
+        if axis.end is None or found.upper < axis.end:
+            axis.write(found.upper), axis.write(found.lower)
     except (OverflowError, ValueError):
         reason = f"the values of {quoted} reach from {row['lowest']} to {row['highest']}, where the calendar ends"
         return [Refusal(reason, "correct those values")]
-    limit = _INTEGERS.get(axis.type)
-    if limit is not None and int(axis.write(found.upper)) > limit:
-        reason = f"the column {quoted} has no room for another period: its type ends at {limit}"
-        return [Refusal(reason, f"alter column {quoted} type bigint, or correct its highest value")]
+    if axis.end is not None and found.upper >= axis.end:
+        last = max(position, position if highest is None else highest)
+        if axis.following(last, part.every) >= axis.end:
+            reason = f"the column {quoted} has no room for another period: its type ends at {axis.last}"
+            return [Refusal(reason, f"alter column {quoted} type bigint, or correct its highest value")]
+        found = Span(found.lower, axis.end)
     usual = span(axis, part, position, None, None).upper
     return found, row["highest"] if found.upper > usual + length(part.every) else None
 

@@ -35,7 +35,7 @@ from upkeep.postgres.conversion_parts import (
     unpublish,
 )
 from upkeep.postgres.creation_leftovers import HALF_MADE
-from upkeep.postgres.creation_statements import bound, clause, table
+from upkeep.postgres.creation_statements import belongs, clause, table
 from upkeep.postgres.session import statement
 
 if TYPE_CHECKING:
@@ -54,9 +54,8 @@ def check(args: Args) -> list[sql.Composed]:
     """Return what adds the CHECK and marks it as ours."""
     known = table(args, "parent")
     name = sql.Identifier(CHECK)
-    ends = {"lower": bound(args, "lower"), "upper": bound(args, "upper")}
     return [
-        statement("conversion_check", table=known, name=name, key=sql.Identifier(args["key"]), **ends),
+        statement("conversion_check", table=known, name=name, key=sql.Identifier(args["key"]), inside=belongs(args)),
         statement("comment_on_constraint", table=known, name=name, text=sql.Literal(marker(args))),
     ]
 

@@ -30,7 +30,7 @@ from upkeep.postgres import catalog, creation_moves, creation_plan, ddl, names
 from upkeep.postgres.creation_forms import meets
 from upkeep.postgres.creation_leftovers import clean
 from upkeep.postgres.creation_moves import ConservationError
-from upkeep.postgres.creation_statements import Args, attach, bound, make, move, table
+from upkeep.postgres.creation_statements import Args, apart, attach, make, move, table
 from upkeep.postgres.session import ConnectionLostError, PostgresSession
 
 if TYPE_CHECKING:
@@ -183,10 +183,11 @@ def _kept_out(work: Work, session: PostgresSession, what: str) -> Iterator[None]
     """
     args = work.action.args
     default, name = table(args, "default"), sql.Identifier(KEEP_OUT)
-    key, lower, upper = sql.Identifier(args["key"]), bound(args, "lower"), bound(args, "upper")
     text = sql.Literal(creation_moves.marker(args, "constraint"))
     add = [
-        session.statement("keep_out_check", default=default, name=name, key=key, lower=lower, upper=upper),
+        session.statement(
+            "keep_out_check", default=default, name=name, key=sql.Identifier(args["key"]), apart=apart(args)
+        ),
         session.statement("comment_on_constraint", table=default, name=name, text=text),
     ]
     ddl.run(session, add, checkpoint=work.checkpoint, sleep=work.sleep, quiet=[default], what=what)

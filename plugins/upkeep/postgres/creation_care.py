@@ -20,6 +20,7 @@ from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
 from upkeep.postgres.catalog import Relation
 from upkeep.postgres.creation_model import AnyLevel, Care, Default, Known
 from upkeep.postgres.creation_sets import Child, and_default, hashes, lists
+from upkeep.postgres.creation_times import misread
 from upkeep.postgres.partition_plan import Span, Wish, layout
 from upkeep.retention.cutoff import kept_from
 
@@ -98,9 +99,17 @@ def _ranges(base: Care, part: RangeLevel, policy: TablePolicy, children: Mapping
         return replace(base, problem=axis)
     spans, order = _in_order(tuple(children["bounds"]), axis)
     oids = tuple(children["oids"][place] for place in order)
+    places = [place for span in spans for place in span]
+    if not axis.is_id and isinstance(part.from_, int):
+        places.append(axis.read(str(part.from_)))
+    numbers = [axis.read(str(number)) for number in known.numbers.get(table.oid, ())]
+    what = "values" if numbers else "bounds"
+    problem = misread(base.subject, part.by, axis, [*places, *numbers], what)
+    if problem is not None:
+        return replace(base, axis=axis, spans=spans, problem=problem)
     wish = wish_of(base, part, axis, spans, policy, known, known.highest.get(table.oid))
-    model = oids[-1] if oids else table.oid
-    return replace(base, axis=axis, layout=layout(spans, wish, axis), spans=spans, oids=oids, model=model)
+    base = replace(base, axis=axis, layout=layout(spans, wish, axis), place=wish.at)
+    return replace(base, spans=spans, oids=oids, model=oids[-1] if oids else table.oid)
 
 
 def _sets(base: Care, part: ListLevel | HashLevel, children: Mapping[str, Any], known: Known) -> Care:
@@ -180,7 +189,7 @@ def axis_of(subject: str, column: str, type_: str, part: RangeLevel) -> Axis | F
         return Finding.of("policy", subject, Severity.ERROR, text, remedy=remedy)
     if type_ in TIME_TYPES:
         return Axis(type_, part.zone)
-    return Axis(type_, part.zone, "id" if isinstance(part.every, int) else part.unit)
+    return Axis(type_, part.zone, "id" if isinstance(part.every, int) else part.unit, bounds.LAST.get(type_))
 
 
 def unsupported(base: Care, children: Mapping[str, Any], *, deeper: bool) -> tuple[Finding | None, bool]:

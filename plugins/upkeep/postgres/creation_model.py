@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
@@ -11,7 +11,7 @@ from upkeep.fleet import HashLevel, ListLevel, RangeLevel
 from upkeep.fleet.tables import MAX_CREATIONS
 from upkeep.plan import Finding
 from upkeep.postgres import names
-from upkeep.postgres.bounds import Axis
+from upkeep.postgres.bounds import Axis, Value
 from upkeep.postgres.catalog import Relation
 from upkeep.postgres.conversion_model import Conversion
 from upkeep.postgres.creation_forms import Form, Span
@@ -79,8 +79,8 @@ class Care:
         The policy's cap; how many partitions this run may create here.
     problem
         Why nothing can be done; `later` when it is only not available yet.
-    axis, layout
-        Of a range level.
+    axis, layout, place
+        Of a range level; where the clock stands on it, or the highest id.
     sets
         What is missing of a list or hash level.
     spans, oids
@@ -107,6 +107,7 @@ class Care:
     later: bool = False
     axis: Axis | None = None
     layout: Layout | None = None
+    place: Value | None = None
     sets: Sets | None = None
     spans: tuple[Span, ...] = ()
     oids: tuple[int, ...] = ()
@@ -159,6 +160,8 @@ class Known:
         By table, what was read of those that are not partitioned.
     values
         By the table of the policy and level, what the server says of declared list values.
+    numbers
+        By table, some of its key's numbers, where no bound tells whether they are times.
     """
 
     relations: dict[str, list[Relation]]
@@ -167,4 +170,5 @@ class Known:
     children: Mapping[int, Mapping[str, Any]]
     highest: Mapping[int, int]
     plain: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    numbers: Mapping[int, Sequence[int]] = field(default_factory=dict)
     values: Mapping[tuple[int, int], Mapping[str, Declared]] = field(default_factory=dict)

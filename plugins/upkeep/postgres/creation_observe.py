@@ -19,6 +19,7 @@ from upkeep.postgres.creation_forms import Span, Values, form_args
 from upkeep.postgres.creation_model import Care
 from upkeep.postgres.creation_names import names_thought_of
 from upkeep.postgres.creation_statements import belongs
+from upkeep.postgres.creation_times import counts_time, sample, told_by
 from upkeep.postgres.creation_tree import cares
 from upkeep.postgres.creation_values import ask, compare
 
@@ -52,6 +53,9 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
         found = cares(frames, target, at)
     _types_and_values(session, frames, found)
     if frames["types"]:
+        found = cares(frames, target, at)
+    frames["numbers"] = list(_numbers(session, found))
+    if frames["numbers"]:
         found = cares(frames, target, at)
     if any(care.axis is not None and care.axis.is_id for care in found):
         frames["ids"] = list(_ids(session, found))
@@ -152,6 +156,16 @@ def _ids(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
             yield {"oid": care.relation.oid, "at": at}
 
 
+def _numbers(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
+    """Yield some keys of each table whose bounds do not tell whether its numbers are times in the unit declared."""
+    for care in found:
+        if care.axis is None or care.relation is None or not care.ready or not counts_time(care.axis):
+            continue
+        if not told_by(care.spans) and (care.oids or care.default):
+            numbers = sample(session, care.relation, care.relation.key_columns[0] or "")
+            yield {"oid": care.relation.oid, "numbers": numbers}
+
+
 def _highest_in(session: PostgresSession, oid: int, column: str) -> int | None:
     known = [sql.Identifier(row["schema"], row["name"]) for row in session.rows("table_name", {"oid": oid})]
     try:
@@ -220,7 +234,8 @@ def _thresholds(care: Care) -> list[int]:
 
 def _count(session: PostgresSession, care: Care, default: Default) -> list[Row]:
     assert care.axis is not None and care.relation is not None  # noqa: S101, PT018 - with_default
-    axis, thresholds = care.axis, _thresholds(care)
+    axis, end = care.axis, care.axis.end
+    thresholds = [mark for mark in _thresholds(care) if end is None or mark < end]  # where it ends, nothing is beyond
     texts = [axis.write(mark) for mark in thresholds]
     parts: dict[str, sql.Composable] = {
         "key": sql.Identifier(care.relation.key_columns[0] or ""),

@@ -14,6 +14,7 @@ from upkeep.postgres.creation_forms import Form, Remainder, Rest, Span, Values, 
 from upkeep.postgres.creation_model import Care
 from upkeep.postgres.creation_names import choose, names_of
 from upkeep.postgres.creation_statements import shown
+from upkeep.postgres.creation_times import type_end
 from upkeep.postgres.creation_tree import cares
 
 if TYPE_CHECKING:
@@ -33,8 +34,12 @@ def plan(observation: Observation, target: Target) -> Plan:
     actions: list[Action] = []
     taken = {(row["schema"], row["name"]) for row in frames["taken"]}
     left = creation_leftovers.parents(frames["server"][0]["markers"])
+    seen: set[tuple[int, int]] = set()
     for care in found:
         findings += _of_table(care)
+        if (care.root, care.depth) not in seen:  # once for all sub-partitions
+            findings += type_end(care, observation.at)
+            seen.add((care.root, care.depth))
         actions += _leftovers(care, left)
         actions += _creations(care, observation, taken)
         if care.conversion is not None:

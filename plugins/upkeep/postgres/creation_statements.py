@@ -26,6 +26,8 @@ Args: TypeAlias = Mapping[str, Any]
 
 CHECK: Final = "upkeep_bounds"
 """Name of the CHECK constraint that lets ATTACH trust the rows; gone once attached."""
+OPEN: Final = ("MINVALUE", "MAXVALUE")
+"""Bounds that are none: the partition reaches to where the type ends."""
 PRIVILEGES: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"})
 _OPTION: Final = re.compile(r"(toast\.)?[a-z_][a-z0-9_]*")
 _DIGEST: Final = 8
@@ -92,9 +94,11 @@ def table(args: Args, which: str) -> sql.Identifier:
     return sql.Identifier(args[which]["schema"], args[which]["name"])
 
 
-def bound(args: Args, which: str) -> sql.Literal:
-    """Return the literal of the ``lower`` or ``upper`` bound: a number on integer keys, else a text with its offset."""
+def bound(args: Args, which: str) -> sql.Composable:
+    """Return the ``lower`` or ``upper`` bound: a number on integer keys, else a text with its offset."""
     text = args[which]
+    if text in OPEN:
+        return sql.SQL(text.lower())
     return sql.Literal(int(text)) if args["type"].startswith("int") else sql.Literal(text)
 
 
@@ -116,14 +120,25 @@ def belongs(args: Args, row: str = "") -> sql.Composed:
     """Return that a row belongs to a range or to listed values; ``row`` is its alias."""
     key = sql.SQL("{}{}").format(sql.SQL(f"{row}." if row else ""), sql.Identifier(args["key"]))
     if args.get("form", "range") == "range":
-        text = sql.SQL("{key} >= {lower} and {key} < {upper}")
-        return text.format(key=key, lower=bound(args, "lower"), upper=bound(args, "upper"))
+        return _compared(args, key, (" >= ", " < "), " and ")
     known = [value for value in args["values"] if value is not None]
     listed = sql.SQL("{} in ({})").format(key, sql.SQL(", ").join(map(sql.Literal, known)))
     if None not in args["values"]:
         return sql.SQL("{} is not null and {}").format(key, listed)
     null = sql.SQL("{} is null").format(key)
     return sql.SQL("({} or {})").format(null, listed) if known else null
+
+
+def apart(args: Args) -> sql.Composed:
+    """Return that a key lies outside of a range."""
+    return _compared(args, sql.Identifier(args["key"]), (" < ", " >= "), " or ")
+
+
+def _compared(args: Args, key: sql.Composable, signs: tuple[str, str], joined: str) -> sql.Composed:
+    """Return how a key lies to the bounds of a range; an open end says nothing."""
+    pairs = zip(("lower", "upper"), signs, strict=True)
+    known = [key + sql.SQL(sign) + bound(args, which) for which, sign in pairs if args[which] not in OPEN]
+    return sql.SQL(joined).join(known or [key + sql.SQL(" is not null" if joined == " and " else " is null")])
 
 
 def _checked(args: Args) -> sql.Composed | None:

@@ -34,6 +34,7 @@ from upkeep.postgres.creation_forms import Form, Rest
 from upkeep.postgres.creation_model import Branch, Care, Known
 from upkeep.postgres.creation_sets import Known as Declared
 from upkeep.postgres.creation_sets import unclear, whole
+from upkeep.postgres.creation_times import UNIT
 from upkeep.postgres.partition_plan import Wish, layout
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
         children={row["parent"]: row for row in (*frames["spans"], *frames.get("branch_spans", ()))},
         highest={row["oid"]: row["at"] for row in frames.get("ids", ())},
         plain={row["oid"]: row for row in frames.get("plain", ())},
+        numbers={row["oid"]: row["numbers"] for row in frames.get("numbers", ())},
         values={(row["oid"], row["depth"]): _values(row) for row in frames.get("values", ())},
     )
     branches = {row["oid"]: Relation(**row) for row in frames.get("branches", ())}
@@ -101,6 +103,9 @@ def _tree(  # noqa: PLR0917 - the frames, arranged
     parents = set(children["parents"] or ())
     below = [_below(top, policy, branches[oid], known) for oid in sorted(parents) if oid in branches]
     good = [care for care in below if care.problem is None]
+    wrong = next((care.problem for care in below if care.problem is not None and care.problem.check == UNIT), None)
+    if wrong is not None:  # what would be made anew would be wrong in the same way
+        return [replace(top, problem=wrong, layout=None, sets=None)]
     branch = _branch(top, policy, known, good, types)
     if isinstance(branch, Finding):
         return [replace(top, problem=branch, layout=None, sets=None)]

@@ -14,6 +14,7 @@ from psycopg import sql
 from upkeep.errors import ConfigurationError
 from upkeep.plan import Observation
 from upkeep.postgres import catalog, file_look, names
+from upkeep.postgres.creation_times import counts_time, sample, told_by
 from upkeep.postgres.retention_rows import Doomed, is_table_name
 from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.retention_views import frames_policies, tells_age, views
@@ -36,7 +37,7 @@ CHECK_TIMEOUT: Final = "30s"
 """One look at the rows (a count, a search for references) takes no longer; longer, and it is said to be unknown."""
 FRAMES: Final = (
     *("relations", "archives", "partitions", "marked", "memory", "intents"),
-    *("facts", "leaves", "due", "references", "busy", "files", "branches", "locations", "strays"),
+    *("facts", "leaves", "numbers", "due", "references", "busy", "files", "branches", "locations", "strays"),
 )
 
 
@@ -66,6 +67,9 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
         found = views(observation, target)
     _read_leaves(session, [v for v in found if v.problem is None and _has_something_due(v)], frames)
     if frames["leaves"]:
+        found = views(observation, target)
+    frames["numbers"] = list(_numbers(session, found))
+    if frames["numbers"]:
         found = views(observation, target)
     for view in found:
         if view.problem is None and view.relation is not None:
@@ -164,6 +168,16 @@ def _read_leaves(session: PostgresSession, found: Iterable[TableView], frames: d
                 frames["leaves"] += session.rows("retention_leaves", {"roots": [oid], "ages": [age]})
             except psycopg.errors.LockNotAvailable:
                 frames["busy"].append({"oid": oid})
+
+
+def _numbers(session: PostgresSession, found: Iterable[TableView]) -> Iterable[Row]:
+    """Yield some ages of each table whose bounds do not tell whether its numbers are times in the unit declared."""
+    for view in found:
+        if view.problem is not None or view.relation is None or view.axis is None or not counts_time(view.axis):
+            continue
+        if not told_by((p.lower, p.upper) for p in view.pieces):
+            numbers = sample(session, view.relation, column_of(view.age))
+            yield {"oid": view.relation.oid, "age": view.age, "numbers": numbers}
 
 
 def _due(session: PostgresSession, view: TableView) -> list[Row]:

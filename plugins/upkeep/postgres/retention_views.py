@@ -13,6 +13,7 @@ from upkeep.errors import ConfigurationError
 from upkeep.postgres import bounds, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
 from upkeep.postgres.catalog import Partition, Relation, by_policy
+from upkeep.postgres.creation_times import misread
 from upkeep.postgres.retention_view import Leaf, Marked, Piece, TableView, column_of
 from upkeep.retention.cutoff import age_axis, cut_off, moment
 from upkeep.retention.marker import read_marker
@@ -76,6 +77,11 @@ def _bad_name(name: str) -> str | None:
     return None
 
 
+def _within(axis: Axis, place: Value) -> Value:
+    """Return a cut-off that the column's type can say: beyond its end, its last value."""
+    return place if axis.end is None or place < axis.end else axis.read(str(axis.last))
+
+
 @dataclass(frozen=True, slots=True)
 class _Lookup:
     """The frames, arranged for finding: thousands of partitions are looked through once, not once for each table."""
@@ -89,6 +95,7 @@ class _Lookup:
     references: Mapping[int, list[Row]]
     begun: frozenset[int]
     files: Mapping[tuple[str, int], Row]
+    numbers: Mapping[tuple[int, str], Sequence[int]]
 
     @classmethod
     def of(cls, frames: Mapping[str, list[Row]]) -> Self:
@@ -110,6 +117,7 @@ class _Lookup:
             marked=[m for row in frames["marked"] if (m := _marked(row, known)) is not None],
             references=_by("root", frames["references"]),
             begun=frozenset(int(oid) for oid in begun),
+            numbers={(row["oid"], row["age"]): row["numbers"] for row in frames.get("numbers", ())},
             files={(row["policy"], row["oid"]): row for row in frames.get("files", ())},
         )
 
@@ -131,16 +139,19 @@ def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Loo
     found = age_type(relation, facts, view.age) or _type_below(relation, view.age, lookup)
     if found is None:
         return replace(view, problem=(f"it has no column {view.age}", "correct retain.by in the fleet file"))
-    axis = age_axis(policy, found)
+    axis = replace(age_axis(policy, found), last=bounds.LAST.get(found))
     ageless = _no_age(view.age, axis)
     if ageless is not None:
         return replace(view, problem=ageless)
     pieces = _pieces(relation, view.age, axis, lookup)
+    wrong = _no_times(view, axis, pieces, lookup.numbers.get((relation.oid, view.age), ()))
+    if wrong is not None:
+        return replace(view, axis=axis, problem=wrong)
     below = policy.partition.subpartition if policy.partition is not None else None
     return replace(
         view,
         axis=axis,
-        cut_off=cut_off(base.policy, axis, base.at, base.server_now),
+        cut_off=_within(axis, cut_off(base.policy, axis, base.at, base.server_now)),
         facts=facts,
         archive_facts=lookup.facts.get(archive.oid) if archive else None,
         archive_bounds=_archive_bounds(archive, view.age, axis, lookup.partitions),
@@ -178,6 +189,14 @@ def _no_age(age: str, axis: Axis) -> tuple[str, str] | None:
     if axis.type in TIME_TYPES:
         return None
     return f"the age column {age} is {axis.type}, no time", "name a date, timestamp or epoch column in retain.by"
+
+
+def _no_times(view: TableView, axis: Axis, pieces: Sequence[Piece], numbers: Sequence[int]) -> tuple[str, str] | None:
+    """Return that bounds or values are no times in the unit declared; today's rows would be due, or none ever."""
+    places = [place for piece in pieces for place in (piece.lower, piece.upper) if place is not None]
+    places += [axis.read(str(number)) for number in numbers]
+    found = misread(view.subject, view.age, axis, places, "values" if numbers else "bounds")
+    return (found.summary, found.remedy or "") if found is not None else None
 
 
 @lru_cache(maxsize=65_536)
