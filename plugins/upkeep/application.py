@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from upkeep import rules
-from upkeep.errors import CancelledError, LeaseBusyError, LeaseLostError, UnreachableError, UpkeepError
+from upkeep import rules, veto
+from upkeep.errors import (
+    ApprovalRefusedError,
+    CancelledError,
+    LeaseBusyError,
+    LeaseLostError,
+    StopError,
+    UnreachableError,
+    UpkeepError,
+)
 from upkeep.fleet import Target
 from upkeep.jobs import Address, Examines, Job, RowBatch, Session, Work
 from upkeep.plan import Action, Finding, Json, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
 from upkeep.stopping import Stop
 
 if TYPE_CHECKING:
-    from upkeep.ledger import Ledger
+    from upkeep.ledger import DoneAction, Ledger
     from upkeep.locks import Lease
     from upkeep.runner import Progress
 
@@ -26,11 +34,35 @@ LEASE_WAIT_SECONDS = 1800.0
 """How long a run waits for another run on the same database before it fails visibly."""
 PAUSE_CHECK_SECONDS = 1.0
 """How often a running action asks whether somebody paused the target."""
+PROGRESS_SECONDS = 5.0
+"""How often the ledger is told how far an action is: what is known of it should its process be killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakingBack:
+    """Stands in for a job whose actions take others back: `apply` undoes what the entry of that action did."""
+
+    job: Job
+    entries: Mapping[str, DoneAction]
+
+    def apply(self, work: Work) -> Outcome:
+        """Take one action back."""
+        entry = self.entries[work.action.id]
+        outcome = self.job.undo(work.session, entry.action, entry.outcome)
+        return outcome.model_copy(update={"action_id": work.action.id})
 
 
 @dataclass
 class Application:
-    """Carrying out one plan under one lease."""
+    """Carrying out one plan under one lease.
+
+    Attributes
+    ----------
+    bounded
+        Whether what goes is counted against what was planned: an approved or late plan (`upkeep.veto`).
+    use_approval
+        Uses the approval up, just before the first action that is let through; raises `ApprovalRefusedError`.
+    """
 
     run_id: str
     target: Target
@@ -44,8 +76,13 @@ class Application:
     stop: Stop
     say: Progress
     now: Callable[[], datetime]
+    bounded: bool = False
+    use_approval: Callable[[], None] | None = None
     lease: Lease | None = None
     asked_at: float = 0.0
+    told_at: float = 0.0
+    gone: int = 0
+    running: Action | None = None
     done: set[str] = field(default_factory=set)
     noted: Json = field(default_factory=dict)
 
@@ -91,8 +128,8 @@ class Application:
         if outcome is not None:
             return self._record(outcome)
         self.say(self.target.name, f"{action.kind} {action.subject}")
-        started = time.monotonic()
-        self.noted = {}
+        started = self.told_at = time.monotonic()
+        self.noted, self.gone, self.running = {}, 0, action
         try:
             self._checkpoint()
             work = self._work(session, action)
@@ -101,11 +138,14 @@ class Application:
                 self.ledger.save_findings(self.run_id, self.target.name, [finding])
                 outcome = rules.skipped(action, ReasonCode.QUALITY_FAILED, finding.summary)
             else:
+                self._use_approval()
                 self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
                 outcome = self.job.apply(replace(work, seen=seen))
             outcome = outcome.model_copy(update={"seconds": time.monotonic() - started})
-        except rules.StopError as stop:
+        except StopError as stop:
             outcome = self._so_far(rules.skipped(action, stop.code, str(stop), seconds=time.monotonic() - started))
+        except ApprovalRefusedError:
+            raise
         except (LeaseLostError, CancelledError) as error:
             code = ReasonCode.CANCELLED if isinstance(error, CancelledError) else ReasonCode.LEASE_LOST
             self._record(self._so_far(rules.failed(action, code, str(error), seconds=time.monotonic() - started)))
@@ -121,6 +161,11 @@ class Application:
         if outcome.status is OutcomeStatus.DONE:
             self.done.add(action.id)
         return self._record(outcome)
+
+    def _use_approval(self) -> None:
+        use, self.use_approval = self.use_approval, None
+        if use is not None:
+            use()
 
     def _examine(self, work: Work) -> tuple[Finding | None, str | None]:
         """Look at the rows that are about to go with the owner's own expectations."""
@@ -145,6 +190,7 @@ class Application:
             checkpoint=self._checkpoint,
             sleep=self._sleep,
             note=lambda note: self._note(action, note),
+            most=veto.tolerated(action.rows) if self.bounded and action.rows is not None else None,
         )
 
     def _note(self, action: Action, note: Json) -> None:
@@ -168,7 +214,7 @@ class Application:
             planned={a.id for a in self.plan.actions},
             now=self.now(),
             paused=ledger.paused(name),
-            tested=str(self.observation.frames.get("server", [{}])[0].get("version_tested", True)) != "False",
+            tested=self.observation.tested,
             backup_at=ledger.newest_verified_backup(name) if action.requires.kind == "backup" else None,
         )
 
@@ -179,6 +225,10 @@ class Application:
         if time.monotonic() - self.asked_at >= PAUSE_CHECK_SECONDS:
             self.asked_at = time.monotonic()
             rules.stop_if_closed(self.target, self.now(), self.ledger.paused(self.target.name))
+        self.gone += rows
+        if rows and self.running is not None and time.monotonic() - self.told_at >= PROGRESS_SECONDS:
+            self.told_at = time.monotonic()
+            self.ledger.note(self.run_id, self.target.name, self.running.id, {"rows_so_far": self.gone})
         if message or rows:
             self.say(self.target.name, message, rows=rows)
 

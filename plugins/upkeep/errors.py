@@ -1,5 +1,7 @@
 """The exceptions of Upkeep: one small tree. Every message says what is wrong and how to mend it."""
 
+from upkeep.plan import ReasonCode
+
 
 class UpkeepError(Exception):
     """Base of all expected failures; its text is shown to people as it is."""
@@ -11,6 +13,10 @@ class ConfigurationError(UpkeepError):
     """The fleet file, a connection or an argument is wrong."""
 
     exit_status = 2
+
+
+class NotSupportedError(ConfigurationError):
+    """A job is not available on an engine."""
 
 
 class UnreachableError(UpkeepError):
@@ -37,8 +43,25 @@ class LeaseBusyError(UpkeepError):
     exit_status = 3
 
 
-class OverLimitError(UpkeepError):
-    """More would go than was approved: the action stops between two batches."""
+class StopError(UpkeepError):
+    """An action must stop between two batches; nothing is wrong with what was done.
+
+    Attributes
+    ----------
+    code
+        ``paused``, ``outside_window`` or ``over_limit``.
+    """
+
+    def __init__(self, code: ReasonCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class OverLimitError(StopError):
+    """More would go than was approved."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ReasonCode.OVER_LIMIT, message)
 
 
 class CancelledError(UpkeepError):

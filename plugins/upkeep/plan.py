@@ -370,7 +370,7 @@ class TargetStatus(StrEnum):
 
 
 class TargetReport(Value):
-    """Everything that a run did to one target."""
+    """Everything that a run did to one target; ``running``: ids of the actions that are being carried out."""
 
     target: str
     engine: str
@@ -381,6 +381,7 @@ class TargetReport(Value):
     outcomes: tuple[Outcome, ...] = ()
     findings: tuple[Finding, ...] = ()
     gates: tuple[GateResult, ...] = ()
+    running: tuple[str, ...] = ()
     error: str | None = None
 
     def document(self) -> Json:

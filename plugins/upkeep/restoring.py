@@ -87,6 +87,7 @@ def _plan(
             identity=session.identity,
             version=session.version,
             at=now,
-            frames={"server": [{"subject": "server", "version_tested": session.tested}]},
+            frames={},
+            tested=session.tested,
         )
         return observation, job.plan_restore(session, target, request, observation)

@@ -6,11 +6,11 @@ observe only) are here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from upkeep.errors import UpkeepError
+from upkeep.errors import NotSupportedError, StopError, UnreachableError
 from upkeep.plan import (
     Action,
     Finding,
@@ -28,10 +28,16 @@ from upkeep.plan import (
 
 if TYPE_CHECKING:
     from upkeep.fleet import Target
+    from upkeep.ledger import Pause
 
 LEASE = frozenset({ReasonCode.LEASE_BUSY, ReasonCode.LEASE_LOST})
 """Another run changes the database, or nobody can say that none does: the whole target stops."""
-INCOMPLETE = LEASE | {ReasonCode.LOCK_NOT_OBTAINED, ReasonCode.CONNECTION_LOST, ReasonCode.STATE_CHANGED}
+INCOMPLETE = LEASE | {
+    ReasonCode.LOCK_NOT_OBTAINED,
+    ReasonCode.CONNECTION_LOST,
+    ReasonCode.STATE_CHANGED,
+    ReasonCode.INTERRUPTED,
+}
 """Reasons that say "not now": nothing is wrong with the plan, the next run tries again."""
 WAITING = frozenset({ReasonCode.NEEDS_APPROVAL, ReasonCode.OVER_LIMIT})
 """Reasons that say "a person must look"."""
@@ -45,20 +51,6 @@ ON_PURPOSE = WAITING | {
     ReasonCode.QUALITY_FAILED,
 }
 """Reasons that leave an action undone on purpose: the state after is not expected to be as declared."""
-
-
-class StopError(UpkeepError):
-    """The run must stop between two batches; nothing is wrong.
-
-    Attributes
-    ----------
-    code
-        ``paused`` or ``outside_window``.
-    """
-
-    def __init__(self, code: ReasonCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def skipped(action: Action, code: ReasonCode, message: str, *, seconds: float = 0.0) -> Outcome:
@@ -100,6 +92,8 @@ def decide(
     """
     if action.blocked is not None:
         return skipped(action, *action.blocked)
+    if target.mode == "observe":
+        return skipped(action, ReasonCode.OBSERVE_ONLY, "mode: observe – reported, not done")
     if not tested and not target.allow_untested:
         message = "this server version is not in the tested list: observe only; allow_untested: true overrides"
         return skipped(action, ReasonCode.OBSERVE_ONLY, message)
@@ -145,6 +139,44 @@ def stop_if_closed(target: Target, now: datetime, paused: str | None) -> None:
         raise StopError(
             ReasonCode.OUTSIDE_WINDOW, f"the window {target.window} has closed; the next run goes on from here"
         )
+
+
+LONG_PAUSE = timedelta(days=7)
+"""A pause that lasts longer was perhaps forgotten, while what is due piles up."""
+
+
+def paused(target: str, pause: Pause, now: datetime) -> Finding:
+    """Return that a target is paused, since when and by whom; a long pause is a warning."""
+    long = now - pause.paused_at > LONG_PAUSE
+    return Finding.of(
+        "paused",
+        target,
+        Severity.WARNING if long else Severity.INFO,
+        f"nothing is changed: {pause.text}" + (f" ({(now - pause.paused_at).days} days ago)" if long else ""),
+        f"upkeep resume{f' {pause.target}' if pause.target is not None else ''}",
+        evidence={"by": pause.actor, "since": pause.paused_at.isoformat(), "whole_fleet": pause.target is None},
+    )
+
+
+def departed(row: Mapping[str, Any]) -> Finding:
+    """Return that a detached table stays where it is: its target has left the fleet file."""
+    seen = f", last seen at {row['last_seen']:%Y-%m-%d %H:%M} UTC" if row["last_seen"] else ""
+    return Finding.of(
+        "departed",
+        row["partition"] or "a detached table",
+        Severity.WARNING,
+        f"detached by Upkeep on {row['recorded_at']:%Y-%m-%d}{seen}; target '{row['target']}' has left the fleet file "
+        "since, so it is kept for ever and nobody looks at it",
+        f"put the target back and run `upkeep undo {row['run_id']}`, or drop the table by hand",
+        evidence={"run_id": row["run_id"], "detached_at": row["recorded_at"].isoformat()},
+    )
+
+
+def status_of(error: Exception) -> TargetStatus:
+    """Return how a target ends whose step raised."""
+    if isinstance(error, NotSupportedError):
+        return TargetStatus.NOT_SUPPORTED
+    return TargetStatus.UNREACHABLE if isinstance(error, UnreachableError) else TargetStatus.FAILED
 
 
 def stopped_by_gate(plan: Plan, gate: GateResult) -> Plan:
@@ -217,13 +249,23 @@ def conclude(report: TargetReport) -> TargetStatus:
         return TargetStatus.FAILED if only_bad else TargetStatus.PARTIAL
     if any(o.reason_code in WAITING for o in outcomes):
         return TargetStatus.AWAITING_APPROVAL
-    if not outcomes:
-        return TargetStatus.AWAITING_APPROVAL if any(a.needs_person for a in report.actions) else _planned(report)
-    return TargetStatus.OK
+    if any(o.reason_code is ReasonCode.PAUSED for o in outcomes):
+        return TargetStatus.PAUSED
+    if outcomes and done:
+        return TargetStatus.OK
+    return _not_done(report)
 
 
-def _planned(report: TargetReport) -> TargetStatus:
-    return TargetStatus.OK if report.actions else TargetStatus.NOTHING_TO_DO
+def _not_done(report: TargetReport) -> TargetStatus:
+    """Return how a target ended of which nothing was done, and nothing went wrong."""
+    if not report.actions:
+        return TargetStatus.NOTHING_TO_DO
+    why = {o.reason_code for o in report.outcomes} or {a.blocked[0] if a.blocked else None for a in report.actions}
+    if ReasonCode.OBSERVE_ONLY in why:
+        return TargetStatus.OBSERVED
+    if not report.outcomes and any(a.needs_person for a in report.actions):
+        return TargetStatus.AWAITING_APPROVAL
+    return TargetStatus.PLANNED
 
 
 def exit_status(report: RunReport) -> int:

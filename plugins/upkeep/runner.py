@@ -11,20 +11,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from upkeep import connections, jobs, rules
-from upkeep.application import LEASE_WAIT_SECONDS, Application
-from upkeep.errors import CancelledError, ConfigurationError, UnreachableError, UpkeepError
+from upkeep import connections, jobs, rules, veto
+from upkeep.application import Application, TakingBack
+from upkeep.errors import CancelledError, ConfigurationError, NotSupportedError, UpkeepError
 from upkeep.jobs import Address, Job, Session, Stage
 from upkeep.plan import (
+    Action,
+    Finding,
     GateResult,
     Json,
     Observation,
     Outcome,
+    OutcomeStatus,
     Plan,
     ReasonCode,
     RunReport,
+    Severity,
     TargetReport,
     TargetStatus,
 )
@@ -32,7 +36,7 @@ from upkeep.stopping import Stop
 
 if TYPE_CHECKING:
     from upkeep.fleet import Fleet, Target
-    from upkeep.ledger import DoneAction, Ledger
+    from upkeep.ledger import DoneAction, Ledger, RunRecord
 
 
 class Progress(Protocol):
@@ -103,7 +107,21 @@ class Runner:
         run_id = self.ledger.start_run(job, at, trigger=trigger, actor=actor, options=options or {})
         for name in names:
             self.ledger.start_target(run_id, name, self.fleet.target(name).engine)
+        if not targets:
+            self._tell_of_departed(run_id, job)
         return run_id
+
+    def _tell_of_departed(self, run_id: str, job: str) -> None:
+        """Report what an earlier fleet file's targets still keep detached: nobody may connect there any more."""
+        found: dict[str, list[Finding]] = {}
+        engines: dict[str, str] = {}
+        for row in self.ledger.departed(job, list(self.fleet.targets)):
+            engines[row["target"]] = row["engine"] or "unknown"
+            found.setdefault(row["target"], []).append(rules.departed(row))
+        for name, findings in found.items():
+            self.ledger.start_target(run_id, name, engines[name])
+            self.ledger.save_findings(run_id, name, findings)
+            self.ledger.finish_target(run_id, name, TargetStatus.OBSERVED, at=None, error=None)
 
     def start_approved(self, plan_id: str, *, trigger: str, actor: str, options: Json | None = None) -> tuple[str, str]:
         """Begin a run of its own that will apply the part of a recorded plan that waits for a person.
@@ -136,10 +154,7 @@ class Runner:
         with self.step(run_id, target):
             run, declared = self.ledger.run(run_id), self.fleet.target(target)
             job = self.job(run.job, declared)
-            memory = self.ledger.memory(target, run.job)
-            with self.open(declared) as session:
-                at = min(run.at, session.now())
-                observation = job.observe(session, declared, at, memory)
+            observation = self._look(job, declared, run.at)
             self.ledger.save_observation(run_id, target, stage, observation)
             rows = sum(len(frame) for frame in observation.frames.values())
             self.say(target, f"observed {rows} rows")
@@ -172,7 +187,7 @@ class Runner:
             run, declared = self.ledger.run(run_id), self.fleet.target(target)
             job = self.job(run.job, declared)
             observation = self.ledger.load_observation(run_id, target, "before")
-            plan = job.plan(observation, declared)
+            plan = job.plan(observation, declared).model_copy(update={"policy": veto.policy_of(declared)})
             gate = self.ledger.load_gate(run_id, target, "before")
             if gate is not None:
                 plan = rules.stopped_by_gate(plan, gate)
@@ -204,18 +219,21 @@ class Runner:
             if approval is not None:
                 if approval != plan.plan_id:
                     raise ConfigurationError(f"the approval names plan {approval}, but this run planned {plan.plan_id}")
-                self.ledger.use_approval(plan.plan_id, run_id=run_id)
+                self.ledger.require_approval(plan.plan_id)
             gate = self.ledger.load_gate(run_id, target, "before")
             if gate is not None and gate.stops_target:
                 return self._skip_all(run_id, plan, ReasonCode.GATE_FAILED, "the gate before it failed")
             if not plan.actions:
                 return []
-            job = self.job(run.job, declared)
-            observation = self.ledger.load_observation(run_id, target, "before")
+            bounded = self._is_late(run, declared, plan)
+            if bounded:
+                observation, plan = self._restricted(run, declared, plan, gate, approved=approval is not None)
+            else:
+                observation = self.ledger.load_observation(run_id, target, "before")
             application = Application(
                 run_id=run_id,
                 target=declared,
-                job=job,
+                job=self.job(run.job, declared),
                 plan=plan,
                 observation=observation,
                 approved=approval is not None,
@@ -225,11 +243,30 @@ class Runner:
                 stop=self.stop,
                 say=self.say,
                 now=self.now,
+                bounded=bounded,
+                use_approval=None if approval is None else lambda: self.ledger.use_approval(approval, run_id=run_id),
             )
             return application.carry_out()
 
+    def _is_late(self, run: RunRecord, target: Target, plan: Plan) -> bool:
+        """Return whether the plan is another run's, old, or of another policy: then today's has a veto."""
+        return "planned_by" in run.options or veto.is_needed(
+            plan, target, planned_at=self.ledger.planned_at(run.run_id, target.name), now=self.now()
+        )
+
+    def _restricted(
+        self, run: RunRecord, target: Target, plan: Plan, gate: GateResult | None, *, approved: bool
+    ) -> tuple[Observation, Plan]:
+        """Return a fresh observation, and the plan as far as today's plan and the gate before allow it."""
+        job = self.job(run.job, target)
+        observation = self._look(job, target, plan.at)
+        self.say(target.name, "holding the plan against today's fleet file and the present state")
+        allowed = veto.restrict(plan, job.plan(observation, target), approved=approved)
+        return observation, allowed if gate is None else rules.stopped_by_gate(allowed, gate)
+
     def finish(self, run_id: str, target: str, error: str | None = None) -> TargetReport:
         """Conclude a target: its status from outcomes, gates and findings; return its report."""
+        self.ledger.save_findings(run_id, target, self._pause(target))
         report = self._target_report(run_id, target)
         status = TargetStatus.FAILED if error else rules.conclude(report)
         plan_at = report.at
@@ -294,56 +331,89 @@ class Runner:
     def undo(self, what: str, *, actor: str) -> RunReport:
         """Take back the done actions of a run (or one action), newest first, in a run of its own.
 
+        Window, pause, mode, an untested version and another run's lease forbid it as they forbid every change.
+
         Raises
         ------
         ConfigurationError
-            Nothing done is known under that id.
+            Nothing done is known under that id, or its target is no longer in the fleet.
         """
         done = self.ledger.done_actions(what)
         if not done:
             raise ConfigurationError(
                 f"nothing that was done is known as {what!r}; `upkeep runs` and `upkeep show RUN` list ids"
             )
-        first = done[0]
-        run_id = self.ledger.start_run(first.job, self.now(), trigger="undo", actor=actor, options={"undo": what})
-        for name in dict.fromkeys(entry.target for entry in done):
-            declared = self.fleet.target(name)
-            self.ledger.start_target(run_id, name, declared.engine)
-            entries = [entry for entry in done if entry.target == name]
-            try:
-                with self.step(run_id, name):
-                    self._undo_target(run_id, declared, entries)
-                self.finish(run_id, name)
-            except CancelledError:
-                raise
-            except UpkeepError:
-                continue
-        self.ledger.finish_run(run_id)
+        names = list(dict.fromkeys(entry.target for entry in done))
+        for name in names:
+            self.fleet.target(name)
+        run_id = self.ledger.start_run(done[0].job, self.now(), trigger="undo", actor=actor, options={"undo": what})
+        try:
+            for name in names:
+                declared = self.fleet.target(name)
+                self.ledger.start_target(run_id, name, declared.engine)
+                try:
+                    with self.step(run_id, name):
+                        self._undo_target(run_id, declared, [entry for entry in done if entry.target == name])
+                    self.finish(run_id, name)
+                except CancelledError:
+                    raise
+                except UpkeepError:
+                    continue
+        finally:
+            self.ledger.finish_run(run_id)
         return self.report(run_id)
 
     def _undo_target(self, run_id: str, target: Target, entries: Sequence[DoneAction]) -> None:
-        from upkeep import locks  # noqa: PLC0415 - not needed by a run that changes nothing
-
         job = self.job(entries[0].job, target)
+        inverse = [rules.inverse(entry.action) for entry in entries]
         with self.open(target) as session:
-            inverse = [rules.inverse(entry.action) for entry in entries]
             observation = Observation(
                 target=target.name,
                 engine=target.engine,
                 job=job.name,
-                identity=session.identity,
+                identity=self.ledger.load_plan(entries[0].run_id, target.name).identity,
                 version=session.version,
                 at=self.now(),
                 frames={},
+                tested=session.tested,
             )
-            self.ledger.save_plan(run_id, Plan.make(observation, inverse))
-            address = self.addresses(connections.CONTROL)
-            owner = f"{run_id} ({target.name})"
-            with locks.exclusive(address, session.identity, owner=owner, deadline_seconds=LEASE_WAIT_SECONDS):
-                for entry, action in zip(entries, inverse, strict=True):
-                    self.ledger.intend(run_id, target.name, job.name, action)
-                    outcome = job.undo(session, entry.action, entry.outcome)
-                    self.ledger.record(run_id, target.name, outcome.model_copy(update={"action_id": action.id}))
+        plan = Plan.make(observation, inverse)
+        self.ledger.save_plan(run_id, plan)
+        back = {action.id: entry for entry, action in zip(entries, inverse, strict=True)}
+        outcomes = Application(
+            run_id=run_id,
+            target=target,
+            job=cast("Job", TakingBack(job, back)),
+            plan=plan,
+            observation=observation,
+            approved=False,
+            ledger=self.ledger,
+            control=self.addresses(connections.CONTROL),
+            connect=lambda: self.open(target),
+            stop=self.stop,
+            say=self.say,
+            now=self.now,
+        ).carry_out()
+        undone = [back[o.action_id].action for o in outcomes if o.status is OutcomeStatus.DONE]
+        self.ledger.save_findings(run_id, target.name, self._repeated(job, target, undone))
+
+    def _repeated(self, job: Job, target: Target, undone: Sequence[Action]) -> list[Finding]:
+        """Say of what was taken back that the next run would do it again under today's policy."""
+        if not undone:
+            return []
+        today = {action.intent for action in job.plan(self._look(job, target, self.now()), target).actions}
+        return [
+            Finding.of(
+                "done_again",
+                action.subject,
+                Severity.WARNING,
+                f"the next run of {job.name} does it again under today's policy: {action.kind.replace('_', ' ')} "
+                f"{action.detail}",
+                "change the policy in the fleet file before that, or pause the target",
+            )
+            for action in undone
+            if action.intent in today
+        ]
 
     def _apply_and_prove(self, run_id: str, target: str, approval: str | None) -> TargetReport:
         self.apply(run_id, target, approval=approval)
@@ -357,7 +427,7 @@ class Runner:
         """Return a job on a target's engine. Raises `ConfigurationError` when it is not available there."""
         job = jobs.job(name, target.engine)
         if job is None:
-            raise ConfigurationError(f"{name} is not available on {target.engine} yet; take it out of '{target.name}'")
+            raise NotSupportedError(f"{name} is not available on {target.engine} yet; take it out of '{target.name}'")
         return job
 
     @contextmanager
@@ -376,7 +446,7 @@ class Runner:
             self.stop.raise_if_asked()
             yield
         except Exception as error:
-            status = TargetStatus.UNREACHABLE if isinstance(error, UnreachableError) else TargetStatus.FAILED
+            status = rules.status_of(error)
             expected = isinstance(error, UpkeepError)
             text = str(error) if expected else f"{type(error).__name__}: {error}"
             self.ledger.finish_target(run_id, target, status, at=None, error=text)
@@ -386,6 +456,18 @@ class Runner:
             if not expected:
                 raise UpkeepError(text) from error
             raise
+
+    def _look(self, job: Job, target: Target, at: datetime) -> Observation:
+        """Observe a target as of an instant, but never later than its server's clock."""
+        memory = self.ledger.memory(target.name, job.name)
+        with self.open(target) as session:
+            seen = job.observe(session, target, min(at, session.now()), memory)
+            return seen.model_copy(update={"tested": session.tested})
+
+    def _pause(self, target: str) -> list[Finding]:
+        """Return that the target is paused, by whom and since when; a long pause is a warning."""
+        pause = self.ledger.pause_of(target)
+        return [] if pause is None else [rules.paused(target, pause, self.now())]
 
     def _target_report(self, run_id: str, target: str) -> TargetReport:
         (report,) = self.ledger.report(run_id, target).targets

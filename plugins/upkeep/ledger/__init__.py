@@ -16,7 +16,7 @@ from upkeep.ledger.contents import Contents
 from upkeep.ledger.control import Control
 from upkeep.ledger.dagruns import DagRuns
 from upkeep.ledger.pauses import Pauses
-from upkeep.ledger.records import NOT_FINISHED, ApprovalState, DoneAction, PendingPlan, RunRecord, RunSummary
+from upkeep.ledger.records import NOT_FINISHED, ApprovalState, DoneAction, Pause, PendingPlan, RunRecord, RunSummary
 from upkeep.ledger.runs import Runs
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "ApprovalState",
     "DoneAction",
     "Ledger",
+    "Pause",
     "PendingPlan",
     "RunRecord",
     "RunSummary",

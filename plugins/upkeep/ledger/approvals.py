@@ -59,6 +59,13 @@ class Approvals(Part):
         """
         self._decide(plan_id, "rejected", decisions.require_decidable, actor=actor, how=how, reason=reason)
 
+    def require_approval(self, plan_id: str) -> None:
+        """Raise `ApprovalRefusedError` as `use_approval` does, but use nothing up."""
+        rows = self._fetch("plan_standing", plan_id=plan_id)
+        if not rows:
+            raise decisions.unknown(plan_id)
+        decisions.require_usable(plan_id, Standing.of(rows[0]))
+
     def use_approval(self, plan_id: str, *, run_id: str) -> None:
         """Use the approval of exactly this plan up, for this run.
 

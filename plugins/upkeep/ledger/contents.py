@@ -11,6 +11,7 @@ from upkeep.plan import GateResult, Observation, Outcome, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from upkeep.jobs import Stage
     from upkeep.plan import Finding
@@ -54,6 +55,14 @@ class Contents(Part):
         if not rows:
             raise ConfigurationError(f"run {run_id} has no plan for '{target}'; plan comes first")
         return Plan.model_validate(codec.unpack(rows[0]["content"]))
+
+    def planned_at(self, run_id: str, target: str) -> datetime:
+        """Return when a run planned for a target; `ConfigurationError` when it did not."""
+        rows = self._fetch("load_plan", run_id=run_id, target=target)
+        if not rows:
+            raise ConfigurationError(f"run {run_id} has no plan for '{target}'; plan comes first")
+        moment: datetime = rows[0]["recorded_at"]
+        return moment
 
     def find_plan(self, plan_id: str) -> tuple[str, Plan]:
         """Return the run that newest planned exactly this, and the plan; a unique beginning of the id is enough.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
+from upkeep.ledger.records import Pause
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,15 +23,15 @@ class Pauses(Part):
         """Allow changes on a target, or on the whole fleet (``None``), again; each is resumed by itself."""
         self._write("resume", target=target, actor=codec.text(actor), reason=codec.text(reason))
 
+    def pause_of(self, target: str) -> Pause | None:
+        """Return the pause in force for a target: its own, else that of the whole fleet."""
+        rows = self._fetch("paused", target=target)
+        return Pause(**rows[0]) if rows else None
+
     def paused(self, target: str) -> str | None:
         """Return who paused the target or the whole fleet, when and why; ``None`` when nobody did."""
-        rows = self._fetch("paused", target=target)
-        if not rows:
-            return None
-        row = rows[0]
-        what = f"'{row['target']}'" if row["target"] is not None else "the whole fleet"
-        why = f": {row['reason']}" if row["reason"] else ""
-        return f"{what} was paused by {row['actor']} at {row['paused_at']:%Y-%m-%d %H:%M:%S %Z}{why}"
+        pause = self.pause_of(target)
+        return None if pause is None else pause.text
 
     def newest_verified_backup(self, target: str) -> datetime | None:
         """Return the snapshot time of the newest backup of the target whose restore was verified."""

@@ -60,6 +60,23 @@ class RunSummary:
     targets: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Somebody's word that nothing is to be changed; ``target`` is ``None`` for the whole fleet."""
+
+    target: str | None
+    actor: str
+    reason: str
+    paused_at: datetime
+
+    @property
+    def text(self) -> str:
+        """Who, when and why, for people."""
+        what = f"'{self.target}'" if self.target is not None else "the whole fleet"
+        why = f": {self.reason}" if self.reason else ""
+        return f"{what} was paused by {self.actor} at {self.paused_at:%Y-%m-%d %H:%M:%S %Z}{why}"
+
+
 class ApprovalState(StrEnum):
     """Where a plan stands."""
 

@@ -9,9 +9,20 @@ from upkeep.errors import ConfigurationError, LedgerError
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
 from upkeep.ledger.records import NOT_FINISHED, RunRecord, RunSummary
-from upkeep.plan import Finding, GateResult, Outcome, Plan, RunReport, TargetReport, TargetStatus
+from upkeep.plan import (
+    Finding,
+    GateResult,
+    Outcome,
+    OutcomeStatus,
+    Plan,
+    ReasonCode,
+    RunReport,
+    TargetReport,
+    TargetStatus,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from upkeep.ledger.control import Row
@@ -85,6 +96,10 @@ class Runs(Part):
         """Return the newest runs, newest first, with the states of their targets."""
         return [_summary(row) for row in self._fetch("recent_runs", limit=limit, job=job)]
 
+    def departed(self, job: str, targets: Sequence[str]) -> list[Row]:
+        """Return the detached partitions of targets that are not among those of the fleet file any more."""
+        return self._fetch("departed_partitions", job=job, targets=list(targets))
+
     def last_success(self, job: str, target: str) -> datetime | None:
         """Return when the job last ended ``ok`` or ``nothing_to_do`` for the target."""
         moment: datetime | None = self._fetch("last_success", job=job, target=target)[0]["finished_at"]
@@ -109,6 +124,12 @@ class Runs(Part):
             for row in self._fetch("run_plans", **values)
         }
         outcomes = _by_target(self._fetch("run_outcomes", **values), Outcome)
+        running: dict[str, list[str]] = {}
+        for row in self._fetch("run_unended", **values):
+            if row["alive"]:
+                running.setdefault(row["target"], []).append(row["action_id"])
+            else:
+                outcomes.setdefault(row["target"], []).append(_interrupted(row))
         findings = _by_target(self._fetch("run_findings", **values), Finding)
         gates = _by_target(self._fetch("run_gates", **values), GateResult)
         targets = tuple(
@@ -119,6 +140,7 @@ class Runs(Part):
                 outcomes=tuple(outcomes.get(row["target"], ())),
                 findings=tuple(findings.get(row["target"], ())),
                 gates=tuple(gates.get(row["target"], ())),
+                running=tuple(running.get(row["target"], ())),
             )
             for row in self._fetch("run_targets", **values)
         )
@@ -137,6 +159,22 @@ def _by_target(rows: list[Row], kind: type[Any]) -> dict[str, list[Any]]:
     return grouped
 
 
+def _interrupted(row: Row) -> Outcome:
+    """Return what is known of an action whose process was killed in the middle."""
+    note = row["note"] or {}
+    rows = note.get("rows_so_far", note.get("rows"))
+    moved = "" if rows is None else f"; at least {rows:,} rows had gone until then"
+    return Outcome(
+        action_id=row["action_id"],
+        status=OutcomeStatus.FAILED,
+        reason_code=ReasonCode.INTERRUPTED,
+        rows=rows,
+        message=f"begun at {row['begun_at']:%Y-%m-%d %H:%M} UTC and stopped in the middle, its process is gone{moved}. "
+        "What was committed stays; the next run looks at the state and carries on",
+        evidence=note,
+    )
+
+
 def _target(
     row: Row,
     run: RunRecord,
@@ -145,6 +183,7 @@ def _target(
     outcomes: tuple[Outcome, ...],
     findings: tuple[Finding, ...],
     gates: tuple[GateResult, ...],
+    running: tuple[str, ...],
 ) -> TargetReport:
     status, error = row["status"], row["error"]
     if status is None and run.finished_at is None:
@@ -163,5 +202,6 @@ def _target(
         outcomes=outcomes,
         findings=findings + planned,
         gates=gates,
+        running=running,
         error=error,
     )

@@ -1,0 +1,225 @@
+"""Today's policy wins: a plan that waited is held against today's fleet file and the present state before it runs.
+
+Each "no" of today keeps every row, and the unchanged plan still goes through: refusing everything would pass the first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from upkeep.cli import main
+
+Db = psycopg.Connection[Any]
+FOR, MODE = "for: 30 days", "mode: enforce"
+FLEET = f"""\
+version: 1
+targets:
+  shop:
+    engine: postgres
+    connection: shop_db
+    {MODE}
+    tables:
+      public.logs:
+        retain: {{by: at, {FOR}, then: delete, precision: row}}
+      public.other:
+        retain: {{by: at, for: 30 days, then: delete, precision: row}}
+"""
+
+
+@pytest.fixture
+def db(database: str) -> Iterator[Db]:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("create table public.logs (id bigint generated always as identity, at timestamptz)")
+        connection.execute("create index on public.logs (at)")
+        connection.execute("create table public.other (like public.logs including all)")
+        connection.execute(
+            "insert into public.logs (at) select now() - n * interval '1 day' from generate_series(1,60) n"
+        )
+        connection.execute("analyze")
+        yield connection
+
+
+class Upkeep:
+    """The command line with a fleet file that changes between commands."""
+
+    def __init__(self, fleet: Path) -> None:
+        self.fleet = fleet
+        self.text = FLEET
+
+    def __call__(self, *arguments: str) -> Result:
+        self.fleet.write_text(self.text)
+        return CliRunner().invoke(main, ["--fleet", str(self.fleet), *arguments])
+
+    def target(self, *arguments: str, status: int = 0) -> Any:
+        result = self(*arguments, "--json")
+        assert result.exit_code == status, result.output
+        return json.loads(result.stdout)["targets"][0]
+
+    def plan(self) -> str:
+        """Return the id of a plan that waits."""
+        planned = self.target("run", "data_retention")
+        assert planned["status"] == "awaiting_approval"
+        return str(planned["plan_id"])
+
+    def approve(self, plan_id: str, status: int = 0) -> Any:
+        return self.target("run", "data_retention", "--approve", plan_id, status=status)
+
+
+@pytest.fixture
+def upkeep(database: str, control_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upkeep:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", database)
+    monkeypatch.setenv("AIRFLOW_CONN_UPKEEP_CONTROL", control_database)
+    return Upkeep(tmp_path / "fleet.yaml")
+
+
+def left(db: Db) -> int:
+    return int(db.execute("select count(*) from public.logs").fetchall()[0][0])
+
+
+def code(target: Any) -> str | None:
+    (action,) = [a for a in target["actions"] if a["destructive"]]
+    found: str | None = action["outcome"].get("reason_code")
+    return found
+
+
+def test_an_unchanged_plan_goes_through_and_counts_once(db: Db, upkeep: Upkeep) -> None:
+    plan_id = upkeep.plan()
+    assert upkeep.approve(plan_id)["status"] == "ok"
+    assert left(db) == 29
+    assert upkeep("run", "data_retention", "--approve", plan_id).exit_code == 1
+    assert left(db) == 29
+
+
+NOES: list[Any] = [
+    pytest.param((MODE, "mode: observe"), "observe_only", 0, id="observe"),
+    pytest.param((FOR, "for: 5 years"), "state_changed", 3, id="longer"),
+    pytest.param(("public.logs:", "public.elsewhere:"), "state_changed", 3, id="no policy"),
+    pytest.param(("precision: row}", "precision: row, by: made}"), "state_changed", 3, id="another age"),
+    pytest.param(("then: delete", "then: archive, into: public.old"), "state_changed", 3, id="archive instead"),
+    pytest.param(("precision: row", "precision: row, requires: {backup: 1 day}"), "needs_backup", 0, id="backup"),
+    pytest.param((MODE, 'window: {start: "00:00", end: "00:01", timezone: NOT_NOW}'), "outside_window", 0, id="window"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason", "status"), NOES)
+def test_a_no_of_today_keeps_every_row(
+    db: Db, upkeep: Upkeep, change: tuple[str, str], reason: str, status: int
+) -> None:
+    plan_id = upkeep.plan()
+    hour = int(db.execute("select extract(hour from now() at time zone 'UTC')").fetchall()[0][0])
+    away = change[1].replace("NOT_NOW", "Etc/GMT-12" if 1 <= hour < 11 or hour > 13 else "UTC")
+    upkeep.text = FLEET.replace(change[0], away, 1).replace(
+        "by: at, for", "for" if "made" in away else "by: at, for", 1
+    )
+    db.execute("alter table public.logs add made timestamptz not null default now()")
+    db.execute("create table public.old (like public.logs)")
+    result = upkeep("run", "data_retention", "--approve", plan_id, "--json")
+    assert left(db) == 60, result.output
+    if result.exit_code != status:  # findings of today may weigh more
+        assert result.exit_code == 1, result.output
+    assert code(json.loads(result.stdout)["targets"][0]) == reason
+
+
+def test_a_shorter_age_today_widens_nothing(db: Db, upkeep: Upkeep) -> None:
+    plan_id = upkeep.plan()
+    upkeep.text = FLEET.replace(FOR, "for: 10 days")
+    upkeep.approve(plan_id)
+    assert left(db) == 29
+
+
+def test_an_approval_is_used_up_only_when_something_was_let_through(db: Db, upkeep: Upkeep) -> None:
+    plan_id = upkeep.plan()
+    upkeep("pause", "shop")
+    paused = upkeep.approve(plan_id)
+    assert (paused["status"], code(paused), left(db)) == ("paused", "paused", 60)
+    assert [f["check"] for f in paused["findings"]] == ["paused"]
+    upkeep("resume", "shop")
+    assert upkeep.approve(plan_id)["status"] == "ok"
+    assert left(db) == 29
+
+
+@pytest.mark.parametrize(("more", "goes"), [(1_000, True), (1_500, False)])
+def test_rows_that_arrive_later_are_counted(db: Db, upkeep: Upkeep, more: int, goes: bool) -> None:
+    plan_id = upkeep.plan()
+    db.execute(f"insert into public.logs (at) select now() - interval '45 days' from generate_series(1, {more})")
+    found = upkeep.approve(plan_id)
+    gone = 60 + more - left(db)
+    assert (gone == 31 + more) is goes
+    assert gone <= 31 + 1_000
+    assert code(found) == (None if goes else "over_limit")
+
+
+def test_a_target_that_left_the_fleet_is_not_touched(db: Db, upkeep: Upkeep) -> None:
+    plan_id = upkeep.plan()
+    upkeep.text = FLEET.replace("  shop:", "  other:")
+    result = upkeep("run", "data_retention", "--approve", plan_id)
+    assert (result.exit_code, left(db)) == (2, 60)
+    assert "shop" in result.output
+
+
+def test_a_dropped_and_recreated_table_is_another_one(db: Db, upkeep: Upkeep) -> None:
+    plan_id = upkeep.plan()
+    db.execute("create table public.copy (like public.logs including all)")
+    db.execute("insert into public.copy (at) select at from public.logs")
+    db.execute("drop table public.logs")
+    db.execute("alter table public.copy rename to logs")
+    assert code(upkeep.approve(plan_id, status=3)) == "state_changed"
+    assert left(db) == 60
+
+
+def test_observed_planned_and_paused_are_said(db: Db, upkeep: Upkeep) -> None:
+    upkeep.text = FLEET.replace(FOR, f"{FOR}, requires: nothing").replace(MODE, "mode: observe")
+    assert upkeep.target("plan", "data_retention")["status"] == "observed"
+    assert upkeep.target("run", "data_retention")["status"] == "observed"
+    upkeep.text = FLEET.replace(FOR, f"{FOR}, requires: nothing")
+    assert upkeep.target("plan", "data_retention")["status"] == "planned"
+    upkeep("pause")
+    assert upkeep.target("run", "data_retention")["status"] == "paused"
+    upkeep("resume")
+    assert upkeep.target("run", "data_retention")["status"] == "ok"
+    assert upkeep.target("plan", "data_retention")["status"] == "nothing_to_do"
+    assert left(db) == 29
+
+
+@pytest.mark.parametrize("no", ["mode: observe", "paused", "untested"])
+def test_undo_obeys_today(
+    db: Db, upkeep: Upkeep, no: str, monkeypatch: pytest.MonkeyPatch, control_database: str
+) -> None:
+    db.execute("create table public.parts (at timestamptz not null) partition by range (at)")
+    db.execute("create table public.parts_1 partition of public.parts for values from ('2020-01-01') to ('2020-02-01')")
+    db.execute("create table public.parts_2 partition of public.parts for values from ('2020-02-01') to (maxvalue)")
+    policy = "public.parts: {retain: {by: at, for: 30 days, then: delete, requires: nothing}}"
+    upkeep.text = FLEET.split("      public.logs", maxsplit=1)[0] + f"      {policy}\n"
+    result = upkeep("run", "data_retention", "--json")
+    document = json.loads(result.stdout)
+    assert [a["outcome"]["status"] for a in document["targets"][0]["actions"]] == ["done"], result.output
+    today = upkeep.text
+    if no == "mode: observe":
+        upkeep.text = today.replace(MODE, no)
+    elif no == "paused":
+        upkeep("pause", "shop")
+    else:
+        monkeypatch.setattr("upkeep.postgres.session.PostgresSession.tested", property(lambda _: False))
+    upkeep("undo", document["run_id"])
+    assert attached(db) == ["parts_2"]
+    with psycopg.connect(control_database) as control:
+        assert control.execute("select count(*) from upkeep.run where finished_at is null").fetchall() == [(0,)]
+    upkeep.text = today
+    upkeep("resume", "shop")
+    monkeypatch.undo() if no == "untested" else None
+    if no != "untested":
+        said = upkeep("undo", document["run_id"])
+        assert attached(db) == ["parts_1", "parts_2"], said.output
+        assert "does it again" in said.output
+
+
+def attached(db: Db) -> list[str]:
+    rows = db.execute("select inhrelid::regclass::text from pg_inherits where inhparent = 'public.parts'::regclass")
+    return sorted(row[0] for row in rows.fetchall())
