@@ -7,7 +7,8 @@ from airflow.sdk import DAG, Param
 
 from upkeep.airflow.approval import ApprovePlan, DescribePlan, StartApproved
 from upkeep.airflow.dags import APPLY_TIMEOUT, READ_TIMEOUT, START_DATE
-from upkeep.airflow.operators import Apply, Conclude, GateAfter, GateBefore, Observe
+from upkeep.airflow.handover import Conclude
+from upkeep.airflow.operators import Apply, GateAfter, GateBefore, Observe
 
 ANSWER_WITHIN = timedelta(hours=23)  # over before the next night asks anew
 PLAN_ID = "{{ params.plan_id }}"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,6 +103,45 @@ def test_the_question_shows_the_plan_and_escapes_it() -> None:
 def test_a_long_question_is_cut() -> None:
     text = markdown.plan_table(waiting_plan(*(drop("t", n) for n in range(markdown.MOST_ROWS + 3))))
     assert "3 more, see the report" in text
+
+
+@pytest.mark.parametrize(
+    ("conf", "says"),
+    [
+        ({"plan_only": True}, "unknown key 'plan_only'"),
+        ({"Mode": "plan"}, "did you mean 'mode'"),
+        ({"mode": "plan", "target": ["good"]}, "did you mean 'targets'"),
+        ({"": 1}, "unknown key ''"),
+        (["mode"], "not a mapping"),
+        ({"mode": "plan"}, "dag_run_conf_overrides_params"),  # what Airflow made of it
+    ],
+)
+def test_a_conf_that_is_not_understood_is_refused(airflow_home: Path, conf: Any, says: str) -> None:
+    from upkeep.airflow import runtime
+
+    with pytest.raises(ConfigurationError, match=says):
+        runtime.parameters(started(conf, {"mode": "enforce", "targets": []}))
+
+
+@pytest.mark.parametrize(
+    ("conf", "params"),
+    [
+        (None, {"mode": "enforce", "targets": []}),
+        ({}, {"mode": "enforce", "targets": []}),
+        ({"mode": "plan"}, {"mode": "plan", "targets": []}),
+        ({"mode": "enforce", "targets": ["a"]}, {"mode": "enforce", "targets": ["a"]}),
+    ],
+)
+def test_a_conf_that_is_understood_goes_on(airflow_home: Path, conf: Any, params: dict[str, Any]) -> None:
+    from upkeep.airflow import runtime
+
+    assert runtime.parameters(started(conf, params)) == params
+
+
+def started(conf: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the context of a task, as far as it tells what its run was started with."""
+    dag = SimpleNamespace(params={"mode": "enforce", "targets": []})
+    return {"dag_run": SimpleNamespace(conf=conf, dag_id="data_retention"), "dag": dag, "params": params}
 
 
 def test_cancelling_a_task_cancels_its_runner(airflow_home: Path) -> None:

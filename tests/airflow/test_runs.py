@@ -1,7 +1,8 @@
 # ruff: noqa: PLC0415 - Airflow may be imported only when its environment is set
 """The DAGs end to end: real PostgreSQL, Airflow on SQLite, one run after the other in this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,16 @@ def run(dag: "DAG", **arguments: Any) -> Any:
     conf = {"targets": [], "mode": "enforce"} | arguments.pop("run_conf", {})
     known = {key: value for key, value in conf.items() if key in dag.params}
     return dag.test(run_conf=known, **arguments)
+
+
+def start(dag: "DAG", conf: dict[str, Any] | None, **arguments: Any) -> Any:
+    """Run a DAG once with exactly this conf, as REST hands it over."""
+    try:
+        return dag.test(run_conf=conf, **arguments)
+    finally:
+        for name, value in {"mode": "enforce", "targets": []}.items():
+            if name in dag.params:
+                dag.params[name] = value
 
 
 def states(dag_run: Any) -> dict[str, str]:
@@ -142,6 +153,51 @@ def test_an_unknown_target_is_said_so(dags: "dict[str, DAG]", fleet: Callable[[s
     assert states(dag_run)["start"] == "failed"
 
 
+def test_a_run_with_an_unknown_key_begins_nothing(
+    dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str, ledger: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By REST any key can come: one that is not known would else be a run that changes something."""
+    execute(database, READINGS)
+    fleet(PARTITIONS)
+    dag_run = start(dags["partition_creation"], {"Mode": "plan"})
+    assert dag_run.state == "failed"
+    assert states(dag_run)["start"] == "failed"
+    assert ledger.runs() == []
+    assert partitions(database) == 0
+    said = capsys.readouterr().out
+    assert "unknown key 'Mode' (did you mean 'mode'?): partition_creation knows mode, targets" in said
+
+
+@pytest.mark.parametrize("conf", [{"mode": "Plan"}, {"mode": None}, {"targets": "good"}, {"targets": [7]}])
+def test_airflow_refuses_a_wrong_value_itself(dags: "dict[str, DAG]", conf: dict[str, Any]) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        start(dags["partition_creation"], conf)
+
+
+def test_a_run_without_conf_goes_on(dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str) -> None:
+    """Scheduled runs, and a backfill's, have none."""
+    execute(database, READINGS)
+    fleet(PARTITIONS)
+    run(dags["partition_creation"], run_conf={"mode": "plan"})  # leaves its values with the DAG's object …
+    run(dags["partition_creation"])  # … so they are set again
+    dag_run = start(dags["partition_creation"], None)
+    assert dag_run.state == "success", states(dag_run)
+    assert partitions(database) == 3
+
+
+def test_an_approval_with_an_unknown_key_is_refused(
+    dags: "dict[str, DAG]", old_rows: None, database: str, ledger: Any
+) -> None:
+    _, plan_id = ask(dags, ledger)
+    approve(plan_id, "Approve", ANNA)
+    conf = {"plan_id": plan_id, "mode": "plan"}
+    dag_run = start(dags["approved_changes"], conf, mark_success_pattern="approve")
+    assert states(dag_run)["describe"] == "failed"
+    assert execute(database, "select count(*) from public.readings") == [(150,)]
+
+
 def test_a_past_instant_creates_what_was_missing_then(
     dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str, ledger: Any
 ) -> None:
@@ -202,6 +258,80 @@ def test_what_needs_a_person_is_handed_over_once(
     again, same_plan = ask(dags, ledger)
     assert same_plan == plan_id
     assert states(again)["hand_over"] == "skipped"  # somebody is being asked already
+
+
+def test_two_nights_at_once_hand_the_same_plan_over(
+    dags: "dict[str, DAG]", old_rows: None, ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backfill: the second looked for the run that asks before the first had begun it."""
+    from upkeep.airflow import handover
+
+    _, plan_id = ask(dags, ledger)
+    monkeypatch.setattr(handover, "_free_run_id", lambda _, name: f"{name}.1")
+    with paused("approved_changes", value=False):
+        second, same_plan = ask(dags, ledger)
+    assert same_plan == plan_id
+    assert second.state == "success", states(second)
+    assert states(second)["hand_over[good]"] == "skipped", states(second)
+    (entry,) = second.get_task_instance("conclude").xcom_pull(task_ids="conclude")
+    assert entry["trigger_run_id"] == f"good.{plan_id}.1"
+
+
+def test_a_question_that_was_deleted_is_asked_again(dags: "dict[str, DAG]", old_rows: None, ledger: Any) -> None:
+    _, plan_id = ask(dags, ledger)
+    forget_questions()
+    with paused("approved_changes", value=False):
+        nightly, _ = ask(dags, ledger)
+    (entry,) = nightly.get_task_instance("conclude").xcom_pull(task_ids="conclude")
+    assert entry["trigger_run_id"] == f"good.{plan_id}.1"
+    assert states(nightly)["hand_over[good]"] == "success"
+
+
+def forget_questions() -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        session.execute(delete(DagRun).where(DagRun.dag_id == "approved_changes"))
+
+
+@pytest.mark.parametrize("there", ["paused", "missing"])
+def test_nobody_is_asked_while_the_dag_that_asks_is_away(
+    dags: "dict[str, DAG]",
+    old_rows: None,
+    ledger: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    there: str,
+) -> None:
+    from upkeep.airflow import handover
+
+    if there == "missing":
+        monkeypatch.setattr(handover, "APPROVALS", "not_here")
+    with paused("approved_changes", value=there == "paused"):
+        nightly = run(dags["data_retention"])
+    said, seen = capsys.readouterr().out, states(nightly)
+    (label,) = [task for task in seen if task.startswith("hand_over")]
+    if there == "paused":
+        assert (nightly.state, seen[label]) == ("success", "success")
+        assert label == "hand_over[good – approved_changes is paused: nobody is asked]"
+        assert "unpause it" in said
+    else:
+        assert (nightly.state, seen[label]) == ("failed", "failed")
+        assert "Airflow has no DAG not_here, so nobody is asked" in said
+
+
+@contextmanager
+def paused(dag_id: str, *, value: bool) -> Iterator[None]:
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    with create_session() as session:
+        session.execute(update(DagModel).where(DagModel.dag_id == dag_id).values(is_paused=value))
+    yield
 
 
 def test_an_approved_plan_is_applied_once(dags: "dict[str, DAG]", old_rows: None, database: str, ledger: Any) -> None:

@@ -39,10 +39,12 @@ class DescribePlan(UpkeepOperator):
         super().__init__(**kwargs)
         self.plan_id = plan_id
 
-    def execute(self, context: Context) -> dict[str, str]:  # noqa: ARG002
+    def execute(self, context: Context) -> dict[str, str]:
         """Describe."""
         from upkeep.airflow.markdown import plan_table  # noqa: PLC0415
+        from upkeep.airflow.runtime import parameters  # noqa: PLC0415
 
+        parameters(context)
         with self.runner() as runner:
             _, plan = runner.ledger.find_plan(self.plan_id)
             if plan.plan_id not in {p.plan.plan_id for p in runner.ledger.pending()}:

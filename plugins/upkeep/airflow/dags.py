@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, task_group
 
 from upkeep import settings
+from upkeep.airflow.handover import Conclude, HandOver
 from upkeep.airflow.operators import (
     APPROVALS,
     PLAN_ONLY,
     Apply,
-    Conclude,
     GateAfter,
     GateBefore,
     MakePlan,
@@ -71,11 +70,13 @@ def maintenance_dag(job: str, *, cron: str, description: str, doc: str, tags: tu
         start = StartRun(task_id="start", job=job)
         targets = _per_target(job).expand(target=start.output)
         conclude = Conclude(task_id="conclude", run_id=RUN_ID, trigger_rule="all_done")
-        hand_over = TriggerDagRunOperator.partial(
+        hand_over = HandOver.partial(
             task_id="hand_over",
             trigger_dag_id=APPROVALS,
             logical_date=None,
-            map_index_template="{{ task.conf['target'] }}",
+            skip_when_already_exists=True,  # another run has handed the same plan over
+            openlineage_inject_parent_info=False,  # the conf holds known keys only
+            map_index_template="{{ task.conf['target'] }}{{ task.said }}",
         ).expand_kwargs(conclude.output)
         all_well = EmptyOperator(task_id="all_well", trigger_rule="none_failed")
         [start, targets] >> conclude >> hand_over

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,8 +25,6 @@ APPROVALS = "approved_changes"
 """The DAG that asks for and applies what is pending."""
 PLAN_ONLY = "plan"
 """Value of the parameter ``mode`` with which a run changes nothing."""
-_MOST_WAITING = 100
-"""Answers to one and the same plan that are told apart; a plan is not asked about more often."""
 
 
 class UpkeepOperator(BaseOperator):
@@ -75,7 +73,7 @@ class StartRun(UpkeepOperator):
         """Begin the run."""
         from upkeep.airflow import runtime  # noqa: PLC0415
 
-        params = context["params"]
+        params = runtime.parameters(context)
         with self.runner() as runner:
             names = runner.targets(self.job, params.get("targets") or ())
             run_id = runner.start(
@@ -209,51 +207,3 @@ class GateAfter(StepOperator):
                 "status": report.status.value,
                 "run_id": self.run_id,
             }
-
-
-class Conclude(UpkeepOperator):
-    """End the run: close what a killed task left open, and list the plans that wait for a person.
-
-    Runs whatever became of the targets and fails only when the ledger cannot be used; the DAG run as a
-    whole fails through the task beside it. Returns one entry for each `approved_changes` run to be made.
-    """
-
-    template_fields = ("run_id",)
-
-    def __init__(self, *, run_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.run_id = run_id
-
-    def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Close and list."""
-        from upkeep.airflow import runtime  # noqa: PLC0415
-
-        if self.run_id in ("", "None"):
-            raise AirflowSkipException("no run began")
-        with self.runner() as runner:
-            for name in runner.ledger.unfinished(self.run_id):
-                runner.finish(self.run_id, name, error="its task ended without a result: see the task's log")
-            runner.ledger.finish_run(self.run_id)
-            report = runner.report(self.run_id)
-            waiting = runtime.waiting_plans(report, runner.ledger.pending())
-        entries = []
-        for target, plan_id in waiting:
-            run_id = _free_run_id(context, f"{target}.{plan_id}")
-            self.log.info("%s: plan %s waits for a person: %s", target, plan_id, run_id or "being asked about already")
-            if run_id is not None:
-                conf = {"plan_id": plan_id, "target": target, "job": report.job, "run_id": self.run_id}
-                entries.append({"trigger_run_id": run_id, "conf": conf})
-        return entries
-
-
-def _free_run_id(context: Context, name: str) -> str | None:
-    """Return an unused run id of `approved_changes`, or ``None`` while a run for the same plan is open."""
-    ti: Any = context["ti"]
-    ids = [f"{name}.{n}" for n in range(1, _MOST_WAITING + 1)]
-    if ti.get_dr_count(APPROVALS, run_ids=ids, states=["queued", "running"]):
-        return None
-    used = ti.get_dr_count(APPROVALS, run_ids=ids)
-    for candidate in ids[used:]:  # a deleted run leaves a gap below
-        if not ti.get_dr_count(APPROVALS, run_ids=[candidate]):
-            return candidate
-    raise AirflowFailException(f"{name} was asked about {_MOST_WAITING} times; delete old runs of {APPROVALS}")

@@ -24,6 +24,7 @@ _MODULES = (
     "airflow.providers.standard.operators.trigger_dagrun",
     "upkeep.airflow.approval",
     "upkeep.airflow.dags",
+    "upkeep.airflow.handover",
     "upkeep.airflow.markdown",
     "upkeep.airflow.runtime",
     "upkeep.application",

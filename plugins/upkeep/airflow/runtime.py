@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from upkeep import fleet, settings
 from upkeep.airflow import addresses, stores
 from upkeep.connections import CONTROL
+from upkeep.errors import ConfigurationError
 from upkeep.ledger import ApprovalState, Ledger
 from upkeep.plan import RunReport, TargetReport, TargetStatus
 from upkeep.runner import Runner
@@ -43,6 +45,36 @@ def open_runner() -> Iterator[Runner]:
 
 def _progress(target: str, message: str, *, rows: int = 0) -> None:
     log.info("%s: %s%s", target, message, f" ({rows:,} rows)" if rows else "")
+
+
+def parameters(context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the run's parameters, when what the run was started with is understood completely.
+
+    Airflow merges a run's ``conf`` into the parameters whatever it holds, so ``{"Mode": "plan"}`` would be a run
+    that changes something. Called before anything is begun.
+
+    Raises
+    ------
+    ConfigurationError
+        A key that the DAG does not know, or a value that did not become the parameter's.
+    """
+    conf = context["dag_run"].conf or {}
+    known = sorted(context["dag"].params)
+    params: Mapping[str, Any] = context["params"]
+    allowed = f"{context['dag_run'].dag_id} knows {', '.join(known)}; nothing was begun"
+    if not isinstance(conf, dict):
+        raise ConfigurationError(f"the run's conf is not a mapping of parameters: {allowed}")
+    for key in conf.keys() - set(known):
+        near = get_close_matches(str(key).lower(), known, n=1)
+        meant = f" (did you mean '{near[0]}'?)" if near else ""
+        raise ConfigurationError(f"the run's conf has an unknown key {key!r}{meant}: {allowed}")
+    for key, value in conf.items():
+        if params.get(key) != value:
+            raise ConfigurationError(
+                f"the run's conf says {key} = {value!r}, but the parameter is {params.get(key)!r}: Airflow's setting "
+                "core.dag_run_conf_overrides_params is off; switch it on; nothing was begun"
+            )
+    return params
 
 
 def instant(context: Mapping[str, Any]) -> datetime:
