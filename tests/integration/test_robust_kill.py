@@ -6,6 +6,8 @@ the ledger; so the stages are those of the ledger and the lease too.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -196,6 +198,23 @@ def test_killed_around_an_approval(bed: Bed, db: Db) -> None:
         again = bed.upkeep("run", case.job, *AT, "--approve")
         assert (again.status, again.target["status"]) == (0, "ok"), again.story
         assert help_.picture(db) == wanted
+
+
+def test_what_a_killed_action_had_begun_is_said(bed: Bed, db: Db) -> None:
+    case = CASES["delete rows"]
+    prepare(db, case)
+    bed.declare({"app.logs": case.policy.replace("requires: nothing", "requires: approval")})
+    planned = bed.upkeep("run", case.job, *AT)
+    stage = help_.once("delete from", lambda: os.kill(os.getpid(), signal.SIGKILL), after=1)
+    killed = bed.upkeep("run", case.job, "--approve", planned.target["plan_id"], before=tune(case), stage=stage)
+    assert killed.status == -9, killed.story
+    bed.wait_until_alone()
+    runs = bed.upkeep("runs", "--json")
+    shown = bed.upkeep("show", runs.document["runs"][0]["run_id"], "--json")
+    (interrupted,) = [a for a in shown.target["actions"] if a["kind"] == "delete_rows"]
+    assert (interrupted["outcome"]["status"], interrupted["outcome"]["reason_code"]) == ("failed", "interrupted")
+    assert shown.target["status"] == "partial"
+    assert bed.upkeep("show", runs.document["runs"][1]["run_id"], "--json").target["status"] == "awaiting_approval"
 
 
 @pytest.mark.slow
