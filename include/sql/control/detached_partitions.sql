@@ -3,6 +3,7 @@
 select distinct on (d.object_oid)
     d.object_oid,
     d.run_id,
+    d.action_id,
     d.recorded_at,
     d.body -> 'evidence' as evidence
 from upkeep.action_event as d

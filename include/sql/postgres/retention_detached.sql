@@ -1,4 +1,6 @@
--- Tables that carry our marker: detached by us, waiting out their grace period (or attached again by somebody).
+-- Tables that carry our marker: detached by us, waiting out their grace period (or attached again by somebody); all, or
+-- one by its object id. With what else would go with them (objects: triggers, rules, policies, publications) and what
+-- would stand in the way (dependants), of their partitions too.
 select
     c.oid::bigint as oid,
     n.nspname::text as schema,
@@ -32,14 +34,37 @@ select
         from pg_depend as p
         left join pg_constraint as f on p.classid = 'pg_constraint'::regclass and p.objid = f.oid
         where
-            p.refclassid = 'pg_class'::regclass and p.refobjid = c.oid and p.deptype = 'n'
-            and coalesce(f.conrelid, 0) != c.oid
-    ) as dependants
+            p.refclassid = 'pg_class'::regclass and p.refobjid = any(m.members) and p.deptype = 'n'
+            and coalesce(f.conrelid, 0) != all(m.members)
+    ) as dependants,
+    coalesce((
+        select
+            jsonb_agg(
+                distinct jsonb_build_object('oid', p.objid::bigint, 'what', pg_describe_object(p.classid, p.objid, 0))
+            )
+        from pg_depend as p
+        left join pg_trigger as t on p.classid = 'pg_trigger'::regclass and p.objid = t.oid
+        where
+            p.refclassid = 'pg_class'::regclass and p.refobjid = any(m.members) and p.deptype = 'a'
+            and not coalesce(t.tgisinternal, false)
+            and p.classid in (
+                'pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_publication_rel'::regclass
+            )
+    ), '[]') as objects
 from pg_description as d
 inner join pg_class as c on d.objoid = c.oid
 inner join pg_namespace as n on c.relnamespace = n.oid
 left join pg_inherits as i on c.oid = i.inhrelid and c.relispartition
+cross join
+    lateral (
+        select
+            case
+                when c.relkind = 'p' then array(select t.relid::oid from pg_partition_tree(c.oid) as t)
+                else array[c.oid]
+            end as members
+    ) as m
 where
     d.classoid = 'pg_class'::regclass and d.objsubid = 0
     and d.description like 'upkeep: {{%%' and d.description like '%%"detached_from"%%'
     and c.relkind in ('r', 'p', 'f')
+    and c.oid = coalesce(%(oid)s::oid, c.oid)

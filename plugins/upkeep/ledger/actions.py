@@ -53,7 +53,7 @@ class Actions(Part):
         -------
         Memory
             ``intents``: action JSON with ``run_id``, ``intended_at`` (ISO) and ``notes`` (a list), newest last.
-            ``detached``: object id → evidence, with ``run_id`` and ``recorded_at`` where it has none.
+            ``detached``: object id → evidence, with ``run_id``, ``action_id`` and ``recorded_at`` where it has none.
             ``locations``: archive location → the mark that lay there.
         """
         return Memory(
@@ -98,7 +98,8 @@ def _intent(row: Row) -> dict[str, Any]:
 
 
 def _evidence(row: Row) -> dict[str, Any]:
-    return {"run_id": row["run_id"], "recorded_at": row["recorded_at"].isoformat(), **row["evidence"]}
+    known = {"run_id": row["run_id"], "action_id": row["action_id"], "recorded_at": row["recorded_at"].isoformat()}
+    return {**known, **row["evidence"]}
 
 
 def _done(row: Row) -> DoneAction:

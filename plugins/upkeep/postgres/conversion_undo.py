@@ -154,7 +154,7 @@ def _refuse_detached(session: PostgresSession, oid: int) -> None:
     """Raise `StateChangedError` while a detached partition waits to be dropped: it could not be attached again."""
     waiting = [
         names.display(row["schema"], row["name"])
-        for row in session.rows("retention_detached")
+        for row in session.rows("retention_detached", {"oid": None})
         if not row["is_partition"] and (read_marker(row["marker"]) or {}).get("parent_oid") == oid
     ]
     if waiting:

@@ -21,7 +21,8 @@ from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
 from upkeep.intervals import Duration, shift
-from upkeep.postgres import bounds, ddl, names
+from upkeep.postgres import bounds, counting, ddl, names
+from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.ddl import LockNotObtainedError, LockRetry
 from upkeep.retention.cutoff import moment
 from upkeep.retention.marker import read_marker, write_marker
@@ -43,6 +44,9 @@ CONCURRENT_TRIES: Final = 6
 """With referring tables each waits milliseconds only: their writers would wait behind us."""
 FINALIZE_RETRY: Final = LockRetry(attempts=8)
 ONCE: Final = LockRetry(attempts=1)
+COUNT_MOST: Final = 1_000_000
+"""Rows counted when a table has been detached, some 100 ms; of more, the size alone tells whether some arrive later."""
+COUNT_TIMEOUT: Final = "10s"
 
 
 class StateChangedError(UpkeepError):
@@ -140,8 +144,7 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json
         except errors.ForeignKeyViolation as error:
             text = f"rows of {here.subject} are referred to since it was planned for ({error.diag.constraint_name})"
             raise StateChangedError(f"{text}; it stays") from error
-    _complete(tools, args["oid"], marker)
-    return _evidence(here, args, marker)
+    return _evidence(here, args, _complete(tools, args["oid"], marker))
 
 
 def _evidence(here: Place, args: Json, marker: Json) -> Json:
@@ -152,6 +155,7 @@ def _evidence(here: Place, args: Json, marker: Json) -> Json:
         "bounds": args["bounds"],
         "detached_at": marker["at"],
         "drop_after": marker["drop_after"],
+        **({"rows": marker["rows"]} if "rows" in marker else {}),
     }
 
 
@@ -228,6 +232,9 @@ def _expected(session: PostgresSession, args: Json) -> Place:
 def _marker(here: Place, now: datetime, drop_after: datetime, args: Json) -> Json:
     earlier = read_marker(here.comment)
     marker: Json = {
+        **(args.get("terms") or {}),
+        "oid": here.oid,
+        "partition": here.subject,
         "detached_from": names.display(here.parent_schema or "", here.parent_name or ""),
         "parent_oid": args["parent_oid"],
         "bounds": args["bounds"],
@@ -268,8 +275,7 @@ def _detach_concurrently(tools: Tools, here: Place, marker: Json, args: Json) ->
         raise StateChangedError(f"rows arrived in {here.subject}; the next run moves them, then detaches it")
     _wait_for_holders(tools, here)
     waits: dict[str, Any] = {"checkpoint": tools.checkpoint, "sleep": tools.sleep}
-    begun = _comment(session, here, write_marker({**marker, "state": "detaching"}))
-    ddl.run(session, [begun], what=f"marking {here.subject}", **waits)
+    _mark(tools, here, {**marker, "state": "detaching"})
     parts: dict[str, sql.Composable] = {"parent": here.parent_table, "partition": here.table}
     statement = session.statement("retention_detach_concurrently", **parts)
     what = f"detaching {here.subject}"
@@ -309,15 +315,34 @@ def _wait_for_holders(tools: Tools, here: Place) -> None:
     raise LockNotObtainedError(message)
 
 
-def _complete(tools: Tools, oid: int, marker: Json) -> None:
-    """See that it is detached, and complete its marker."""
-    now = place(tools.session, oid)
+def _complete(tools: Tools, oid: int, marker: Json) -> Json:
+    """See that it is detached, and complete its marker with how it was left; return the marker."""
+    session = tools.session
+    now = place(session, oid)
     if now is None or now.is_partition:
         raise StateChangedError("the partition is still attached after its detaching: look at it by hand")
-    if read_marker(now.comment) == marker:
-        return
-    statement = _comment(tools.session, now, write_marker(marker))
-    ddl.run(tools.session, [statement], checkpoint=tools.checkpoint, sleep=tools.sleep, what=f"marking {now.subject}")
+    if read_marker(now.comment) != marker:
+        _mark(tools, now, marker)
+    left = _left(session, now)
+    if left:
+        marker = {**marker, **left}
+        _mark(tools, now, marker)
+    return marker
+
+
+def _left(session: PostgresSession, here: Place) -> Json:
+    """Return how a table is that was just detached: how much it holds, and what else would go with it."""
+    seen = next(iter(session.rows("retention_detached", {"oid": here.oid})), None)
+    if seen is None or here.kind not in ("r", "p"):
+        return {}
+    rows = counting.count(session, here.table, COUNT_MOST, timeout=COUNT_TIMEOUT)
+    known = {} if rows is None or rows == COUNT_MOST else {"rows": rows}
+    return {**known, "bytes": seen["pages"] * PAGE_BYTES, "objects": [one["oid"] for one in seen["objects"]]}
+
+
+def _mark(tools: Tools, here: Place, marker: Json) -> None:
+    statement = _comment(tools.session, here, write_marker(marker))
+    ddl.run(tools.session, [statement], checkpoint=tools.checkpoint, sleep=tools.sleep, what=f"marking {here.subject}")
 
 
 def _holds_rows(session: PostgresSession, here: Place) -> bool:

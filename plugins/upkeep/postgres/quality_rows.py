@@ -33,7 +33,7 @@ def batches(work: Work) -> Iterator[RowBatch]:
         session.rows("set_local_timeouts", {"lock": "2s", "statement": TIMEOUT})
         seen = session.rows("oldest_running")[0]["transaction"]
         yield RowBatch(rows=(), keys=(), seen=seen)
-        for leaf in _leaves(session, args["quality"]):
+        for leaf in _leaves(session, {**args["quality"], **{k: args[k] for k in ("cut_off", "leaves") if k in args}}):
             keys = [row["name"] for row in session.rows("primary_key", {"oid": leaf["oid"]})]
             statement = session.statement(
                 "quality_rows",

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import names
+from upkeep.postgres.detached import detached_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from upkeep.plan import Observation
-    from upkeep.postgres.retention_view import Marked
     from upkeep.postgres.retention_view import TableView as View
     from upkeep.retention.refusal import Refusal
 
@@ -28,8 +28,7 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     yield from _elsewhere(view)
     yield from _publications(view)
     yield from _history(view)
-    for marked in view.marked:
-        yield from _marked(view, marked)
+    yield from (found for marked in view.marked if (found := detached_finding(view, marked)) is not None)
 
 
 def strays(observation: Observation) -> Iterator[Finding]:
@@ -143,28 +142,3 @@ def _history(view: View) -> Iterator[Finding]:
             text += "back, and rows of files since then may be in the table (still, or again)"
         remedy = "compare those files with the table before they are restored; the finding ends with the next file"
         yield _say(view, "archive_history", Severity.WARNING, text, remedy, file=timelines[0], server=timelines[1])
-
-
-def _marked(view: View, marked: Marked) -> Iterator[Finding]:
-    about: dict[str, Any] = {"oid": marked.oid, "table": marked.subject, "marker": marked.marker}
-    if marked.is_partition and not marked.detach_pending:
-        if marked.marker.get("state") == "detached":
-            text = f"{marked.subject} was detached by Upkeep, and somebody has attached it again: it is not dropped"
-            remedy = f"remove the marker if that is meant: comment on table {marked.subject} is null"
-            yield _say(view, "reattached", Severity.ERROR, text, remedy, **about)
-        return
-    if marked.is_partition:
-        return  # its detaching is pending: an action completes it
-    if not marked.known:
-        text = f"{marked.subject} carries Upkeep's marker, but the ledger knows nothing of it: it is not dropped"
-        remedy = "drop it by hand when nobody needs it, or remove its comment"
-        yield _say(view, "unknown_marker", Severity.WARNING, text, remedy, **about)
-    elif marked.dependants:
-        text = f"{marked.subject} cannot be dropped: {', '.join(marked.dependants)} depends on it"
-        yield _say(view, "dependants", Severity.WARNING, text, "drop or change what depends on it", **about)
-    elif not marked.may_alter:
-        text = f"{marked.subject} cannot be dropped: our role does not own it"
-        yield _say(view, "privileges", Severity.WARNING, text, "grant the owner's role to ours", **about)
-    else:
-        text = f"{marked.subject} is detached and kept until {marked.marker.get('drop_after')}"
-        yield _say(view, "detached", Severity.INFO, text, "upkeep undo re-attaches it until then", **about)

@@ -13,12 +13,14 @@ from psycopg import sql
 
 from upkeep.errors import ConfigurationError
 from upkeep.plan import Observation
-from upkeep.postgres import catalog, file_look, names
+from upkeep.postgres import catalog, counting, file_look, names
+from upkeep.postgres.counting import CHECK_TIMEOUT
 from upkeep.postgres.creation_times import counts_time, sample, told_by
 from upkeep.postgres.retention_rows import Doomed, is_table_name
 from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.retention_views import frames_policies, tells_age, views
-from upkeep.retention.marker import read_marker
+from upkeep.retention.cutoff import moment
+from upkeep.retention.marker import drop_after, read_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,11 +35,21 @@ COUNT_LIMIT: Final = 50_000
 """Due rows counted exactly, some 5 ms through an index; beyond, the planner's estimate is good enough for a limit."""
 WRITERS_LIMIT: Final = 1_000
 """So few due rows are told apart by the transaction that wrote them: late arrivals, or left behind."""
-CHECK_TIMEOUT: Final = "30s"
-"""One look at the rows (a count, a search for references) takes no longer; longer, and it is said to be unknown."""
 FRAMES: Final = (
     *("relations", "archives", "partitions", "marked", "memory", "intents"),
-    *("facts", "leaves", "numbers", "due", "references", "busy", "files", "branches", "locations", "strays"),
+    *(
+        "facts",
+        "leaves",
+        "numbers",
+        "due",
+        "references",
+        "busy",
+        "files",
+        "branches",
+        "locations",
+        "strays",
+        "unmarked",
+    ),
 )
 
 
@@ -132,11 +144,22 @@ def _read_branches(session: PostgresSession, target: Target, frames: dict[str, l
 
 def _read_marked(session: PostgresSession, target: Target, frames: dict[str, list[Row]]) -> None:
     archiving = any(p.retain and p.retain.then == "archive" for p in frames_policies(target).values())
-    for row in session.rows("retention_detached"):
-        not_empty = None
-        if archiving and read_marker(row["marker"]) and row["kind"] in ("r", "p"):
-            not_empty = _found(session, "retention_not_empty", table=sql.Identifier(row["schema"], row["name"]))
-        frames["marked"].append({**row, "not_empty": not_empty})
+    now = moment(frames["server"][0]["now"])
+    for row in session.rows("retention_detached", {"oid": None}):
+        table, marker = sql.Identifier(row["schema"], row["name"]), read_marker(row["marker"])
+        not_empty = counted = None
+        asked = False
+        if marker is not None and row["kind"] in ("r", "p") and not row["is_partition"]:
+            if archiving or marker.get("then") == "archive":
+                not_empty = _found(session, "retention_not_empty", table=table)
+            asked = isinstance(marker.get("rows"), int) and drop_after(marker) <= now
+        if asked and marker is not None:
+            counted = counting.count(session, table, marker["rows"] + 1)
+        uncounted = asked and counted is None
+        frames["marked"].append({**row, "not_empty": not_empty, "counted": counted, "uncounted": uncounted})
+    gone = {int(row["oid"]) for row in frames["memory"]} - {row["oid"] for row in frames["marked"]}
+    if gone:
+        frames["unmarked"] = session.rows("retention_unmarked", {"oids": sorted(gone)})
 
 
 def _needs_facts(view: TableView) -> bool:

@@ -11,25 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
-from upkeep.fleet import BackupRule
 from upkeep.partitioning.axis import brief
 from upkeep.plan import Action, Finding, FindingStatus, Plan, Requirement, Severity
-from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
+from upkeep.postgres.detached import orphans, today
 from upkeep.postgres.retention_checks import refusals
+from upkeep.postgres.retention_drops import drop_at_once, drops, terms_since
 from upkeep.postgres.retention_findings import findings, strays
-from upkeep.postgres.retention_row_plan import (
-    archive_marked,
-    archive_partition,
-    delete_rows,
-    quality_args,
-    quality_of_whole,
-    settle_files,
-)
+from upkeep.postgres.retention_row_plan import archive_partition, delete_rows, effect, quality_args, settle_files
 from upkeep.postgres.retention_sizes import row_estimate, table_rows
-from upkeep.postgres.retention_views import views
+from upkeep.postgres.retention_views import marks, views
 from upkeep.postgres.session import statement
-from upkeep.retention.cutoff import moment, requirement
+from upkeep.retention.cutoff import requirement
 from upkeep.retention.limits import over_limit
 from upkeep.retention.refusal import Refusal
 
@@ -38,7 +31,7 @@ if TYPE_CHECKING:
 
     from upkeep.fleet import Target
     from upkeep.plan import Json, Observation, ReasonCode
-    from upkeep.postgres.retention_view import Marked, Piece
+    from upkeep.postgres.retention_view import Piece
     from upkeep.postgres.retention_view import TableView as View
 
 NOTHING: Final = Requirement()
@@ -48,7 +41,9 @@ def plan(observation: Observation, target: Target) -> Plan:
     """Return what would be done to every table in care."""
     actions: list[Action] = []
     found: list[Finding] = [*_unseen(observation), *strays(observation)]
-    for view in views(observation, target):
+    seen = views(observation, target)
+    found += orphans(observation, marks(observation.frames), seen)
+    for view in seen:
         refused = refusals(view)
         busy = _busy(view, observation)
         decided = [] if busy else list(_decide(view, refused))
@@ -96,7 +91,7 @@ def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
         yield from delete_rows(view, blocked)
         yield from _pending(view, blocked)
         yield from _empty_pieces(view)
-    yield from _drops(view, blocked)
+    yield from drops(view, blocked)
 
 
 # -- whole partitions --------------------------------------------------------------------------------
@@ -111,8 +106,7 @@ def _pieces(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Acti
             after = (archive.id,)
         detach = _detach(view, piece, blocked, after)
         yield detach
-        if _at_once(view):
-            yield _drop_at_once(view, piece, detach, blocked)
+        yield from drop_at_once(view, piece, detach, blocked)
 
 
 def _empty_pieces(view: View) -> Iterator[Action]:
@@ -122,14 +116,17 @@ def _empty_pieces(view: View) -> Iterator[Action]:
         if leaves and all(leaf.pages == 0 or (leaf.due == 0 and leaf.referenced == 0) for leaf in leaves):
             detach = _detach(view, piece, None, empty=True)
             yield detach
-            if _at_once(view):
-                yield _drop_at_once(view, piece, detach, None)
+            yield from drop_at_once(view, piece, detach, None)
 
 
 def going(view: View) -> list[Piece]:
-    """Return the due partitions that may go: none that is still referred to, and never the last one of its parent."""
+    """Return the due partitions that may go.
+
+    None that is still referred to, never the last one of its parent, and none that somebody attached again while it
+    carries our marker.
+    """
     referenced = view.referenced_pieces or {}
-    due = [p for p in view.due_pieces if p.partition.oid not in referenced]
+    due = [p for p in view.due_pieces if p.partition.oid not in referenced and not view.holds_reattached(p)]
     last = {piece.parent.oid: piece for piece in due}  # they come in the order of their ends
     kept = {oid for oid in last if sum(p.parent.oid == oid for p in due) == len(view.staying(oid))}
     return [p for p in due if not (p.parent.oid in kept and p is last[p.parent.oid])]
@@ -147,11 +144,11 @@ def _detach(
     default = piece.parent.default_oid
     mode = "plainly" if default else "concurrently"
     name = "detach_partition" if default else "retention_detach_concurrently"
+    known: Json = {"oid": partition.oid, **_parent(view, piece), "bounds": partition.bounds}
     args: Json = {
-        "oid": partition.oid,
-        **_parent(view, piece),
-        "bounds": partition.bounds,
+        **known,
         "mode": mode,
+        "terms": today(view),
         "must_be_empty": empty or view.policy.then == "archive",
         "referencing": [
             {"oid": k["oid"], "schema": k["schema"], "table": k["table"]}
@@ -171,6 +168,7 @@ def _detach(
         kind="detach_partition",
         subject=view.subject,
         args=args,
+        intent={**known, **effect(view)},
         statements=(text,),
         reason=f"all rows of {partition.subject} are older than {view.policy.for_}: it ends at "
         f"{_end(view, piece)}, the cut-off is {view.cut_off_text}",
@@ -202,15 +200,10 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
         partition = piece.partition
         if not partition.detach_pending or view.relation is None:
             continue
-        marker = next((m.marker for m in view.marked if m.oid == partition.oid), None)
-        ours = marker is not None or partition.oid in view.begun
+        marker = next((m.marker for m in view.marked if m.oid == partition.oid), {})
+        ours = bool(marker) or partition.oid in view.begun
         rule = requirement(view.policy)
-        args = {
-            "oid": partition.oid,
-            **_parent(view, piece),
-            "bounds": (marker or {}).get("bounds") or partition.bounds,
-            "mode": "finalize",
-        }
+        known = {"oid": partition.oid, **_parent(view, piece), "bounds": marker.get("bounds") or partition.bounds}
         parts: dict[str, sql.Composable] = {
             "parent": piece.parent.full_name.identifier,
             "partition": partition.full_name.identifier,
@@ -218,7 +211,8 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
         detach = Action.make(
             kind="detach_partition",
             subject=view.subject,
-            args=args,
+            args={**known, "mode": "finalize", "terms": terms_since(view, marker)},
+            intent={**known, "mode": "finalize"},
             statements=(_text("retention_detach_finalize", **parts),),
             reason=f"the detaching of {partition.subject} was interrupted: queries no longer see it, and no sibling "
             "can be detached concurrently" + ("" if ours else "; Upkeep did not begin it"),
@@ -231,94 +225,7 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
             requires=NOTHING if ours else Requirement(kind="approval") if rule.kind == "nothing" else rule,
         )
         yield detach
-        if _at_once(view):
-            yield _drop_at_once(view, piece, detach, blocked)
-
-
-def _at_once(view: View) -> bool:
-    """Whether a table is dropped in the run that detaches it: never before a backup has seen it detached."""
-    return not view.policy.grace.approximate and not isinstance(view.policy.requires, BackupRule)
-
-
-def _drop_at_once(view: View, piece: Piece, detach: Action, blocked: tuple[ReasonCode, str] | None) -> Action:
-    args = {
-        "oid": piece.partition.oid,
-        "parent_oid": detach.args["parent_oid"],
-        "bounds": detach.args["bounds"],
-        "must_be_empty": view.policy.then == "archive",
-        "foreign_keys": [],
-    }
-    return _drop(view, args, piece.partition.subject, "the policy gives no grace", blocked, after=(detach.id,))
-
-
-def _drops(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
-    """Yield the dropping of what earlier runs detached, once its grace period is over."""
-    for marked in view.marked:
-        if not droppable(view, marked):
-            continue
-        after: tuple[str, ...] = ()
-        if view.policy.then == "archive" and marked.not_empty and (view.archive_facts or view.files) and view.facts:
-            archive = archive_marked(view, marked, blocked)
-            yield archive
-            after = (archive.id,)
-        args = {
-            "oid": marked.oid,
-            "parent_oid": marked.marker.get("parent_oid"),
-            "bounds": marked.marker.get("bounds"),
-            "detached_at": marked.marker.get("at"),
-            "snapshot_after": marked.marker.get("at"),
-            "must_be_empty": view.policy.then == "archive",
-            "foreign_keys": list(marked.foreign_keys),
-        }
-        why = f"it was detached at {marked.marker.get('at')}, and its grace period ended at "
-        yield _drop(
-            view,
-            args,
-            marked.subject,
-            why + f"{marked.marker.get('drop_after')}",
-            blocked if after else None,
-            after=after,
-        )
-
-
-def droppable(view: View, marked: Marked) -> bool:
-    """Return whether a detached table may be dropped now: ours by marker and ledger, and its grace is over."""
-    if marked.is_partition or marked.detach_pending or not marked.known or marked.dependants or not marked.may_alter:
-        return False
-    drop_after = marked.marker.get("drop_after")
-    return drop_after is not None and moment(drop_after) <= view.server_now
-
-
-def _drop(
-    view: View,
-    args: Json,
-    subject: str,
-    why: str,
-    blocked: tuple[ReasonCode, str] | None,
-    *,
-    after: tuple[str, ...],
-) -> Action:
-    marked = next((m for m in view.marked if m.oid == args["oid"]), None)
-    table = names.parse(subject).exact.identifier
-    if not args["must_be_empty"]:  # rows may have reached it since it was looked at, before it was detached
-        args |= quality_of_whole(view, args["oid"], subject)
-    return Action.make(
-        kind="drop_partition",
-        subject=view.subject,
-        args=args,
-        statements=(_text("drop_table", table=table),),
-        reason=f"{subject} is no longer part of the table: {why}",
-        detail=subject,
-        destructive=True,
-        precondition="the same object, detached still, with the marker of this detaching; nothing depends on it",
-        undo="none but a restore",
-        lock="ACCESS EXCLUSIVE on the detached table, which no query of the parent reads",
-        rows=round(max(marked.rows, 0)) if marked else None,
-        bytes=marked.pages * PAGE_BYTES if marked else None,
-        requires=requirement(view.policy),
-        blocked=blocked,
-        after=after,
-    )
+        yield from drop_at_once(view, piece, detach, blocked)
 
 
 # -- limits ------------------------------------------------------------------------------------------

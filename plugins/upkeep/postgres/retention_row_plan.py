@@ -14,6 +14,7 @@ from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.file_archive import file_args, statement_parts
 from upkeep.postgres.retention_rows import Doomed, row_args
 from upkeep.postgres.retention_sizes import row_estimate
+from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.session import statement
 from upkeep.retention.cutoff import requirement
 
@@ -78,6 +79,7 @@ def _clean_up(
         kind="analyze",
         subject=view.subject,
         args={"tables": tables},
+        intent={"table": view.relation.oid if view.relation else None},
         statements=tuple(_text(clean_up_statement(t), table=sql.Identifier(t["schema"], t["name"])) for t in tables),
         reason="the planner's statistics are wrong after so many rows went",
         detail=f"{len(tables)} table{'s' if len(tables) > 1 else ''}",
@@ -102,6 +104,7 @@ def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] 
         "archive_partition",
         [_leaf_args(leaf, "pages") for leaf in leaves],
         of=piece.partition.subject,
+        oid=piece.partition.oid,
         rows=row_estimate(view, piece),
         reason=f"all rows of {piece.partition.subject} are older than {view.policy.for_}: they move before it goes",
         blocked=blocked,
@@ -116,10 +119,25 @@ def archive_marked(view: View, marked: Marked, blocked: tuple[ReasonCode, str] |
         view,
         "archive_partition",
         leaves or [itself],
+        oid=marked.oid,
         rows=round(max(marked.rows, 0)),
         reason=f"{marked.subject} was detached with rows in it: they move before it is dropped",
         blocked=blocked,
     )
+
+
+def effect(view: View) -> Json:
+    """Return what becomes of rows, for an action's intent: never how far back, when, or what it requires."""
+    axis = view.axis
+    return {
+        "then": view.policy.then,
+        "into": view.policy.into,
+        "archive": view.archive.oid if view.archive else None,
+        "age": column_of(view.age),
+        "type": axis.type if axis else None,
+        "unit": axis.unit if axis else None,
+        "timezone": axis.zone.key if axis else None,
+    }
 
 
 def _leaf_args(leaf: Leaf, way: Way) -> Json:
@@ -139,6 +157,7 @@ def _row_action(
     leaves: list[Json],
     *,
     of: str | None = None,
+    oid: int | None = None,
     rows: int | None,
     reason: str,
     blocked: tuple[ReasonCode, str] | None,
@@ -155,6 +174,8 @@ def _row_action(
         kind=kind,
         subject=view.subject,
         args=args,
+        intent={"table": view.relation.oid if view.relation else None, "partition": oid, **effect(view)},
+        reach=view.cut_off,
         statements=_row_statements(args, leaves) if kind == "delete_rows" or args.keys() & {"archive", "files"} else (),
         reason=reason,
         detail=_detail(view, kind, leaves),

@@ -96,6 +96,12 @@ class Marked:
 
     Attributes
     ----------
+    objects
+        Triggers, rules, policies and publications that would go with it: ``oid``, ``what``.
+    evidence
+        What the ledger remembers of its detaching; empty: nothing, or a killed run began it.
+    counted, uncounted
+        Its rows, counted up to one more than it was left with; whether that was tried in vain.
     leaves
         The tables that hold its rows when it is partitioned; only looked at where these may have to move.
     """
@@ -112,8 +118,12 @@ class Marked:
     may_alter: bool
     foreign_keys: Sequence[str]
     dependants: Sequence[str]
-    not_empty: bool
+    not_empty: bool | None
     known: bool
+    objects: Sequence[Row]
+    evidence: Json
+    counted: int | None
+    uncounted: bool
     leaves: Sequence[Leaf] = ()
 
     @property
@@ -144,6 +154,8 @@ class TableView:
         Whether partitions, of the table or of its partitions, are ranges of the age column.
     referenced_pieces
         Partition oid → the table that refers to its rows, or ``None`` when it could not be checked.
+    reattached
+        Tables that Upkeep detached and somebody attached again: left alone while they carry the marker.
     """
 
     policy_name: str
@@ -166,6 +178,7 @@ class TableView:
     marked: Sequence[Marked] = ()
     referenced_pieces: Mapping[int, str | None] | None = None
     begun: frozenset[int] = frozenset()
+    reattached: frozenset[int] = frozenset()
     files: Row | None = None
     quality: str | None = None
 
@@ -202,6 +215,11 @@ class TableView:
         """Return the leaves of one partition (itself, when it is a leaf)."""
         return [leaf for leaf in self.leaves if oid in leaf.path]
 
+    def holds_reattached(self, piece: Piece) -> bool:
+        """Whether somebody attached the partition, or a part of it, again after Upkeep had detached it."""
+        below = {oid for leaf in self.leaves_below(piece.partition.oid) for oid in leaf.path}
+        return bool(self.reattached & {piece.partition.oid, *below})
+
     def row_leaves(self) -> list[Leaf]:
         """Return the leaves that may hold due rows: whose partition begins before the cut-off, or tells nothing."""
         lowest = {p.partition.oid: p.lower for p in self.pieces if p.lower is not None}
@@ -210,6 +228,7 @@ class TableView:
             lower = next((lowest[oid] for oid in leaf.path if oid in lowest), None)
             if (
                 not leaf.detach_pending
+                and not self.reattached & set(leaf.path)
                 and leaf.pages
                 and (lower is None or self.cut_off is None or lower < self.cut_off)
             ):

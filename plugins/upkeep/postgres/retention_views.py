@@ -94,14 +94,14 @@ class _Lookup:
     marked: Sequence[Marked]
     references: Mapping[int, list[Row]]
     begun: frozenset[int]
+    reattached: frozenset[int]
     files: Mapping[tuple[str, int], Row]
     numbers: Mapping[tuple[int, str], Sequence[int]]
 
     @classmethod
     def of(cls, frames: Mapping[str, list[Row]]) -> Self:
         due = {row["oid"]: row for row in frames["due"]}
-        begun = {str(row["oid"]) for row in frames["intents"] if row["kind"] == "detach_partition" and row["oid"]}
-        known = begun | {str(row["oid"]) for row in frames["memory"]}
+        marked = marks(frames)
         return cls(
             archives={
                 row["policy"]: Relation(**{key: value for key, value in row.items() if key != "policy"})
@@ -114,10 +114,13 @@ class _Lookup:
                 root: [_leaf(row, due.get(row["oid"])) for row in rows]
                 for root, rows in _by("root", frames["leaves"]).items()
             },
-            marked=[m for row in frames["marked"] if (m := _marked(row, known)) is not None],
+            marked=marked,
             references=_by("root", frames["references"]),
-            begun=frozenset(int(oid) for oid in begun),
             numbers={(row["oid"], row["age"]): row["numbers"] for row in frames.get("numbers", ())},
+            begun=_begun(frames),
+            reattached=frozenset(
+                m.oid for m in marked if m.is_partition and not m.detach_pending and m.marker.get("state") == "detached"
+            ),
             files={(row["policy"], row["oid"]): row for row in frames.get("files", ())},
         )
 
@@ -163,6 +166,7 @@ def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Loo
         marked=[replace(m, leaves=lookup.leaves.get(m.oid, ())) for m in lookup.marked if _is_of(m.marker, relation)],
         referenced_pieces={r["partition"]: r["referencing"] for r in lookup.references.get(relation.oid, ())},
         begun=lookup.begun,
+        reattached=lookup.reattached,
         files=lookup.files.get((base.policy_name, relation.oid)),
     )
 
@@ -261,15 +265,27 @@ def _leaf(row: Row, counted: Row | None) -> Leaf:
     return Leaf(**known, **due)
 
 
-def _marked(row: Row, known: Collection[str]) -> Marked | None:
+def marks(frames: Mapping[str, list[Row]]) -> list[Marked]:
+    """Return all tables with our marker, whatever policy they belong to."""
+    memory = {int(row["oid"]): row for row in frames["memory"]}
+    found = [_marked(row, memory.get(row["oid"]), _begun(frames)) for row in frames["marked"]]
+    return [marked for marked in found if marked is not None]
+
+
+def _begun(frames: Mapping[str, list[Row]]) -> frozenset[int]:
+    return frozenset(int(row["oid"]) for row in frames["intents"] if row["kind"] == "detach_partition" and row["oid"])
+
+
+def _marked(row: Row, evidence: Row | None, begun: Collection[int]) -> Marked | None:
     marker = read_marker(row["marker"])
     if marker is None:
         return None
     fields = (
         *("oid", "schema", "name", "kind", "is_partition", "detach_pending", "rows", "pages"),
-        *("may_alter", "foreign_keys", "dependants", "not_empty"),
+        *("may_alter", "foreign_keys", "dependants", "objects", "not_empty", "counted", "uncounted"),
     )
-    return Marked(**{key: row[key] for key in fields}, marker=marker, known=str(row["oid"]) in known)
+    known = evidence is not None or row["oid"] in begun
+    return Marked(**{key: row[key] for key in fields}, marker=marker, known=known, evidence=evidence or {})
 
 
 def _is_of(marker: Json, relation: Relation) -> bool:

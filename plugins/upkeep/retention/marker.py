@@ -50,6 +50,7 @@ def terms(policy: RetainPolicy, age: str, axis: Axis | None) -> Json:
         "unit": axis.unit if axis is not None and counts else None,
         "timezone": axis.zone.key if axis is not None else None,
         "then": policy.then,
+        "grace": str(policy.grace),
         "requires": requirement(policy).model_dump(exclude_none=True),
     }
 
@@ -59,13 +60,27 @@ def read_otherwise(marker: Json, today: Json) -> list[str]:
     return [key for name, key in _READING.items() if name in marker and marker[name] != today[name]]
 
 
-def kept_until(marker: Json, policy: RetainPolicy) -> datetime:
-    """Return until when it is kept: the later of the marker's date and the detaching plus today's grace."""
+def drop_after(marker: Json) -> datetime:
+    """Return the marker's own date; without one that can be read: never."""
     try:
         said = moment(marker["drop_after"])
+    except (KeyError, ValueError):
+        return NEVER
+    return said if said.tzinfo is not None else NEVER
+
+
+def kept_until(marker: Json, policy: RetainPolicy) -> datetime:
+    """Return until when it is kept: the later of the marker's date and the detaching plus today's grace.
+
+    By the grace of the detaching the marker's date alone counts: the owner may have moved it.
+    """
+    said = drop_after(marker)
+    if marker.get("grace") == str(policy.grace):
+        return said
+    try:
         return max(said, shift(moment(marker["at"]), policy.grace, policy.zone)) if "at" in marker else said
-    except (KeyError, ValueError, OverflowError):
-        return NEVER  # no date, or one beyond the calendar
+    except (ValueError, OverflowError):
+        return NEVER  # beyond the calendar
 
 
 def required(marker: Json, policy: RetainPolicy) -> Requirement:
