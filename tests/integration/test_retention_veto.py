@@ -65,7 +65,7 @@ def test_a_marker_of_an_older_version_goes_too(db: psycopg.Connection[Any], data
     book = detached(db, database)
     keys = "detached_from|parent_oid|bounds|at|drop_after|state"
     db.execute(
-        "update pg_description set description = 'upkeep: ' || (select jsonb_object_agg(key, value) from "
+        "update pg_description set description = 'upkeep: ' || (select jsonb_object_agg(key, value)::text from "
         "jsonb_each(replace(description, 'upkeep: ', '')::jsonb) where key ~ %s) where description like 'upkeep: %%'",
         [f"^({keys})$"],
     )
@@ -166,31 +166,36 @@ def test_what_was_to_be_archived_does_not_go_with_rows(db: psycopg.Connection[An
 CHANGES = {
     "renamed": ("alter table logs_3 rename to march", "it was called public.logs_3"),
     "moved": ("create schema attic; alter table logs_3 set schema attic", "it was called public.logs_3"),
-    "written into": ("insert into logs_3 (id, at) overriding system value values (99, now())", "rows arrived in it"),
+    "written into": (
+        "insert into logs_3 (id, at) overriding system value values (99, '2024-03-09+00')",
+        "rows arrived in it",
+    ),
     "grown": (
         (
-            "delete from logs_3; insert into logs_3 (id, at, msg) overriding system value "
-            "select 1, '2024-03-05', string_agg(n::text, ' ') from generate_series(1, 1500) n; "
-            "update logs_3 set msg = msg || '!'; update logs_3 set msg = msg || '!'"
+            "delete from logs_3; insert into logs_3 (id, at, msg) overriding system value select n, '2024-03-05', "
+            "(select string_agg(md5(m::text || n), '') from generate_series(1, 50) m) from generate_series(1, 9) n"
         ),
         "it grew",
     ),
-    "seen": ("create view old as select id from logs_3", "view old depends on it"),
-    "kept as a copy": ("create materialized view old as select id from logs_3", "old depends on it"),
+    "seen": ("create view old as select id from logs_3", "view public.old depends on it"),
+    "kept as a copy": ("create materialized view old as select id from logs_3", "public.old depends on it"),
     "referred to": (
         "create table c (id bigint, at timestamptz, foreign key (id, at) references logs_3 (id, at))",
-        "on table c depends on it",
+        "on table public.c depends on it",
     ),
-    "inherited from": ("create table c () inherits (logs_3)", "table c depends on it"),
+    "inherited from": ("create table c () inherits (logs_3)", "table public.c depends on it"),
     "watched": (
         (
             "create function f() returns trigger language plpgsql as 'begin return new; end'; "
             "create trigger watch after insert on logs_3 for each row execute function f()"
         ),
-        "trigger watch on table logs_3 appeared",
+        "trigger watch on table public.logs_3 appeared",
     ),
-    "replicated": ("create publication p for table logs_3", "logs_3 in publication p appeared"),
-    "with a rule": ("create rule r as on delete to logs_3 do instead nothing", "rule r on table logs_3 appeared"),
+    "replicated": ("create publication p for table logs_3", "in publication p appeared"),
+    "with a rule": (
+        "create rule r as on delete to logs_3 do instead nothing",
+        "rule r on table public.logs_3 appeared",
+    ),
     "with another's marker": (
         (
             "do $$ begin execute format('comment on table logs_3 is %L', replace(obj_description('logs_3'::regclass), "
@@ -258,7 +263,7 @@ def test_attached_again_it_is_left_alone(db: psycopg.Connection[Any], database: 
             {"public.logs": policy, "public.elsewhere": policy} if name == "elsewhere" else {"public.logs": policy}
         )
         run = book.run(opened, what, AT)
-        assert run.kinds == [], said(run)
+        assert not [a for a in run.plan.actions if "logs_3" in a.detail + "".join(a.statements)], said(run)
         finding = run.finding("reattached")
         assert finding.severity is Severity.ERROR
         assert finding.remedy is not None
@@ -347,7 +352,7 @@ def test_a_drop_in_the_same_run_looks_at_what_depends_on_it_too(db: psycopg.Conn
         observation = book.observe(opened, what, AT)
         detach, drop = JOB.plan(observation, what).actions
         assert book.apply(opened, what, detach, observation).status is OutcomeStatus.DONE
-        db.execute("insert into logs_3 (id, at) overriding system value values (99, now())")
+        db.execute("insert into logs_3 (id, at) overriding system value values (99, '2024-03-09+00')")
         outcome = book.apply(opened, what, drop, observation)
     assert outcome.reason_code is ReasonCode.STATE_CHANGED, outcome
     assert count(db, "logs_3") == 11

@@ -36,6 +36,13 @@ select
         where
             p.refclassid = 'pg_class'::regclass and p.refobjid = any(m.members) and p.deptype = 'n'
             and coalesce(f.conrelid, 0) != all(m.members)
+            and not exists (
+                select
+                from pg_depend as o
+                where
+                    o.classid = p.classid and o.objid = p.objid and o.refclassid = 'pg_class'::regclass
+                    and o.refobjid = any(m.members) and o.deptype = 'a'
+            )
     ) as dependants,
     coalesce((
         select
