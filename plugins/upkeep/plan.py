@@ -369,6 +369,39 @@ class TargetStatus(StrEnum):
     NOT_SUPPORTED = "not_supported"
 
 
+class PlanState(Value):
+    """What became of a plan that a person was to decide about.
+
+    Attributes
+    ----------
+    state
+        ``awaiting``, ``granted``, ``expired``, ``rejected``, ``used`` or ``superseded``.
+    by, at
+        Who decided, and when it came to this; ``None`` while nobody has.
+    run_id
+        The run that carried it out (or tried to); of a superseded plan the run that planned the newest one.
+    reason
+        Why it was rejected.
+    superseded_by
+        The newest plan of the same target and job, when this one no longer counts.
+    planned_by
+        The newest run that planned exactly this.
+    """
+
+    state: str
+    planned_by: str
+    by: str | None = None
+    at: datetime | None = None
+    run_id: str | None = None
+    reason: str | None = None
+    superseded_by: str | None = None
+
+    def document(self) -> Json:
+        """Return its part of the ``--json`` document."""
+        document = self.model_dump(mode="json", exclude_none=True)
+        return {"by": None, "at": None, "run_id": None, **document}
+
+
 class TargetReport(Value):
     """Everything that a run did to one target; ``running``: ids of the actions that are being carried out."""
 
@@ -382,6 +415,7 @@ class TargetReport(Value):
     findings: tuple[Finding, ...] = ()
     gates: tuple[GateResult, ...] = ()
     running: tuple[str, ...] = ()
+    plan_state: PlanState | None = None
     error: str | None = None
 
     def document(self) -> Json:
@@ -396,6 +430,8 @@ class TargetReport(Value):
             "findings": [f.model_dump(mode="json", exclude_none=True) for f in self.findings],
             "gates": [g.model_dump(mode="json", exclude_none=True) for g in self.gates],
         }
+        if self.plan_state is not None:
+            document["plan_state"] = self.plan_state.document()
         if self.error:
             document["error"] = self.error
         return document

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
 
-    from upkeep.plan import Action, Outcome
+    from upkeep.plan import Action, Outcome, PlanState
 
 Word: TypeAlias = tuple[str, str]
 
@@ -94,6 +94,21 @@ def outcome(action: Action, ended: Outcome | None) -> Word:
     code = ended.reason_code.value
     tone = "wait" if code in _WAITING else "warn" if ended.status is OutcomeStatus.SKIPPED else "bad"
     return plain(code), "quiet" if code == "observe_only" else tone
+
+
+def fate(state: PlanState) -> Word:
+    """Return what became of a plan that a person was to decide about, as a sentence without its full stop."""
+    at = f" at {moment(state.at)}" if state.at else ""
+    why = f": {state.reason}" if state.reason else ""
+    newer = f"plan {state.superseded_by} of run {state.run_id}"
+    return {
+        "awaiting": ("waits for a person; nothing of it has been changed", "wait"),
+        "granted": (f"approved by {state.by}{at}, not used yet", "wait"),
+        "expired": (f"approved by {state.by}, but not carried out in time: the approval expired{at}", "warn"),
+        "rejected": (f"rejected by {state.by}{at}{why}; nothing of it was changed", "quiet"),
+        "used": (f"approved by {state.by}, the approval was used by run {state.run_id}{at}", "quiet"),
+        "superseded": (f"superseded{at} by {newer}: nobody is asked about this one any more", "quiet"),
+    }[state.state]
 
 
 def moment(instant: datetime) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -391,9 +392,12 @@ def test_a_question_is_open_while_its_plan_waits(
     assert parked.value.kwargs == {"deadline": until.isoformat()}
     assert parked.value.timeout == approval.LOOK_AGAIN
     assert asked == ["asked"]
-    ledger.reject(plan_id, actor="anna", how="cli")
-    with pytest.raises(AirflowSkipException):
-        question(plan_id).execute_complete({}, look, deadline=until.isoformat())
+    ledger.reject(plan_id, actor="anna", how="cli", reason="not today")
+    taken_back: list[Any] = []
+    monkeypatch.setattr(approval, "upsert_hitl_detail", lambda ti_id, *_: taken_back.append(ti_id))
+    with pytest.raises(AirflowSkipException, match=r"rejected by anna at .*: not today"):
+        question(plan_id).execute_complete({"ti": SimpleNamespace(id=7)}, look, deadline=until.isoformat())
+    assert taken_back == [7]  # the default that Airflow counts as an answer while it looks: nobody gave that one
 
 
 def park(asked: list[str]) -> None:
@@ -406,14 +410,69 @@ def park(asked: list[str]) -> None:
 def test_a_newer_plan_takes_the_older_ones_place(
     dags: "dict[str, DAG]", old_rows: None, database: str, ledger: Any
 ) -> None:
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    from upkeep.airflow.approval import DescribePlan
+
     _, first = ask(dags, ledger)
+    asked = f"good.{first}.1"
+    waits_for_an_answer(asked)
     execute(
         database,
         "create table public.older partition of public.readings for values from ('2019-01-01Z') to ('2019-02-01Z')",
     )
     execute(database, "insert into public.readings values ('2019-01-10Z', 1); analyze public.readings")
-    _, second = ask(dags, ledger)
+    nightly, second = ask(dags, ledger)
     assert first != second
+    said = f"superseded .*by plan {second} of run {report(ledger, nightly).run_id}"
+
+    labels = [task for task in states(nightly) if task.startswith("hand_over")]
+    assert f"hand_over[good – plan {first} is not asked about any more]" in labels
+    question_now = task_instance("approved_changes", asked, "approve")
+    assert question_now.state is None  # cleared: describe runs again, and ends it
+    assert task_instance("approved_changes", asked, "describe").state is None
+    taken_back = {"ti": SimpleNamespace(try_number=2)} | with_plan(first)
+    with pytest.raises(AirflowSkipException, match=said):
+        DescribePlan(task_id="describe", plan_id=first).execute(taken_back)
+    with pytest.raises(AirflowFailException, match=said):
+        approve(first, "Approve", ANNA)
+    with pytest.raises(AirflowSkipException, match=said):  # nothing is lost by a no that comes too late
+        approve(first, "Reject", ANNA)
+
     dag_run = run(dags["approved_changes"], run_conf={"plan_id": first}, mark_success_pattern="approve")
     assert dag_run.state == "failed"
     assert states(dag_run)["describe"] == "failed"
+    assert execute(database, "select count(*) from public.readings") == [(151,)]
+
+
+def with_plan(plan_id: str) -> dict[str, Any]:
+    conf = {"plan_id": plan_id}
+    run_and_dag = {
+        "dag_run": SimpleNamespace(conf=conf, dag_id="approved_changes"),
+        "dag": SimpleNamespace(params=conf),
+    }
+    return {**run_and_dag, "params": conf}
+
+
+def waits_for_an_answer(run_id: str) -> None:
+    """Bring a run that asks to where it waits: ``dag.test`` would wait for ever."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    with create_session() as session:
+        for task_id, state in {"describe": "success", "approve": "awaiting_input"}.items():
+            mine = (TaskInstance.run_id == run_id, TaskInstance.task_id == task_id)
+            session.execute(update(TaskInstance).where(*mine).values(state=state))
+
+
+def task_instance(dag_id: str, run_id: str, task_id: str) -> Any:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = select(TaskInstance).where(
+        TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id == task_id
+    )
+    with create_session() as session:
+        return session.scalars(query).one()

@@ -632,6 +632,39 @@ def test_a_look_at_what_would_be_done_supersedes_nothing_but_may_be_approved(led
         ledger.use_approval(real.plan_id, run_id=newer)
 
 
+def test_what_became_of_each_plan(ledger: Ledger, clock: Clock) -> None:
+    """Planned, approved, used, rejected, superseded, expired: each plan says so, and so does its run's report."""
+    first, used = planned(ledger, action("a"))
+    assert fate(ledger, used) == ("awaiting", None, None, None)
+    ledger.approve(used.plan_id, actor="ada", how="ui")
+    assert fate(ledger, used) == ("granted", "ada", None, None)
+    carrier = begin(ledger, plan_id=used.plan_id, planned_by=first)
+    ledger.save_plan(carrier, used)
+    ledger.use_approval(used.plan_id, run_id=carrier)
+    second, rejected = planned(ledger, action("b"))
+    ledger.reject(rejected.plan_id, actor="grace", how="cli", reason="quarter end")
+    _, passed = planned(ledger, action("c"))
+    fourth, late = planned(ledger, action("d"))
+    ledger.approve(late.plan_id, actor="ada", how="ui")
+    assert fate(ledger, used) == ("used", "ada", carrier, late.plan_id)
+    assert fate(ledger, rejected) == ("rejected", "grace", None, late.plan_id)
+    assert fate(ledger, passed) == ("superseded", None, fourth, late.plan_id)
+    assert set(ledger.answered("pipeline", JOB)) == {used.plan_id, rejected.plan_id, passed.plan_id}
+    clock.ahead = timedelta(hours=25)
+    assert fate(ledger, late) == ("expired", "ada", None, None)
+    assert ledger.fate("0" * 20) is None
+    assert ledger.fates([]) == {}
+    for run_id, plan_id in ((second, rejected.plan_id), (carrier, used.plan_id)):
+        (target,) = ledger.report(run_id).document()["targets"]
+        assert target["plan_state"] == ledger.fates([plan_id])[plan_id].document()
+
+
+def fate(ledger: Ledger, made: Plan) -> tuple[Any, ...]:
+    found = ledger.fate(made.plan_id)
+    assert found is not None
+    return found.state, found.by, found.run_id, found.superseded_by
+
+
 def test_a_newer_plan_supersedes(ledger: Ledger) -> None:
     _, old = planned(ledger, action("a"))
     planned(ledger, action("a"), target="other")

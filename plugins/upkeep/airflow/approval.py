@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
+from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
 from upkeep.airflow.operators import UpkeepOperator
+from upkeep.errors import ApprovalRefusedError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from upkeep.ledger import Ledger
 
 LOOK_AGAIN: Final = timedelta(minutes=10)
 """How long a question may stay open that a newer plan has made pointless.
@@ -25,7 +30,9 @@ Not shorter: for the seconds that a look takes, Airflow counts the default as th
 
 
 class DescribePlan(UpkeepOperator):
-    """Return the pending plan as Markdown; fails when it no longer waits, saying why.
+    """Return the pending plan as Markdown; fails when it no longer waits, saying what became of it.
+
+    A question that was open before and was taken back (`handover.HandOver`) ends here without an error.
 
     Parameters
     ----------
@@ -47,21 +54,45 @@ class DescribePlan(UpkeepOperator):
         parameters(context)
         with self.runner() as runner:
             _, plan = runner.ledger.find_plan(self.plan_id)
-            if plan.plan_id not in {p.plan.plan_id for p in runner.ledger.pending()}:
-                raise AirflowFailException(
-                    f"plan {plan.plan_id} ({plan.job} on {plan.target}) no longer waits: it was answered, or "
-                    "a newer plan has taken its place; `upkeep pending` or the newest run's report shows what waits now"
-                )
+            over = no_longer_waits(runner.ledger, plan.plan_id)
+        if over:
+            asked_before = context["ti"].try_number > 1
+            raise (AirflowSkipException if asked_before else AirflowFailException)(
+                f"{plan.job} on {plan.target}: {over}; `upkeep pending` or the newest run's report shows what waits now"
+            )
         count = len(plan.awaiting)
         subject = f"{plan.job} on {plan.target}: {count} change{'s' * (count != 1)} to approve"
-        return {"subject": subject, "body": plan_table(plan), "target": plan.target, "plan_id": plan.plan_id}
+        return {
+            "subject": subject,
+            "body": plan_table(plan, _tab(context)),
+            "target": plan.target,
+            "plan_id": plan.plan_id,
+        }
+
+
+def _tab(context: Context) -> str:
+    """Return where this run's report is: the tab on it."""
+    run: Any = context["dag_run"]
+    return f"/dags/{run.dag_id}/runs/{quote(run.run_id, safe='')}/plugin/upkeep"
+
+
+def no_longer_waits(ledger: Ledger, plan_id: str) -> str:
+    """Return why nobody is to be asked about a plan any more; empty while it waits."""
+    from upkeep import words  # noqa: PLC0415 - in a task only
+
+    if plan_id in {p.plan.plan_id for p in ledger.pending()}:
+        return ""
+    state = ledger.fate(plan_id)
+    what = "what it would do was done or tried since" if state is None else words.fate(state)[0]
+    return f"plan {plan_id} no longer waits: {what}"
 
 
 class ApprovePlan(ApprovalOperator):
     """Wait for a person's answer and write it to the ledger, with who gave it.
 
     Every few minutes it looks whether the plan still waits: one that was answered elsewhere, or whose place a
-    newer plan has taken, is not asked about any longer, and the run ends here without an error.
+    newer plan has taken, is not asked about any longer, and the run ends here without an error, saying so. The
+    newer run does not wait for that: it takes the older question back when it hands its own plan over.
 
     Parameters
     ----------
@@ -86,7 +117,7 @@ class ApprovePlan(ApprovalOperator):
         """Record the answer; a rejection, or none in time, ends the run here, without an error."""
         until = datetime.fromisoformat(deadline) if deadline else datetime.now(UTC)
         if event.get("timedout") and datetime.now(UTC) < until:
-            self._skip_unless_waiting()
+            self._skip_unless_waiting(context)
             self.notifiers = []  # they were told when it was asked first
             return self._ask(context, until)
         if "error" not in event:
@@ -102,13 +133,14 @@ class ApprovePlan(ApprovalOperator):
             kwargs = {"deadline": until.isoformat()}
             raise TaskAwaitingInput(method_name=parked.method_name, kwargs=kwargs, timeout=pause) from None
 
-    def _skip_unless_waiting(self) -> None:
+    def _skip_unless_waiting(self, context: Context) -> None:
         from upkeep.airflow.runtime import open_runner  # noqa: PLC0415 - only when it is looked at
 
         with open_runner() as runner:
-            waiting = {p.plan.plan_id for p in runner.ledger.pending()}
-        if self.plan_id not in waiting:
-            raise AirflowSkipException(f"plan {self.plan_id} no longer waits: answered elsewhere, or a newer one came")
+            over = no_longer_waits(runner.ledger, self.plan_id)
+        if over:  # the default that Airflow took for an answer is taken back: nobody has rejected anything
+            upsert_hitl_detail(context["ti"].id, self.options, self.subject, self.body, self.defaults)
+            raise AirflowSkipException(over)
 
     def _record(self, event: dict[str, Any]) -> None:
         from upkeep.airflow.runtime import open_runner  # noqa: PLC0415 - only when the answer is there
@@ -117,9 +149,12 @@ class ApprovePlan(ApprovalOperator):
         if not user:  # the default answered, nobody did: the ledger keeps no decision, the next night asks again
             self.log.info("nobody answered in time: nothing is approved")
             return
+        approves = self.APPROVE in event["chosen_options"]
         with open_runner() as runner:
-            decide = runner.ledger.approve if self.APPROVE in event["chosen_options"] else runner.ledger.reject
-            decide(self.plan_id, actor=_name(user), how="ui")
+            try:
+                (runner.ledger.approve if approves else runner.ledger.reject)(self.plan_id, actor=_name(user), how="ui")
+            except ApprovalRefusedError as refused:  # an approval that counts for nothing must not look fine
+                raise (AirflowFailException if approves else AirflowSkipException)(str(refused)) from None
 
 
 def _name(user: Any) -> str:

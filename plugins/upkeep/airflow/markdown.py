@@ -6,51 +6,100 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from upkeep.plan import Action, Plan
 
 MOST_ROWS = 50
-"""Actions listed in the approval task; a longer plan names the rest by number and is whole in the report."""
-MOST_STATEMENT_CHARACTERS = 600
-"""A statement longer than this is shown by its beginning; whole in the report."""
+"""Actions listed in the approval task; a longer plan is whole on its tab, which the question links."""
+MOST_CHARACTERS = 60_000
+"""Of statements in the question: an action is shown with all of its statements, each whole, or on the tab only."""
+_PLACEHOLDER = re.compile(r"\{[a-z_]+\}|%\([a-z_]+\)s|…")
+PLACEHOLDERS = (
+    "A word in braces like `{first}`, `%(name)s` and `…` stand for values that only a batch knows when it runs (where "
+    "it begins and ends, the keys of its rows); all else is sent as it stands."
+)
 
 
-def plan_table(plan: Plan) -> str:
-    """Return what waits for approval, as a table and the exact statements below it."""
+def plan_table(plan: Plan, tab: str = "") -> str:
+    """Return what waits for approval, as a table and the exact statements below it.
+
+    Parameters
+    ----------
+    tab
+        Address of the page that shows the plan whole.
+    """
     actions = plan.awaiting
     destructive = sum(a.destructive for a in actions)
     rows = sum(a.rows or 0 for a in actions)
+    unknown = sum(a.rows is None for a in actions)
     about = (
         f"**{text(plan.job)}** on **{text(plan.target)}** ({text(plan.engine)}), as of {plan.at:%Y-%m-%d %H:%M} UTC: "
-        f"{len(actions)} change{'s' * (len(actions) != 1)}, {destructive} of them destructive; about {rows:,} rows."
+        f"{len(actions)} change{'s' * (len(actions) != 1)}, {destructive} of them destructive; about {rows:,} rows"
+        f"{f', and an unknown number in {unknown} of the changes' if unknown else ''}."
     )
     lines = [
         about,
         "",
-        "| what | where | why | rows | lock | undo |",
-        "|---|---|---|---:|---|---|",
-        *(_row(a) for a in actions[:MOST_ROWS]),
+        "| no. | what | where | why | rows | lock | undo |",
+        "|---:|---|---|---|---:|---|---|",
+        *(_row(n, a) for n, a in enumerate(actions[:MOST_ROWS], 1)),
     ]
     if len(actions) > MOST_ROWS:
-        lines.append(f"| … | {len(actions) - MOST_ROWS} more, see the report | | | | |")
-    lines += ["", "Statements:", "", "```sql"]
-    lines += [_statement(s) for a in actions[:MOST_ROWS] for s in a.statements]
-    lines += ["```", "", f"Plan `{plan.plan_id}`. The approval counts for exactly this plan, once, for 24 hours."]
+        lines.append(f"| | … | {_link(f'{len(actions) - MOST_ROWS} more, see the report', tab)} | | | | |")
+    lines += ["", *_statements(actions, tab)]
+    lines += ["", f"Plan `{plan.plan_id}`. The approval counts for exactly this plan, once, for 24 hours."]
     return "\n".join(lines)
 
 
-def _row(action: Action) -> str:
-    kind = action.kind.replace("_", " ") + (" **(destructive)**" if action.destructive else "")
+def _statements(actions: Sequence[Action], tab: str) -> list[str]:
+    """Return the statements of as many actions as there is room for, and where those of the others are."""
+    left, lines, hidden, number = MOST_CHARACTERS, ["Statements:"], 0, 0
+    for n, action in enumerate(actions, 1):
+        size = sum(map(len, action.statements))
+        if n > MOST_ROWS or size > left:
+            hidden += 1
+            number += len(action.statements)
+            continue
+        left -= size
+        if action.statements:
+            shown = (visible(s.strip()).replace("```", "`\u200b``") for s in action.statements)
+            lines += ["", f"{n}\\. {_what(action)} {text(action.subject)}", "", "```sql", *shown, "```"]
+    if any(_PLACEHOLDER.search(s) for a in actions for s in a.statements):
+        lines += ["", PLACEHOLDERS]
+    if hidden:
+        more = f"{number:,} statements of {hidden:,} changes are too long for this page"
+        lines += [
+            "",
+            f"**{more}: read them before you approve.** {_link('All of them, whole, are in the report', tab)}.",
+        ]
+    return lines
+
+
+def _link(words: str, address: str) -> str:
+    return f"[{words}]({address})" if address else words
+
+
+def _what(action: Action) -> str:
+    return text(action.kind.replace("_", " "))
+
+
+def _row(number: int, action: Action) -> str:
+    kind = _what(action) + (" **(destructive)**" if action.destructive else "")
     rows = "unknown" if action.rows is None else f"{action.rows:,}"
     reason = f"{action.reason}; {action.over_limit}" if action.over_limit else action.reason
     where = text(action.subject) + (f" ({text(action.detail)})" if action.detail else "")
     cells = [where, text(reason), rows, text(action.lock), text(action.undo or "cannot be undone")]
-    return f"| {kind} | {' | '.join(cells)} |"
+    return f"| {number} | {kind} | {' | '.join(cells)} |"
 
 
-def _statement(statement: str) -> str:
-    flat = statement.strip()
-    shown = flat[:MOST_STATEMENT_CHARACTERS] + (" …" if len(flat) > MOST_STATEMENT_CHARACTERS else "")
-    return shown.replace("```", "`\u200b``")
+def visible(value: str) -> str:
+    r"""Return ``value`` with what cannot be seen, or turns the text around, written out.
+
+    >>> visible("drop table x\u202e;\n-- \x00")
+    'drop table x\\u202e;\n-- \\u0000'
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in value)
 
 
 def text(value: str) -> str:
@@ -59,5 +108,5 @@ def text(value: str) -> str:
     >>> text("a|b <i>*c*")
     'a\\|b &lt;i&gt;\\*c\\*'
     """
-    flat = " ".join(value.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = visible(" ".join(value.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]|~#!])", r"\\\1", flat)

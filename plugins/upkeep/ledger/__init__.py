@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 
 from upkeep.ledger import schema
 from upkeep.ledger.actions import Actions
-from upkeep.ledger.approvals import Approvals
 from upkeep.ledger.contents import Contents
 from upkeep.ledger.control import Control
 from upkeep.ledger.dagruns import DagRuns
@@ -37,7 +36,7 @@ __all__ = [
 ]
 
 
-class Ledger(Runs, DagRuns, Contents, Actions, Approvals, Pauses):
+class Ledger(Runs, DagRuns, Contents, Actions, Pauses):
     """The open ledger. Its methods may be called from several threads; they run one after the other."""
 
     @classmethod

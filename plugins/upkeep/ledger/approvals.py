@@ -16,9 +16,10 @@ from upkeep.ledger.records import ApprovalState, PendingPlan
 from upkeep.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from upkeep.ledger.control import Row
+    from upkeep.plan import PlanState
 
 
 class Approvals(Part):
@@ -33,6 +34,28 @@ class Approvals(Part):
         """
         found = (_pending(row) for row in self._fetch("pending_plans"))
         return [entry for entry in found if entry is not None]
+
+    def fate(self, plan_id: str) -> PlanState | None:
+        """Return what became of a plan; ``None`` when nobody was to decide anything, or no plan has that id."""
+        return self.fates([plan_id]).get(plan_id)
+
+    def fates(self, plan_ids: Sequence[str], *, run_id: str | None = None) -> dict[str, PlanState]:
+        """Return what became of those of the plans about which somebody was to decide.
+
+        Parameters
+        ----------
+        run_id
+            The run whose report it is for: its own use of an approval counts, whatever came after.
+        """
+        rows = self._fetch("plan_fates", plan_ids=list(plan_ids)) if plan_ids else []
+        found = {row["plan_id"]: decisions.fate(row, run_id) for row in rows}
+        return {plan_id: state for plan_id, state in found.items() if state is not None}
+
+    def answered(self, target: str, job: str) -> dict[str, PlanState]:
+        """Return the plans of the last two days that nobody is to be asked about any more, and why not."""
+        recent = [row["plan_id"] for row in self._fetch("recent_plans", target=target, job=job)]
+        over = (ApprovalState.SUPERSEDED, ApprovalState.REJECTED, ApprovalState.USED)
+        return {plan_id: state for plan_id, state in self.fates(recent).items() if state.state in over}
 
     def approve(self, plan_id: str, *, actor: str, how: str) -> None:
         """Grant the approval of a plan, for 24 hours; granting again begins them anew.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from upkeep.errors import ApprovalRefusedError
 from upkeep.ledger.records import ApprovalState
+from upkeep.plan import PlanState
 
 if TYPE_CHECKING:
     from upkeep.ledger.control import Row
@@ -59,6 +60,60 @@ class Standing:
             return ApprovalState.AWAITING if planned_since else ApprovalState.USED
         over = planned_since and self.now >= self.decided_at + REJECTION_HOLDS
         return ApprovalState.AWAITING if over else ApprovalState.REJECTED
+
+
+def fate(row: Row, run_id: str | None = None) -> PlanState | None:
+    """Return what became of a plan, or ``None`` when nobody was to decide anything.
+
+    What a person or a run did with it comes before that it was superseded since; an approval that was not used
+    until then ended with it.
+
+    Parameters
+    ----------
+    row
+        A row of ``plan_fates``.
+    run_id
+        The run whose report it is for: a use by this very run counts, whatever came after.
+    """
+    decided = row["decisions"]
+    mine = [d for d in decided if d["event"] == "used" and d["run_id"] == run_id]
+    last = mine[-1] if mine else decided[-1] if decided else None
+    state = _state(row, last, is_mine=bool(mine))
+    if state is None:
+        return None
+    by, at = (last["actor"], datetime.fromisoformat(last["recorded_at"])) if last else (None, None)
+    ran = last["run_id"] if last and state is ApprovalState.USED else None
+    if state is ApprovalState.EXPIRED and at:
+        at += APPROVAL_HOLDS
+    if state is ApprovalState.AWAITING:
+        by = at = None
+    if state is ApprovalState.SUPERSEDED:
+        by, at, ran = None, row["superseded_at"], row["newest_run_id"]
+    passed = row["superseded_at"] is not None and row["newest_plan_id"] != row["plan_id"]
+    return PlanState(
+        state=state,
+        planned_by=row["planned_by"],
+        by=by,
+        at=at,
+        run_id=ran,
+        reason=(last["reason"] or None) if last and state is ApprovalState.REJECTED else None,
+        superseded_by=row["newest_plan_id"] if passed else None,
+    )
+
+
+def _state(row: Row, last: Row | None, *, is_mine: bool) -> ApprovalState | None:
+    planned_since = last is not None and row["planned_id"] > last["id"] and not is_mine
+    event = last["event"] if last else None
+    age = row["now"] - datetime.fromisoformat(last["recorded_at"]) if last else timedelta()
+    if event == "used" and not planned_since:
+        return ApprovalState.USED
+    if event == "rejected" and not (planned_since and age >= REJECTION_HOLDS):
+        return ApprovalState.REJECTED
+    if row["superseded_at"] is not None and (row["waits"] or last):
+        return ApprovalState.SUPERSEDED
+    if event == "granted":
+        return ApprovalState.GRANTED if age < APPROVAL_HOLDS else ApprovalState.EXPIRED
+    return ApprovalState.AWAITING if row["waits"] else None
 
 
 def require_decidable(plan_id: str, standing: Standing) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from upkeep.errors import ConfigurationError, LedgerError
 from upkeep.ledger import codec
-from upkeep.ledger.base import Part
+from upkeep.ledger.approvals import Approvals
 from upkeep.ledger.records import NOT_FINISHED, RunRecord, RunSummary
 from upkeep.plan import (
     Finding,
@@ -22,15 +22,15 @@ from upkeep.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from upkeep.ledger.control import Row
-    from upkeep.plan import Json
+    from upkeep.plan import Json, PlanState
 
 
-class Runs(Part):
-    """The part of the ledger that knows runs."""
+class Runs(Approvals):
+    """The part of the ledger that knows runs, and what became of their plans."""
 
     def start_run(self, job: str, at: datetime, *, trigger: str, actor: str, options: Json) -> str:
         """Begin a run.
@@ -132,6 +132,7 @@ class Runs(Part):
                 outcomes.setdefault(row["target"], []).append(_interrupted(row))
         findings = _by_target(self._fetch("run_findings", **values), Finding)
         gates = _by_target(self._fetch("run_gates", **values), GateResult)
+        fates = self.fates([plan.plan_id for plan in plans.values()], run_id=run.run_id)
         targets = tuple(
             _target(
                 row,
@@ -141,6 +142,7 @@ class Runs(Part):
                 findings=tuple(findings.get(row["target"], ())),
                 gates=tuple(gates.get(row["target"], ())),
                 running=tuple(running.get(row["target"], ())),
+                fates=fates,
             )
             for row in self._fetch("run_targets", **values)
         )
@@ -184,6 +186,7 @@ def _target(
     findings: tuple[Finding, ...],
     gates: tuple[GateResult, ...],
     running: tuple[str, ...],
+    fates: Mapping[str, PlanState],
 ) -> TargetReport:
     status, error = row["status"], row["error"]
     if status is None and run.finished_at is None:
@@ -203,5 +206,6 @@ def _target(
         findings=findings + planned,
         gates=gates,
         running=running,
+        plan_state=fates.get(plan.plan_id) if plan else None,
         error=error,
     )
