@@ -171,10 +171,10 @@ def test_a_changed_marker_or_a_young_one_keeps_the_table(db: Db) -> None:
         tools = Tools(session, help_.nothing, lambda _: None)
         args = {"oid": int(oid), "parent_oid": first["parent_oid"]}
         with pytest.raises(StateChangedError, match="kept until"):
-            detached.drop(tools, args)
+            detached.drop(tools, args, lambda *_: None)
         db.run(f"alter table {first['partition']} comment = 'mine'")
         with pytest.raises(StateChangedError, match="marker"):
-            detached.drop(tools, args)
+            detached.drop(tools, args, lambda *_: None)
     assert len(db.tables()) == 1 + len(outcomes)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from upkeep.errors import ConfigurationError
 from upkeep.intervals import Duration
 from upkeep.partitioning.axis import HIGHEST, LOWEST, UnknownBoundsError
-from upkeep.tidb import archiving, create_text, exchange, keys, names, sql, ttl
+from upkeep.tidb import archiving, create_text, keeping, keys, names, sql, ttl
 
 UTC_ZONE = ZoneInfo("UTC")
 
@@ -215,6 +215,6 @@ def test_types_fit(source: str, archive: str, expected: bool) -> None:
 
 @given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64), st.integers(1, 2**62))
 def test_exchange_tables_have_names_that_fit(table: str, partition: str, oid: int) -> None:
-    name = exchange.table_name(table, partition, oid)
+    name = keeping.table_name(table, partition, oid)
     assert len(name) <= names.MAX_CHARACTERS
     assert name.endswith(f"__{oid}")

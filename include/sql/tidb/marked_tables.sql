@@ -1,4 +1,5 @@
--- Tables that carry our marker: detached partitions, and what a killed run left half made.
+-- Tables that carry our marker: detached partitions, and what a killed run left half made; and, wherever they are by
+-- now, those that the ledger remembers.
 select
     t.tidb_table_id as id,
     t.table_schema as `schema`,
@@ -10,5 +11,7 @@ select
     t.tidb_pk_type as pk_type,
     t.tidb_row_id_sharding_info as sharding
 from information_schema.tables as t
-where t.table_schema in %(schemas)s and t.table_comment like 'upkeep: %'
+where
+    (t.table_schema in %(schemas)s and t.table_comment like 'upkeep: %')
+    or t.tidb_table_id in %(ids)s
 order by t.table_schema, t.table_name

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.plan import Outcome, ReasonCode
-from upkeep.tidb import detached, exchange, outcomes, retention_frames, retention_observe, retention_plan
+from upkeep.tidb import detached, exchange, outcomes, retention_frames, retention_observe, retention_plan, server
 from upkeep.tidb.creation_apply import partitions
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.doomed import Doomed
@@ -22,6 +22,7 @@ from upkeep.tidb.faults import LockNotObtainedError, StateChangedError
 from upkeep.tidb.names import parse
 from upkeep.tidb.retention_view import policies
 from upkeep.tidb.row_batches import Sweep, evidence
+from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,7 +74,8 @@ def _tools(work: Work) -> Tools:
 def _detach(work: Work) -> Outcome:
     def carry_out() -> Json:
         policy = policy_of(work)
-        return exchange.detach(_tools(work), work.action.args, grace=policy.grace, zone=policy.zone)
+        tools, within = _tools(work), _within(work)
+        return exchange.detach(tools, work.action.args, grace=policy.grace, zone=policy.zone, within=within)
 
     done = outcomes.attempt(work.action, carry_out)
     return done.model_copy(update={"rows": work.action.rows}) if done.status == "done" else done
@@ -84,9 +86,23 @@ def _merge(work: Work) -> Outcome:
 
 
 def _drop(work: Work) -> Outcome:
-    done = outcomes.attempt(work.action, lambda: detached.drop(_tools(work), work.action.args))
+    done = outcomes.attempt(work.action, lambda: detached.drop(_tools(work), work.action.args, _within(work)))
     touched = {"rows": work.action.rows, "bytes": work.action.bytes}
     return done.model_copy(update=touched) if done.status == "done" else done
+
+
+def _within(work: Work) -> exchange.Within:
+    """Return what counts a whole object again before it goes, where that was approved or planned long ago.
+
+    Where it cannot be counted in time, statistics decide.
+    """
+
+    def require(source: Sql, statistics: int) -> None:
+        if work.most is not None:
+            counted = server.count(cast("TiDBSession", work.session), source, Sql("true"), work.most + 1)
+            work.allow(statistics if counted is None else counted)
+
+    return require
 
 
 def _leftover(work: Work) -> Outcome:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import pymysql
 
 from upkeep.retention.cutoff import moment
-from upkeep.retention.marker import read_marker
-from upkeep.tidb import ddl, exchange, keys, server, sql
+from upkeep.retention.marker import read_marker, write_marker
+from upkeep.tidb import ddl, exchange, faults, keeping, keeping_facts, keys, names, server, sql
 from upkeep.tidb.creation_apply import partitions
 from upkeep.tidb.creation_plan import definition
 from upkeep.tidb.exchange import MERGE_ROWS, Place, by_id
 from upkeep.tidb.faults import StateChangedError
+from upkeep.tidb.keeping import DETACHED, RETURNING
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
@@ -18,26 +21,62 @@ if TYPE_CHECKING:
     from upkeep.plan import Json
     from upkeep.tidb.catalog import Partition
     from upkeep.tidb.ddl import Tools
+    from upkeep.tidb.session import TiDBSession
+
+AGAIN: Final = (
+    "the policy that took it out still finds it due: the next run of data_retention does so again, unless the policy "
+    "keeps it longer by then, or the target is paused"
+)
 
 
-def drop(tools: Tools, args: Json) -> Json:
+def drop(tools: Tools, args: Json, within: exchange.Within) -> Json:
     """Drop the detached table that the action names; return the evidence.
 
-    Raises `StateChangedError` when it is not, or no longer, what was planned for.
+    Raises
+    ------
+    StateChangedError
+        It is not, or no longer, what was planned for, or not as it was left.
+    OverLimitError
+        It holds more than was approved (``within``, as of `exchange.detach`).
     """
-    here = by_id(tools.session, args["oid"])
+    here, marker = _planned_for(tools.session, args)
+    until = max(moment(marker["drop_after"]), moment(args.get("kept_until", marker["drop_after"])))
+    if tools.session.now() < until:
+        raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")
+    ddl.settle(tools, here.schema, here.name)
+    _require_as_left(tools.session, args, here, marker)
+    within(here.identifier, here.rows)
+    ddl.run(tools, sql.statement("drop_table", table=here.identifier), what=f"dropping {here.subject}")
+    return {"oid": args["oid"], "partition": here.subject}
+
+
+def _planned_for(session: TiDBSession, args: Json) -> tuple[Place, Json]:
+    """Return the table and its marker. Raises `StateChangedError` when they are not those of the plan."""
+    here = by_id(session, args["oid"])
     if here is None:
-        raise StateChangedError("the table is gone already")
+        raise StateChangedError("the table is gone already, or part of its table again")
     marker = read_marker(here.comment)
     if marker is None or marker.get("oid") != args["oid"] or marker.get("parent_oid") != args["parent_oid"]:
         raise StateChangedError(f"{here.subject} does not carry Upkeep's marker of this detaching any more")
-    if marker.get("state") != "detached" or (args.get("detached_at") and marker["at"] != args["detached_at"]):
-        raise StateChangedError(f"{here.subject} was detached again since; its grace period begins anew")
-    if tools.session.now() < moment(marker["drop_after"]):
-        raise StateChangedError(f"{here.subject} is kept until {marker['drop_after']}")
-    ddl.settle(tools, here.schema, here.name)
-    ddl.run(tools, sql.statement("drop_table", table=here.identifier), what=f"dropping {here.subject}")
-    return {"oid": args["oid"], "partition": here.subject}
+    if marker.get("state") != DETACHED or (args.get("detached_at") and marker["at"] != args["detached_at"]):
+        raise StateChangedError(f"{here.subject} was detached again since, or is being put back: it stays")
+    if marker.get("bounds") != args.get("bounds", marker.get("bounds")):
+        raise StateChangedError(f"the marker of {here.subject} is another one than was planned for: it stays")
+    if not names.same(here.subject, args.get("name", here.subject)):
+        raise StateChangedError(f"it is called {here.subject} by now: it stays")
+    return here, marker
+
+
+def _require_as_left(session: TiDBSession, args: Json, here: Place, marker: Json) -> None:
+    left = marker.get("rows")
+    odd = keeping.grown(left, keeping_facts.count(session, here.identifier, left), here.rows)
+    if odd is not None:
+        raise StateChangedError(f"{here.subject} is not as it was left: {odd}")
+    if keeping_facts.holds_others(session, here.identifier, args.get("not_due")):
+        raise StateChangedError(f"{here.subject} is not as it was left: rows that are not due lie in it")
+    others = keeping_facts.dependants(session, here.schema, here.name)
+    if others:
+        raise StateChangedError(f"{', '.join(others)} reads {here.subject} or refers to it: it stays")
 
 
 def remove_leftover(tools: Tools, args: Json) -> Json:
@@ -56,8 +95,14 @@ def _remove_leftover(tools: Tools, args: Json) -> Json:
     marker = read_marker(here.comment)
     if marker is None or marker.get("oid") != args["oid"] or args["id"] == args["oid"]:
         raise StateChangedError(f"{here.subject} does not carry Upkeep's marker any more")
+    if not names.same(here.subject, args.get("name", here.subject)):
+        raise StateChangedError(f"it is called {here.subject} by now: it stays")
     returned = 0
     if server.count(tools.session, here.identifier, Sql("true"), 1) != 0:
+        if marker.get("state") != RETURNING:
+            raise StateChangedError(
+                f"{here.subject} holds rows that are not of the partition that was detached: it stays"
+            )
         returned = exchange.give_back(tools, args["table"], here, Sql("true"))
     _remove(tools, here)
     return {"removed": here.subject, "rows_returned": returned}
@@ -68,30 +113,55 @@ def put_back(tools: Tools, args: Json) -> str:
 
     Rows that arrived in its range meanwhile are kept: they come back out of the exchange and are inserted.
 
+    Its marker says first that it is on its way: what a kill leaves is then known from what others exchanged by hand.
+
     Raises
     ------
     StateChangedError
-        The table is gone, or its range is no longer in one partition with few rows.
+        The table is gone, others depend on it, it was altered, or its range is not in one partition with few rows.
     """
     with ddl.claim(tools.session, args["parent_oid"]):
         return _put_back(tools, args)
 
 
 def _put_back(tools: Tools, args: Json) -> str:
-    here = by_id(tools.session, args["oid"])
+    table, session = args["table"], tools.session
+    if any(p.id == args["oid"] for p in partitions(session, table)):
+        return f"{args['partition']} is part of the table already; {AGAIN}"
+    here = by_id(session, args["oid"])
     marker = read_marker(here.comment) if here is not None else None
     if here is None or marker is None or marker.get("oid") != args["oid"]:
         raise StateChangedError("the detached table is gone, or its marker is: nothing was changed")
-    table = args["table"]
+    others = keeping_facts.dependants(session, here.schema, here.name)
+    if others:
+        raise StateChangedError(
+            f"{', '.join(others)} reads {here.subject} or refers to it, and it would go: nothing done"
+        )
     ddl.settle(tools, table["schema"], table["name"])
     partition = _room(tools, args)
+    returning = sql.literal(write_marker({**marker, "state": RETURNING}))
+    comment = sql.statement("comment_on_table", table=here.identifier, comment=returning)
+    ddl.run(tools, comment, what=f"marking {here.subject}")
     parent = sql.identifier(table["schema"], table["name"])
     parts = {"table": parent, "partition": sql.identifier(partition), "other": here.identifier}
-    ddl.run(tools, sql.statement("exchange_partition", **parts), what=f"putting {args['partition']} back")
+    _swap(tools, sql.statement("exchange_partition", **parts), args, here, marker)
     returned = exchange.give_back(tools, table, here, Sql("true"))
     _remove(tools, here)
     late = f"; {returned} rows that had arrived meanwhile were kept" if returned else ""
-    return f"{args['partition']} is part of the table again{late}"
+    return f"{args['partition']} is part of the table again{late}; {AGAIN}"
+
+
+def _swap(tools: Tools, statement: Sql, args: Json, here: Place, marker: Json) -> None:
+    """Exchange; when TiDB refuses, the marker says again that the table is kept."""
+    try:
+        ddl.run(tools, statement, what=f"putting {args['partition']} back")
+    except pymysql.MySQLError as error:
+        kept = sql.literal(write_marker(marker))
+        ddl.run(tools, sql.statement("comment_on_table", table=here.identifier, comment=kept), what="keeping it")
+        if faults.code(error) not in exchange.DIFFERENT:
+            raise
+        text = f"TiDB does not put {here.subject} back, the table was altered since: {faults.describe(error)}"
+        raise StateChangedError(f"{text}; copy its rows by hand (insert into … select …)") from error
 
 
 def _remove(tools: Tools, here: Place) -> None:

@@ -12,8 +12,9 @@ only goes through 1 to 3: it stays, empty, for rows without a time and for what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import pymysql
 
@@ -25,12 +26,12 @@ from upkeep.tidb.creation_apply import partitions
 from upkeep.tidb.creation_plan import definition
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.faults import ConservationError, NotSupportedError, StateChangedError
+from upkeep.tidb.keeping import DETACHED, PREPARING, table_name
 from upkeep.tidb.retention_view import ageless
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from upkeep.partitioning.axis import Value
@@ -39,9 +40,10 @@ if TYPE_CHECKING:
     from upkeep.tidb.retention_view import TableView
     from upkeep.tidb.session import TiDBSession
 
+Within: TypeAlias = Callable[[Sql, int], None]
 MERGE_ROWS: Final = 100_000
 """Merging copies the rows of both partitions: normally none."""
-_DIFFERENT: Final = (1731, 1732, 1736)
+DIFFERENT: Final = (1731, 1732, 1736)
 """The empty table is unlike the parent: altered since, other internal numbers, or made half by a killed run."""
 _WHY: Final = (
     " (a TiFlash replica, or a placement policy of the partition alone, stands in the way); precision: row does without"
@@ -50,11 +52,12 @@ _WHY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a table is now."""
+    """Where a table is now; ``rows`` by statistics."""
 
     schema: str
     name: str
     comment: str
+    rows: int = 0
 
     @property
     def identifier(self) -> Sql:
@@ -65,13 +68,6 @@ class Place:
     def subject(self) -> str:
         """The name as people read it."""
         return names.display(self.schema, self.name)
-
-
-def table_name(table: str, partition: str, oid: int) -> str:
-    """Return the name of the table that a partition becomes; the same at every try."""
-    tail = f"__{oid}"
-    room = names.MAX_CHARACTERS - len(tail) - 2
-    return f"{table[: room // 2]}__{partition[: room // 2]}{tail}".rstrip()
 
 
 def subject(schema: str, name: str) -> str:
@@ -89,29 +85,36 @@ def ageless_json(view: TableView) -> Json | None:
 def by_id(session: TiDBSession, oid: int) -> Place | None:
     """Return the table whose data has that id."""
     rows = session.rows("table_by_id", {"id": oid})
-    return Place(rows[0]["schema"], rows[0]["name"], rows[0]["comment"] or "") if rows else None
+    return Place(**rows[0]) if rows else None
 
 
-def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json:
+def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo, within: Within) -> Json:
     """Take the partition that the action names out; return the evidence.
+
+    Parameters
+    ----------
+    within
+        Raises `OverLimitError` when what is about to go (a table or partition, and its rows by statistics) is more than
+        was approved.
 
     Raises
     ------
     StateChangedError
-        It is no longer the partition that was planned for, or rows without a time lie in it.
+        It is no longer the partition that was planned for, rows without a time lie in it, or somebody put it back.
     LockNotObtainedError
         Old transactions used the table for too long.
     """
     with ddl.claim(tools.session, args["parent_oid"]):
-        return _detach(tools, args, grace, zone)
+        return _detach(tools, args, grace, zone, within)
 
 
-def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo) -> Json:
+def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo, within: Within) -> Json:
     table = args["table"]
     ddl.settle(tools, table["schema"], table["name"])
     known = {p.id: p for p in partitions(tools.session, table)}
     here = known.get(args["oid"])
     if here is not None:
+        _require_whole(tools, args, here, within)
         _exchange(tools, args, here)
     other = by_id(tools.session, args["oid"])
     marker = read_marker(other.comment) if other is not None else None
@@ -119,7 +122,8 @@ def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo) -> Json:
         raise StateChangedError(f"the partition {args['partition']} is no longer there; nothing was changed")
     returned = _return_ageless(tools, args, other)
     marker = _completed(tools, other, marker, grace, zone)
-    merged = None if args["lowest"] else _merge(tools, args)
+    merged = _merge(tools, args) if args.get("merges", not args["lowest"]) else None
+    kept = ("rows", "age", "unit", "timezone", "then", "requires")
     return {
         "oid": args["oid"],
         "partition": other.subject,
@@ -127,22 +131,29 @@ def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo) -> Json:
         "bounds": args["bounds"],
         "detached_at": marker["at"],
         "drop_after": marker["drop_after"],
+        **{key: marker[key] for key in kept if key in marker},
         **({"rows_returned": returned} if returned else {}),
         **({"message": merged["message"]} if merged and "message" in merged else {}),
     }
 
 
-def _exchange(tools: Tools, args: Json, here: Partition) -> None:
+def _require_whole(tools: Tools, args: Json, here: Partition, within: Within) -> None:
+    """Raise when the partition must not go as a whole: its end, rows without a time, more rows than were approved."""
     table = args["table"]
     parent = sql.identifier(table["schema"], table["name"])
-    partition = sql.identifier(here.name)
     if keys.place(here.upper_bound) != keys.place(args["bounds"][1]):
         raise StateChangedError(f"{here.name} ends at {here.upper_bound} by now; plan again")
-    if args["lowest"] and args["ageless"] is not None:
-        source = sql.fill("{t} partition ({p})", t=parent, p=partition)
+    source = sql.fill("{t} partition ({p})", t=parent, p=sql.identifier(here.name))
+    if args["ageless"] is not None:
         found = server.count(tools.session, source, _ageless(args), 1)
-        if found != 0:
+        if found or (found is None and args["lowest"]):
             raise StateChangedError(f"rows without {args['ageless']['column']} lie in {here.name} by now: it stays")
+    within(source, here.rows)
+
+
+def _exchange(tools: Tools, args: Json, here: Partition) -> None:
+    table = args["table"]
+    parent, partition = sql.identifier(table["schema"], table["name"]), sql.identifier(here.name)
     name = table_name(table["name"], here.name, args["oid"])
     for again in (False, True):
         other = _copied(tools, args, name) if again else _prepared(tools, args, name)
@@ -150,7 +161,7 @@ def _exchange(tools: Tools, args: Json, here: Partition) -> None:
         try:
             ddl.run(tools, statement, what=f"exchanging {here.name}")
         except pymysql.MySQLError as error:
-            if faults.code(error) not in _DIFFERENT:
+            if faults.code(error) not in DIFFERENT:
                 raise
             _remove_empty(tools, Place(table["schema"], name, ""))
             if again:
@@ -171,11 +182,26 @@ def _prepared(tools: Tools, args: Json, name: str) -> Sql:
         if faults.code(error) != 1050:  # noqa: PLR2004 - the table exists
             raise
         there = _marked(session, table["schema"], name)
-        ours = _is_bare_copy(session, args, name) if there is None else there.get("oid") == args["oid"]
-        if not ours or _holds_rows(session, identifier):
-            text = f"a table named {subject(table['schema'], name)} is in the way; rename or drop it"
+        _require_ours(session, args, name, there)
+        if _holds_rows(session, identifier):
+            text = f"{subject(table['schema'], name)} is in the way and holds rows: see whose they are, then rename it"
             raise StateChangedError(text) from error
+        again = sql.statement("comment_on_table", table=identifier, comment=_preparing(args))
+        ddl.run(tools, again, what=f"preparing {name}")
     return identifier
+
+
+def _require_ours(session: TiDBSession, args: Json, name: str, there: Json | None) -> None:
+    """Raise unless a table of our name is what a killed run had prepared."""
+    place = subject(args["table"]["schema"], name)
+    ours = _is_bare_copy(session, args, name) if there is None else there.get("oid") == args["oid"]
+    if not ours:
+        raise StateChangedError(f"a table named {place} is in the way; rename it")
+    if there is not None and there.get("state") == DETACHED:
+        text = (
+            f"somebody has put {args['partition']} back: while {place} carries Upkeep's marker it is not detached again"
+        )
+        raise StateChangedError(text)
 
 
 def _copied(tools: Tools, args: Json, name: str) -> Sql:
@@ -208,7 +234,8 @@ def _preparing(args: Json) -> Sql:
         "partition": args["partition"],
         "bounds": args["bounds"],
         "lowest": args["lowest"],
-        "state": "preparing",
+        "state": PREPARING,
+        **args.get("terms", {}),
     }
     return sql.literal(write_marker(marker))
 
@@ -222,15 +249,16 @@ def _is_bare_copy(session: TiDBSession, args: Json, name: str) -> bool:
 
 
 def _marked(session: TiDBSession, schema: str, name: str) -> Json | None:
-    rows = session.rows("marked_tables", {"schemas": [schema]})
+    rows = session.rows("marked_tables", {"schemas": [schema], "ids": [0]})
     return next((read_marker(row["comment"]) for row in rows if names.same(row["name"], name)), None)
 
 
 def _return_ageless(tools: Tools, args: Json, other: Place) -> int:
     """Put rows without a time back that were written between the count and the exchange; return how many."""
-    if not args["lowest"] or args["ageless"] is None:
+    if args["ageless"] is None:
         return 0
-    if server.count(tools.session, other.identifier, _ageless(args), 1) == 0:  # not known is not none
+    found = server.count(tools.session, other.identifier, _ageless(args), 1)
+    if found == 0 or (found is None and not args["lowest"]):  # in the lowest, not known is not none
         return 0
     return give_back(tools, args["table"], other, _ageless(args))
 
@@ -263,10 +291,11 @@ def _columns(session: TiDBSession, table: Json) -> list[str]:
 
 
 def _completed(tools: Tools, other: Place, marker: Json, grace: Duration, zone: ZoneInfo) -> Json:
-    if marker.get("state") == "detached":
+    if marker.get("state") == DETACHED:
         return marker
-    now: datetime = tools.session.now()
-    done = {**marker, "state": "detached", "at": now.isoformat(), "drop_after": shift(now, grace, zone).isoformat()}
+    rows, now = server.count_whole(tools.session, other.identifier), tools.session.now()
+    done = {**marker, "state": DETACHED, "at": now.isoformat(), "drop_after": shift(now, grace, zone).isoformat()}
+    done |= {"rows": rows} if rows is not None else {}
     comment = sql.literal(write_marker(done))
     statement = sql.statement("comment_on_table", table=other.identifier, comment=comment)
     ddl.run(tools, statement, what=f"marking {other.subject}")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.tidb.keeping import detached_finding
 from upkeep.tidb.retention_checks import forgets_at_once, left_to_ttl
 
 if TYPE_CHECKING:
     from upkeep.retention.refusal import Refusal
-    from upkeep.tidb.retention_view import Marked
     from upkeep.tidb.retention_view import TableView as View
 
 
 def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     """Yield everything that a person should know of this table's retention."""
     yield from (one.finding(view.subject) for one in refused)
+    yield from (found for one in view.marked if (found := detached_finding(view, one)) is not None)
     if view.problem is not None:
         return
     yield from _ttl(view)
@@ -24,22 +25,6 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     yield from _ageless(view)
     yield from _last(view)
     yield from _estimates(view)
-    for marked in view.marked:
-        yield from _marked(view, marked)
-
-
-def orphans(rows: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Yield the detached tables that no policy takes care of any more."""
-    for row in rows:
-        yield Finding(
-            check="orphan",
-            subject=row["subject"],
-            status=FindingStatus.FINDING,
-            severity=Severity.WARNING,
-            summary=f"it was detached from {row['of']}, which was dropped, truncated or made anew: nothing drops it",
-            evidence={"rows": row["rows"]},
-            remedy=f"drop table {row['subject']}, when nobody needs its rows",
-        )
 
 
 def _say(view: View, check: str, severity: Severity, summary: str, remedy: str | None = None, **more: Any) -> Finding:
@@ -110,15 +95,3 @@ def _estimates(view: View) -> Iterator[Finding]:
     if guessed or view.due_is_least:
         text = "how many rows would go is the server's estimate (information_schema and the planner, from statistics)"
         yield _say(view, "estimate", Severity.INFO, text)
-
-
-def _marked(view: View, marked: Marked) -> Iterator[Finding]:
-    about = {"oid": marked.table.id, "table": marked.table.subject, "marker": marked.marker}
-    if not marked.exchanged or marked.marker.get("state") != "detached":
-        return  # an action completes or removes it
-    if not marked.known:
-        text = f"{marked.table.subject} carries Upkeep's marker, but the ledger knows nothing of it: it is not dropped"
-        yield _say(view, "unknown_marker", Severity.WARNING, text, "drop it by hand when nobody needs it", **about)
-    else:
-        text = f"{marked.table.subject} is detached and kept until {marked.marker.get('drop_after')}"
-        yield _say(view, "detached", Severity.INFO, text, "upkeep undo puts it back until then", **about)

@@ -13,7 +13,7 @@ import pymysql
 
 from upkeep.plan import Observation
 from upkeep.retention.marker import read_marker
-from upkeep.tidb import catalog, create_text, ddl, names, server, sql
+from upkeep.tidb import catalog, create_text, ddl, keeping_facts, names, server, sql
 from upkeep.tidb.doomed import Doomed
 from upkeep.tidb.retention_checks import SMALL_ROWS
 from upkeep.tidb.retention_view import TableView, ageless, is_table_name, policies, views
@@ -49,6 +49,7 @@ def observe(session: TiDBSession, target: Target, at: datetime, memory: Memory) 
         frames=frames,
     )
     for view in views(observation, target):
+        frames["kept"] += keeping_facts.of_marked(session, view)
         if view.problem is not None or view.table is None:
             continue
         facts, counts = _facts(session, view), list(_counts(session, view))
@@ -82,21 +83,19 @@ def _read_catalog(session: TiDBSession, target: Target, frames: dict[str, list[R
     frames["indexes"] = catalog.of_tables(session, "indexes", tables, "s")
     frames["foreign_keys"] = _foreign_keys(session, tables)
     schemas = sorted({row["schema"] for row in tables})
-    frames["marked"] = session.rows("marked_tables", {"schemas": schemas}) if schemas else []
+    ids = [int(row["oid"]) for row in frames["memory"]]
+    frames["marked"] = session.rows("marked_tables", {"schemas": [*schemas, ""], "ids": [*ids, 0]})
     frames["orphans"] = _orphans(session, frames["marked"])
-    frames["facts"], frames["counts"] = [], []
+    frames["facts"], frames["counts"], frames["kept"] = [], [], []
 
 
 def _orphans(session: TiDBSession, marked: Iterable[Row]) -> list[Row]:
     """Return the detached tables whose table was dropped, truncated or made anew: no policy takes care of them."""
-    known = [(row, marker) for row in marked if (marker := read_marker(row["comment"])) is not None]
+    read = [(row, read_marker(row["comment"])) for row in marked]
+    known = [(row, marker) for row, marker in read if marker is not None and isinstance(marker.get("parent_oid"), int)]
     ids = sorted({marker["parent_oid"] for _, marker in known})
     there = {row["id"] for row in session.rows("parents", {"ids": ids})} if ids else set()
-    return [
-        {"subject": names.display(row["schema"], row["name"]), "of": marker["detached_from"], "rows": row["rows"]}
-        for row, marker in known
-        if marker["parent_oid"] not in there
-    ]
+    return [{"id": row["id"]} for row, marker in known if marker["parent_oid"] not in there]
 
 
 def _foreign_keys(session: TiDBSession, tables: Iterable[Row]) -> list[Row]:

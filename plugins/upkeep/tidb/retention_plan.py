@@ -14,22 +14,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from upkeep.plan import Action, Json, Observation, Plan, ReasonCode, Requirement
-from upkeep.retention.cutoff import moment, requirement
+from upkeep.plan import Action, Json, Observation, Plan, ReasonCode
+from upkeep.retention.cutoff import requirement
 from upkeep.retention.limits import over_limit
 from upkeep.retention.refusal import Refusal
-from upkeep.tidb import archiving, exchange, sql
+from upkeep.tidb import archiving, detached_plan, exchange, keeping, sql
 from upkeep.tidb.creation_plan import not_available, stuck_jobs
 from upkeep.tidb.doomed import Doomed
 from upkeep.tidb.retention_checks import left_to_ttl, refusals
-from upkeep.tidb.retention_findings import findings, orphans
-from upkeep.tidb.retention_view import Marked, Piece, views
+from upkeep.tidb.retention_findings import findings
+from upkeep.tidb.retention_view import Piece, views
 
 if TYPE_CHECKING:
     from upkeep.fleet import Target
     from upkeep.tidb.retention_view import TableView as View
 
-NOTHING: Final = Requirement()
 Blocked = tuple[ReasonCode, str] | None
 _COUNTING: Final = ("detach_partition", "delete_rows", "archive_rows", "archive_partition")
 
@@ -38,8 +37,9 @@ def plan(observation: Observation, target: Target) -> Plan:
     """Return what would be done to every table in care."""
     actions: list[Action] = []
     found = [*stuck_jobs(observation.frames["jobs"]), *not_available(observation.frames["server"][0])]
-    found += orphans(observation.frames.get("orphans", ()))
-    for view in views(observation, target):
+    seen = views(observation, target)
+    found += keeping.orphans(observation, seen)
+    for view in seen:
         refused = refusals(view)
         actions += _limited(view, list(_decide(view, refused)), target)
         found += findings(view, refused)
@@ -47,35 +47,51 @@ def plan(observation: Observation, target: Target) -> Plan:
 
 
 def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
-    if view.problem is not None or view.table is None or left_to_ttl(view):
+    if view.problem is not None or view.table is None:
         return
     blocked: Blocked = (refused[0].code, refused[0].text) if refused else None
+    if left_to_ttl(view):
+        yield from detached_plan.marked(view, blocked)
+        return
     if view.by_partition:
         yield from _pieces(view, blocked)
     else:
         yield from _rows(view, blocked)
     yield from _merges(view)
-    yield from _marked(view)
+    yield from detached_plan.marked(view, blocked)
 
 
 # -- whole partitions --------------------------------------------------------------------------------
 
 
 def _pieces(view: View, blocked: Blocked) -> Iterator[Action]:
-    for piece in view.due_pieces:
+    for piece in _ours(view):
         if piece.rows == 0 and piece.counted:
             continue  # only to be merged
         why = blocked or _protected(view, piece)
         if view.policy.then == "archive":
             archive = _archive_partition(view, piece, why)
             yield archive
-            if not piece.lowest:
+            if not piece.lowest and not _is_back(view, _below(view, piece)):
                 yield _merge(view, piece, after=(archive.id,))
             continue
         detach = _detach(view, piece, why)
         yield detach
         if not view.policy.grace.approximate:
-            yield _drop_at_once(view, piece, detach, why)
+            yield detached_plan.drop_at_once(view, piece, detach, why)
+
+
+def _ours(view: View) -> list[Piece]:
+    """Return the due partitions, without those that somebody has put back by hand."""
+    return [p for p in view.due_pieces if not _is_back(view, p)]
+
+
+def _is_back(view: View, piece: Piece) -> bool:
+    return piece.partition.id in keeping.put_back(view)
+
+
+def _below(view: View, piece: Piece) -> Piece:
+    return view.pieces[view.pieces.index(piece) - 1]
 
 
 def _protected(view: View, piece: Piece) -> Blocked:
@@ -93,12 +109,14 @@ def _detach(view: View, piece: Piece, blocked: Blocked) -> Action:
     table, partition, scale = view.table, piece.partition, view.scale
     assert table is not None and scale is not None  # noqa: S101, PT018 - there are pieces
     args = _args(view, piece) | {"lowest": piece.lowest, "ageless": exchange.ageless_json(view)}
-    other = exchange.table_name(table.name, partition.name, partition.id)
+    args |= {"terms": keeping.today(view), "merges": not piece.lowest and not _is_back(view, _below(view, piece))}
+    other = keeping.table_name(table.name, partition.name, partition.id)
     parts = {"table": table.identifier, "partition": sql.identifier(partition.name)}
     return Action.make(
         kind="detach_partition",
         subject=view.subject,
         args=args,
+        intent=intent(view, oid=partition.id, bounds=args["bounds"]),
         statements=(sql.statement("exchange_partition", other=sql.identifier(table.schema, other), **parts).text,),
         reason=f"all rows of {partition.name} are older than {view.policy.for_}: it ends at "
         f"{scale.text(piece.span.upper)}, the cut-off is {view.cut_off_text}",
@@ -112,6 +130,16 @@ def _detach(view: View, piece: Piece, blocked: Blocked) -> Action:
         requires=requirement(view.policy),
         blocked=blocked,
     )
+
+
+def intent(view: View, *, oid: int | None, bounds: Any) -> Json:
+    """Return what makes an action the same on another day: the object, and what is to become of it."""
+    table, archive = view.table, view.archive if view.policy.then == "archive" else None
+    how = {key: value for key, value in keeping.today(view).items() if key != "requires"}
+    into = {"id": archive.id, "name": archive.subject} if archive is not None else view.policy.into
+    type_ = view.axis.type if view.axis is not None else None
+    object_: Json = {"table": table.id if table is not None else None, "oid": oid, "bounds": bounds}
+    return object_ | {"type": type_, "into": into} | how
 
 
 def _args(view: View, piece: Piece) -> Json:
@@ -128,11 +156,12 @@ def _args(view: View, piece: Piece) -> Json:
 
 
 def _merge(view: View, piece: Piece, after: tuple[str, ...] = ()) -> Action:
-    below = view.pieces[view.pieces.index(piece) - 1].partition.name
+    below, args = _below(view, piece).partition.name, _args(view, piece)
     return Action.make(
         kind="merge_partitions",
         subject=view.subject,
-        args=_args(view, piece),
+        args=args,
+        intent=intent(view, oid=piece.partition.id, bounds=args["bounds"]),
         statements=(f"-- {below} and {piece.partition.name} become {piece.partition.name}; rows that arrive are kept",),
         reason=f"{piece.partition.name} is empty and will stay so: all its rows would be older than {view.policy.for_}",
         detail=f"{piece.partition.name} and {below}",
@@ -147,132 +176,9 @@ def _merge(view: View, piece: Piece, after: tuple[str, ...] = ()) -> Action:
 
 def _merges(view: View) -> Iterator[Action]:
     """Yield the merging of partitions that are due and empty: row by row emptied, or left by a run that was killed."""
-    for piece in view.due_pieces:
-        if piece.rows == 0 and piece.counted and not piece.lowest:
+    for piece in _ours(view):
+        if piece.rows == 0 and piece.counted and not piece.lowest and not _is_back(view, _below(view, piece)):
             yield _merge(view, piece)
-
-
-# -- detached tables ---------------------------------------------------------------------------------
-
-
-def _marked(view: View) -> Iterator[Action]:
-    detaching = {p.partition.id for p in view.due_pieces if not (p.rows == 0 and p.counted)}
-    for marked in view.marked:
-        if not marked.exchanged:
-            if marked.marker.get("oid") not in detaching:
-                yield _leftover(view, marked)
-        elif marked.marker.get("state") != "detached":
-            yield _complete(view, marked)
-        elif droppable(view, marked):
-            yield _drop(view, marked)
-
-
-def droppable(view: View, marked: Marked) -> bool:
-    """Return whether a detached table may be dropped now: ours by marker and ledger, and its grace is over."""
-    drop_after = marked.marker.get("drop_after")
-    return marked.known and drop_after is not None and moment(drop_after) <= view.server_now
-
-
-def _leftover(view: View, marked: Marked) -> Action:
-    table = view.table
-    assert table is not None  # noqa: S101 - there is a marker of it
-    args = {
-        "id": marked.table.id,
-        "oid": marked.marker.get("oid"),
-        "table": {"id": table.id, "schema": table.schema, "name": table.name},
-    }
-    return Action.make(
-        kind="remove_leftover",
-        subject=view.subject,
-        args=args,
-        statements=(sql.statement("drop_table", table=marked.table.identifier).text,),
-        reason=f"a run that was killed left {marked.table.subject}, which holds no partition's data",
-        destructive=False,
-        precondition="it carries our marker and is not exchanged; rows that are in it return to the table first",
-        lock="none",
-        rows=0,
-    )
-
-
-def _complete(view: View, marked: Marked) -> Action:
-    """Return the end of a detaching that a killed run began: the exchange is done, the marker is not written."""
-    marker, rule = marked.marker, requirement(view.policy)
-    unknown = Requirement(kind="approval") if rule.kind == "nothing" else rule
-    table = view.table
-    assert table is not None  # noqa: S101 - there is a marker of it
-    return Action.make(
-        kind="detach_partition",
-        subject=view.subject,
-        args={
-            "oid": marker["oid"],
-            "parent_oid": table.id,
-            "table": {"id": table.id, "schema": table.schema, "name": table.name},
-            "partition": marker["partition"],
-            "bounds": marker["bounds"],
-            "lowest": marker.get("lowest", True),
-            "ageless": exchange.ageless_json(view),
-        },
-        statements=(f"-- completes the marker of {marked.table.subject}",),
-        reason=f"the detaching of {marker['partition']} was interrupted" + ("" if marked.known else "; not by Upkeep"),
-        detail=str(marker["partition"]),
-        destructive=True,
-        precondition="the exchange is done",
-        undo="upkeep undo puts it back, until it is dropped",
-        lock="none",
-        rows=0,
-        requires=NOTHING if marked.known else unknown,
-    )
-
-
-def _drop(view: View, marked: Marked) -> Action:
-    marker = marked.marker
-    args = {
-        "oid": marked.table.id,
-        "parent_oid": marker["parent_oid"],
-        "detached_at": marker["at"],
-        "snapshot_after": marker["at"],
-    }
-    why = f"it was detached at {marker['at']}, and its grace period ended at {marker['drop_after']}"
-    return _drop_action(view, args, marked.table.subject, why, None, rows=marked.table.rows, size=marked.table.bytes)
-
-
-def _drop_at_once(view: View, piece: Piece, detach: Action, blocked: Blocked) -> Action:
-    table = view.table
-    assert table is not None  # noqa: S101 - there are pieces
-    args = {"oid": piece.partition.id, "parent_oid": table.id}
-    name = exchange.table_name(table.name, piece.partition.name, piece.partition.id)
-    subject = exchange.subject(table.schema, name)
-    why, size = "the policy gives no grace", piece.partition.bytes
-    return _drop_action(view, args, subject, why, blocked, rows=piece.rows, size=size, after=(detach.id,))
-
-
-def _drop_action(
-    view: View,
-    args: Json,
-    subject: str,
-    why: str,
-    blocked: Blocked,
-    *,
-    rows: int | None,
-    size: int,
-    after: tuple[str, ...] = (),
-) -> Action:
-    return Action.make(
-        kind="drop_partition",
-        subject=view.subject,
-        args=args,
-        statements=(f"drop table {subject}",),
-        reason=f"{subject} is no longer part of the table: {why}",
-        destructive=True,
-        precondition="the same object with the marker of this detaching, past its date",
-        undo="none but a restore (FLASHBACK TABLE within the GC life time)",
-        lock="none that the table's readers or writers feel",
-        rows=rows,
-        bytes=size or None,
-        requires=requirement(view.policy),
-        blocked=blocked,
-        after=after,
-    )
 
 
 # -- rows --------------------------------------------------------------------------------------------
@@ -288,7 +194,8 @@ def _rows(view: View, blocked: Blocked) -> Iterator[Action]:
 
 def _archive_partition(view: View, piece: Piece, blocked: Blocked) -> Action:
     reason = f"all rows of {piece.partition.name} are older than {view.policy.for_}: they move before it goes"
-    args = {"partition": piece.partition.name, "oid": piece.partition.id}
+    assert view.scale is not None  # noqa: S101 - there are pieces
+    args = {"partition": piece.partition.name, "oid": piece.partition.id, "ends": view.scale.number(piece.span.upper)}
     return _row_action(view, "archive_partition", reason, rows=piece.rows, blocked=blocked, more=args)
 
 
@@ -311,14 +218,17 @@ def _row_action(
         args["archive"] = {"id": archive.id, "schema": archive.schema, "name": archive.name}
         args["columns"] = archiving.moved(view.columns, view.archive_columns)
         args["shape"] = {"table": archiving.shape(view.columns), "archive": archiving.shape(view.archive_columns)}
+    whole = more or {}
     verb = "deletes" if kind == "delete_rows" else "moves"
     return Action.make(
         kind=kind,
         subject=view.subject,
         args=args,
+        intent=intent(view, oid=whole.get("oid"), bounds=[whole.get("ends")]),
+        reach=None if whole else view.cut_off,
         statements=Doomed.from_args(args).shown(args),
         reason=reason,
-        detail=(more or {}).get("partition", f"before {view.cut_off_text}"),
+        detail=whole.get("partition", f"before {view.cut_off_text}"),
         destructive=True,
         precondition=f"each batch {verb} only rows that are due at that moment, whatever was planned",
         undo="none but a restore" if kind == "delete_rows" else "none: copy the rows back from the archive by hand",

@@ -7,7 +7,7 @@ lowest partition, whatever its bound.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,11 +64,17 @@ class Marked:
     ----------
     known
         Whether the ledger remembers it.
+    evidence
+        What the ledger wrote down when it was detached; empty when a killed run had not got that far.
+    facts
+        What was looked at where nothing else keeps the table: a row of the frame ``kept``.
     """
 
     table: Table
     marker: Json
     known: bool
+    evidence: Json = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exchanged(self) -> bool:
@@ -88,6 +94,8 @@ class TableView:
         On the axis; rows before it are due.
     scale
         Of the partition key, when partitions tell the age.
+    partitions, pieces
+        All partitions; and those with finite bounds on the scale.
     rows
         What statistics say, or what was counted where they say too little for the limits.
     due, due_is_least
@@ -122,6 +130,7 @@ class TableView:
     archive_ttl: Ttl | None = None
     archive_temporary: bool = False
     global_index: bool = False
+    partitions: Sequence[Partition] = ()
     pieces: Sequence[Piece] = ()
     marked: Sequence[Marked] = ()
     rows: int = 0
@@ -238,7 +247,8 @@ def views(observation: Observation, target: Target) -> list[TableView]:
 
 def _view(base: TableView, policy: TablePolicy, table: Table, frames: Frames) -> TableView:
     columns = _of(frames["columns"], table)
-    view = replace(base, subject=table.subject, table=table, columns=columns)
+    marked = [m for row in frames["marked"] if (m := _marked(row, frames, table)) is not None]
+    view = replace(base, subject=table.subject, table=table, columns=columns, marked=marked)
     types = {c["name"].lower(): c["base"].lower() for c in columns}
     type_ = types.get(base.age.lower())
     if type_ is None:
@@ -274,10 +284,9 @@ def _with_pieces(view: TableView, frames: Frames) -> TableView:
     table, axis = view.table, view.axis
     assert table is not None and axis is not None  # noqa: S101, PT018 - as in _view
     children = [Partition(**row) for row in _of(frames["partitions"], table)]
-    marked = [m for row in frames["marked"] if (m := _marked(row, frames, table)) is not None]
     if not children:
-        return replace(view, marked=marked)
-    view = replace(view, method=children[0].method, marked=marked)
+        return view
+    view = replace(view, method=children[0].method, partitions=children)
     key = keys.read_key(children[0].method, children[0].expression)
     if isinstance(key, str) or not names.same(key.column, view.age):
         return view
@@ -340,8 +349,11 @@ def _marked(row: Mapping[str, Any], frames: Frames, table: Table) -> Marked | No
     marker = read_marker(row["comment"])
     if marker is None or marker.get("parent_oid") != table.id:
         return None
-    remembered = {str(m["oid"]) for m in frames["memory"]} | {str(i["oid"]) for i in frames["intents"]}
-    return Marked(Table(**row), marker, known=str(marker.get("oid")) in remembered)
+    oid = str(marker.get("oid"))
+    evidence = next((dict(m) for m in frames["memory"] if str(m["oid"]) == oid), {})
+    known = bool(evidence) or any(str(i["oid"]) == oid for i in frames["intents"])
+    facts = next((r for r in frames.get("kept", ()) if r["id"] == row["id"]), {})
+    return Marked(Table(**row), marker, known, evidence, facts)
 
 
 def _archive(policy_name: str, frames: Frames) -> Table | None:

@@ -1,0 +1,333 @@
+"""Today's policy and the object's present state can keep what was detached, never take more: DESIGN 5.11 (h).
+
+Each "no" has its test, and an unchanged night still drops.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from local.servers import TidbServer
+from tests.integration import tidb_help as help_
+from tests.integration.tidb_help import Db, Runs, on
+from upkeep.errors import OverLimitError
+from upkeep.plan import OutcomeStatus, ReasonCode, Severity
+
+pytestmark = pytest.mark.tidb
+KEEP = "retain: {by: at, for: 30 days, then: delete, requires: nothing, grace: 1 second}"
+AT = on("2024-05-15 12:00")
+
+
+@pytest.fixture
+def db(tidb_server: TidbServer) -> Iterator[Db]:
+    with help_.fresh(tidb_server) as made:
+        yield made
+
+
+def target(policy: str = KEEP, table: str = "events") -> Any:
+    return help_.target({table: policy}, more="limits: {share: 100 %}")
+
+
+def detached(db: Db, policy: str = KEEP, columns: str = "id bigint not null, at datetime, key (at)") -> Runs:
+    """Make a table of two months and more, have the first month detached, and let its second of grace go by."""
+    db.run(
+        f"create table events ({columns}) partition by range columns (at) (partition p1 values less than "
+        "('2024-02-01'), partition p2 values less than ('2024-07-01'), partition p3 values less than ('2024-08-01'))"
+    )
+    days = [on("2024-01-01") + timedelta(days=n) for n in range(140)]
+    db.many("insert into events (id, at) values (%s, %s)", [(n, d.replace(tzinfo=None)) for n, d in enumerate(days)])
+    runs = Runs("data_retention", target(policy))
+    with help_.session(db) as session:
+        planned, outcomes = runs.run(session, AT)
+    assert [a.kind for a in planned.actions] == ["detach_partition"]
+    assert help_.all_done(outcomes), outcomes
+    over(db)
+    return runs
+
+
+def over(db: Db) -> None:
+    """Let the second of grace go by: rewrite when it was detached, as the marker and the ledger would have it."""
+    db.run("do sleep(1.1)")
+
+
+def kept(db: Db) -> str:
+    (found,) = [t for t in db.tables() if t.startswith("events__p1__")]
+    return found
+
+
+def night(db: Db, runs: Runs, at: Any = AT) -> tuple[Any, list[Any]]:
+    with help_.session(db) as session:
+        return runs.run(session, at)
+
+
+def said(planned: Any, *checks: str) -> Any:
+    found = [f for f in planned.findings if f.check in checks]
+    assert found, [f.check for f in planned.findings]
+    return found[0]
+
+
+def test_unchanged_it_goes(db: Db) -> None:
+    runs = detached(db)
+    planned, outcomes = night(db, runs)
+    assert [a.kind for a in planned.actions] == ["drop_partition"]
+    assert planned.actions[0].rows == 31
+    assert help_.all_done(outcomes), outcomes
+    assert db.tables() == ["events"]
+
+
+def test_a_marker_of_an_earlier_release_goes_too(db: Db) -> None:
+    runs = detached(db)
+    marker = json.loads(
+        db.run("select table_comment from information_schema.tables where table_name = %s", (kept(db),))[0][0][8:]
+    )
+    new = ("rows", "age", "unit", "timezone", "then", "requires")
+    old = {key: value for key, value in marker.items() if key not in new}
+    db.run(f"alter table `{kept(db)}` comment = %s", ("upkeep: " + json.dumps(old),))
+    for evidence in runs.detached.values():
+        for key in new:
+            evidence.pop(key, None)
+    _, outcomes = night(db, runs)
+    assert [o.status for o in outcomes] == ["done"], outcomes
+    assert db.tables() == ["events"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "check", "word"),
+    [
+        (KEEP.replace("30 days", "5 years"), "detached_not_due", "no longer due under today's policy: for 60 months"),
+        (KEEP.replace("1 second", "3 days"), "detached", "kept until"),
+        (KEEP.replace("grace", "timezone: Asia/Tokyo, grace"), "detached_not_due", "retain.timezone"),
+        (KEEP.replace("by: at", "by: other"), "detached_not_due", "retain.by"),
+        (KEEP.replace("then: delete", "then: archive, into: kept"), "detached_rows", "have to move"),
+    ],
+)
+def test_a_changed_policy_keeps_it_and_says_why(db: Db, policy: str, check: str, word: str) -> None:
+    runs = detached(db, columns="id bigint not null, at datetime, other datetime, key (at), key (other)")
+    db.run("create table kept (id bigint not null, at datetime, other datetime)")
+    runs.what = target(policy)
+    planned, _ = night(db, runs)
+    assert "drop_partition" not in {a.kind for a in planned.actions}
+    found = said(planned, check)
+    assert word in found.summary
+    assert "detached 20" in found.summary
+    assert "upkeep undo" in str(found.remedy)
+    assert db.value(f"select count(*) from `{kept(db)}`") == 31
+
+
+def test_the_stricter_requirement_of_then_and_now_counts(db: Db) -> None:
+    runs = detached(db, KEEP.replace("nothing", "approval"))
+    for now, wanted in (("nothing", "approval"), ("approval", "approval"), ("{backup: 1 day}", "backup")):
+        runs.what = target(KEEP.replace("nothing", now))
+        with help_.session(db) as session:
+            (action,) = runs.plan(session, AT).actions
+        assert (action.kind, action.requires.kind) == ("drop_partition", wanted)
+
+
+def test_a_policy_that_is_gone_keeps_it(db: Db) -> None:
+    runs = detached(db)
+    db.run("create table others (id bigint primary key, at datetime, key (at))")
+    runs.what = target(table="others")
+    planned, _ = night(db, runs)
+    assert planned.actions == ()
+    found = said(planned, "detached_orphan")
+    assert found.severity is Severity.WARNING
+    assert "last seen 20" in found.summary
+    assert kept(db)
+
+
+def rename(db: Db) -> None:
+    db.run(f"rename table `{kept(db)}` to january")
+
+
+def move(db: Db) -> None:
+    db.run(f"create database if not exists {db.name}_far")
+    db.run(f"rename table `{kept(db)}` to {db.name}_far.`{kept(db)}`")
+
+
+def mark(db: Db) -> None:
+    db.run(f"alter table `{kept(db)}` comment = 'mine'")
+
+
+def edit_marker(db: Db) -> None:
+    comment = db.run("select table_comment from information_schema.tables where table_name = %s", (kept(db),))[0][0]
+    marker = json.loads(comment[8:]) | {"bounds": [None, "2024-01-15 00:00:00"]}
+    db.run(f"alter table `{kept(db)}` comment = %s", ("upkeep: " + json.dumps(marker),))
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        (rename, "detached_changed"),
+        (move, "detached_changed"),
+        (edit_marker, "detached_changed"),
+        (mark, "unmarked"),
+        (lambda db: db.run(f"insert into `{kept(db)}` values (7777, '2024-01-05')"), "detached_changed"),
+        (lambda db: db.run(f"update `{kept(db)}` set at = '2024-05-14' where id = 3"), "detached_changed"),
+        (lambda db: db.run(f"update `{kept(db)}` set at = null where id = 3"), "detached_changed"),
+        (lambda db: db.run(f"create view v as select id from `{kept(db)}`"), "dependants"),
+        (lambda db: db.run("rename table events to events_2"), "detached_orphan"),
+        (lambda db: db.run("truncate table events"), "orphan"),
+        (lambda db: db.run("drop table events"), "orphan"),
+    ],
+    ids=[
+        "renamed",
+        "moved",
+        "marker",
+        "unmarked",
+        "grown",
+        "younger",
+        "timeless",
+        "view",
+        "root",
+        "truncated",
+        "dropped",
+    ],
+)
+def test_what_changed_since_keeps_it(db: Db, change: Callable[[Db], Any], check: str) -> None:
+    runs = detached(db)
+    change(db)
+    try:
+        planned, _ = night(db, runs)
+        assert "drop_partition" not in {a.kind for a in planned.actions}
+        found = said(planned, check)
+        assert found.remedy
+        ids = [r[0] for r in db.run("select tidb_table_id from information_schema.tables")]
+        assert {int(oid) for oid in runs.detached} <= set(ids)
+    finally:
+        db.run(f"drop database if exists {db.name}_far")
+
+
+def test_a_foreign_key_to_it_keeps_it(db: Db) -> None:
+    runs = detached(db, columns="id bigint not null, at datetime not null, key (at), key (id)")
+    db.run(f"create table notes (event bigint, foreign key (event) references `{kept(db)}` (id))")
+    planned, _ = night(db, runs)
+    assert planned.actions == ()
+    assert "notes" in said(planned, "dependants").summary
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        rename,
+        lambda db: db.run(f"insert into `{kept(db)}` values (7777, '2024-01-05')"),
+        lambda db: db.run(f"update `{kept(db)}` set at = '2024-05-14' where id = 3"),
+        lambda db: db.run(f"create view v as select id from `{kept(db)}`"),
+        mark,
+    ],
+    ids=["renamed", "grown", "younger", "view", "unmarked"],
+)
+def test_what_changes_after_the_plan_keeps_it_too(db: Db, change: Callable[[Db], Any]) -> None:
+    runs = detached(db)
+    with help_.session(db) as session:
+        observed = runs.observe(session, AT)
+        (action,) = runs.job.plan(observed, runs.what).actions
+        change(db)
+        outcome = runs.job.apply(runs.work(session, action, observed))
+    assert (outcome.status, outcome.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED), outcome
+    assert outcome.message
+    assert len(db.tables()) >= 2
+
+
+def test_what_somebody_put_back_is_neither_detached_nor_dropped(db: Db) -> None:
+    runs = detached(db)
+    db.run(f"alter table events exchange partition p1 with table `{kept(db)}`")
+    planned, outcomes = night(db, runs)
+    assert planned.actions == ()
+    assert outcomes == []
+    found = said(planned, "reattached")
+    assert found.severity is Severity.ERROR
+    assert f"drop table {db.name}." in str(found.remedy)
+    assert db.value("select count(*) from events") == 140
+    db.run(f"drop table `{kept(db)}`")  # as the remedy says: its policy applies again, and its grace begins anew
+    runs.what = target(KEEP.replace("1 second", "3 days"))
+    planned, outcomes = night(db, runs)
+    assert [a.kind for a in planned.actions] == ["detach_partition"]
+    assert help_.all_done(outcomes), outcomes
+    assert night(db, runs)[0].actions == ()
+
+
+def test_copies_of_a_marker_are_not_touched(db: Db) -> None:
+    runs = detached(db)
+    db.run(f"create table copy like `{kept(db)}`")  # TiDB copies the comment
+    db.run(f"insert into copy select * from `{kept(db)}`")
+    db.run("create table empty like copy")
+    planned, outcomes = night(db, runs)
+    assert [a.kind for a in planned.actions] == ["drop_partition"]
+    assert help_.all_done(outcomes), outcomes
+    assert "copy of Upkeep's marker" in said(planned, "unknown_marker").summary
+    assert db.tables() == ["copy", "empty", "events"]
+    assert db.value("select count(*) from copy") == 31
+    assert night(db, runs)[0].actions == ()
+
+
+def test_rows_in_what_a_killed_run_prepared_are_somebodys(db: Db) -> None:
+    runs = detached(db)
+    name = kept(db)
+    db.run(f"truncate table `{name}`")  # its marker stays, its data has another id
+    db.run(f"insert into `{name}` values (1, '2024-01-01')")
+    planned, _ = night(db, runs)
+    assert planned.actions == ()
+    assert "holds rows" in said(planned, "unknown_marker").summary
+    assert db.value(f"select count(*) from `{name}`") == 1
+    assert db.value("select count(*) from events") == 140 - 31
+
+
+def test_undo_says_that_it_is_taken_out_again_and_what_forbids_it(db: Db) -> None:
+    runs = detached(db, KEEP.replace("1 second", "7 days"))
+    with help_.session(db) as session:
+        action = Runs("data_retention", runs.what).plan  # nothing is planned while it is kept
+        assert action(session, AT).actions == ()
+        runs.detached.clear()
+    (evidence,) = [
+        json.loads(r[0][8:])
+        for r in db.run("select table_comment from information_schema.tables where table_name = %s", (kept(db),))
+    ]
+    what = planned_detach(db, evidence)
+    db.run(f"create view v as select id from `{kept(db)}`")
+    with help_.session(db) as session:
+        refused = runs.job.undo(session, *what)
+        assert (refused.status, refused.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED)
+        assert ".v" in str(refused.message)
+        db.run("drop view v")
+        undone = runs.job.undo(session, *what)
+        assert undone.status == "done", undone
+        assert "does so again" in str(undone.message)
+        again = runs.job.undo(session, *what)
+        assert "already" in str(again.message)
+    assert db.tables() == ["events"]
+    assert db.value("select count(*) from events") == 140
+
+
+def planned_detach(db: Db, marker: Any) -> Any:
+    """Return the action and the outcome of the detaching, as the ledger would give them to an undo."""
+    from upkeep.plan import Action, Outcome  # noqa: PLC0415
+
+    table = {"id": marker["parent_oid"], "schema": db.name, "name": "events"}
+    args = {key: marker[key] for key in ("oid", "parent_oid", "partition", "bounds", "lowest")} | {"table": table}
+    about = {"statements": (), "reason": "", "destructive": True, "precondition": ""}
+    action = Action.make(kind="detach_partition", subject="events", args=args, **about)
+    return action, Outcome(action_id=action.id, status=OutcomeStatus.DONE, evidence={"oid": marker["oid"]})
+
+
+@pytest.mark.parametrize(("most", "goes"), [(31, True), (20, False)])
+def test_whole_objects_are_counted_again_before_they_go(db: Db, most: int, goes: bool) -> None:
+    runs = detached(db)
+    for kind in ("drop_partition", "detach_partition"):
+        with help_.session(db) as session:
+            observed = runs.observe(session, AT if kind == "drop_partition" else on("2024-09-15"))
+            action = next(a for a in runs.job.plan(observed, runs.what).actions if a.kind == kind)
+            limit = most if kind == "drop_partition" else most + 78
+            work = runs.work(session, action, observed)
+            work = type(work)(**{f: getattr(work, f) for f in work.__slots__} | {"most": limit})
+            if goes:
+                assert runs.job.apply(work).status == "done"
+            else:
+                with pytest.raises(OverLimitError, match="plan again"):
+                    runs.job.apply(work)
+    assert (len(db.tables()) == 2) == (not goes) or goes
+    assert db.value("select count(*) from events") == (0 if goes else 109)
