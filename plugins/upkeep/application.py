@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from upkeep import rules, veto
+from upkeep import rules, veto, words
 from upkeep.errors import (
     ApprovalRefusedError,
     CancelledError,
@@ -127,7 +127,7 @@ class Application:
         outcome = self._decide(action)
         if outcome is not None:
             return self._record(outcome)
-        self.say(self.target.name, f"{action.kind} {action.subject}")
+        self.say(self.target.name, f"{words.plain(action.kind)} {action.subject}", total=action.rows or 0)
         started = self.told_at = time.monotonic()
         self.noted, self.gone, self.running = {}, 0, action
         try:

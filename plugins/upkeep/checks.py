@@ -34,16 +34,20 @@ class TargetCheck:
         """Whether anything is at least an ERROR."""
         return any(f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank for f in self.findings)
 
+    @property
+    def status(self) -> str:
+        """``ok``, ``failed`` or ``unreachable``."""
+        return "unreachable" if self.unreachable else "failed" if self.bad else "ok"
+
     def document(self) -> Json:
         """Return its part of the ``--json`` document."""
         findings = [f.model_dump(mode="json", exclude_none=True) for f in self.findings]
-        status = "unreachable" if self.unreachable else "failed" if self.bad else "ok"
-        return {"target": self.target, "engine": self.engine, "status": status, "findings": findings}
+        return {"target": self.target, "engine": self.engine, "status": self.status, "findings": findings}
 
 
 def check_fleet(fleet: Fleet, addresses: Callable[[str], Address], names: Sequence[str] = ()) -> list[TargetCheck]:
     """Check the targets (all, or those named); one that fails does not stop the others."""
-    chosen = [fleet.target(name) for name in names] or list(fleet.targets.values())
+    chosen = [fleet.target(name) for name in dict.fromkeys(names)] or list(fleet.targets.values())
     return [check_target(target, addresses) for target in chosen]
 
 

@@ -1,209 +1,267 @@
-"""What people read on a terminal: reports, plans, pending approvals, checks. No decisions here."""
+"""What people read on a terminal: reports, plans, pending approvals, checks. No decisions here.
+
+Nothing is drawn around a text, so that it can be copied; what is long is wrapped, statements are not.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console, Group
-from rich.markup import escape
-from rich.panel import Panel
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
-from upkeep.plan import (
-    Action,
-    Finding,
-    FindingStatus,
-    GateResult,
-    Outcome,
-    OutcomeStatus,
-    RunReport,
-    Severity,
-    TargetReport,
-    TargetStatus,
-)
+from upkeep import brief, words
+from upkeep.brief import count
+from upkeep.plan import FindingStatus, OutcomeStatus, TargetStatus
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from collections.abc import Sequence
 
-_STATUS_STYLE: Mapping[TargetStatus, str] = {
-    TargetStatus.OK: "green",
-    TargetStatus.NOTHING_TO_DO: "green",
-    TargetStatus.PARTIAL: "yellow",
-    TargetStatus.AWAITING_APPROVAL: "cyan",
-    TargetStatus.FAILED: "red",
-    TargetStatus.UNREACHABLE: "red",
-    TargetStatus.PAUSED: "yellow",
-    TargetStatus.OBSERVED: "cyan",
-    TargetStatus.PLANNED: "cyan",
-    TargetStatus.NOT_SUPPORTED: "yellow",
-}
-_SEVERITY_STYLE: Mapping[Severity, str] = {
-    Severity.INFO: "dim",
-    Severity.WARNING: "yellow",
-    Severity.ERROR: "red",
-    Severity.CRITICAL: "bold red",
-}
-_MARK: Mapping[OutcomeStatus, tuple[str, str]] = {
-    OutcomeStatus.DONE: ("done", "green"),
-    OutcomeStatus.SKIPPED: ("skipped", "yellow"),
-    OutcomeStatus.FAILED: ("failed", "red"),
-}
-
+    from upkeep.brief import Alike
+    from upkeep.checks import TargetCheck
+    from upkeep.ledger import PendingPlan, RunRecord, RunSummary
+    from upkeep.plan import Action, Finding, Outcome, RunReport, TargetReport
 
 PIPE_COLUMNS: Final = 120
 """Width of what does not go to a terminal: a log, a file, a page of CI."""
+_STYLES: Final = {"good": "green", "warn": "yellow", "bad": "red", "wait": "cyan", "quiet": "dim"}
+_OUTCOME_WIDTH: Final = 14  # "needs approval"
+_NARROWEST: Final = 20
+_NAMED: Final = 4
+"""Names in a line that stands for many."""
+_FEW_FINE: Final = 20
+"""Objects of a target that are named although nothing is wrong with them."""
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_ENDS: Final = {"redis": ""}
+"""What ends a statement where it is no semicolon."""
+_COMMENTS: Final = {"mongo": "//", "redis": "#"}
 
 
 def screen(*, stderr: bool = False) -> Console:
-    """Return a console as wide as the terminal; where there is none, wide enough for the tables."""
+    """Return a console as wide as the terminal; where there is none, wide enough to read."""
     made = Console(stderr=stderr, highlight=False)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = PIPE_COLUMNS
     return made
 
 
-def title(word: str) -> str:
-    """Return a code word as people read it (``awaiting_approval`` → ``awaiting approval``)."""
-    return word.replace("_", " ")
+def safe(text: str) -> str:
+    """Return a text in which nothing steers a terminal: names come from databases."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
-def count(number: int | None) -> str:
-    """Return a number with thin grouping, or a dash when unknown.
+def say(console: Console, text: str, tone: str = "", *, indent: int = 0, wrap: bool = True) -> None:
+    """Print a text."""
+    _put(console, Text(safe(text), style=_STYLES.get(tone, tone)), indent, wrap=wrap)
 
-    >>> count(1234567), count(None)
-    ('1 234 567', '–')
+
+def _put(console: Console, text: Text, indent: int = 0, *, hang: int = 0, wrap: bool = True) -> None:
+    """Print a text, its further lines indented by ``hang`` more; nothing is filled up with spaces."""
+    if not wrap:
+        console.print(Text(" " * indent).append_text(text), soft_wrap=True)
+        return
+    width = max(_NARROWEST, console.width - indent - hang)
+    for number, line in enumerate(text.wrap(console, width)):
+        line.rstrip()
+        console.print(Text(" " * (indent + hang * bool(number))).append_text(line), soft_wrap=True)
+
+
+def report(
+    console: Console, run: RunReport, *, statements: bool = False, record: RunRecord | None = None, whole: bool = False
+) -> None:
+    """Print a run: what came of it in a line or two, then the targets that somebody must read about.
+
+    Parameters
+    ----------
+    record
+        How it was begun, where that is not known to the reader.
+    whole
+        Whether the healthy targets are told in full too, though there are others.
     """
-    return "–" if number is None else f"{number:,}".replace(",", " ")
+    head = f"{words.plain(run.job)}, run {run.run_id}, as of {words.moment(run.at)}"
+    say(console, head, "bold", wrap=False)
+    if record is not None:
+        say(console, begun(record), "dim", wrap=False)
+    for note in run.notes:
+        say(console, f"note: {note}", "warn")
+    say(console, brief.line(run.targets))
+    ordered = sorted(run.targets, key=lambda t: (words.ATTENTION.index(t.status), t.target))
+    short = {t.target: t for t in ordered if brief.healthy(t)} if len(ordered) > 1 and not whole else {}
+    for target in ordered:
+        if target.target not in short or target.actions:
+            _target(console, target, statements=statements, short=target.target in short)
+    idle = [t for t in short.values() if not t.actions]
+    if idle:
+        told = sum(f.status is not FindingStatus.OK for t in idle for f in t.findings)
+        more = f"; {count(told)} INFO: upkeep show {run.run_id} --all" if told else ""
+        console.print()
+        say(console, f"nothing to do: {names([t.target for t in idle])}{more}", "good")
 
 
-def seconds(value: float) -> str:
-    """Return a duration as people read it.
-
-    >>> seconds(0.0123), seconds(7.25), seconds(3725)
-    ('12 ms', '7.2 s', '1 h 02 min')
-    """
-    minutes, rest = divmod(value, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    if minutes:
-        return f"{minutes} min {int(rest):02d} s"
-    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
+def begun(run: RunRecord | RunSummary) -> str:
+    """Return how a run was begun, and how long it took."""
+    took = f"took {words.duration(run.finished_at - run.started_at)}" if run.finished_at else words.UNFINISHED[0]
+    only = "; plan only" if run.options.get("plan_only") else ""
+    return f"begun by {run.trigger} ({run.actor}) at {words.moment(run.started_at)}, {took}{only}"
 
 
-def instant(moment: datetime | None) -> str:
-    """Return an instant to the second, in UTC, or a dash."""
-    return "–" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}Z"
+def names(found: Sequence[str]) -> str:
+    """Return names in a line; of many, how many there are and the first and last."""
+    if len(found) <= _NAMED:
+        return ", ".join(found)
+    return f"{count(len(found))} targets ({', '.join(found[: _NAMED - 1])} … {found[-1]})"
 
 
-def report(console: Console, run: RunReport, *, statements: bool = False) -> None:
-    """Print a run: each target's plan, gates, outcomes and findings."""
-    console.print()
-    console.print(
-        Text.assemble(
-            ("Run ", "dim"),
-            (run.run_id, "bold"),
-            ("  ", ""),
-            (title(run.job), "bold"),
-            (f"  at {instant(run.at)}", "dim"),
-        )
-    )
-    for target in run.targets:
-        console.print(_target(target, statements=statements))
-
-
-def _target(target: TargetReport, *, statements: bool) -> RenderableType:
-    style = _STATUS_STYLE[target.status]
-    parts: list[RenderableType] = []
-    if target.error:
-        parts.append(Text(target.error, style="red"))
-    parts += [Text(line) for line in _gates(target.gates)]
-    if target.actions:
-        parts.append(_actions(target.actions, target.outcomes))
-    if statements:
-        parts += [Text(f"  {s.strip()}", style="dim") for a in target.actions for s in a.statements]
-    notable = sorted((f for f in target.findings if f.status is not FindingStatus.OK), key=lambda f: -f.severity.rank)
-    parts += [_finding(f) for f in notable]
-    if not parts:
-        parts.append(Text("everything is as declared", style="dim"))
-    heading = f"[bold]{escape(target.target)}[/] ({target.engine})  [{style}]{title(target.status.value)}[/]"
+def _target(console: Console, target: TargetReport, *, statements: bool, short: bool) -> None:
+    word, tone = words.STATUS[target.status]
+    heading = Text.assemble((safe(target.target), "bold"), f" ({target.engine}): ", (word, _STYLES[tone]))
     if target.plan_id and target.status is TargetStatus.AWAITING_APPROVAL:
-        heading += f"  plan {target.plan_id}"
-    return Panel(Group(*parts), title=heading, title_align="left", border_style=style)
+        heading.append(f", plan {target.plan_id}")
+    if not short:
+        console.print()
+    console.print(heading, soft_wrap=True)
+    if target.error:
+        say(console, target.error, "bad", indent=2)
+    for finding in sorted(target.findings, key=lambda f: -f.severity.rank):
+        if finding.status is not FindingStatus.OK and not short:
+            _finding(console, finding)
+    for alike in brief.fold(target.actions, target.outcomes):
+        _actions(console, alike, short=short)
+    if not short:
+        _gates(console, target)
+    if statements:
+        _statements(console, target)
 
 
-def _gates(gates: Iterable[GateResult]) -> Iterable[str]:
-    for gate in gates:
-        verdict = "passed" if gate.success else "FAILED"
+def _gates(console: Console, target: TargetReport) -> None:
+    for gate in target.gates:
         left_out = f"; left undone on purpose, so not looked at: {', '.join(gate.left_out)}" if gate.left_out else ""
-        yield f"gate {gate.stage}: {verdict} ({gate.evaluated} expectations{left_out})"
+        verdict = "passed" if gate.success else f"{len(gate.failed)} not met"
+        text = f"gate {gate.stage}: {verdict} ({gate.evaluated} expectations{left_out})"
+        say(console, text, "dim" if gate.success else "bad", indent=2)
         for failure in gate.failed:
-            yield f"   ✗ {failure.summary}" + (f" → {failure.remedy}" if failure.remedy else "")
+            say(console, failure.summary, indent=4)
+            if failure.remedy:
+                say(console, f"→ {failure.remedy}", "dim", indent=6)
+    if target.plan_id and not target.gates and not target.error:
+        say(console, "gate before: not evaluated, since nothing would be changed", "dim", indent=2)
 
 
-def _actions(actions: Sequence[Action], outcomes: Sequence[Outcome]) -> Table:
-    by_id = {o.action_id: o for o in outcomes}
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("what", "outcome"):
-        table.add_column(column, overflow="fold")
-    table.add_column("rows", justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
-    for action in actions:
-        outcome = by_id.get(action.id)
-        what = Text.assemble((title(action.kind), "bold"), f" {action.subject}")
-        if action.detail:
-            what.append(f"\n  {action.detail}", style="dim")
-        table.add_row(what, *_outcome(action, outcome))
-    return table
-
-
-def _outcome(action: Action, outcome: Outcome | None) -> tuple[RenderableType, ...]:
-    if outcome is None:
-        text = Text("waits for approval", style="cyan") if action.needs_person else Text("planned")
-        if action.blocked:
-            text = Text(title(action.blocked[0].value), style="yellow")
-        return text, _estimate(action.rows), "", _reason(action)
-    word, style = _MARK[outcome.status]
-    label = word if outcome.reason_code is None else f"{word}: {title(outcome.reason_code.value)}"
-    why = outcome.message or action.reason
-    if outcome.status is OutcomeStatus.DONE and outcome.message:
-        why = f"{action.reason}\n{outcome.message}"
-    rows = count(outcome.rows) if outcome.rows is not None else _estimate(action.rows)
-    return Text(label, style=style), rows, seconds(outcome.seconds), why
-
-
-def _estimate(rows: int | None) -> str:
-    return f"~{count(rows)}" if rows else ""
-
-
-def _reason(action: Action) -> str:
-    if action.blocked:
-        return action.blocked[1]
-    return f"{action.reason}; {action.over_limit}" if action.over_limit else action.reason
-
-
-def _finding(finding: Finding) -> Text:
-    state = "" if finding.status is FindingStatus.FINDING else f" ({title(finding.status.value)})"
-    text = Text.assemble(
-        (f"{finding.severity.value}{state} ", _SEVERITY_STYLE[finding.severity]),
-        (finding.subject, "bold"),
-        f" {finding.summary}",
+def _actions(console: Console, alike: Alike, *, short: bool) -> None:
+    action, ended = alike.actions[0], alike.outcomes[0]
+    word, tone = words.outcome(action, ended)
+    numbers = [f"{'~' * alike.estimated}{count(alike.rows)} rows"] if alike.rows else []
+    numbers += [words.duration(timedelta(seconds=alike.seconds))] if alike.seconds else []
+    numbers += [f"needs {words.needs(action)}"] if ended is None and words.needs(action) else []
+    head = Text.assemble(
+        (word.ljust(_OUTCOME_WIDTH), _STYLES[tone]),
+        " ",
+        (safe(f"{words.plain(action.kind)} {action.subject}"), "bold"),
+        safe(f", {alike.detail}" if short and alike.detail else ""),
+        f": {', '.join(numbers)}" if numbers else "",
     )
+    _put(console, head, 2, hang=_OUTCOME_WIDTH + 1)
+    if not short:
+        say(console, " – ".join(filter(None, (alike.detail, _why(action, ended)))), "dim", indent=3 + _OUTCOME_WIDTH)
+
+
+def _why(action: Action, ended: Outcome | None) -> str:
+    message = ended.message if ended else action.blocked[1] if action.blocked else None
+    if ended and ended.status is OutcomeStatus.FAILED:
+        return message or action.reason
+    return "; ".join(dict.fromkeys(filter(None, (action.reason, message or action.over_limit))))
+
+
+def _statements(console: Console, target: TargetReport) -> None:
+    """Print what can be copied into a client as it is: nothing is wrapped, each statement ends."""
+    comment, end = _COMMENTS.get(target.engine, "--"), _ENDS.get(target.engine, ";")
+    for action in target.actions:
+        console.print()
+        about = " ".join(safe(f"{target.target}: {words.plain(action.kind)} {action.subject} {action.detail}").split())
+        say(console, f"{comment} {about}", wrap=False)
+        for statement in action.statements:
+            lines = statement.strip().rstrip(";").splitlines()
+            text = "\n".join(lines)
+            if end and not all(line.lstrip().startswith("--") for line in lines):
+                text += f"\n{end}" if "--" in lines[-1] else end
+            say(console, text, wrap=False)
+
+
+def _finding(console: Console, finding: Finding) -> None:
+    state = "" if finding.status is FindingStatus.FINDING else f" ({words.plain(finding.status.value)})"
+    text = Text.assemble(
+        (f"{finding.severity.value}{state}", _STYLES[words.SEVERITY[finding.severity]]),
+        " ",
+        (safe(finding.subject), "bold"),
+        " ",
+        safe(finding.summary),
+    )
+    _put(console, text, 2, hang=2)
     if finding.remedy:
-        text.append(f"\n     → {finding.remedy}", style="dim")
-    return text
+        say(console, f"→ {finding.remedy}", "dim", indent=4)
 
 
-def findings(console: Console, heading: str, found: Sequence[Finding]) -> None:
-    """Print a list of findings under a heading, all of them, the good ones too."""
-    console.print(Text(heading, style="bold"))
-    for finding in found:
-        if finding.status is FindingStatus.OK:
-            console.print(Text.assemble(("  ok ", "green"), f"{finding.subject} {finding.summary}"))
-        else:
-            console.print(Text("  ").append_text(_finding(finding)))
+def checks(console: Console, found: Sequence[TargetCheck]) -> None:
+    """Print what `check` found: what needs somebody in full, what is fine in short."""
+    states = [check.status for check in found]
+    parts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states, reverse=True))]
+    severities = brief.severities(f for check in found for f in check.findings)
+    say(
+        console,
+        "; ".join(filter(None, (f"{brief.counted(len(found), 'target')}: {', '.join(parts)}", severities))),
+        "bold",
+    )
+    fine = [check for check in found if all(f.status is FindingStatus.OK for f in check.findings)]
+    for check in found:
+        if check not in fine or len(found) == 1:
+            _check(console, check)
+    if fine and len(found) > 1:
+        say(console, f"ok: {names([check.target for check in fine])}", "good")
+
+
+def _check(console: Console, check: TargetCheck) -> None:
+    say(console, check.heading, "bold")
+    good = [f for f in check.findings if f.status is FindingStatus.OK]
+    for finding in check.findings:
+        if finding.status is not FindingStatus.OK:
+            _finding(console, finding)
+    for finding in good[:_FEW_FINE]:
+        say(console, f"ok {finding.subject} {finding.summary}", "green", indent=2)
+    if good[_FEW_FINE:]:
+        say(console, f"ok {count(len(good) - _FEW_FINE)} more", "green", indent=2)
+
+
+def pending(console: Console, entry: PendingPlan) -> None:
+    """Print a plan that waits for a person."""
+    plan = entry.plan
+    say(console, f"{plan.plan_id}  {words.plain(plan.job)} on {plan.target}: {standing(entry)}", "bold", wrap=False)
+    say(console, f"planned by run {entry.run_id} at {words.moment(entry.created_at)}", "dim", indent=2)
+    for alike in brief.fold(plan.awaiting, ()):
+        _actions(console, alike, short=False)
+
+
+def standing(entry: PendingPlan) -> str:
+    """Return where a plan stands."""
+    if entry.decided_at is None or entry.expires_at is None:
+        return words.STATUS[TargetStatus.AWAITING_APPROVAL][0]
+    if entry.state.value == "expired":
+        return f"the approval by {entry.decided_by} expired at {words.moment(entry.expires_at)}"
+    return f"approved by {entry.decided_by}, for a run before {words.moment(entry.expires_at)}"
+
+
+def run_line(console: Console, run: RunSummary) -> None:
+    """Print a line of the list of runs."""
+    took = words.duration(run.finished_at - run.started_at) if run.finished_at else words.UNFINISHED[0]
+    found = {name: words.state(state)[0] for name, state in run.targets.items()}
+    states = [f"{name}: {word}" for name, word in found.items()]
+    if len(found) > _NAMED:
+        alike = {word: [name for name, other in found.items() if other == word] for word in found.values()}
+        states = [
+            f"{len(some)} {word}" + (f" ({names(some)})" if len(some) < _NAMED else "") for word, some in alike.items()
+        ]
+    only = "plan only; " if run.options.get("plan_only") else ""
+    head = f"{run.run_id}  {run.job:18}  {run.trigger} by {run.actor}, {took}"
+    say(console, f"{head}  {only}{', '.join(states) or 'no target'}", wrap=False)

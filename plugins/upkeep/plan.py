@@ -438,22 +438,32 @@ class TargetReport(Value):
 
 
 class RunReport(Value):
-    """A run over all its targets: what ``--json`` prints and the report page shows."""
+    """A run over all its targets: what ``--json`` prints and the report page shows.
+
+    Attributes
+    ----------
+    at
+        The instant that was worked on.
+    notes
+        What concerns the run as a whole.
+    """
 
     run_id: str
     job: str
     at: datetime
     targets: tuple[TargetReport, ...]
+    notes: tuple[str, ...] = ()
 
     def document(self) -> Json:
         """Return the ``--json`` document."""
-        return {
+        document: Json = {
             "schema_version": 1,
             "run_id": self.run_id,
             "job": self.job,
             "at": self.at.isoformat(),
             "targets": [t.document() for t in self.targets],
         }
+        return document | ({"notes": list(self.notes)} if self.notes else {})
 
 
 def _action_document(action: Action, outcome: Outcome | None) -> Json:

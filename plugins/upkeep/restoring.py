@@ -36,12 +36,15 @@ def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, a
     if apply and target.mode == "observe":
         raise ConfigurationError(f"target '{name}' is in mode: observe; nothing is restored there")
     now = runner.now()
+    planned = _tried(runner, target, cast("Restores", job), request, now)
     options = {"restore": request.table, "into": request.into, "plan_only": not apply}
     run_id = runner.ledger.start_run(JOB, now, trigger="restore", actor=actor, options=options)
     runner.ledger.start_target(run_id, name, target.engine)
     try:
         with runner.step(run_id, name):
-            observation, plan = _plan(runner, target, cast("Restores", job), request, now)
+            if isinstance(planned, Exception):
+                raise planned
+            observation, plan = planned
             runner.ledger.save_plan(run_id, plan)
             runner.ledger.save_findings(run_id, name, plan.findings)
             rows = sum(action.rows or 0 for action in plan.actions)
@@ -74,6 +77,18 @@ def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, a
     finally:
         runner.ledger.finish_run(run_id)
     return runner.report(run_id)
+
+
+def _tried(
+    runner: Runner, target: Target, job: Restores, request: RestoreRequest, now: datetime
+) -> tuple[Observation, Plan] | Exception:
+    """Return the plan, or what is to be recorded as the run's failure; a wrong request is no run and raises."""
+    try:
+        return _plan(runner, target, job, request, now)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the run's step tells what is expected from what is not
+        return error
 
 
 def _plan(

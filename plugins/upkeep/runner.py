@@ -42,8 +42,16 @@ if TYPE_CHECKING:
 class Progress(Protocol):
     """Told what happens, for people who watch."""
 
-    def __call__(self, target: str, message: str, *, rows: int = 0) -> None:
-        """Take a line of progress; ``rows`` are the rows touched since the last call."""
+    def __call__(self, target: str, message: str, *, rows: int = 0, total: int | None = None) -> None:
+        """Take a line of progress.
+
+        Parameters
+        ----------
+        rows
+            Touched since the last call.
+        total
+            An action begins, which expects to touch so many (0: not known).
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,7 +487,7 @@ class Runner:
             self.ledger.record(run_id, plan.target, outcome)
         return outcomes
 
-    def say(self, target: str, message: str, *, rows: int = 0) -> None:
+    def say(self, target: str, message: str, *, rows: int = 0, total: int | None = None) -> None:
         """Tell those who watch."""
         if self.progress is not None:
-            self.progress(target, message, rows=rows)
+            self.progress(target, message, rows=rows, total=total)

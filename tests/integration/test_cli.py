@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -25,6 +27,8 @@ targets:
         partition: {by: at, every: 1 month, ahead: 3}
 """
 EVENTS = "create table public.events (id bigint, at timestamptz not null) partition by range (at)"
+NEW = "create table events_new partition of events for values from ('2020-01-01+00') to ('2099-01-01+00')"
+OLD = "create table events_old partition of events for values from ('2019-01-01+00') to ('2020-01-01+00')"
 
 Upkeep = Callable[..., Result]
 
@@ -99,6 +103,42 @@ def test_check_of_an_unreachable_server_exits_with_3_and_hides_the_password(
         (("plan", "partition_creation", "--at", "yesterday"), "ISO-8601"),
         (("show", "no-such-run"), "no-such-run"),
         (("undo", "no-such-run"), "no-such-run"),
+        (("plan", "partition_creation", "--at", "0001-01-01T00:00:00+14:00"), "ISO-8601"),
+        (("plan", "partition_creation", "--at", "1969-12-31T00:00:00Z"), "before 1970"),
+        (("plan", "partition_creation", "--at", ""), "ISO-8601"),
+        (("plan", "partition_creation", "--target", ""), "is no name"),
+        (("run", "partition_creation", "--approve", ""), "is no id"),
+        (("run", "partition_creation", "--approve", "\0"), "is no id"),
+        (("run", "partition_creation", "--approve", "no-such-plan"), "no plan 'no-such-plan'"),
+        (("show", ""), "is no id"),
+        (("show", "a\0b"), "is no id"),
+        (("show", "\x1b[2J"), "is no id"),
+        (("undo", ""), "is no id"),
+        (("reject", ""), "is no id"),
+        (("pause", ""), "is no name"),
+        (("resume", "nowhere"), "'nowhere' is not paused"),
+        (("resume", "\0"), "is no name"),
+        (("check", "--target", "\x1b[2J"), "is no name"),
+        (("runs", "--limit", "-3"), "1<=x<=1000"),
+        (("runs", "--limit", "0"), "1<=x<=1000"),
+        (("runs", "--limit", "1001"), "1<=x<=1000"),
+        (("restore-archive", "--target", "shop", "--table", "public.nothing"), "--from-location"),
+        (("restore-archive", "--target", "nowhere", "--table", "public.events"), "there are: shop"),
+        (("restore-archive", "--target", "shop", "--table", "a.b.c"), "a.b.c"),
+        (
+            (
+                "restore-archive",
+                "--target",
+                "shop",
+                "--table",
+                "x",
+                "--from",
+                "2026-02-01T00:00Z",
+                "--to",
+                "2026-01-01T00:00Z",
+            ),
+            "is not before",
+        ),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_what_is_possible(
@@ -107,6 +147,8 @@ def test_wrong_usage_exits_with_2_and_says_what_is_possible(
     result = upkeep(*arguments)
     assert result.exit_code == 2, result.output
     assert says in result.output
+    assert "\x1b" not in result.output
+    assert document(upkeep("runs", "--json"))["runs"] == []
 
 
 def test_a_bad_fleet_file_exits_with_2(upkeep: Upkeep) -> None:
@@ -228,3 +270,139 @@ def test_a_plan_of_nothing_imports_no_great_expectations_and_a_plan_of_something
     assert imported == "False"
     assert float(cpu) < 1.5
     assert "nothing to do" in done.stdout
+
+
+def test_statements_can_be_copied(upkeep: Upkeep, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    execute(database, EVENTS)
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = upkeep("plan", "partition_creation", "--statements").stdout
+    copied = shown[shown.index("\n-- ") :]
+    assert "noqa" not in shown
+    assert copied.count("-- shop: create partition public.events") == 4
+    execute(database, copied)
+    assert len(partitions(database)) == 4
+
+
+def test_what_to_do_next_can_be_copied(upkeep: Upkeep, database: str, tmp_path: Path) -> None:
+    execute(database, EVENTS, OLD, NEW)
+    retained = FLEET.replace("3}", "3}\n        retain: {for: 30 days, then: delete}")
+    odd = tmp_path / "the owner's fleet.yaml"
+    odd.write_text(retained)
+
+    def typed(command: str) -> Result:
+        program, *arguments = shlex.split(command)
+        assert program == "upkeep"
+        return CliRunner().invoke(main, arguments)
+
+    def hinted(said: str, what: str) -> str:
+        (line,) = [line.strip() for line in said.splitlines() if line.strip().startswith(f"{what}: ")]
+        return line.removeprefix(f"{what}: ")
+
+    command = shlex.join(["upkeep", "--fleet", str(odd), "run", "data_retention"])
+    ran = typed(command)
+    assert ran.exit_code == 0, ran.output
+    waiting = typed(shlex.join(["upkeep", "--fleet", str(odd), "pending"])).stdout
+    assert hinted(waiting, "approve with") == hinted(ran.stdout, "approve with")
+    assert hinted(waiting, "reject with").startswith("upkeep --fleet ")
+    approved = typed(hinted(ran.stdout, "approve with"))
+    assert approved.exit_code == 0, approved.output
+    assert partitions(database) == ["events_new"]
+    undone = typed(hinted(approved.stdout, "take back with"))
+    assert undone.exit_code == 0, undone.output
+    assert partitions(database) == ["events_new", "events_old"]
+
+
+def test_every_command_that_has_a_result_prints_one_document(upkeep: Upkeep, database: str) -> None:
+    execute(database, EVENTS, OLD, NEW.replace("2099", "2026"))
+    upkeep("check", fleet_text=FLEET.replace("3}", "3}\n        retain: {for: 30 days, then: delete}"))
+    assert document(upkeep("init", "--json"))["ledger"] == "ready"
+    assert document(upkeep("plan", "data_retention", "--json"))["job"] == "data_retention"
+    (target,) = document(upkeep("run", "data_retention", "--json"))["targets"]
+    (waiting,) = document(upkeep("pending", "--json"))["pending"]
+    assert (waiting["plan_id"], waiting["state"], waiting["actions"]) == (target["plan_id"], "awaiting", 1)
+    rejected = document(upkeep("reject", waiting["plan_id"], "--reason", "not now", "--json"))
+    assert (rejected["plan_id"], rejected["target"], rejected["reason"]) == (waiting["plan_id"], "shop", "not now")
+    paused = document(upkeep("pause", "shop", "--reason", "release", "--json"))
+    assert (paused["target"], paused["paused"], paused["reason"]) == ("shop", True, "release")
+    resumed = document(upkeep("resume", "shop", "--json"))
+    assert (resumed["paused"], resumed["was_paused"]) == (False, True)
+    assert document(upkeep("resume", "--json"))["was_paused"] is False
+    run_id = document(upkeep("run", "partition_creation", "--json", "--statements"))["run_id"]
+    assert document(upkeep("undo", str(run_id), "--json"))["job"] == "partition_creation"
+    listed = document(upkeep("runs", "--json"))["runs"]
+    assert [(r["job"], r["trigger"], r["plan_only"]) for r in listed] == [
+        ("partition_creation", "undo", False),
+        ("partition_creation", "cli", False),
+        ("data_retention", "cli", False),
+        ("data_retention", "cli", True),
+    ]
+    assert all(r["finished_at"] and r["at"] and r["actor"] for r in listed)
+    lines = upkeep("runs").stdout.splitlines()
+    assert ["plan only" in line for line in lines] == [False, False, False, True]
+    assert "undo by" in lines[0]
+
+
+@pytest.mark.parametrize("arguments", [("init", "--from", "shop_db", "--json"), ("schema",)])
+def test_what_is_written_for_programs_is_a_document(upkeep: Upkeep, database: str, arguments: tuple[str, ...]) -> None:
+    execute(database, EVENTS)
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert document(result)
+
+
+def test_a_plan_of_what_is_only_observed_says_that_there_is_something_to_do(upkeep: Upkeep, database: str) -> None:
+    execute(database, EVENTS)
+    observed = FLEET.replace("shop_db", "shop_db\n    mode: observe")
+    planned = upkeep("plan", "partition_creation", "--exit-code", fleet_text=observed)
+    assert planned.exit_code == 10, planned.output
+    assert upkeep("run", "partition_creation", fleet_text=FLEET).exit_code == 0
+    assert upkeep("plan", "partition_creation", "--exit-code", fleet_text=observed).exit_code == 0
+
+
+def test_an_instant_that_lies_ahead_is_said_not_to_be_used(upkeep: Upkeep, database: str) -> None:
+    execute(database, EVENTS)
+    before = datetime.now(UTC)
+    done = upkeep("plan", "partition_creation", "--at", "2030-01-01T00:00:00Z", "--json")
+    used = datetime.fromisoformat(str(document(done)["at"]))
+    assert before - timedelta(minutes=1) < used < datetime.now(UTC) + timedelta(minutes=1)
+    assert "2030-01-01 00:00:00 UTC lies ahead: the server's clock was used" in done.stderr
+    assert "lies ahead" in str(document(done)["notes"])
+    assert "lies ahead" in upkeep("show", str(document(done)["run_id"])).stdout
+    past = upkeep("plan", "partition_creation", "--at", "2026-10-01T00:00:00Z", "--json")
+    assert document(past)["at"] == "2026-10-01T00:00:00+00:00"
+    assert "notes" not in document(past)
+
+
+@pytest.mark.parametrize(
+    ("shell", "status"),
+    [
+        ("{upkeep} runs --limit 1000 | head -1", None),
+        ("{upkeep} check | true", None),
+        ("PYTHONIOENCODING=ascii {upkeep} plan partition_creation", 0),
+        ("PYTHONIOENCODING=ascii {upkeep} plan partition_creation --json", 0),
+        ("COLUMNS=40 {upkeep} plan partition_creation --statements", 0),
+        ("COLUMNS=1 {upkeep} check", 0),
+    ],
+)
+def test_whatever_reads_the_output_there_is_no_traceback(
+    upkeep: Upkeep, database: str, tmp_path: Path, shell: str, status: int | None
+) -> None:
+    execute(database, EVENTS, 'create table "Größe" (at timestamptz) partition by range (at)')
+    text = FLEET + FLEET[FLEET.index("      public.events") :].replace("events", '"Größe"')
+    upkeep("check", fleet_text=text)
+    program = shlex.join([sys.executable, "-m", "upkeep.cli", "--fleet", str(tmp_path / "fleet.yaml")])
+    done = subprocess.run(["bash", "-c", shell.format(upkeep=program)], capture_output=True, check=False)
+    assert b"Traceback" not in done.stderr, done.stderr
+    assert b"Error" not in done.stderr, done.stderr
+    if status is not None:
+        assert done.returncode == status, done
+    if "--json" in shell:
+        assert "Größe" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+
+
+def test_a_wrong_request_for_archived_rows_is_no_run(upkeep: Upkeep, database: str) -> None:
+    execute(database, EVENTS)
+    for arguments in (("--table", "public.events"), ("--table", "public.events", "--from-location", "/nowhere/at/all")):
+        result = upkeep("restore-archive", "--target", "shop", *arguments)
+        assert result.exit_code == 2, result.output
+    assert document(upkeep("runs", "--json"))["runs"] == []

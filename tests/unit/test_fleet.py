@@ -213,3 +213,23 @@ def test_a_secret_in_a_location_is_never_shown() -> None:
     with pytest.raises(ConfigurationError) as caught:
         fleet.parse(table(_into("s3://key:s3cr3t@b/c")))
     assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("version: 1\ntargets: 2026-13-45\n", "in quotes"),
+        ("version: " + "[" * 5000, "nested too deeply"),
+        ("version: 1\ntargets: &t {a: *t}\n", "nested too deeply"),
+        ("a: \x00", "not YAML"),
+    ],
+)
+def test_what_no_fleet_file_can_be_is_said_without_a_traceback(text: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        fleet.parse(text)
+
+
+@pytest.mark.parametrize(("path", "says"), [("a\0b", "no path"), ("", "directory"), ("/", "directory")])
+def test_what_is_no_file_is_said_without_a_traceback(path: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        fleet.load(Path(path))

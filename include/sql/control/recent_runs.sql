@@ -5,6 +5,7 @@ select
     r.at,
     r.trigger,
     r.actor,
+    r.options,
     r.started_at,
     r.finished_at,
     coalesce(

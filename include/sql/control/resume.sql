@@ -4,4 +4,5 @@ set
     resumed_at = coalesce(%(now)s::timestamptz, clock_timestamp()),
     resumed_by = %(actor)s,
     resume_reason = %(reason)s
-where target is not distinct from %(target)s::text and resumed_at is null;
+where target is not distinct from %(target)s::text and resumed_at is null
+returning target;

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from upkeep.errors import UpkeepError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -35,15 +37,21 @@ class UpkeepOperator(BaseOperator):
 
     @contextmanager
     def runner(self) -> Iterator[Runner]:
-        """Open a runner that `on_kill` can reach."""
+        """Open a runner that `on_kill` can reach.
+
+        An expected failure is a sentence in the task's log: where in the code it was raised helps nobody.
+        """
         from upkeep.airflow.runtime import open_runner  # noqa: PLC0415 - see the module's docstring
 
-        with open_runner() as runner:
-            self._runner = runner
-            try:
+        try:
+            with open_runner() as runner:
+                self._runner = runner
                 yield runner
-            finally:
-                self._runner = None
+        except UpkeepError as error:
+            self.log.error("%s", error)  # noqa: TRY400 - see above
+            raise AirflowFailException(str(error)) from None
+        finally:
+            self._runner = None
 
     def on_kill(self) -> None:
         """Cancel the running statement on the server."""

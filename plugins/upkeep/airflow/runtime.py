@@ -18,12 +18,14 @@ from upkeep.ledger import ApprovalState, Ledger
 from upkeep.plan import RunReport, TargetReport, TargetStatus
 from upkeep.runner import Runner
 from upkeep.stores.store import opener
+from upkeep.watching import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from upkeep.ledger import PendingPlan
+    from upkeep.runner import Progress
 
 log = logging.getLogger("upkeep")
 
@@ -37,14 +39,22 @@ def open_runner() -> Iterator[Runner]:
     ledger = Ledger.open(addresses.resolve(CONTROL), migrate=False)
     before = opener.set(stores.open_url)
     try:
-        yield Runner(fleet.load(settings.fleet_file()), ledger, addresses.resolve, progress=_progress)
+        yield Runner(fleet.load(settings.fleet_file()), ledger, addresses.resolve, progress=_progress())
     finally:
         opener.reset(before)
         ledger.close()
 
 
-def _progress(target: str, message: str, *, rows: int = 0) -> None:
-    log.info("%s: %s%s", target, message, f" ({rows:,} rows)" if rows else "")
+def _progress() -> Progress:
+    """Return what tells the task's log how far a step has come; of batches, now and then."""
+    meter = Meter()
+
+    def tell(target: str, message: str, *, rows: int = 0, total: int | None = None) -> None:
+        text, worth_a_line = meter.tell(target, message, rows=rows, total=total)
+        if worth_a_line:
+            log.info("%s", text)
+
+    return tell
 
 
 def parameters(context: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -202,6 +202,8 @@ def load(path: Path) -> Fleet:
         line = error.object[: error.start].count(b"\n") + 1
         message = f"{path}:{line}: not UTF-8; save the file as UTF-8 text"
         raise ConfigurationError(message) from None
+    except ValueError as error:
+        raise ConfigurationError(f"{str(path)!r} is no path ({error}); give one with --fleet") from None
     return parse(text, str(path), folder=path.parent)
 
 
@@ -225,6 +227,13 @@ def parse(text: str, name: str = "fleet.yaml", *, folder: Path | None = None) ->
         where = f"{name}:{mark.line + 1}" if mark else name
         message = f"{where}: not YAML: {getattr(error, 'problem', None) or error}; check indentation and quotes"
         raise ConfigurationError(message) from error
+    except RecursionError:
+        raise ConfigurationError(
+            f"{name}: nested too deeply for a fleet file; check brackets and indentation"
+        ) from None
+    except ValueError as error:  # 2026-13-45 looks like a date
+        message = f"{name}: a value cannot be read: {error}; write it in quotes"
+        raise ConfigurationError(message) from None
     if duplicates:
         raise ConfigurationError(
             "\n".join(f"{name}:{line}: {key}: written twice; keep one" for key, line in duplicates)

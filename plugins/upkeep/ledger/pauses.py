@@ -19,9 +19,10 @@ class Pauses(Part):
         """Stop changes on a target, or on the whole fleet (``None``); what is paused stays as it was."""
         self._write("pause", target=target, actor=codec.text(actor), reason=codec.text(reason))
 
-    def resume(self, target: str | None, *, actor: str, reason: str = "") -> None:
-        """Allow changes on a target, or on the whole fleet (``None``), again; each is resumed by itself."""
-        self._write("resume", target=target, actor=codec.text(actor), reason=codec.text(reason))
+    def resume(self, target: str | None, *, actor: str, reason: str = "") -> bool:
+        """Allow changes on a target, or on the whole fleet (``None``), again; returns whether that was paused."""
+        rows = self._write("resume", target=target, actor=codec.text(actor), reason=codec.text(reason))
+        return bool(rows)
 
     def pause_of(self, target: str) -> Pause | None:
         """Return the pause in force for a target: its own, else that of the whole fleet."""

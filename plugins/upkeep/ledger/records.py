@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,21 @@ class RunSummary:
     started_at: datetime
     finished_at: datetime | None
     targets: Mapping[str, str]
+    options: Json = field(default_factory=dict)
+
+    def document(self) -> Json:
+        """Return its part of what ``runs --json`` prints."""
+        return {
+            "run_id": self.run_id,
+            "job": self.job,
+            "at": self.at.isoformat(),
+            "trigger": self.trigger,
+            "actor": self.actor,
+            "plan_only": bool(self.options.get("plan_only")),
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "targets": {name: str(state) for name, state in self.targets.items()},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,21 @@ class PendingPlan:
     decided_by: str | None = None
     decided_at: datetime | None = None
     expires_at: datetime | None = None
+
+    def document(self) -> Json:
+        """Return its part of what ``pending --json`` prints."""
+        return {
+            "plan_id": self.plan.plan_id,
+            "job": self.plan.job,
+            "target": self.plan.target,
+            "run_id": self.run_id,
+            "actions": len(self.plan.awaiting),
+            "rows": sum(action.rows or 0 for action in self.plan.awaiting),
+            "created_at": self.created_at.isoformat(),
+            "state": self.state.value,
+            "decided_by": self.decided_by,
+            "expires_at": self.expires_at.isoformat() if self.expires_at else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from upkeep.errors import ConfigurationError, LedgerError
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
     from upkeep.ledger.control import Row
     from upkeep.plan import Json, PlanState
+
+
+SKEW = timedelta(minutes=1)
+"""Clocks of two machines may differ by so much without anybody asking for a time ahead."""
 
 
 class Runs(Approvals):
@@ -146,7 +151,17 @@ class Runs(Approvals):
             )
             for row in self._fetch("run_targets", **values)
         )
-        return RunReport(run_id=run.run_id, job=run.job, at=run.at, targets=targets)
+        at, notes = _worked_on(run, targets)
+        return RunReport(run_id=run.run_id, job=run.job, at=at, targets=targets, notes=notes)
+
+
+def _worked_on(run: RunRecord, targets: tuple[TargetReport, ...]) -> tuple[datetime, tuple[str, ...]]:
+    """Return the instant that a run worked on: of one that lies ahead of the servers' clocks, those."""
+    if run.at <= run.started_at + SKEW:
+        return run.at, ()
+    used = max((t.at for t in targets if t.at is not None), default=run.started_at)
+    note = f"{run.at:%Y-%m-%d %H:%M:%S %Z} lies ahead: the server's clock was used instead"
+    return min(used, run.at), (note,)
 
 
 def _summary(row: Row) -> RunSummary:
