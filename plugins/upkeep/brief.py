@@ -28,6 +28,9 @@ _WAITING: Final = {
     ReasonCode.NEEDS_APPROVAL: "wait for approval",
     ReasonCode.OVER_LIMIT: "wait for approval",
     ReasonCode.NEEDS_BACKUP: "wait for a backup",
+    ReasonCode.OBSERVE_ONLY: "are only observed",
+    ReasonCode.PAUSED: "are held back by a pause",
+    ReasonCode.OUTSIDE_WINDOW: "wait for the window",
 }
 _QUIET: Final = frozenset({TargetStatus.OK, TargetStatus.NOTHING_TO_DO})
 _MOVES: Final = re.compile(r"\d+")
@@ -82,6 +85,8 @@ def _fates(action: Action, ended: Outcome | None) -> Iterator[tuple[str, int]]:
             yield "wait for approval", action.rows or 0
         elif action.blocked is None:
             yield (f"would be {verb}", action.rows) if verb and action.rows else ("planned", 0)
+        elif action.blocked[0] in _WAITING:
+            yield _WAITING[action.blocked[0]], action.rows or 0
         return
     if verb and ended.rows:  # also of what was stopped in between
         yield verb, ended.rows
@@ -90,7 +95,7 @@ def _fates(action: Action, ended: Outcome | None) -> Iterator[tuple[str, int]]:
     if ended.status is OutcomeStatus.FAILED:
         yield "failed", 0
     elif ended.reason_code in _WAITING:
-        yield _WAITING[ended.reason_code], action.rows or 0
+        yield _WAITING[ended.reason_code], max(0, (action.rows or 0) - (ended.rows or 0))
 
 
 def healthy(target: TargetReport) -> bool:

@@ -155,7 +155,7 @@ def _actions(console: Console, alike: Alike, *, short: bool) -> None:
     word, tone = words.outcome(action, ended)
     numbers = [f"{'~' * alike.estimated}{count(alike.rows)} rows"] if alike.rows else []
     numbers += [words.duration(timedelta(seconds=alike.seconds))] if alike.seconds else []
-    numbers += [f"needs {words.needs(action)}"] if ended is None and words.needs(action) else []
+    numbers += [f"needs {words.needs(action)}"] if ended is None and action.needs_person else []
     head = Text.assemble(
         (word.ljust(_OUTCOME_WIDTH), _STYLES[tone]),
         " ",

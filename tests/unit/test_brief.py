@@ -44,6 +44,7 @@ def target(name: str, status: TargetStatus, *pairs: tuple[Action, Outcome | None
 
 ERROR = Finding.of("c", "s", Severity.ERROR, "bad")
 ONE, TWO = action(1), action(2, requires=APPROVAL, rows=480_981)
+SEEN = (ReasonCode.OBSERVE_ONLY, "mode: observe")
 DETACH = action(3, "detach_partition", rows=None)
 
 
@@ -59,6 +60,14 @@ DETACH = action(3, "detach_partition", rows=None)
                 target("c", TargetStatus.PARTIAL, (TWO, ended(TWO, ReasonCode.NEEDS_APPROVAL)), findings=(ERROR,)),
             ],
             "3 targets: 1 partial, 2 done; 118 rows deleted, 480 981 wait for approval; 1 ERROR",
+        ),
+        (
+            [
+                target("a", TargetStatus.OBSERVED, (ONE.model_copy(update={"blocked": SEEN}), None)),
+                target("b", TargetStatus.PAUSED, (TWO, ended(TWO, ReasonCode.PAUSED, rows=981))),
+            ],
+            "2 targets: 1 paused, 1 observed only; "
+            "100 rows are only observed, 981 deleted, 480 000 are held back by a pause",
         ),
         (
             [target("a", TargetStatus.PLANNED, (ONE, None), (TWO, None), (DETACH, None))],
