@@ -136,6 +136,24 @@ def test_one_target_fails_the_other_goes_on(
     assert partitions(database) == 3
 
 
+def test_an_expected_failure_is_a_sentence_in_the_log(
+    dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str, ledger: Any
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from upkeep.airflow.operators import Observe
+
+    execute(database, READINGS)
+    fleet(PARTITIONS + UNREACHABLE)
+    run_id = report(ledger, run(dags["partition_creation"])).run_id
+    step = Observe(task_id="observe_far", run_id=run_id, target="far")
+    with pytest.raises(AirflowFailException, match="'nowhere'") as caught:
+        step.execute({})
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__, "no traceback of where it was raised"
+    assert len(caught.traceback) < 6
+
+
 def test_plan_only_changes_nothing(
     dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str, ledger: Any
 ) -> None:

@@ -44,6 +44,7 @@ def target(name: str, status: TargetStatus, *pairs: tuple[Action, Outcome | None
 
 ERROR = Finding.of("c", "s", Severity.ERROR, "bad")
 ONE, TWO = action(1), action(2, requires=APPROVAL, rows=480_981)
+HELD = "2 targets: 1 paused, 1 observed only; 100 rows are only observed, 981 deleted, 480 000 are held back by a pause"
 SEEN = (ReasonCode.OBSERVE_ONLY, "mode: observe")
 DETACH = action(3, "detach_partition", rows=None)
 
@@ -66,8 +67,7 @@ DETACH = action(3, "detach_partition", rows=None)
                 target("a", TargetStatus.OBSERVED, (ONE.model_copy(update={"blocked": SEEN}), None)),
                 target("b", TargetStatus.PAUSED, (TWO, ended(TWO, ReasonCode.PAUSED, rows=981))),
             ],
-            "2 targets: 1 paused, 1 observed only; "
-            "100 rows are only observed, 981 deleted, 480 000 are held back by a pause",
+            HELD,
         ),
         (
             [target("a", TargetStatus.PLANNED, (ONE, None), (TWO, None), (DETACH, None))],
