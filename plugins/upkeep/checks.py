@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from upkeep import connections, jobs
@@ -38,6 +38,10 @@ class TargetCheck:
     def status(self) -> str:
         """``ok``, ``failed`` or ``unreachable``."""
         return "unreachable" if self.unreachable else "failed" if self.bad else "ok"
+
+    def also(self, finding: Finding) -> TargetCheck:
+        """Return the same with one more finding."""
+        return replace(self, findings=(*self.findings, finding))
 
     def document(self) -> Json:
         """Return its part of the ``--json`` document."""

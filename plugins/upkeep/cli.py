@@ -35,7 +35,7 @@ from upkeep.command import (
     statements_option,
     target_option,
 )
-from upkeep.errors import ConfigurationError
+from upkeep.errors import ConfigurationError, LedgerError
 from upkeep.plan import FindingStatus, OutcomeStatus, ReasonCode, RunReport, Severity, TargetStatus
 
 if TYPE_CHECKING:
@@ -194,6 +194,14 @@ def check(path: Path | None, targets: Sequence[str], *, as_json: bool) -> int:
     from upkeep import checks  # noqa: PLC0415 - imports no driver until a target asks for it
 
     results = checks.check_fleet(load_fleet(path), connections.resolve, targets)
+    try:
+        with open_ledger(migrate=False) as ledger:
+            pauses = {r.target: ledger.pause_of(r.target) for r in results}
+    except (LedgerError, ConfigurationError) as error:
+        pauses = {}
+        console.say(err, f"note: whether something is paused was not seen: {error}", "warn", wrap=False)
+    now = datetime.now(UTC)
+    results = [r.also(rules.paused(r.target, p, now)) if (p := pauses.get(r.target)) else r for r in results]
     if as_json:
         echo({"schema_version": 1, "targets": [r.document() for r in results]})
     else:

@@ -199,6 +199,9 @@ def test_a_paused_target_is_left_alone_until_it_is_resumed(upkeep: Upkeep, datab
     (target,) = document(upkeep("run", "partition_creation", "--json"))["targets"]
     assert {a["outcome"]["reason_code"] for a in target["actions"]} == {"paused"}
     assert "release day" in target["actions"][0]["outcome"]["message"]
+    checked = upkeep("check", "--json")
+    assert "release day" in str(document(checked)["targets"])
+    assert checked.exit_code == 0
     assert partitions(database) == []
     assert upkeep("resume", "shop").exit_code == 0
     upkeep("run", "partition_creation")
