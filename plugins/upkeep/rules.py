@@ -159,15 +159,15 @@ def paused(target: str, pause: Pause, now: datetime) -> Finding:
 
 
 def departed(row: Mapping[str, Any]) -> Finding:
-    """Return that a detached table stays where it is: its target has left the fleet file."""
+    """Return that a detached table stays where it is: its target has left the fleet file, or declares no retention."""
     seen = f", last seen at {row['last_seen']:%Y-%m-%d %H:%M} UTC" if row["last_seen"] else ""
     return Finding.of(
         "departed",
         row["partition"] or "a detached table",
         Severity.WARNING,
         f"detached by Upkeep on {row['recorded_at']:%Y-%m-%d}{seen}; target '{row['target']}' has left the fleet file "
-        "since, so it is kept for ever and nobody looks at it",
-        f"put the target back and run `upkeep undo {row['run_id']}`, or drop the table by hand",
+        "since (or declares no retention any more), so it is kept for ever and nobody looks at it",
+        f"put target and policy back and run `upkeep undo {row['run_id']}`, or drop the table by hand",
         evidence={"run_id": row["run_id"], "detached_at": row["recorded_at"].isoformat()},
     )
 

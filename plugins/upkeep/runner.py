@@ -120,10 +120,13 @@ class Runner:
         return run_id
 
     def _tell_of_departed(self, run_id: str, job: str) -> None:
-        """Report what an earlier fleet file's targets still keep detached: nobody may connect there any more."""
+        """Report what targets of an earlier fleet file still keep detached: nobody may connect there any more.
+
+        Targets too that are there still and declare nothing for the job: it does not look at them.
+        """
         found: dict[str, list[Finding]] = {}
         engines: dict[str, str] = {}
-        for row in self.ledger.departed(job, list(self.fleet.targets)):
+        for row in self.ledger.departed(job, self.targets(job)):
             engines[row["target"]] = row["engine"] or "unknown"
             found.setdefault(row["target"], []).append(rules.departed(row))
         for name, findings in found.items():

@@ -5,14 +5,18 @@ Each "no" has its test here, and the unchanged table still goes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.integration.creation_help import nothing
 from tests.integration.retention_help import AT, Book, Run, count, exists, months, session, target
 from tests.integration.test_retention_partitions import leave_pending
+from upkeep.errors import OverLimitError
+from upkeep.jobs import Work
 from upkeep.plan import OutcomeStatus, ReasonCode, Severity
 from upkeep.postgres.data_retention import JOB
 
@@ -356,3 +360,123 @@ def test_a_drop_in_the_same_run_looks_at_what_depends_on_it_too(db: psycopg.Conn
         outcome = book.apply(opened, what, drop, observation)
     assert outcome.reason_code is ReasonCode.STATE_CHANGED, outcome
     assert count(db, "logs_3") == 11
+
+
+UNDO_CHANGES = {
+    "its columns": ("alter table logs_3 drop column msg", "columns of public.logs_3 are not those of public.logs"),
+    "the table's columns": ("alter table logs add column more int", "make them alike"),
+    "gone": ("drop table logs_3", "public.logs_3 was dropped since"),
+    "made anew": ("drop table logs_3; create table logs_3 (like logs)", "public.logs_3 was dropped since"),
+    "its table gone": ("drop table logs", "the table that it was part of was dropped since"),
+    "its place taken": (f"create table march partition of logs {BOUNDS}", "does not fit into public.logs any more"),
+    "no marker": ("comment on table logs_3 is null", "does not carry Upkeep's marker any more"),
+    "attached elsewhere": (
+        (
+            f"create table e (like logs including identity) partition by range (at); "
+            f"alter table e attach partition logs_3 {BOUNDS}"
+        ),
+        "attached already, elsewhere",
+    ),
+    "another's bounds": (
+        (
+            "do $$ begin execute format('comment on table logs_3 is %L', replace(obj_description('logs_3'::regclass), "
+            "'2024-03', '2023-03')); end $$"
+        ),
+        "marker of another detaching (bounds)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "why"), UNDO_CHANGES.values(), ids=UNDO_CHANGES)
+def test_what_forbids_to_attach_it_again(db: psycopg.Connection[Any], database: str, change: str, why: str) -> None:
+    months(db, 3, 6)
+    book, what = Book(), target({"public.logs": DELETE})
+    with session(database) as opened:
+        run = book.run(opened, what, AT)
+        db.execute(change.encode())
+        outcome = JOB.undo(opened, run.plan.actions[0], run.outcomes[0])
+    assert outcome.status is OutcomeStatus.SKIPPED, outcome
+    assert why in (outcome.message or "")
+    assert db.execute("select count(*) from pg_constraint where conname like 'upkeep%'").fetchone() == (0,)
+
+
+def test_larger_it_is_attached_again(db: psycopg.Connection[Any], database: str) -> None:
+    months(db, 3, 6)
+    book, what = Book(), target({"public.logs": DELETE})
+    with session(database) as opened:
+        run = book.run(opened, what, AT)
+        db.execute("insert into logs_3 (id, at) overriding system value values (99, '2024-03-09+00')")
+        assert JOB.undo(opened, run.plan.actions[0], run.outcomes[0]).status is OutcomeStatus.DONE
+    assert count(db, "logs", "at < '2024-04-01+00'") == 11
+
+
+@pytest.mark.parametrize(("more", "goes"), [(0, True), (1000, True), (3000, False)])
+@pytest.mark.parametrize("kind", ["detach_partition", "drop_partition"])
+def test_what_goes_whole_is_counted_again(
+    db: psycopg.Connection[Any], database: str, kind: str, more: int, goes: bool
+) -> None:
+    months(db, 3, 6)
+    book, what = Book(), target({"public.logs": DELETE})
+    with session(database) as opened:
+        if kind == "drop_partition":
+            book.run(opened, what, AT)
+            let_grace_end(db)
+            db.execute(  # as an older version left it: nothing says how much it held
+                "update pg_description set description = regexp_replace(description, '\"(rows|bytes)\": [0-9]+', "
+                "'\"was\": 1', 'g') where description like 'upkeep:%'"
+            )
+        observation = book.observe(opened, what, AT)
+        (action,) = JOB.plan(observation, what).actions
+        assert (action.kind, action.rows) == (kind, 10)
+        db.execute(
+            "insert into logs_3 (id, at, msg) overriding system value select 100 + n, '2024-03-09+00', 'later' "
+            f"from generate_series(1, {more}) n".encode()
+        )
+        work = Work(opened, what, action, observation, nothing, time.sleep, book.notes.append, most=1010)
+        if goes:
+            assert JOB.apply(work).status is OutcomeStatus.DONE
+        else:
+            with pytest.raises(OverLimitError, match="plan again"):
+                JOB.apply(work)
+            assert count(db, "logs_3") == 10 + more
+
+
+def test_an_estimate_that_was_wrong_does_not_stop_an_unchanged_table(
+    db: psycopg.Connection[Any], database: str
+) -> None:
+    months(db, 3, 6)
+    db.execute("insert into logs (at) select '2024-03-09+00' from generate_series(1, 5000)")
+    db.execute("update pg_class set reltuples = 50, relpages = 100 where relname = 'logs_3'")
+    book, what = Book(), target({"public.logs": DELETE})
+    with session(database) as opened:
+        observation = book.observe(opened, what, AT)
+        (detach,) = JOB.plan(observation, what).actions
+        assert detach.rows is not None
+        assert detach.rows < 100
+        work = Work(opened, what, detach, observation, nothing, time.sleep, book.notes.append, most=1100)
+        assert JOB.apply(work).status is OutcomeStatus.DONE
+
+
+def test_intents_say_what_and_whereto_and_not_when(db: psycopg.Connection[Any], database: str) -> None:
+    months(db, 3, 6)
+    db.execute("create index on logs (at)")
+    db.execute("create table old (like logs)")
+    db.execute("create table older (like logs)")
+    rows = "retain: {by: at, for: 2 months, then: archive, into: public.old, precision: row, requires: nothing}"
+    with session(database) as opened:
+
+        def intents(policy: str) -> dict[str, tuple[str, float | None]]:
+            plan = Book().plan(opened, target({"public.logs": policy}), AT)
+            assert len({a.intent for a in plan.actions}) == len(plan.actions)
+            return {a.kind: (a.intent, a.reach) for a in plan.actions}
+
+        first = intents(rows)["archive_rows"]
+        later = intents(rows.replace("2 months", "70 days"))["archive_rows"]
+        assert later[0] == first[0]
+        assert (later[1] or 0) < (first[1] or 0)
+        assert intents(rows.replace("nothing", "approval"))["archive_rows"] == first
+        assert intents(rows.replace("public.old", "public.older"))["archive_rows"][0] != first[0]
+        assert intents(rows.replace("precision", "timezone: Asia/Tokyo, precision"))["archive_rows"][0] != first[0]
+        whole = intents(DELETE)["detach_partition"]
+        assert intents(DELETE.replace("1 day", "2 days").replace("2 months", "70 days"))["detach_partition"] == whole
+        assert intents(DELETE.replace("delete", "archive, into: public.old"))["detach_partition"] != whole

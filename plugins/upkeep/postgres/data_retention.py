@@ -15,8 +15,8 @@ import psycopg
 from upkeep.errors import UpkeepError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import (
-    detaching,
     quality_rows,
+    reattaching,
     restore_plan,
     retention_apply,
     retention_frames,
@@ -92,7 +92,7 @@ class DataRetention:
 def _take_back(session: PostgresSession, action: Action, outcome: Outcome) -> str:
     if action.kind != "detach_partition":
         raise StateChangedError(_cannot(action))
-    return detaching.reattach(Tools(session, _go_on, time.sleep), outcome.evidence)
+    return reattaching.reattach(Tools(session, _go_on, time.sleep), outcome.evidence)
 
 
 def _cannot(action: Action) -> str:

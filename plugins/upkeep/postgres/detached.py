@@ -7,6 +7,7 @@ long as the later of then and now says, and when it is where and as it was left.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.partitioning.axis import UnknownBoundsError, brief
@@ -56,11 +57,14 @@ def droppable(view: View, marked: Marked) -> bool:
 
 def why_kept(view: View, marked: Marked) -> Kept | None:
     """Return why a table that is no partition any more stays; ``None`` when it may be dropped now."""
-    for reasons in (_not_ours, _changed, _no_longer_due, _rows_to_move, _grace):
-        found = next(reasons(view, marked), None)
-        if found is not None:
-            return found
-    return None
+    reasons = (
+        _not_ours(marked),
+        _changed(view, marked),
+        _no_longer_due(view, marked),
+        _rows_to_move(view, marked),
+        _grace(view, marked),
+    )
+    return next(chain.from_iterable(reasons), None)
 
 
 def is_due(view: View, marker: Json) -> bool:
@@ -74,7 +78,7 @@ def must_be_empty(view: View, marker: Json) -> bool:
     return "archive" in (view.policy.then, marker.get("then"))
 
 
-def _not_ours(_: View, marked: Marked) -> Iterator[Kept]:
+def _not_ours(marked: Marked) -> Iterator[Kept]:
     if marked.marker.get("oid", marked.oid) != marked.oid:
         text = "carries the marker of another table (copied, or restored): it is not dropped"
         yield Kept("unknown_marker", text, f"look at it by hand, then: comment on table {marked.subject} is null")
@@ -208,16 +212,23 @@ def attached_again(subject: str, marked: Marked) -> Finding:
 
 
 def orphans(observation: Observation, marks: Sequence[Marked], covered: Sequence[View]) -> Iterator[Finding]:
-    """Yield what the ledger remembers to have been detached and no policy of today covers: it is never dropped."""
+    """Yield what the ledger remembers to have been detached and no policy of today covers: it is never dropped.
+
+    And what only its marker's name makes a part of a table in care: the database was restored, all ids are new.
+    """
     cared = {m.oid for view in covered for m in view.marked}
+    subjects = {view.subject for view in covered}
     now = observation.frames["server"][0]["now"]
     for marked in marks:
-        if marked.oid in cared or not marked.known:
-            continue
         source = str(marked.marker["detached_from"])
+        if marked.oid in cared or not (marked.known or source in subjects):
+            continue
         if marked.is_partition and not marked.detach_pending:
             if marked.marker.get("state") == "detached":
                 yield attached_again(source, marked)
+            continue
+        if not marked.known:
+            yield _finding(source, marked, next(_not_ours(marked)))
             continue
         text = f"is kept: no policy of today says retain for the table {source} that it was part of (not in the fleet "
         text += f"file any more, renamed, or gone), so it is never dropped; last seen {_at(now)}"

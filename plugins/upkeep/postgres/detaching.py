@@ -1,4 +1,4 @@
-"""Taking a partition out, and putting it back.
+"""Taking a partition out.
 
 Without a default partition it goes CONCURRENTLY: nobody waits for us. PostgreSQL then marks the partition,
 waits for everybody who uses the parent, and completes; interrupted in between, the detaching is *pending*:
@@ -21,7 +21,7 @@ from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
 from upkeep.intervals import Duration, shift
-from upkeep.postgres import bounds, counting, ddl, names
+from upkeep.postgres import counting, ddl, names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.ddl import LockNotObtainedError, LockRetry
 from upkeep.retention.cutoff import moment
@@ -174,44 +174,6 @@ def finalize(tools: Tools, here: Place) -> None:
     )
 
 
-def reattach(tools: Tools, evidence: Json) -> str:
-    """Put a detached partition back where it was; return what was done.
-
-    Raises
-    ------
-    StateChangedError
-        It is gone, attached elsewhere, or not the table that was detached.
-    """
-    here = place(tools.session, int(evidence["oid"]))
-    parent = place(tools.session, int(evidence["parent_oid"]))
-    if here is None or parent is None:
-        raise StateChangedError("the table was dropped since; restore it from a backup")
-    if here.is_partition and (here.parent, here.bounds) == (parent.oid, evidence["bounds"]):
-        return f"{here.subject} is a partition of {parent.subject} again already"  # an undo that was killed had done it
-    if here.is_partition:
-        raise StateChangedError(f"{here.subject} is attached already, elsewhere or with other bounds")
-    marker = read_marker(here.comment)
-    if marker is None:
-        raise StateChangedError(f"{here.subject} does not carry Upkeep's marker any more: look at it by hand")
-    lower, upper = bounds.texts(str(evidence["bounds"]))
-    check = sql.Identifier(names.shorten(f"upkeep_{here.oid}", names.MAX_BYTES))
-    condition = _condition(tools.session, parent.oid, lower, upper)
-    quick: list[sql.SQL | sql.Composed] = [
-        tools.session.statement("retention_add_check", table=here.table, constraint=check, condition=condition)
-    ]
-    waits: dict[str, Any] = {"checkpoint": tools.checkpoint, "sleep": tools.sleep}
-    drop = tools.session.statement("drop_constraint", table=here.table, name=check)
-    ddl.run(tools.session, [drop, *quick], what=f"preparing {here.subject}", **waits)
-    validate = tools.session.statement("retention_validate_check", table=here.table, constraint=check)
-    ddl.run_alone(tools.session, validate, lock_seconds=QUIET_SECONDS, what=f"checking {here.subject}", **waits)
-    takes = sql.SQL("for values from ({}) to ({})").format(_bound(lower), _bound(upper))
-    attach = tools.session.statement("attach_partition", parent=parent.table, child=here.table, bounds=takes)
-    comment = _comment(tools.session, here, marker.get("comment"))
-    statements = [attach, drop, comment]
-    ddl.run(tools.session, statements, quiet=[parent.table], what=f"attaching {here.subject}", **waits)
-    return f"{here.subject} is a partition of {parent.subject} again"
-
-
 def _expected(session: PostgresSession, args: Json) -> Place:
     """Return the partition, the same as planned: same object, same parent, same bounds."""
     here = place(session, args["oid"])
@@ -260,7 +222,7 @@ def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> None
             raise StateChangedError(f"{here.subject} changed while its lock was waited for; plan again")
         if args.get("must_be_empty") and _holds_rows(session, here):
             raise StateChangedError(f"rows arrived in {here.subject}; the next run moves them, then detaches it")
-        session.execute(_comment(session, here, write_marker(marker)))
+        session.execute(comment_statement(session, here, write_marker(marker)))
         session.execute(session.statement("detach_partition", parent=here.parent_table, child=here.table))
 
     what = f"detaching {here.subject}"
@@ -298,7 +260,7 @@ def _detach_concurrently(tools: Tools, here: Place, marker: Json, args: Json) ->
 
 def _unmark(tools: Tools, here: Place) -> None:
     """Give the partition its owner's comment back: it stays."""
-    statement = _comment(tools.session, here, here.comment)
+    statement = comment_statement(tools.session, here, here.comment)
     ddl.run(
         tools.session, [statement], checkpoint=tools.checkpoint, sleep=tools.sleep, what=f"unmarking {here.subject}"
     )
@@ -341,7 +303,7 @@ def _left(session: PostgresSession, here: Place) -> Json:
 
 
 def _mark(tools: Tools, here: Place, marker: Json) -> None:
-    statement = _comment(tools.session, here, write_marker(marker))
+    statement = comment_statement(tools.session, here, write_marker(marker))
     ddl.run(tools.session, [statement], checkpoint=tools.checkpoint, sleep=tools.sleep, what=f"marking {here.subject}")
 
 
@@ -350,23 +312,6 @@ def _holds_rows(session: PostgresSession, here: Place) -> bool:
     return bool(session.execute(statement).fetchall()[0]["found"])
 
 
-def _comment(session: PostgresSession, here: Place, comment: str | None) -> sql.Composed:
+def comment_statement(session: PostgresSession, here: Place, comment: str | None) -> sql.Composed:
+    """Return the statement that gives a table its comment; ``None``: none."""
     return session.statement("retention_comment", table=here.table, comment=sql.Literal(comment))
-
-
-def _condition(session: PostgresSession, parent: int, lower: str, upper: str) -> sql.Composed:
-    """Return what the bounds say of the key, so that attaching finds it proven."""
-    key = sql.Identifier(session.rows("retention_key", {"oid": parent})[0]["name"])
-    parts = [sql.SQL("{} is not null").format(key)]
-    if lower != "MINVALUE":
-        parts.append(sql.SQL("{} >= {}").format(key, sql.Literal(lower)))
-    if upper != "MAXVALUE":
-        parts.append(sql.SQL("{} < {}").format(key, sql.Literal(upper)))
-    above = session.rows("partition_condition", {"oids": [parent]})  # what the parent itself, a partition, takes
-    # NULL where it takes everything: a default partition without siblings
-    parts += [sql.SQL("({})").format(sql.SQL(row["condition"])) for row in above if row["condition"]]
-    return sql.SQL(" and ").join(parts)
-
-
-def _bound(text: str) -> sql.Composable:
-    return sql.SQL(text) if text in ("MINVALUE", "MAXVALUE") else sql.Literal(text)
