@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.integration import conversion_help as conv
+from tests.integration import creation_help as help_
+from upkeep import veto
 from upkeep.cli import main
+from upkeep.postgres.partition_creation import JOB
 
 FLEET = """\
 version: 1
@@ -162,3 +166,59 @@ def test_the_plan_for_people_shows_every_statement(upkeep: Upkeep, db: Any) -> N
     ):
         assert expected in text, expected
     assert "approval" in json.dumps(action["requires"])
+
+
+@pytest.mark.parametrize(
+    ("today", "goes"),
+    [
+        (ONE.replace("ahead: 3", "ahead: 2"), True),  # its first partition would be the same
+        (ONE.replace("every: 1 month", "every: 1 day"), False),
+        (ONE.replace("by: at", "by: made"), False),
+        (ONE.replace("public.logs", "public.parted"), False),
+    ],
+)
+def test_todays_policy_can_forbid_an_approved_conversion(upkeep: Upkeep, db: Any, today: str, *, goes: bool) -> None:
+    db.execute("alter table public.logs add column made timestamptz not null default now()")
+    first = target(upkeep("run", "partition_creation", "--json", fleet_text=ONE))
+    done = target(upkeep("run", "partition_creation", "--approve", first["plan_id"], "--json", fleet_text=today))
+    (action,) = done["actions"]
+    assert action["outcome"]["status"] == ("done" if goes else "skipped"), action
+    assert goes or action["outcome"]["reason_code"] == "state_changed"
+    assert kind(db) == ("p" if goes else "r")
+
+
+def test_an_approval_that_came_weeks_later_fits_while_its_bound_is_far(database: str, db: Any) -> None:
+    what = help_.target({"public.logs": conv.POLICY})
+    with help_.session(database) as session:
+        observation = help_.observe(session, what)
+        planned = JOB.plan(observation, what)
+        (server,) = observation.frames["server"]
+        later = (datetime.fromisoformat(server["now"]) + timedelta(days=62)).isoformat()
+        frames = {**observation.frames, "server": [{**server, "now": later}]}
+        today = JOB.plan(observation.model_copy(update={"frames": frames}), what)
+        assert today.actions[0].args["upper"] != planned.actions[0].args["upper"]
+        (action,) = veto.restrict(planned, today, approved=True).actions
+        assert action.blocked is None
+        # the real clock tells how near the bound is, whatever the plan's own instant was
+        long_ago = observation.model_copy(update={"at": observation.at - timedelta(days=300)})
+        soon = session.now() + timedelta(hours=20)
+        near = action.model_copy(update={"args": {**action.args, "upper": soon.isoformat(sep=" ")}})
+        refused = JOB.apply(help_.work(session, what, near, long_ago))
+        assert (refused.status, refused.reason_code) == ("skipped", "state_changed")
+        assert "come near the bound" in (refused.message or "")
+        assert kind(db) == "r"
+        done = JOB.apply(help_.work(session, what, action, observation))
+    assert done.status == "done", done
+    assert kind(db) == "p"
+
+
+def test_a_new_partition_is_the_same_wish_with_more_rows_to_move(database: str, db: Any) -> None:
+    db.execute("create table public.rest partition of public.parted default")
+    what = help_.target({"public.parted": conv.POLICY})
+    with help_.session(database) as session:
+        before = help_.plan(session, what)
+        db.execute("insert into public.parted values (now())")
+        after = help_.plan(session, what)
+    assert len({a.intent for a in before.actions}) == len(before.actions) == 4
+    assert [a.intent for a in before.actions] == [a.intent for a in after.actions]
+    assert [a.id for a in before.actions] != [a.id for a in after.actions]

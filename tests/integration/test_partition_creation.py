@@ -100,6 +100,35 @@ def test_backfill_never_creates_what_todays_retention_would_remove(database: str
         assert len(help_.plan(session, what).actions) == 3
 
 
+OLD = "2023-06-01..2023-07-01"
+
+
+@pytest.mark.parametrize(
+    ("retain", "by", "made"),
+    [
+        ("precision: row", "at", []),
+        ("precision: partition", "at", []),
+        ("precision: row", "seen", ["logs_2023_07", "logs_2023_08"]),  # its bounds say nothing of that age
+    ],
+)
+def test_no_gap_is_filled_that_todays_retention_would_empty(
+    database: str, db: psycopg.Connection[Any], retain: str, by: str, made: list[str]
+) -> None:
+    # an old partition that is due but stays (rows of others refer to it) must not bring back all that follow it
+    db.execute("create table public.logs (at timestamptz not null, seen timestamptz) partition by range (at)")
+    for number, span in enumerate([OLD, "2023-09-01..2023-10-01", "2024-02-01..2024-03-01"]):
+        low, high = span.split("..")
+        db.execute(f"create table logs_{number} partition of logs for values from ('{low}+00') to ('{high}+00')")
+    level = "partition: {by: at, every: 1 month, ahead: 0, from: 2023-06-01}"
+    what = help_.target({"public.logs": f"{level}\n        retain: {{by: {by}, for: 30 days, then: delete, {retain}}}"})
+    with help_.session(database) as session:
+        planned = help_.plan(session, what, AT)
+        names = [a.args["child"]["name"] for a in planned.actions]
+        assert sorted(names)[:2] == made
+        (after,) = JOB.frames(help_.observe(session, what, AT), what, "after", planned, [])["tables"]
+    assert after["gaps"] == (2 if made else 0)
+
+
 @pytest.mark.parametrize(
     ("type_", "policy", "at", "expected"),
     [
@@ -150,6 +179,21 @@ def test_ids_follow_their_sequence_or_their_data(database: str, db: psycopg.Conn
         assert help_.all_done(help_.run(session, what)[1])
     assert help_.bounds(db, "public.a") == ["0..100", "100..200", "200..300", "300..400"]
     assert help_.bounds(db, "public.b") == ["0..100", "100..200", "200..300"]
+
+
+def test_ids_that_cannot_be_seen_are_not_taken_for_few(database: str, db: psycopg.Connection[Any]) -> None:
+    db.execute("create table public.b (id bigint primary key) partition by range (id)")
+    db.execute("create table public.b_0 partition of public.b for values from (0) to (100)")
+    db.execute("insert into public.b values (99)")
+    what = help_.target({"public.b": "partition: {by: id, every: 100, ahead: 0}"})
+    with help_.session(database) as session:
+        assert help_.plan(session, what).actions == ()
+        with db.transaction():
+            db.execute("lock table public.b_0 in access exclusive mode")
+            planned = help_.plan(session, what)
+        assert planned.actions == ()
+        (unseen,) = [f for f in planned.findings if f.check == "highest_id"]
+        assert unseen.status is FindingStatus.NOT_AVAILABLE
 
 
 HOSTILE = ["Mixed Case", "we.ird", 'ta"ble', "quo'te", "select", "perc%ent", "brace{}s", "x" * 63, "ä" * 31]
@@ -249,28 +293,37 @@ def test_foreign_keys_both_ways(database: str, db: psycopg.Connection[Any]) -> N
         db.execute("insert into public.logs values (1, '2024-03-03', 'x', 9)")
 
 
-def test_what_comes_later_is_recognised(database: str, db: psycopg.Connection[Any]) -> None:
-    db.execute("create table public.l (region text, at timestamptz) partition by list (region)")
-    db.execute("create table public.h (id int, at timestamptz) partition by hash (id)")
-    db.execute("create table public.two (at timestamptz, id int) partition by range (at, id)")
-    db.execute("create table public.expr (at timestamptz) partition by range ((at at time zone 'UTC'))")
-    db.execute("create table public.txt (at text) partition by range (at)")
-    db.execute("create table public.deep (at timestamptz, id int) partition by range (at)")
-    db.execute(
-        "create table public.deep_0 partition of public.deep for values from ('2024-01-01') to ('2024-02-01') "
-        "partition by hash (id)"
-    )
-    tables = ["l", "h", "two", "expr", "txt", "deep"]
-    what = help_.target({f"public.{t}": MONTHLY for t in tables})
+DEEP = "create table public.deep_0 partition of public.deep default partition by hash (id)"
+UNFIT = {
+    "l": ["(region text, at timestamptz) partition by list (region)"],
+    "h": ["(id int, at timestamptz) partition by hash (id)"],
+    "two": ["(at timestamptz, id int) partition by range (at, id)"],
+    "expr": ["(at timestamptz) partition by range ((at at time zone 'UTC'))"],
+    "txt": ["(at text) partition by range (at)"],
+    "uuid": ["(at uuid) partition by range (at)"],
+    "number": ["(at numeric) partition by range (at)"],
+    "deep": ["(at timestamptz, id int) partition by range (at)", DEEP],
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_declared_headroom_that_nobody_provides_is_an_error(
+    database: str, db: psycopg.Connection[Any], name: str
+) -> None:
+    db.execute(f"create table public.{name} {UNFIT[name][0]}")
+    for statement in UNFIT[name][1:]:
+        db.execute(statement)
+    what = help_.target({f"public.{name}": MONTHLY})
     with help_.session(database) as session:
         observation = help_.observe(session, what, AT)
     planned = JOB.plan(observation, what)
     assert planned.actions == ()
-    said = {f.subject: f for f in planned.findings if f.check == "partition_strategy"}
-    assert sorted(said) == sorted(f"public.{t}" for t in tables)
-    assert {f.status for f in said.values()} == {FindingStatus.NOT_AVAILABLE}
-    assert {f.severity for f in said.values()} == {Severity.INFO}
-    assert all(r["supported"] for r in JOB.frames(observation, what, "before", None, [])["tables"])
+    (said,) = [f for f in planned.findings if f.check == "partition_strategy"]
+    assert (said.subject, said.status, said.severity) == (f"public.{name}", FindingStatus.FINDING, Severity.ERROR)
+    assert said.remedy
+    assert "policy" in said.remedy or "subpartition" in said.remedy
+    (before,) = JOB.frames(observation, what, "before", None, [])["tables"]
+    assert not before["supported"]
 
 
 def test_a_policy_that_does_not_fit_fails_its_table_alone(database: str, db: psycopg.Connection[Any]) -> None:

@@ -384,7 +384,20 @@ def test_sub_partitions_that_were_made_otherwise_are_said_and_left(database: str
     assert "public.t_0" in plain.summary
     others = {f.summary.split(" ")[0]: f for f in said(findings, "partition_strategy")}
     assert (others["public.t_x"].status, others["public.t_x"].severity) == (FindingStatus.FINDING, Severity.WARNING)
-    assert others["public.t_y"].status is FindingStatus.NOT_AVAILABLE
+    assert (others["public.t_y"].status, others["public.t_y"].severity) == (FindingStatus.FINDING, Severity.WARNING)
+
+
+def test_sub_partitions_without_the_declared_headroom_are_errors(database: str, db: psycopg.Connection[Any]) -> None:
+    db.execute("create table public.t (k text, at timestamptz) partition by list (k)")
+    db.execute("create table public.t_a partition of public.t for values in ('a') partition by range (at, k)")
+    db.execute("create table public.t_b partition of public.t for values in ('b') partition by hash (at)")
+    db.execute("create table public.t_c partition of public.t for values in ('c') partition by range (at)")
+    level = "subpartition: {by: at, every: 1 month, ahead: 1}"
+    policy = f"partition: {{by: k, list: {{a: [a], b: [b], c: [c]}}, {level}}}"
+    actions, findings, _ = create(database, help_.target({"public.t": policy}))
+    assert {a.args["parent"]["name"] for a in actions} == {"t_c"}
+    others = {f.summary.split(" ")[0]: f.severity for f in said(findings, "partition_strategy")}
+    assert others == {"public.t_a": Severity.ERROR, "public.t_b": Severity.ERROR}
 
 
 def test_the_cap_counts_sub_partitions_too(database: str, db: psycopg.Connection[Any]) -> None:

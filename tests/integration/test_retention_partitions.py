@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 
 from tests.integration.retention_help import AT, Book, attached, count, exists, months, session, target
-from upkeep.plan import ReasonCode
+from upkeep.plan import FindingStatus, ReasonCode, Severity
 from upkeep.postgres.data_retention import JOB
 
 DELETE = "retain: {by: at, for: 2 months, then: delete, requires: nothing}"
@@ -203,6 +203,69 @@ def test_with_a_default_partition_a_plain_detach(db: psycopg.Connection[Any], da
     assert "concurrently" not in run.plan.actions[0].statements[0]
     assert count(db, "logs_rest") == 2
     assert "logs_rest" in run.finding("default_rows").summary
+
+
+@pytest.mark.parametrize(
+    ("bounds", "severity", "said"),
+    [
+        ("default", Severity.WARNING, "default partition public.logs_rest"),
+        ("for values from ('2024-07-01+00') to (maxvalue)", None, ""),
+        (
+            "for values from ('2024-01-01+00') to (maxvalue)",
+            Severity.WARNING,
+            "logs_rest (2024-01-01 to MAXVALUE)",
+        ),
+        ("for values from ('2024-01-01+00') to ('9999-12-31+00')", Severity.WARNING, "2024-01-01 to 9999-12-31"),
+        ("for values from (minvalue) to (maxvalue)", Severity.WARNING, "MINVALUE to MAXVALUE"),
+        ("for values from (minvalue) to ('2024-05-01+00')", Severity.INFO, "MINVALUE to 2024-05-01"),
+        ("for values from ('2024-04-01+00') to ('2024-05-01+00')", None, ""),  # goes in two weeks
+    ],
+)
+def test_due_rows_that_no_partition_takes_along_are_said(
+    db: psycopg.Connection[Any], database: str, bounds: str, severity: Severity | None, said: str
+) -> None:
+    db.execute("create table logs (id int, at timestamptz) partition by range (at)")
+    db.execute(f"create table logs_rest partition of logs {bounds}")
+    what = target({"public.logs": DELETE})
+    with session(database) as opened:
+        assert "due_rows_stay" not in {f.check for f in Book().plan(opened, what, AT).findings}
+        if severity is None:
+            day = "2024-04-02" if "2024-05-01" in bounds else "2024-07-02"
+            db.execute("insert into logs values (1, %s)", [day])
+        else:
+            db.execute("insert into logs select n, timestamptz '2024-04-02+00' from generate_series(1, 1234) n")
+            if bounds == "default":
+                db.execute("insert into logs values (1, null), (2, '2024-04-20+00')")
+        found = [f for f in Book().plan(opened, what, AT).findings if f.check == "due_rows_stay"]
+    assert [f.severity for f in found] == ([severity] if severity else [])
+    if severity:
+        assert "1,234 due rows" in found[0].summary
+        assert said in found[0].summary
+        assert "precision: row" in (found[0].remedy or "")
+
+
+def test_due_rows_that_cannot_be_counted_are_not_taken_for_none(db: psycopg.Connection[Any], database: str) -> None:
+    months(db, 5, 6)
+    db.execute("create table logs_rest partition of logs default")
+    with session(database) as opened, db.transaction():
+        db.execute("lock table logs_rest in access exclusive mode")
+        run = Book().plan(opened, target({"public.logs": DELETE}), AT)
+    (found,) = [f for f in run.findings if f.check == "due_rows_stay"]
+    assert (found.status, found.severity) == (FindingStatus.INSUFFICIENT_EVIDENCE, Severity.WARNING)
+
+
+def test_row_by_row_default_and_open_partitions_are_reached(db: psycopg.Connection[Any], database: str) -> None:
+    db.execute("create table logs (id int, at timestamptz) partition by range (at)")
+    db.execute("create table logs_min partition of logs for values from (minvalue) to ('2024-01-01+00')")
+    db.execute("create table logs_max partition of logs for values from ('2024-02-01+00') to (maxvalue)")
+    db.execute("create table logs_rest partition of logs default")
+    days = "(values ('2020-05-05+00'), ('2023-12-31+00'), ('2024-01-05+00'), ('2024-03-01+00'), ('2024-06-01+00'))"
+    db.execute(f"insert into logs select 1, v.day::timestamptz from {days} v (day), generate_series(1, 10)")
+    db.execute("insert into logs values (1, null)")
+    with session(database) as opened:
+        run = Book().run(opened, target({"public.logs": DELETE.replace("then", "precision: row, then")}), AT)
+    assert run.outcomes[0].rows == 40
+    assert (count(db, "logs"), count(db, "logs_max"), count(db, "logs_rest")) == (11, 10, 1)
 
 
 def test_rows_that_are_referred_to_keep_their_partition(db: psycopg.Connection[Any], database: str) -> None:

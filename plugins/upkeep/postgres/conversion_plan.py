@@ -33,6 +33,7 @@ def action(care: Care, conversion: Conversion, taken: set[tuple[str, str]]) -> A
         kind=KIND,
         subject=subject,
         args=args,
+        intent=_intent(care, args),
         statements=shown(args),
         reason=(
             f"{subject} is a plain table and its policy wants partitions: it becomes the first one, {part}, "
@@ -49,6 +50,15 @@ def action(care: Care, conversion: Conversion, taken: set[tuple[str, str]]) -> A
         lock=_lock(facts["foreign_keys"]),
         requires=Requirement(kind="approval"),
     )
+
+
+def _intent(care: Care, args: Json) -> Json:
+    """Return what is wanted of the table: the bounds of its first partition move with the clock, and are not of it.
+
+    What the table carries is compared when it is converted, and so is the distance from the bound that was approved.
+    """
+    known = {key: args[key] for key in ("key", "type", "zone", "unit")}
+    return {"oid": args["parent"]["oid"], **known, "every": str(_level(care).every)}
 
 
 def _far_from(axis: Axis, room: Value) -> str:

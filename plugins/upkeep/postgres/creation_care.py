@@ -102,6 +102,11 @@ def _ranges(base: Care, part: RangeLevel, policy: TablePolicy, children: Mapping
     places = [place for span in spans for place in span]
     if not axis.is_id and isinstance(part.from_, int):
         places.append(axis.read(str(part.from_)))
+    if axis.is_id and table.oid in known.unseen:
+        text = f"how far the ids of {table.subject} are is unknown: {known.unseen[table.oid]}"
+        remedy, unseen = "let our role read them, or run again", FindingStatus.NOT_AVAILABLE
+        unknown = Finding.of("highest_id", base.subject, Severity.WARNING, text, remedy, status=unseen)
+        return replace(base, axis=axis, problem=unknown, later=True)
     numbers = [axis.read(str(number)) for number in known.numbers.get(table.oid, ())]
     what = "values" if numbers else "bounds"
     problem = misread(base.subject, part.by, axis, [*places, *numbers], what)
@@ -192,8 +197,8 @@ def axis_of(subject: str, column: str, type_: str, part: RangeLevel) -> Axis | F
     return Axis(type_, part.zone, "id" if isinstance(part.every, int) else part.unit, bounds.LAST.get(type_))
 
 
-def unsupported(base: Care, children: Mapping[str, Any], *, deeper: bool) -> tuple[Finding | None, bool]:
-    """Return why the table cannot be extended, and whether that is only not available yet.
+def unsupported(base: Care, children: Mapping[str, Any], *, deeper: bool) -> Finding | None:
+    """Return why the table cannot be extended: what is declared, nobody provides.
 
     Parameters
     ----------
@@ -203,23 +208,26 @@ def unsupported(base: Care, children: Mapping[str, Any], *, deeper: bool) -> tup
     table, part, subject = base.relation, base.policy, base.subject
     assert table is not None  # noqa: S101 - tables that exist get here
     if table.kind != "p":
-        return _not_partitioned(table, part), False
+        return _not_partitioned(table, part)
     strategy = catalog.STRATEGIES.get(table.strategy or "", "?")
     reason, remedy = _reason(base, strategy, deeper=deeper or not children["parents"])
-    if reason is not None and strategy != part.form and (part.form != "range" or base.depth):
+    if reason is not None and strategy != part.form:
         text = f"{table.subject} is {reason}, but the policy declares {part.form} partitions"
-        return Finding.of("partition_strategy", subject, Severity.ERROR, text, remedy=remedy), False
+        return Finding.of("partition_strategy", subject, Severity.ERROR, text, remedy=remedy)
     if reason is not None:
-        summary = f"{table.subject} is {reason}: recognised, its partitions are not created yet"
-        return _not_yet(subject, summary, remedy), True
+        text = f"{table.subject} is {reason}: the partitions that its policy declares are not created"
+        return Finding.of("partition_strategy", subject, Severity.ERROR, text, remedy=remedy)
     if column_of(part.by) != table.key_columns[0]:
         text = f"{table.subject} is partitioned by {table.key_columns[0]}, but the policy says by: {part.by}"
         remedy = f"write by: {names.quote(table.key_columns[0] or '')}"
-        return Finding.of("partition_key", subject, Severity.ERROR, text, remedy=remedy), False
-    return None, False
+        return Finding.of("partition_key", subject, Severity.ERROR, text, remedy=remedy)
+    return None
 
 
-_LATER: Final = "comes in a later version; until then create its partitions by hand"
+_OTHERWISE: Final = (
+    "partition it by one column of time or whole numbers, list or hash; or take 'partition' out of its policy and "
+    "leave it to what makes its partitions now (pg_partman, a job of your own)"
+)
 
 
 def _reason(base: Care, strategy: str, *, deeper: bool) -> tuple[str | None, str]:
@@ -227,19 +235,19 @@ def _reason(base: Care, strategy: str, *, deeper: bool) -> tuple[str | None, str
     table, part = base.relation, base.policy
     assert table is not None  # noqa: S101 - tables that exist get here
     if strategy != part.form:
-        return f"partitioned by {strategy}", f"declare {_KEYS[strategy]} in its policy" if strategy in _KEYS else _LATER
+        return f"partitioned by {strategy}", f"declare {_KEYS[strategy]} in its policy"
     if len(table.key_columns) > 1:
-        return f"partitioned by {len(table.key_columns)} columns", _LATER
+        return f"partitioned by {len(table.key_columns)} columns", _OTHERWISE
     if table.key_columns[0] is None:
-        return "partitioned by an expression", _LATER
+        return "partitioned by an expression", _OTHERWISE
     if table.is_partition and not base.depth:
         return "itself a partition of another table", "name the topmost table, with subpartition: for its partitions"
     if not deeper:
-        remedy = _LATER if base.depth else "declare subpartition: what its partitions are partitioned by"
+        remedy = _OTHERWISE if base.depth else "declare subpartition: what its partitions are partitioned by"
         return "its partitions are partitioned themselves", remedy
     if part.form == "range" and table.key_types[0] not in (*TIME_TYPES, *INTEGER_TYPES):
-        return f"partitioned by a column of type {table.key_types[0]}", _LATER
-    return None, _LATER
+        return f"partitioned by a column of type {table.key_types[0]}", _OTHERWISE
+    return None, _OTHERWISE
 
 
 _KEYS: Final = {"range": "every: and ahead:", "list": "list:", "hash": "modulus:"}
@@ -276,17 +284,6 @@ def keys_without(table: Relation, column: str) -> list[str]:
 def _columns_of(key: str) -> list[str]:
     inside = key[key.rindex("(") + 1 : -1] if key.endswith(")") and "(" in key else key
     return [c.strip().strip('"').replace('""', '"') for c in inside.split(",")]
-
-
-def _not_yet(subject: str, summary: str, remedy: str) -> Finding:
-    return Finding(
-        check="partition_strategy",
-        subject=subject,
-        status=FindingStatus.NOT_AVAILABLE,
-        severity=Severity.INFO,
-        summary=summary,
-        remedy=remedy,
-    )
 
 
 def with_default(cares: Sequence[Care]) -> Iterator[tuple[Care, Default]]:

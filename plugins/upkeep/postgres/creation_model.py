@@ -160,6 +160,8 @@ class Known:
         By table, what was read of those that are not partitioned.
     values
         By the table of the policy and level, what the server says of declared list values.
+    unseen
+        By table of plain ids, why nobody knows where they stand.
     numbers
         By table, some of its key's numbers, where no bound tells whether they are times.
     """
@@ -170,5 +172,6 @@ class Known:
     children: Mapping[int, Mapping[str, Any]]
     highest: Mapping[int, int]
     plain: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    unseen: Mapping[int, str] = field(default_factory=dict)
     numbers: Mapping[int, Sequence[int]] = field(default_factory=dict)
     values: Mapping[tuple[int, int], Mapping[str, Declared]] = field(default_factory=dict)

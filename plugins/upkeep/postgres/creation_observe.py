@@ -147,13 +147,18 @@ def _ids(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
         if care.axis is None or not care.axis.is_id or care.relation is None:
             continue
         column = care.relation.key_columns[0]
-        at = session.rows("highest_id", {"oid": care.relation.oid, "column": column})[0]["at"]
+        at, unseen = session.rows("highest_id", {"oid": care.relation.oid, "column": column})[0]["at"], None
         for oid in reversed(care.oids[-LOOK_BACK:]) if at is None else ():
-            at = _highest_in(session, oid, column or "")
-            if at is not None:
+            try:
+                at = _highest_in(session, oid, column or "")
+            except psycopg.errors.LockNotAvailable:
+                unseen = "another session holds a partition locked"
+            except psycopg.errors.InsufficientPrivilege as error:
+                unseen = str(error.diag.message_primary)
+            if at is not None or unseen is not None:
                 break
-        if at is not None:
-            yield {"oid": care.relation.oid, "at": at}
+        if at is not None or unseen is not None:
+            yield {"oid": care.relation.oid, "at": at, "unseen": unseen}
 
 
 def _numbers(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
@@ -168,14 +173,11 @@ def _numbers(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
 
 def _highest_in(session: PostgresSession, oid: int, column: str) -> int | None:
     known = [sql.Identifier(row["schema"], row["name"]) for row in session.rows("table_name", {"oid": oid})]
-    try:
-        rows = [
-            row
-            for table in known
-            for row in session.execute(session.statement("highest_in", key=sql.Identifier(column), table=table))
-        ]
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable):
-        return None
+    rows = [
+        row
+        for table in known
+        for row in session.execute(session.statement("highest_in", key=sql.Identifier(column), table=table))
+    ]
     return rows[0]["at"] if rows else None
 
 

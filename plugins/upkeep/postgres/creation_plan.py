@@ -111,6 +111,7 @@ def _creation(care: Care, form: Form, name: str, seen: _Seen) -> Action:
         kind=KIND,
         subject=care.subject,
         args=args,
+        intent={"parent": relation.oid, "key": args["key"], "type": args["type"], **form_args(form, care.axis)},
         statements=shown(args, columns) if like is not None else (),
         reason=_reason(care, form, rows),
         detail=_detail(child, form, args),
@@ -347,6 +348,8 @@ def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Map
     del upper
     text = f"{rows} rows in {default} ({between}) lie outside every declared partition"
     remedy = "declare 'from' early enough to have partitions made for them, or delete them"
+    if layout.expired:
+        remedy += " (for what retain would remove today none is made: precision: row deletes it)"
     return finding("default_rows", care.subject, Severity.WARNING, text, evidence, remedy)
 
 

@@ -54,7 +54,8 @@ def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
         at=at,
         now=datetime.fromisoformat(frames["server"][0]["now"]),
         children={row["parent"]: row for row in (*frames["spans"], *frames.get("branch_spans", ()))},
-        highest={row["oid"]: row["at"] for row in frames.get("ids", ())},
+        highest={row["oid"]: row["at"] for row in frames.get("ids", ()) if row["at"] is not None},
+        unseen={row["oid"]: row["unseen"] for row in frames.get("ids", ()) if row.get("unseen")},
         plain={row["oid"]: row for row in frames.get("plain", ())},
         numbers={row["oid"]: row["numbers"] for row in frames.get("numbers", ())},
         values={(row["oid"], row["depth"]): _values(row) for row in frames.get("values", ())},
@@ -95,9 +96,8 @@ def _tree(  # noqa: PLR0917 - the frames, arranged
     if table.kind != "p" and isinstance(part, RangeLevel):
         verdict = judge(table, part, known.plain.get(table.oid), lambda axis: axis.of(known.now))
         return [replace(base, **verdict._asdict())]
-    problem, later = unsupported(base, children, deeper=part.subpartition is not None)
+    problem = unsupported(base, children, deeper=part.subpartition is not None)
     top = care_of(base, policy, known, problem or _unclear(base, part, table))
-    top = replace(top, later=True) if later else top
     if top.problem is not None or part.subpartition is None:
         return [top]
     parents = set(children["parents"] or ())
@@ -123,10 +123,13 @@ def _below(top: Care, policy: TablePolicy, table: Relation, known: Known) -> Car
         table, publications=root.publications, referenced_by=sorted({*table.referenced_by, *root.referenced_by})
     )
     base = Care(top.key, top.subject, part.subpartition, inherited, cap=top.cap, depth=1, root=root.oid)
-    problem, _ = unsupported(base, known.children.get(table.oid, CHILDLESS), deeper=False)
+    problem = unsupported(base, known.children.get(table.oid, CHILDLESS), deeper=False)
     care = care_of(base, policy, known, problem or _unclear(base, part.subpartition, table))
     later = problem is not None  # it is made otherwise: said, and left as it is, while the others are extended
-    return replace(care, later=later, problem=_milder(care.problem) if later and care.problem else care.problem)
+    headroom = isinstance(part.subpartition, RangeLevel)  # then it runs out, and inserts fail
+    return replace(
+        care, later=later, problem=_milder(care.problem) if later and care.problem and not headroom else care.problem
+    )
 
 
 def _milder(problem: Finding) -> Finding:

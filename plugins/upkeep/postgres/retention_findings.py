@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from upkeep.plan import Finding, FindingStatus, Severity
-from upkeep.postgres import names
+from upkeep.postgres import names, retention_staying
 from upkeep.postgres.detached import detached_finding
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     yield from _referenced(view)
     yield from _last(view)
     yield from _default(view)
+    yield from retention_staying.findings(view)
     yield from _ageless(view)
     yield from _elsewhere(view)
     yield from _publications(view)

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from upkeep.errors import ConfigurationError
 from upkeep.plan import Observation
-from upkeep.postgres import catalog, counting, file_look, names
+from upkeep.postgres import catalog, counting, file_look, names, retention_staying
 from upkeep.postgres.counting import CHECK_TIMEOUT
 from upkeep.postgres.creation_times import counts_time, sample, told_by
 from upkeep.postgres.retention_rows import Doomed, is_table_name
@@ -37,19 +37,8 @@ WRITERS_LIMIT: Final = 1_000
 """So few due rows are told apart by the transaction that wrote them: late arrivals, or left behind."""
 FRAMES: Final = (
     *("relations", "archives", "partitions", "marked", "memory", "intents"),
-    *(
-        "facts",
-        "leaves",
-        "numbers",
-        "due",
-        "references",
-        "busy",
-        "files",
-        "branches",
-        "locations",
-        "strays",
-        "unmarked",
-    ),
+    *("facts", "leaves", "numbers", "staying", "due", "references", "busy"),
+    *("files", "branches", "locations", "strays", "unmarked"),
 )
 
 
@@ -85,6 +74,7 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
         found = views(observation, target)
     for view in found:
         if view.problem is None and view.relation is not None:
+            frames["staying"] += retention_staying.count(session, view)
             frames["due"] += _due(session, view)
             frames["references"] += _references(session, view)
     return observation

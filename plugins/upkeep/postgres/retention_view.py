@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from upkeep.postgres import creation_care, names
@@ -154,6 +154,8 @@ class TableView:
         Whether partitions, of the table or of its partitions, are ranges of the age column.
     referenced_pieces
         Partition oid → the table that refers to its rows, or ``None`` when it could not be checked.
+    staying_rows
+        Partition oid → how many due rows it holds (`retention_staying`).
     reattached
         Tables that Upkeep detached and somebody attached again: left alone while they carry the marker.
     """
@@ -177,6 +179,7 @@ class TableView:
     leaves: Sequence[Leaf] = ()
     marked: Sequence[Marked] = ()
     referenced_pieces: Mapping[int, str | None] | None = None
+    staying_rows: Mapping[int, Row] = field(default_factory=dict)
     begun: frozenset[int] = frozenset()
     reattached: frozenset[int] = frozenset()
     files: Row | None = None

@@ -97,6 +97,7 @@ class _Lookup:
     reattached: frozenset[int]
     files: Mapping[tuple[str, int], Row]
     numbers: Mapping[tuple[int, str], Sequence[int]]
+    staying: Mapping[int, Row]
 
     @classmethod
     def of(cls, frames: Mapping[str, list[Row]]) -> Self:
@@ -116,6 +117,7 @@ class _Lookup:
             },
             marked=marked,
             references=_by("root", frames["references"]),
+            staying={row["oid"]: row for row in frames.get("staying", ())},
             numbers={(row["oid"], row["age"]): row["numbers"] for row in frames.get("numbers", ())},
             begun=_begun(frames),
             reattached=frozenset(
@@ -165,6 +167,7 @@ def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Loo
         leaves=lookup.leaves.get(relation.oid, ()),
         marked=[replace(m, leaves=lookup.leaves.get(m.oid, ())) for m in lookup.marked if _is_of(m.marker, relation)],
         referenced_pieces={r["partition"]: r["referencing"] for r in lookup.references.get(relation.oid, ())},
+        staying_rows={oid: row for p in pieces if (row := lookup.staying.get(oid := p.partition.oid))},
         begun=lookup.begun,
         reattached=lookup.reattached,
         files=lookup.files.get((base.policy_name, relation.oid)),
