@@ -5,6 +5,7 @@ A word goes with its tone: good, warn, bad, wait or quiet.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -55,6 +56,11 @@ SEVERITY: Final[Mapping[Severity, str]] = {
 """Severity → tone."""
 _OUTCOME: Final = {OutcomeStatus.DONE: "good", OutcomeStatus.SKIPPED: "quiet", OutcomeStatus.FAILED: "bad"}
 _WAITING: Final = ("needs_approval", "over_limit", "needs_backup")
+_PLACEHOLDER: Final = re.compile(r"\{[a-z_]+\}|%\([a-z_]+\)s|…")
+_EXPLAINED: Final = (
+    "A word in braces like {first}, %(name)s and … stand for values that only a batch knows when it runs (where it "
+    "begins and ends, the keys of its rows); all else is sent as it stands."
+)
 PLAN_ONLY: Final = "plan only: nothing was to be changed"
 
 
@@ -78,6 +84,20 @@ def statuses(found: Iterable[TargetStatus]) -> list[tuple[int, Word]]:
     return [(counts[status], STATUS[status]) for status in ATTENTION if counts[status]]
 
 
+def visible(value: str) -> str:
+    r"""Return ``value`` with what cannot be seen, or turns the text around, written out.
+
+    >>> visible("drop table x\u202e;\n-- \x00")
+    'drop table x\\u202e;\n-- \\u0000'
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in value)
+
+
+def explains(statements: Iterable[str]) -> str:
+    """Return what the placeholders in statements stand for; empty when there is none."""
+    return _EXPLAINED if any(_PLACEHOLDER.search(statement) for statement in statements) else ""
+
+
 def needs(action: Action) -> str:
     """Return what an action needs before it may run."""
     if action.over_limit:
@@ -94,6 +114,17 @@ def outcome(action: Action, ended: Outcome | None) -> Word:
     code = ended.reason_code.value
     tone = "wait" if code in _WAITING else "warn" if ended.status is OutcomeStatus.SKIPPED else "bad"
     return plain(code), "quiet" if code == "observe_only" else tone
+
+
+FATE: Final[Mapping[str, Word]] = {
+    "awaiting": STATUS[TargetStatus.AWAITING_APPROVAL],
+    "granted": ("approved", "wait"),
+    "expired": ("approval expired", "warn"),
+    "rejected": ("rejected", "quiet"),
+    "used": ("approved and begun", "quiet"),
+    "superseded": ("superseded", "quiet"),
+}
+"""What became of a plan, in a word."""
 
 
 def fate(state: PlanState) -> Word:

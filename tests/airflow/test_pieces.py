@@ -105,6 +105,41 @@ def test_a_long_question_is_cut() -> None:
     assert "3 more, see the report" in text
 
 
+def test_every_statement_is_whole() -> None:
+    long = "delete from x where " + " or ".join(f"id = {n}" for n in range(2000))
+    text = markdown.plan_table(waiting_plan(drop("t", statement=long), drop("u", 1, statement="drop table u")))
+    assert long in text
+    assert "drop table u" in text
+    assert "do not fit" not in text
+
+
+def test_what_has_no_room_is_linked_whole_and_counted() -> None:
+    """No statement is ever cut: an action is there with all of its statements, or on the tab."""
+    huge = "select " + "x" * markdown.MOST_CHARACTERS
+    actions = [drop("t", 0, statement=huge), *(drop("u", n, statement=f"drop table u{n}") for n in range(1, 3000))]
+    text = markdown.plan_table(waiting_plan(*actions), "/dags/approved_changes/runs/a.b.1/plugin/upkeep")
+    assert "xxx" not in text
+    assert f"drop table u{markdown.MOST_ROWS - 1}\n" in text
+    more = 3000 - markdown.MOST_ROWS
+    assert f"[{more} more, see the report](/dags/approved_changes/runs/a.b.1/plugin/upkeep)" in text
+    assert f"{more + 1:,} statements of {more + 1:,} changes do not fit here" in text
+    assert len(text) < 2 * markdown.MOST_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    "statement", ["delete from x where ctid >= {first}", "delete from x where id = %(id)s", 'x.delete({"_id": ["…"]})']
+)
+def test_placeholders_are_explained(statement: str) -> None:
+    assert "only a batch knows" in markdown.plan_table(waiting_plan(drop("t", statement=statement)))
+    assert "only a batch knows" not in markdown.plan_table(waiting_plan(drop("t")))
+
+
+def test_what_turns_text_around_is_written_out() -> None:
+    text = markdown.plan_table(waiting_plan(drop("public.\u202etxt", statement="drop table \u202ex\x00")))
+    assert "\u202e" not in text
+    assert "drop table \\u202ex\\u0000" in text
+
+
 @pytest.mark.parametrize(
     ("conf", "says"),
     [

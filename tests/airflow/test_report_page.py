@@ -102,8 +102,171 @@ def recorded(ledger: Ledger) -> str:
     return run_id
 
 
-def get(client: Any, path: str, token: str | None = None) -> Any:
-    return client.get(path, headers={"Authorization": f"Bearer {token}"} if token else {}, follow_redirects=False)
+def get(client: Any, path: str, token: str | None = None, accept: str = "*/*") -> Any:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return client.get(path, headers={"Accept": accept, **headers}, follow_redirects=False)
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/upkeep/report/data_retention/night%00ly",
+        "/upkeep/report/data%00retention/nightly",
+        "/upkeep/report/data_retention/night%00ly/report.json",
+        "/upkeep/report/approved_changes/x%00",
+        "/upkeep/run/data_retention/2026%00",
+        "/upkeep/run/data%00_retention/2026",
+        "/upkeep/runs?job=data%00retention",
+        "/upkeep/runs?job=%1b[2J",
+        "/upkeep/runs?job=" + "x" * 101,
+        "/upkeep/report/data_retention/nightly?all=often",
+        "/upkeep/run/data_retention/%7f",
+        "/upkeep/run/data_retention/%ff%fe",
+        "/upkeep/run/data_retention/'; drop table x; --",
+        "/upkeep/run/data_retention/" + "9" * 3000,
+    ],
+)
+def test_a_hostile_address_is_refused(client: Any, tokens: dict[str, str], recorded: str, path: str) -> None:
+    for accept in ("*/*", BROWSER):
+        response = get(client, path, tokens["admin"], accept)
+        assert 400 <= response.status_code < 500, response.text
+        assert "SQLSTATE" not in response.text
+
+
+def test_a_limit_that_no_page_has_changes_nothing(client: Any, tokens: dict[str, str], recorded: str) -> None:
+    for query in ("limit=-3", f"limit={10**30}", "limit=x", "job=", "job=no_such_job"):
+        assert get(client, f"/upkeep/runs?{query}", tokens["viewer"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "user", "status", "title"),
+    [
+        (PAGE, None, 401, "You are not logged in"),
+        (PAGE, "nobody", 403, "This is not yours to see"),
+        ("/upkeep/run/data_retention/nosuch", "viewer", 404, "There is no such report"),
+        ("/upkeep/nosuch", "viewer", 404, "There is no such report"),
+        ("/upkeep/runs?job=" + "x" * 101, "viewer", 422, "This did not work"),
+    ],
+)
+def test_a_refusal_is_a_page_to_a_browser(
+    client: Any, tokens: dict[str, str], recorded: str, *, path: str, user: str | None, status: int, title: str
+) -> None:
+    token = tokens[user] if user else None
+    response = get(client, path, token, BROWSER)
+    assert response.status_code == status
+    assert response.headers["content-type"].startswith("text/html")
+    assert f"<h1>{title}</h1>" in response.text
+    assert response.headers["content-security-policy"].startswith("default-src 'none'")
+    assert get(client, path, token).json()["detail"]  # a program gets JSON
+
+
+def test_without_the_ledger_there_is_a_page_too(
+    client: Any, tokens: dict[str, str], recorded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_UPKEEP_CONTROL", "postgres://nobody:hush-hush@127.0.0.1:1/nowhere")
+    response = get(client, PAGE, tokens["viewer"], BROWSER)
+    assert response.status_code == 503
+    assert "<h1>The ledger cannot be read now</h1>" in response.text
+    assert "hush-hush" not in response.text
+
+
+def test_what_is_paused_stands_above_the_runs(
+    client: Any, tokens: dict[str, str], recorded: str, ledger: Ledger
+) -> None:
+    ledger.pause("pipeline", actor="anna", reason="moving <house>")
+    ledger.pause(None, actor="otto")
+    text = get(client, "/upkeep/runs", tokens["viewer"]).text
+    assert text.index("the whole fleet was paused by otto") < text.index("was paused by anna at")
+    assert "moving &lt;house&gt;" in text
+    assert "was paused by" not in get(client, "/upkeep/runs", tokens["nobody"]).text
+    ledger.resume("pipeline", actor="anna")
+    assert "anna" not in get(client, "/upkeep/runs", tokens["viewer"]).text
+
+
+ASKS = "/upkeep/report/approved_changes"
+
+
+@pytest.fixture
+def asked(recorded: str, ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """A run of the DAG that asks about the recorded plan; returns its tab's address and the plan's id."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunType
+    from sqlalchemy import delete
+
+    (plan_id,) = [t.plan_id for t in ledger.report(recorded).targets]
+    run_id = f"pipeline.{plan_id}.1"
+    with create_session() as session:
+        session.add(
+            DagRun(
+                dag_id="approved_changes",
+                run_id=run_id,
+                conf={"plan_id": plan_id},
+                state="running",
+                run_type=DagRunType.MANUAL,
+                run_after=AT,
+            )
+        )
+    yield f"{ASKS}/{run_id}", str(plan_id)
+    with create_session() as session:
+        session.execute(delete(DagRun).where(DagRun.run_id == run_id))
+
+
+def test_a_plans_tab_says_what_became_of_it(
+    client: Any, tokens: dict[str, str], recorded: str, asked: tuple[str, str], ledger: Ledger
+) -> None:
+    tab, plan_id = asked
+    link_back = f'href="/upkeep/run/data_retention/{recorded}"'
+
+    def shown(path: str) -> str:
+        return " ".join(get(client, path, tokens["viewer"]).text.split())
+
+    text = shown(tab)
+    assert "awaiting approval" in text
+    assert "Nothing has been changed yet." in text
+    assert link_back in text
+    planned = shown(PAGE)
+    assert f"Plan <code>{plan_id}</code>: waits for a person" in planned
+    assert f'href="/dags/approved_changes/runs/pipeline.{plan_id}.1"' in planned
+
+    ledger.reject(plan_id, actor="anna", how="ui", reason="quarter <end>")
+    for page in (shown(tab), shown(PAGE)):
+        assert "rejected by anna at" in page
+        assert "quarter &lt;end&gt;" in page
+    text = shown(tab)
+    assert "awaiting approval" not in text
+    assert "has been changed yet" not in text
+    assert "not done: rejected" in text
+    assert '<span class="badge good">' not in text
+    document = get(client, f"{PAGE}/report.json", tokens["viewer"]).json()
+    state = document["targets"][0]["plan_state"]
+    assert (state["state"], state["by"], state["run_id"]) == ("rejected", "anna", None)
+
+
+def test_a_superseded_plans_tab_leads_to_the_newest(
+    client: Any, tokens: dict[str, str], recorded: str, asked: tuple[str, str], ledger: Ledger
+) -> None:
+    newer = ledger.start_run("data_retention", AT, trigger="scheduled", actor="airflow", options={})
+    ledger.start_target(newer, "pipeline", "postgres")
+    seen = Observation(
+        target="pipeline", engine="postgres", job="data_retention", identity="i", version="15", at=AT, frames={}
+    )
+    plan = Plan.make(seen, [])
+    ledger.save_plan(newer, plan)
+    text = " ".join(get(client, asked[0], tokens["viewer"]).text.split())
+    assert f"by plan {plan.plan_id} of run {newer}" in text
+    assert f'href="/upkeep/run/data_retention/{newer}"' in text
+    assert "awaiting approval" not in text
+
+
+def test_a_paused_target_is_said_where_its_plan_waits(
+    client: Any, tokens: dict[str, str], asked: tuple[str, str], ledger: Ledger
+) -> None:
+    ledger.pause("pipeline", actor="anna", reason="moving")
+    assert "was paused by anna at" in get(client, asked[0], tokens["viewer"]).text
 
 
 @pytest.mark.parametrize("path", [PAGE, f"{PAGE}/report.json", "/upkeep/runs", "/upkeep/run/data_retention/2"])

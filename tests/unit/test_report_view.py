@@ -14,6 +14,7 @@ from upkeep.plan import (
     GateResult,
     Outcome,
     OutcomeStatus,
+    PlanState,
     ReasonCode,
     Requirement,
     RunReport,
@@ -145,6 +146,56 @@ def test_a_gate_shows_what_held_and_what_did_not() -> None:
         ("no overlap", True),
     ]
     assert shown.expectations[0].summary == "not so: public.a (gaps = 1)"
+
+
+@pytest.mark.parametrize(
+    "status", [TargetStatus.PAUSED, TargetStatus.OBSERVED, TargetStatus.PLANNED, TargetStatus.NOT_SUPPORTED]
+)
+def test_what_was_not_done_is_never_green(status: TargetStatus) -> None:
+    shown = page(target("t", status, actions=(action(),), plan_id="p"))
+    assert shown.targets[0].badge.tone != "good"
+    assert [b.tone for b in shown.badges] == [shown.targets[0].badge.tone]
+    line = view.run_line(RunSummary("r1", "j", AT, "cli", "anna", AT, AT, {"t": status.value}))
+    assert line.targets[0][1] == shown.targets[0].badge
+
+
+def test_an_action_that_was_killed_is_interrupted() -> None:
+    killed, running = action(), action(args={"n": 1})
+    known = outcome(killed, FAILED, ReasonCode.INTERRUPTED, rows=1380, message="stopped in the middle")
+    half = target("t", TargetStatus.FAILED, actions=(killed, running), outcomes=(known,), running=(running.id,))
+    first, second = page(half).targets[0].actions
+    assert (first.outcome, first.rows, first.message) == (view.Badge("interrupted", "bad"), "1,380", known.message)
+    assert second.outcome == view.Badge("running", "wait")
+
+
+def test_all_actions_of_an_approved_plan_are_shown() -> None:
+    many = tuple(action(args={"n": n}) for n in range(view.MOST_ACTIONS + 7))
+    shown = page(target("t", TargetStatus.OK, actions=many, plan_id="p"), planned_by="r0").targets[0]
+    assert (len(shown.actions), shown.hidden_actions) == (len(many), 0)
+
+
+def test_a_plan_leads_to_the_runs_it_concerns() -> None:
+    state = PlanState(state="used", planned_by="r0", by="anna", at=AT, run_id="r2")
+    used = target("t", TargetStatus.AWAITING_APPROVAL, actions=(action(),), plan_id="p", plan_state=state)
+    shown = page(used).targets[0]
+    assert [link.href for link in shown.links] == [f"/upkeep/run/data_retention/{run}" for run in ("r0", "r2")]
+    assert shown.fate is not None
+    assert "approved by anna" in shown.fate.text
+    asked = view.Asked(runs={"p": "/dags/approved_changes/runs/x"}, paused=True)
+    waiting = used.model_copy(update={"plan_state": PlanState(state="awaiting", planned_by="r1")})
+    run = RunRecord("r1", "data_retention", AT, "scheduled", "airflow", {}, AT, AT)
+    report = RunReport(run_id="r1", job=run.job, at=AT, targets=(waiting,))
+    shown = view.page(report, run, {}, asked).targets[0]
+    assert [link.href for link in shown.links] == ["/dags/approved_changes/runs/x"]
+    assert "paused" in shown.unasked
+    assert view.page(report, run, {"p": "/answer"}, asked).targets[0].unasked == ""
+
+
+def test_many_targets_are_folded_by_how_they_ended() -> None:
+    ended = {f"t{n:03}": "ok" for n in range(197)} | {"x": "failed", "y": "paused", "z": "not_finished"}
+    line = view.run_line(RunSummary("r1", "j", AT, "cli", "anna", AT, AT, ended))
+    assert [badge.text for badge, _ in line.groups] == ["1 not finished", "1 failed", "1 paused", "197 done"]
+    assert line.groups[1][1] == ("x",)
 
 
 def test_plan_only_says_so() -> None:

@@ -15,7 +15,6 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
 from upkeep.airflow.operators import UpkeepOperator
-from upkeep.errors import ApprovalRefusedError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -144,6 +143,7 @@ class ApprovePlan(ApprovalOperator):
 
     def _record(self, event: dict[str, Any]) -> None:
         from upkeep.airflow.runtime import open_runner  # noqa: PLC0415 - only when the answer is there
+        from upkeep.errors import ApprovalRefusedError  # noqa: PLC0415
 
         user = event.get("responded_by_user")
         if not user:  # the default answered, nobody did: the ledger keeps no decision, the next night asks again

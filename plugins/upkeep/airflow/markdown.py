@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from upkeep import words
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,11 +16,6 @@ MOST_ROWS = 50
 """Actions listed in the approval task; a longer plan is whole on its tab, which the question links."""
 MOST_CHARACTERS = 60_000
 """Of statements in the question: an action is shown with all of its statements, each whole, or on the tab only."""
-_PLACEHOLDER = re.compile(r"\{[a-z_]+\}|%\([a-z_]+\)s|…")
-PLACEHOLDERS = (
-    "A word in braces like `{first}`, `%(name)s` and `…` stand for values that only a batch knows when it runs (where "
-    "it begins and ends, the keys of its rows); all else is sent as it stands."
-)
 
 
 def plan_table(plan: Plan, tab: str = "") -> str:
@@ -63,21 +60,19 @@ def _statements(actions: Sequence[Action], tab: str) -> list[str]:
             continue
         left -= size
         if action.statements:
-            shown = (visible(s.strip()).replace("```", "`\u200b``") for s in action.statements)
+            shown = (words.visible(s.strip()).replace("```", "`\u200b``") for s in action.statements)
             lines += ["", f"{n}\\. {_what(action)} {text(action.subject)}", "", "```sql", *shown, "```"]
-    if any(_PLACEHOLDER.search(s) for a in actions for s in a.statements):
-        lines += ["", PLACEHOLDERS]
+    explained = words.explains(s for a in actions for s in a.statements)
+    if explained:
+        lines += ["", text(explained)]
     if hidden:
-        more = f"{number:,} statements of {hidden:,} changes are too long for this page"
-        lines += [
-            "",
-            f"**{more}: read them before you approve.** {_link('All of them, whole, are in the report', tab)}.",
-        ]
+        where = _link("All of them, whole, are in the report", tab)
+        lines += ["", f"**{number:,} statements of {hidden:,} changes do not fit here: read them first.** {where}."]
     return lines
 
 
-def _link(words: str, address: str) -> str:
-    return f"[{words}]({address})" if address else words
+def _link(label: str, address: str) -> str:
+    return f"[{label}]({address})" if address else label
 
 
 def _what(action: Action) -> str:
@@ -93,20 +88,11 @@ def _row(number: int, action: Action) -> str:
     return f"| {number} | {kind} | {' | '.join(cells)} |"
 
 
-def visible(value: str) -> str:
-    r"""Return ``value`` with what cannot be seen, or turns the text around, written out.
-
-    >>> visible("drop table x\u202e;\n-- \x00")
-    'drop table x\\u202e;\n-- \\u0000'
-    """
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in value)
-
-
 def text(value: str) -> str:
     r"""Return ``value`` with everything escaped that Markdown or HTML would read as markup.
 
     >>> text("a|b <i>*c*")
     'a\\|b &lt;i&gt;\\*c\\*'
     """
-    flat = visible(" ".join(value.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = words.visible(" ".join(value.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]|~#!])", r"\\\1", flat)

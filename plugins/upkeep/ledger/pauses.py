@@ -24,6 +24,10 @@ class Pauses(Part):
         rows = self._write("resume", target=target, actor=codec.text(actor), reason=codec.text(reason))
         return bool(rows)
 
+    def pauses(self) -> list[Pause]:
+        """Return the pauses in force, that of the whole fleet first."""
+        return [Pause(**row) for row in self._fetch("open_pauses")]
+
     def pause_of(self, target: str) -> Pause | None:
         """Return the pause in force for a target: its own, else that of the whole fleet."""
         rows = self._fetch("paused", target=target)

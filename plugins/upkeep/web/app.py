@@ -10,25 +10,39 @@ import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Query
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
 from upkeep.connections import CONTROL
 from upkeep.errors import ConfigurationError, LedgerError
+from upkeep.jobs import JOBS
 from upkeep.web import airflow_data, view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from upkeep.ledger import Ledger
+    from upkeep.ledger import Ledger, RunRecord
 
 MAY_READ_RUN = Depends(requires_access_dag("GET", DagAccessEntity.RUN))
 RUNS_SHOWN = 100
+_SPACE, _DELETE = 0x20, 0x7F
+_REFUSALS = {
+    401: ("You are not logged in", "Log in to Airflow, then reload this page."),
+    403: ("This is not yours to see", "Your user may not read the runs of this DAG; somebody with more rights can."),
+    404: ("There is no such report", "It may have been removed, or the address is not whole."),
+    503: ("The ledger cannot be read now", "Nothing is lost: reload this page when the control database is back."),
+}
+"""Status → (title, what to do)."""
 
 app = FastAPI(title="Upkeep", docs_url=None, redoc_url=None, openapi_url=None)
 _templates = Environment(
@@ -38,25 +52,69 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals["prefix"] = "/upkeep"
+_templates.globals["prefix"] = view.PREFIX
+
+
+@app.middleware("http")
+async def _refuse_hostile(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Turn an address with control characters away: no database takes a NUL, and nobody's id has one."""
+    if any(ord(c) < _SPACE or ord(c) == _DELETE for c in request.url.path + unquote(request.url.query)):
+        return _refusal(request, 400, "the address holds a character that no id or name can have")
+    return await go_on(request)
+
+
+@app.exception_handler(StarletteHTTPException)
+async def _refused(request: Request, error: StarletteHTTPException) -> Response:
+    return _refusal(request, error.status_code, str(error.detail), error.headers)
+
+
+@app.exception_handler(RequestValidationError)
+async def _misunderstood(request: Request, error: RequestValidationError) -> Response:
+    where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+    return _refusal(request, 422, f"the address is not understood: {where}")
+
+
+def _refusal(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a refusal as a page to a browser, else as JSON."""
+    found: Response
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.endswith(".json"):
+        title, advice = _REFUSALS.get(status, ("This did not work", ""))
+        found = _html("error.html", status=status, title=title, detail=detail, advice=advice)
+    else:
+        found = JSONResponse({"detail": detail}, headers=_headers(""))
+    found.status_code = status
+    found.headers.update(headers or {})
+    return found
 
 
 @app.get("/report/{dag_id}/{dag_run_id}", dependencies=[MAY_READ_RUN])
-def report(dag_id: str, dag_run_id: str) -> HTMLResponse:
+def report(dag_id: str, dag_run_id: str, *, everything: Annotated[bool, Query(alias="all")] = False) -> HTMLResponse:
     """Return the report of a DAG run as a page."""
     with _ledger() as ledger:
         run_id = ledger.run_for(dag_id, dag_run_id)
         if run_id is not None:
-            run = ledger.run(run_id)
-            found = ledger.report(run_id)
-            approvals = airflow_data.approval_links([t.plan_id for t in found.targets if t.plan_id])
-            return _html("report.html", page=view.page(found, run, approvals))
-        plan_id = airflow_data.plan_asked_about(dag_id, dag_run_id)
-        if plan_id is None:
+            return _run_page(ledger, ledger.run(run_id), everything=everything)
+        asks = airflow_data.plan_asked_about(dag_id, dag_run_id)
+        if asks is None:
             return _html("empty.html", dag_run_id=dag_run_id)
-        origin, plan = ledger.find_plan(plan_id)
-        target = view.planned_only(plan, origin, airflow_data.approval_links([plan.plan_id]))
-        return _html("report.html", page=target)
+        origin, plan = ledger.find_plan(asks[0])
+        pause = ledger.paused(plan.target)
+        page = view.planned_only(
+            plan,
+            origin,
+            airflow_data.approval_links([plan.plan_id]),
+            ledger.fate(plan.plan_id),
+            pause=pause or "",
+            closed=not asks[1],
+        )
+        return _html("report.html", page=page)
+
+
+def _run_page(ledger: Ledger, run: RunRecord, *, everything: bool) -> HTMLResponse:
+    found = ledger.report(run.run_id)
+    plan_ids = [t.plan_id for t in found.targets if t.plan_id and t.plan_state]
+    approvals, asked = airflow_data.approval_links(plan_ids), airflow_data.questions(plan_ids)
+    return _html("report.html", page=view.page(found, run, approvals, asked, everything=everything))
 
 
 @app.get("/report/{dag_id}/{dag_run_id}/report.json", dependencies=[MAY_READ_RUN])
@@ -71,21 +129,25 @@ def report_json(dag_id: str, dag_run_id: str) -> JSONResponse:
 
 @app.get("/runs")
 def runs(user: GetUserDep, job: Annotated[str | None, Query(max_length=100)] = None) -> HTMLResponse:
-    """Return the newest runs of the jobs whose DAG the user may read."""
+    """Return the newest runs of the jobs whose DAG the user may read, and what is paused."""
     with _ledger() as ledger:
         found = ledger.runs(limit=RUNS_SHOWN, job=job or None)
+        pauses = ledger.pauses()
     manager = get_auth_manager()
     may = {
         name: manager.is_authorized_dag(
             method="GET", access_entity=DagAccessEntity.RUN, details=DagDetails(id=name), user=user
         )
-        for name in {r.job for r in found}
+        for name in {r.job for r in found} | set(JOBS)
     }
-    return _html("runs.html", runs=[view.run_line(r) for r in found if may[r.job]], job=job or "")
+    paused = [pause.text for pause in pauses] if any(may.values()) else []
+    return _html("runs.html", runs=[view.run_line(r) for r in found if may[r.job]], job=job or "", paused=paused)
 
 
 @app.get("/run/{job}/{run_id}")
-def run_report(job: str, run_id: str, user: GetUserDep) -> HTMLResponse:
+def run_report(
+    job: str, run_id: str, user: GetUserDep, *, everything: Annotated[bool, Query(alias="all")] = False
+) -> HTMLResponse:
     """Return the report of a run of the ledger, whoever began it."""
     allowed = get_auth_manager().is_authorized_dag(
         method="GET", access_entity=DagAccessEntity.RUN, details=DagDetails(id=job), user=user
@@ -96,9 +158,7 @@ def run_report(job: str, run_id: str, user: GetUserDep) -> HTMLResponse:
         run = ledger.run(run_id)
         if run.job != job:
             raise HTTPException(404, f"run {run_id} is not one of {job}")
-        found = ledger.report(run.run_id)
-    approvals = airflow_data.approval_links([t.plan_id for t in found.targets if t.plan_id])
-    return _html("report.html", page=view.page(found, run, approvals))
+        return _run_page(ledger, run, everything=everything)
 
 
 @contextmanager
@@ -113,6 +173,8 @@ def _ledger() -> Iterator[Ledger]:
         yield ledger
     except ConfigurationError as error:
         raise HTTPException(404, str(error)) from error
+    except LedgerError as error:
+        raise HTTPException(503, str(error)) from error
     finally:
         ledger.close()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from upkeep import words
-from upkeep.plan import FindingStatus, TargetReport, TargetStatus
+from upkeep.plan import FindingStatus, PlanState, TargetReport, TargetStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from upkeep.plan import Action, Finding, GateResult, Outcome, Plan, RunReport
 
 MOST_ACTIONS = 200
-"""Actions shown for each target; more are in report.json. A page of thousands helps nobody."""
+"""Actions shown for each target, unless all are asked for; what a person approves is always shown whole."""
+MOST_NAMES = 3
+"""Targets named in a line of the list of runs; more are counted by how they ended, and folded."""
+PREFIX = "/upkeep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,15 @@ class Badge:
 
     text: str
     tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An address, inside these pages or of Airflow's own interface."""
+
+    text: str
+    href: str
+    airflow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,27 @@ class TargetView:
     gates: tuple[GateView, ...]
     findings: tuple[FindingRow, ...]
     approval: str = ""
+    fate: Badge | None = None
+    links: tuple[Link, ...] = ()
+    unasked: str = ""
+    explains: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What Airflow knows of the questions about plans.
+
+    Attributes
+    ----------
+    runs
+        Plan id → address of the newest run that asked about it.
+    paused
+        Whether the DAG that asks is paused.
+    """
+
+    open: Mapping[str, str] = field(default_factory=dict)
+    runs: Mapping[str, str] = field(default_factory=dict)
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +150,27 @@ class Page:
     waiting: tuple[TargetView, ...] = field(default=())
 
 
-def page(report: RunReport, run: RunRecord, approvals: Mapping[str, str]) -> Page:
+def page(
+    report: RunReport,
+    run: RunRecord,
+    approvals: Mapping[str, str],
+    asked: Asked | None = None,
+    *,
+    everything: bool = False,
+) -> Page:
     """Return the page of a run.
 
     Parameters
     ----------
     approvals
         Plan id → address of the task that asks for its approval.
+    everything
+        Show all actions, however many; always so for the run of an approved plan.
     """
     ordered = sorted(report.targets, key=lambda t: (words.ATTENTION.index(t.status), t.target))
-    targets = tuple(target_view(t, approvals) for t in ordered)
+    asked = replace(asked or Asked(), open=approvals)
+    most = None if everything or "planned_by" in run.options else MOST_ACTIONS
+    targets = tuple(target_view(t, asked, run, most=most) for t in ordered)
     counts = words.statuses(t.status for t in ordered)
     return Page(
         run_id=report.run_id,
@@ -143,16 +188,43 @@ def page(report: RunReport, run: RunRecord, approvals: Mapping[str, str]) -> Pag
     )
 
 
-def planned_only(plan: Plan, planned_by: str, approvals: Mapping[str, str]) -> Page:
-    """Return the page of a plan that somebody is being asked about: no run has been begun for it yet."""
+def planned_only(
+    plan: Plan,
+    planned_by: str,
+    approvals: Mapping[str, str],
+    state: PlanState | None = None,
+    *,
+    pause: str = "",
+    closed: bool = False,
+    asked: Asked | None = None,
+) -> Page:
+    """Return the page of a plan that somebody was asked about, and for which no run has been begun from here.
+
+    Parameters
+    ----------
+    state
+        What became of it.
+    pause
+        Who paused its target, when and why.
+    closed
+        Whether the run that asks has ended.
+    """
     report = TargetReport(
         target=plan.target,
         engine=plan.engine,
         status=TargetStatus.AWAITING_APPROVAL,
         plan_id=plan.plan_id,
         actions=plan.awaiting,
+        plan_state=state or PlanState(state="awaiting", planned_by=planned_by),
     )
-    target = target_view(report, approvals)
+    target = target_view(report, replace(asked or Asked(), open=approvals), planned_for=plan.job, most=None)
+    notices = {
+        ("awaiting", False): "Nothing has been changed yet.",
+        ("awaiting", True): "Nobody answered here, and nothing has been changed; the next night asks again.",
+        ("granted", False): "Its run begins in a moment.",
+        ("granted", True): "No run of it was begun here: see the log of the task that failed.",
+    }
+    text = notices.get((state.state if state else "awaiting", closed), "")
     return Page(
         run_id="",
         job=plan.job,
@@ -162,7 +234,7 @@ def planned_only(plan: Plan, planned_by: str, approvals: Mapping[str, str]) -> P
         took="",
         badges=(target.badge,),
         targets=(target,),
-        notice="Nothing has been changed yet.",
+        notice=" ".join(filter(None, (text, pause and f"Nothing is changed while {pause}."))),
         waiting=(target,) if target.approval else (),
     )
 
@@ -178,10 +250,18 @@ class RunLine:
     took: str
     trigger: str
     targets: tuple[tuple[str, Badge], ...]
+    groups: tuple[tuple[Badge, tuple[str, ...]], ...] = ()
 
 
 def run_line(run: RunSummary) -> RunLine:
-    """Return a line of the list of runs."""
+    """Return a line of the list of runs; many targets are grouped by how they ended, what needs somebody first."""
+    targets = tuple((name, Badge(*words.state(state))) for name, state in run.targets.items())
+    by_word: dict[Badge, list[str]] = {}
+    for name, badge in targets:
+        by_word.setdefault(badge, []).append(name)
+    order = [words.STATUS[status][0] for status in words.ATTENTION]
+    badges = sorted(by_word, key=lambda b: order.index(b.text) if b.text in order else -1)
+    groups = tuple((Badge(f"{len(by_word[b])} {b.text}", b.tone), tuple(by_word[b])) for b in badges)
     return RunLine(
         run_id=run.run_id,
         job=run.job,
@@ -189,28 +269,68 @@ def run_line(run: RunSummary) -> RunLine:
         started=words.moment(run.started_at),
         took=words.duration(run.finished_at - run.started_at) if run.finished_at else "not finished",
         trigger=f"{run.trigger} by {run.actor}",
-        targets=tuple((name, Badge(*words.state(state))) for name, state in run.targets.items()),
+        targets=targets,
+        groups=groups if len(targets) > MOST_NAMES else (),
     )
 
 
-def target_view(target: TargetReport, approvals: Mapping[str, str]) -> TargetView:
-    """Return everything about one target, what needs attention first."""
+def target_view(
+    target: TargetReport,
+    asked: Asked,
+    run: RunRecord | None = None,
+    *,
+    planned_for: str = "",
+    most: int | None = MOST_ACTIONS,
+) -> TargetView:
+    """Return everything about one target, what needs attention first.
+
+    Parameters
+    ----------
+    run
+        The run whose page it is on; without one it is the page of a plan, of the job ``planned_for``.
+    """
     outcomes = {o.action_id: o for o in target.outcomes}
-    word, tone = words.STATUS[target.status]
+    state = target.plan_state
     findings = sorted(target.findings, key=lambda f: (-f.severity.rank, f.status is FindingStatus.OK, f.subject))
+    shown = target.actions[:most]
+    undone = "" if run or state is None or state.state == "awaiting" else words.FATE[state.state][0]
+    plan_id = target.plan_id or ""
     return TargetView(
         name=target.target,
         engine=target.engine,
-        badge=Badge(word, tone),
-        plan_id=target.plan_id or "",
+        badge=Badge(*(words.STATUS[target.status] if run or state is None else words.FATE[state.state])),
+        plan_id=plan_id,
         error=target.error or "",
         said=_said(target),
-        actions=tuple(_action(a, outcomes.get(a.id)) for a in target.actions[:MOST_ACTIONS]),
-        hidden_actions=max(0, len(target.actions) - MOST_ACTIONS),
+        actions=tuple(_action(a, outcomes.get(a.id), undone, running=a.id in target.running) for a in shown),
+        hidden_actions=len(target.actions) - len(shown),
         gates=tuple(_gate(g) for g in target.gates),
         findings=tuple(_finding(f) for f in findings),
-        approval=approvals.get(target.plan_id or "", ""),
+        approval=asked.open.get(plan_id, ""),
+        fate=Badge(*words.fate(state)) if state else None,
+        links=_links(state, run.run_id if run else "", run.job if run else planned_for, asked.runs.get(plan_id, "")),
+        unasked=_unasked(state, asked, plan_id),
+        explains=words.explains(s for a in shown for s in a.statements),
     )
+
+
+def _links(state: PlanState | None, here: str, job: str, question: str) -> tuple[Link, ...]:
+    """Return the ways from a plan to the run that made it, the one that asked, and the one that followed."""
+    if state is None:
+        return ()
+    follows = "the run of the newest plan" if state.state == "superseded" else "the run that carried it out"
+    runs = [("the run that planned it", state.planned_by), (follows, state.run_id)]
+    links = [
+        Link(text, f"{PREFIX}/run/{quote(job)}/{quote(run_id)}") for text, run_id in runs if run_id not in (None, here)
+    ]
+    return (*links, *([Link("the run that asked", question, airflow=True)] if question else ()))
+
+
+def _unasked(state: PlanState | None, asked: Asked, plan_id: str) -> str:
+    """Return why nobody is being asked about a plan that waits; empty when somebody is."""
+    if state is None or state.state != "awaiting" or plan_id in asked.open or not asked.paused:
+        return ""
+    return "Nobody is being asked: the DAG approved_changes is paused. Unpause it, or use the command line."
 
 
 def _said(target: TargetReport) -> str:
@@ -222,22 +342,25 @@ def _said(target: TargetReport) -> str:
     return ", ".join([planned, *(f"{n} {word}" for word, n in counts.most_common())])
 
 
-def _action(action: Action, outcome: Outcome | None) -> ActionRow:
+def _action(action: Action, outcome: Outcome | None, undone: str, *, running: bool) -> ActionRow:
     rows = outcome.rows if outcome and outcome.rows is not None else action.rows
     estimated = outcome is None or outcome.rows is None
+    badge = Badge(*words.outcome(action, outcome))
+    if outcome is None and (running or undone):
+        badge = Badge("running", "wait") if running else Badge(f"not done: {undone}", "quiet")
     return ActionRow(
         kind=words.plain(action.kind),
-        subject=action.subject,
+        subject=words.visible(action.subject),
         detail=action.detail,
         reason=action.reason,
         destructive=action.destructive,
         rows="" if rows is None else f"{'≈ ' if estimated and rows else ''}{rows:,}",
         lock=action.lock,
         needs=words.needs(action),
-        statements=action.statements,
+        statements=tuple(map(words.visible, action.statements)),
         precondition=action.precondition,
         undo=action.undo or "",
-        outcome=Badge(*words.outcome(action, outcome)),
+        outcome=badge,
         message=(outcome.message if outcome else action.blocked[1] if action.blocked else "") or "",
         evidence=pretty(outcome.evidence) if outcome and outcome.evidence else "",
     )
