@@ -13,6 +13,8 @@ import pytest
 from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
+from upkeep import gates
+from upkeep.plan import Severity
 
 pytestmark = pytest.mark.tidb
 AT = on("2024-05-15 12:00")
@@ -122,8 +124,7 @@ def test_another_last_bound_is_still_noticed(db: Db) -> None:
     ("type_", "key", "bounds", "ends"),
     [
         ("bigint", "range (id)", ("-200", "-100"), ["0"]),
-        ("bigint unsigned", "range columns (id)", ("9223372036854775800",),
-         ["9223372036854775900", "9223372036854776000"]),
+        ("bigint unsigned", "range columns (id)", ("9223372036854775800",), ["9223372036854775900"]),
     ],
 )  # fmt: skip
 def test_numbers_far_out(db: Db, type_: str, key: str, bounds: Any, ends: list[str]) -> None:
@@ -135,3 +136,121 @@ def test_numbers_far_out(db: Db, type_: str, key: str, bounds: Any, ends: list[s
         assert help_.all_done(creation.run(session, AT)[1])
         assert creation.plan(session, AT).actions == ()
     assert db.bounds("t")[len(bounds) :] == ends
+
+
+# -- where the type ends ----------------------------------------------------------------------------
+
+
+def ids(db: Db, type_: str, key: str, first: int, highest: int, *, more: str = "") -> None:
+    part = f"partition p0 values less than ({first})"
+    db.run(f"create table t (id {type_} not null primary key, msg text) partition by {key} ({part}{more})")
+    db.run("insert into t values (%s, 'x')", (highest,))
+
+
+@pytest.mark.parametrize("key", ["range (id)", "range columns (id)"])
+@pytest.mark.parametrize(
+    ("type_", "first", "every", "ends"),
+    [
+        ("tinyint", 100, 10, ["110", "120", "MAXVALUE"]),
+        ("tinyint unsigned", 200, 20, ["220", "240", "MAXVALUE"]),
+        ("smallint", 32_000, 500, ["32500", "MAXVALUE"]),
+        ("mediumint unsigned", 16_777_000, 100, ["16777100", "MAXVALUE"]),
+        ("int", 2_147_483_100, 300, ["2147483400", "MAXVALUE"]),
+        ("int unsigned", 4_294_967_100, 100, ["4294967200", "MAXVALUE"]),
+        ("bigint", 9_223_372_036_854_775_000, 500, ["9223372036854775500", "MAXVALUE"]),
+        ("bigint unsigned", 9_223_372_036_854_775_000, 500,
+         ["9223372036854775500", "9223372036854776000", "9223372036854776500"]),
+        ("bigint unsigned", 9_223_372_036_854_776_000, 500,
+         ["9223372036854776500", "9223372036854777000", "9223372036854777500"]),
+        ("bigint unsigned", 18_446_744_073_709_551_000, 300, ["18446744073709551300", "MAXVALUE"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("top", ["", ", partition top values less than (maxvalue)"])
+def test_partitions_end_where_the_type_does(  # noqa: PLR0917 - a row of the table above
+    db: Db, type_: str, key: str, first: int, every: int, ends: list[str], top: str
+) -> None:
+    ids(db, type_, key, first, first - 1, more=top)
+    creation = runs("partition_creation", f"partition: {{by: id, every: {every}, ahead: 3}}")
+    with help_.session(db) as session:
+        planned, outcomes = creation.run(session, AT)
+        assert help_.all_done(outcomes), outcomes
+        assert creation.plan(session, AT).actions == ()
+        frames = creation.after(session, planned, outcomes, AT)
+        assert gates.evaluate("partition_creation", "tidb", "after", frames).success
+        reached = ends[-1] == "MAXVALUE"
+        found = [f for f in creation.plan(session, AT).findings if f.check == "type_end"]
+        assert [f.severity for f in found] == ([Severity.WARNING] if reached else []) or not reached
+    assert db.bounds("t")[1:] == ends + (["MAXVALUE"] if top and not reached else [])
+    if reached:
+        end = {"tinyint": 127, "tinyint unsigned": 255}.get(type_) or {
+            "smallint": 2**15, "mediumint unsigned": 2**24, "int": 2**31, "int unsigned": 2**32,
+            "bigint": 2**63, "bigint unsigned": 2**64}[type_] - 1  # fmt: skip
+        db.run("insert into t values (%s, 'the last')", (end,))
+        with help_.session(db) as session:
+            last = creation.plan(session, AT)
+        assert last.actions == ()
+        assert [(f.check, f.severity) for f in last.findings if f.subject != "server"] == [("type_end", Severity.ERROR)]
+
+
+@pytest.mark.parametrize(
+    ("type_", "key"),
+    [("int", "range (at)"), ("int", "range columns (at)"), ("timestamp", "range (unix_timestamp(at))")],
+)
+@pytest.mark.parametrize(("at", "severity", "days"), [("2024-05-15", "INFO", 4_997), ("2037-11-20", "WARNING", 60)])
+def test_seconds_end_in_2038(db: Db, type_: str, key: str, at: str, severity: str, days: int) -> None:  # noqa: PLR0917
+    first = int(on(f"{at[:7]}-01").timestamp())
+    db.run(f"create table t (id int, at {type_}) partition by {key} (partition p values less than ({first}))")
+    unit = "" if type_ == "timestamp" else ", unit: seconds"
+    creation = runs("partition_creation", f"partition: {{by: at, every: 1 month, ahead: 3{unit}}}")
+    with help_.session(db) as session:
+        planned, outcomes = creation.run(session, on(at))
+        assert help_.all_done(outcomes), outcomes
+        assert creation.plan(session, on(at)).actions == ()
+        frames = creation.after(session, planned, outcomes, on(at))
+        assert gates.evaluate("partition_creation", "tidb", "after", frames).success
+    (found,) = [f for f in planned.findings if f.check == "type_end"]
+    assert found.severity == severity
+    assert found.evidence["days_left"] == days
+    assert "it lasts until 2038-01-19" in found.summary
+    if severity == "WARNING":
+        assert db.bounds("t")[1:] == ["2143238400", "2145916800", "MAXVALUE"]
+        db.run("set time_zone = '+00:00'")
+        db.run("insert into t values (1, %s)", ("2038-01-19 03:14:07" if type_ == "timestamp" else 2**31 - 1,))
+
+
+def test_more_rows_than_may_be_copied_are_not_divided_beyond_2_to_63(db: Db) -> None:
+    ids(db, "bigint unsigned", "range (id)", 2**63, 2**63 - 1)
+    db.run("insert into t values (1, 'x'), (2, 'x')")
+    creation = runs("partition_creation", "partition: {by: id, every: 1000, ahead: 1, move_default_rows: 2}")
+    with help_.session(db) as session:
+        planned = creation.plan(session, AT)
+    assert [a.blocked and a.blocked[0] for a in planned.actions] == ["over_limit"]
+    (found,) = [f for f in planned.findings if f.severity is Severity.ERROR]
+    assert "RANGE COLUMNS" in (found.remedy or "")
+
+
+# -- units ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("declared", "fits"), [("milliseconds", "seconds"), ("microseconds", "seconds")])
+@pytest.mark.parametrize("bounds", [("1704067200", "1706745600"), ("0", "maxvalue"), ("0",)])
+def test_a_wrong_unit_is_refused_with_the_one_that_fits(
+    db: Db, declared: str, fits: str, bounds: tuple[str, ...]
+) -> None:
+    parts = ", ".join(f"partition p{n} values less than ({bound})" for n, bound in enumerate(bounds))
+    db.run(f"create table t (id int, at bigint) partition by range (at) ({parts})")
+    if bounds[-1] != "0":
+        db.run("insert into t values (1, 1704067100), (2, null)")
+    creation = runs("partition_creation", f"partition: {{by: at, every: 1 month, ahead: 2, unit: {declared}}}")
+    right = runs("partition_creation", "partition: {by: at, every: 1 month, ahead: 2, unit: seconds}")
+    with help_.session(db) as session:
+        planned = creation.plan(session, AT)
+        errors = [f for f in planned.findings if f.severity is Severity.ERROR]
+        if bounds == ("0",):  # nothing tells: no row, no bound
+            assert not errors
+            return
+        assert planned.actions == ()
+        assert [f.check for f in errors] == ["unit"]
+        assert f"fit {fits}" in errors[0].summary
+        assert help_.all_done(right.run(session, AT)[1])
+    assert db.bounds("t")[-1] in {str(int(on("2024-08-01").timestamp())), "MAXVALUE"}

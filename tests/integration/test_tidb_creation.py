@@ -76,9 +76,10 @@ def test_gate_before_holds_on_a_single_node(db: Db) -> None:
         ("datetime", "range (to_seconds(at))", "to_seconds('2024-02-15')", "every: 1 day, ahead: 0", "2024-02-15 01:00",
          "63875260800"),
         ("date", "range (year(at))", "2024", "every: 1 year, ahead: 0", "2024-02-15", "2025"),
-        ("bigint", "range (at)", "86400", "every: 1 day, ahead: 0, unit: seconds", "1970-01-02 10:00", "172800"),
-        ("bigint", "range (at)", "86400000", "every: 1 day, ahead: 0, unit: milliseconds", "1970-01-02 10:00",
-         "172800000"),
+        ("bigint", "range (at)", "1707955200", "every: 1 day, ahead: 0, unit: seconds", "2024-02-15 10:00",
+         "1708041600"),
+        ("bigint", "range (at)", "1707955200000", "every: 1 day, ahead: 0, unit: milliseconds", "2024-02-15 10:00",
+         "1708041600000"),
         ("int", "range (at)", "1000", "every: 1000, ahead: 1", "2024-01-01", "2000"),
     ],
 )  # fmt: skip
@@ -167,6 +168,16 @@ def test_interval_partitioning_is_continued(db: Db, null: str, method: str, name
         ("(id bigint, at int) partition by range (at div 7) (partition a values less than (1))",
          "partition_strategy", "expression"),
         ("(id bigint, at int) partition by range (id) (partition a values less than (1))", "partition_key", "by: at"),
+        ("(id bigint, at datetime) partition by list columns (at) (partition a values in ('2024-01-01'))",
+         "partition_strategy", "list columns"),
+        ("(id int, at date, b int) partition by range columns (at, b) (partition a values less than ('2024-01-01', 5))",
+         "partition_strategy", "several columns"),
+        ("(id bigint, at datetime) partition by range (month(at)) (partition a values less than (5))",
+         "partition_strategy", "expression"),
+        ("(id bigint, at timestamp) partition by hash (id) partitions 2", "partition_strategy", "hash"),
+        ("(id bigint, at varchar(20)) partition by range columns (at) (partition a values less than ('5'))",
+         "policy", "varchar"),
+        ("(id bigint, at datetime) ttl = at + interval 1 day", "partitioned", "plain table"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_extended_is_recognised_and_said(db: Db, definition: str, check: str, says: str) -> None:
@@ -176,9 +187,42 @@ def test_what_cannot_be_extended_is_recognised_and_said(db: Db, definition: str,
         planned = runs.plan(session, AT)
     assert planned.actions == ()
     (found,) = [f for f in planned.findings if f.subject != "server"]
-    assert found.check == check
+    assert (found.check, found.severity) == (check, Severity.ERROR)  # what is declared is not provided
     assert says in found.summary
     assert found.remedy
+    if "'…'" in found.remedy:  # the way out is one
+        bound = "unix_timestamp('2024-02-01')" if "timestamp" in definition else "'2024-02-01'"
+        statement = found.remedy.split(": ", 1)[1].split(", which")[0]
+        db.run(statement.replace("unix_timestamp('…')", bound).replace("'…'", bound))
+        with help_.session(db) as session:
+            assert help_.all_done(runs.run(session, AT)[1])
+        assert db.bounds("logs")[-1] in {"2024-05-01", str(int(on("2024-05-01").timestamp()))}
+
+
+@pytest.mark.parametrize(
+    ("definition", "says"),
+    [
+        ("create view logs as select 1 as at", "is a view"),
+        ("create sequence logs", "is a sequence"),
+        ("create global temporary table logs (at datetime) on commit delete rows", "is a temporary table"),
+    ],
+)
+def test_what_is_no_table_is_called_what_it_is(db: Db, definition: str, says: str) -> None:
+    db.run(definition)
+    logs(db, "2024-02-01", name="logs_2")
+    runs = creation()
+    with help_.session(db) as session:
+        planned = runs.plan(session, AT)
+        (found,) = [f for f in planned.findings if f.subject != "server"]
+        assert found.severity is Severity.ERROR
+        assert says in found.summary
+        assert "name the table itself" in (found.remedy or "")
+        frames = runs.job.frames(runs.observe(session, AT), runs.what, "before", None, [])
+        result = gates.evaluate("partition_creation", "tidb", "before", frames)
+        assert [f.expectation.split(":")[0] for f in result.failed] == ["tables.supported"]
+        by_glob = creation(table="logs*").plan(session, AT)
+        assert {a.subject for a in by_glob.actions} == {f"{db.name}.logs_2"}
+        assert not [f for f in by_glob.findings if says in f.summary and "temporary" not in says]
 
 
 def test_hostile_names_and_a_cap(db: Db) -> None:

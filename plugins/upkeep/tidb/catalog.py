@@ -81,6 +81,23 @@ def tables(session: TiDBSession, patterns: Iterable[Pattern]) -> list[Row]:
     return [row for row in found if any(p.matches(row["schema"], row["name"], default) for p in wanted)]
 
 
+def no_tables(session: TiDBSession, patterns: Iterable[Pattern], tables: Iterable[Row]) -> list[Row]:
+    """Return what names in full mean where they mean none of those tables: a view, a sequence. A glob never does."""
+    known, default = list(tables), session.database
+    alone = [
+        p for p in patterns if not p.is_glob and not any(p.matches(r["schema"], r["name"], default) for r in known)
+    ]
+    schemas = databases(session, alone)
+    return session.rows("no_tables", {"schemas": schemas}, among=_among(alone, "t")) if schemas else []
+
+
+def kind_of(rows: Iterable[Mapping[str, Any]], pattern: Pattern, default: str) -> str | None:
+    """Return what a name means that means no table (``a view``), as `no_tables` saw it; ``None`` when nothing."""
+    known = (row["kind"] for row in rows if pattern.matches(row["schema"], row["name"], default))
+    kind = next(known, None)
+    return None if kind is None else f"a {kind.lower()}"
+
+
 def databases(session: TiDBSession, patterns: Sequence[Pattern]) -> list[str]:
     """Return the databases that the patterns may mean."""
     if any(p.schema is not None and p.is_glob for p in patterns):

@@ -8,7 +8,7 @@ import pymysql
 
 from upkeep import checks
 from upkeep.plan import Finding, FindingStatus, Severity
-from upkeep.tidb import catalog, ddl, faults, names, server
+from upkeep.tidb import catalog, creation_care, ddl, faults, names, server
 from upkeep.tidb.catalog import Table
 from upkeep.tidb.session import TESTED_VERSIONS, TiDBSession
 
@@ -39,9 +39,14 @@ def check(session: TiDBSession, target: Target) -> list[Finding]:
 
 def _tables(session: TiDBSession, target: Target) -> Iterator[Finding]:
     patterns = {key: names.parse(key) for key in target.tables}
-    relations = [Table(**row) for row in catalog.tables(session, patterns.values())]
+    rows = catalog.tables(session, patterns.values())
+    relations = [Table(**row) for row in rows]
+    others = catalog.no_tables(session, patterns.values(), rows)
     for key, matched in catalog.by_policy(relations, patterns, session.database).items():
-        if not matched:
+        kind = catalog.kind_of(others, patterns[key], session.database)
+        if not matched and kind is not None:
+            yield _finding("table", key, _BAD, f"it is {kind}, not a table", creation_care.NAME_A_TABLE)
+        elif not matched:
             yield _finding("table", key, _BAD, "there is no such table", "check database, name and quotes")
         for table in matched:
             try:

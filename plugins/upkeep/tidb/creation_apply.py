@@ -82,9 +82,9 @@ def _recheck(tools: Tools, args: Json) -> None:
     top = next((p for p in now if keys.place(p.upper_bound) == HIGHEST), None)
     if (top.id if top is not None else None) != (args["maxvalue"] or {}).get("id"):
         raise StateChangedError("its MAXVALUE partition is another one than was observed")
-    if top is not None:
+    if args["divided"] is not None:
         identifier = sql.identifier(args["table"]["schema"], args["table"]["name"])
-        source = sql.fill("{t} partition ({p})", t=identifier, p=sql.identifier(top.name))
+        source = sql.fill("{t} partition ({p})", t=identifier, p=sql.identifier(args["divided"]["name"]))
         rows = server.count(tools.session, source, sql.Sql("true"), args["move_at_most"] + 1)
         if rows is None or rows > args["move_at_most"]:
             raise StateChangedError(f"by now more than {args['move_at_most']} rows would have to be copied")

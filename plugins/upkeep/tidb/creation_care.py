@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from upkeep.fleet import PartitionPolicy
+from upkeep.partitioning import limits
 from upkeep.partitioning.axis import HIGHEST, LOWEST, UnknownBoundsError, Value
 from upkeep.partitioning.layout import Layout, Span, Wish, layout
 from upkeep.plan import Finding, FindingStatus, Severity
@@ -29,6 +30,7 @@ Frames: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 
 INTERVAL_NAME: Final = "P_LT_"
 """How TiDB names the partitions of an INTERVAL partitioned table; nothing else in the catalog tells."""
+NAME_A_TABLE: Final = "name the table itself in the fleet file, or take the policy out"
 INTERVAL_ENDS: Final = ("P_NULL", "P_MAXVALUE")
 
 
@@ -40,12 +42,17 @@ class Care:
     ----------
     later
         ``problem`` is only that this is not available.
+    is_other
+        It is there, and no table: a view, a sequence.
+    place
+        Where the clock stands, or the highest id.
     partitions
-        Those with a finite upper bound, with their spans, in order.
+        Those with a finite upper bound, with their spans, in order; and one up to MAXVALUE where that is no more than
+        the last period that the column's type has room for.
     maxvalue
-        The partition that takes everything above the last bound.
+        Another partition that takes everything above the last bound.
     max_rows, max_inside
-        Rows in it, counted up to one more than may be moved; and how many of them belong to new partitions.
+        Rows in `divided`, counted up to one more than may be moved; and how many of them belong to new partitions.
         ``None`` when they could not be counted.
     """
 
@@ -55,8 +62,10 @@ class Care:
     table: Table | None = None
     problem: Finding | None = None
     later: bool = False
+    is_other: bool = False
     scale: Scale | None = None
     layout: Layout | None = None
+    place: Value = 0
     partitions: tuple[tuple[Span, Partition], ...] = ()
     maxvalue: Partition | None = None
     max_rows: int | None = 0
@@ -76,7 +85,7 @@ class Care:
         """
         if self.layout is None:
             return []
-        bounds = sorted({span.upper for span in self.layout.missing if span.upper > self.last})
+        bounds = sorted(b for b in self._wanted if not (self.maxvalue and self.scale and self.scale.is_end(b)))
         if bounds and not self.partitions and self.layout.current < bounds[0]:
             bounds.insert(0, self.layout.current)  # older rows get a partition of their own
         return bounds[-self.policy.max_creations :]
@@ -84,9 +93,19 @@ class Care:
     @property
     def left_out(self) -> int:
         """How many bounds the cap leaves out."""
-        if self.layout is None:
-            return 0
-        return max(len({s.upper for s in self.layout.missing if s.upper > self.last}) - self.policy.max_creations, 0)
+        return max(len(self._wanted) - self.policy.max_creations, 0)
+
+    @property
+    def _wanted(self) -> set[Value]:
+        return {s.upper for s in self.layout.missing if s.upper > self.last} if self.layout is not None else set()
+
+    @property
+    def divided(self) -> Partition | None:
+        """The partition that must be divided to make new ones, because nothing can be added after it."""
+        if self.maxvalue is not None or self.scale is None or not self.partitions:
+            return self.maxvalue
+        can_add = self.scale.can_add
+        return None if all(map(can_add, [self.last, *self.new_bounds])) else self.partitions[-1][1]
 
     @property
     def is_interval(self) -> bool:
@@ -119,7 +138,8 @@ def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
     result: list[Care] = []
     for key, policy in declared.items():
         if not found[key]:
-            result.append(_absent(key, policy, patterns[key], known.database))
+            kind = catalog.kind_of(frames.get("no_tables", ()), patterns[key], known.database)
+            result.append(_absent(key, policy, patterns[key], known.database, kind))
         result += [_care(key, policy, table, known) for table in found[key]]
     return result
 
@@ -130,13 +150,17 @@ def finding(check: str, subject: str, severity: Severity, summary: str, **rest: 
     return Finding(check=check, subject=subject, status=state, severity=severity, summary=summary, **rest)
 
 
-def _absent(key: str, policy: TablePolicy, pattern: names.Pattern, database: str) -> Care:
+def _absent(key: str, policy: TablePolicy, pattern: names.Pattern, database: str, kind: str | None) -> Care:
     assert isinstance(policy.partition, PartitionPolicy)  # noqa: S101 - the fleet file has no other on TiDB
     if pattern.is_glob:
         text = f"no table matches {key}"
         problem = finding("table_exists", key, Severity.WARNING, text, remedy="correct the pattern")
         return Care(key, key, policy.partition, problem=problem, later=True)
     subject = str(pattern.exact(database)) if pattern.schema or database else key
+    if kind is not None:
+        text = f"{subject} is {kind}, not a table: it has no partitions"
+        problem = finding("table_exists", subject, Severity.ERROR, text, remedy=NAME_A_TABLE)
+        return Care(key, subject, policy.partition, problem=problem, is_other=True)
     remedy = "correct the name in the fleet file (write it as in SQL), or create the table"
     problem = finding("table_exists", subject, Severity.ERROR, f"{subject} does not exist", remedy=remedy)
     return Care(key, subject, policy.partition, problem=problem)
@@ -148,16 +172,23 @@ def _care(key: str, policy: TablePolicy, table: Table, known: _Known) -> Care:
     base = Care(key, table.subject, part, table)
     children = [Partition(**row) for row in known.of("partitions", table)]
     if not children:
-        return replace(base, problem=_plain(table, part))
+        temporary = known.one("temporary", table)
+        return replace(base, problem=_temporary(table) if temporary else _plain(table, part, known))
     scaled = _scale(table, part, children, known)
     if isinstance(scaled, Finding):
-        return replace(base, problem=scaled, later=scaled.status is FindingStatus.NOT_AVAILABLE)
+        return replace(base, problem=scaled)
     try:
         spans = read_spans(children, scaled)
     except UnknownBoundsError as error:
         text = f"bounds not understood: {error}"
         return replace(base, problem=finding("bounds", table.subject, Severity.ERROR, text, remedy="report this"))
-    finite = tuple((span, p) for span, p in spans if span.upper < HIGHEST)
+    problem = _no_times(table, part, scaled, [s for s, _ in spans], known)
+    if problem is not None:
+        return replace(base, scale=scaled, problem=problem)
+    top = next(
+        (p for span, p in spans if span.upper == HIGHEST and not scaled.reaches_end(span.lower, part.every)), None
+    )
+    finite = tuple((span, p) for span, p in spans if p is not top)
     highest = known.one("ids", table)
     if scaled.axis.is_id and highest.get("unknown"):
         return replace(base, problem=_unknown_ids(table, highest["unknown"]), later=True)
@@ -167,8 +198,9 @@ def _care(key: str, policy: TablePolicy, table: Table, known: _Known) -> Care:
         base,
         scale=scaled,
         layout=layout([s for s, _ in finite], wish, scaled.axis),
+        place=wish.at,
         partitions=finite,
-        maxvalue=next((p for span, p in spans if span.upper == HIGHEST), None),
+        maxvalue=top,
         max_rows=counted.get("rows", 0),
         max_inside=counted.get("inside", 0),
     )
@@ -186,20 +218,40 @@ def _scale(table: Table, part: PartitionPolicy, children: Sequence[Partition], k
     """Return the scale of the table's key, or why it cannot be extended by this policy."""
     key = keys.read_key(children[0].method, children[0].expression)
     if isinstance(key, str):
-        return _not_yet(table.subject, f"{table.subject} is {key}: recognised, its partitions are not created")
+        return _unreadable(table, part, key, known)
     if not keys.same_column(key.column, part.by):
         text = f"{table.subject} is partitioned by {key.column}, but the policy says by: {part.by}"
         remedy = f"write by: {names.quote(key.column)}"
         return finding("partition_key", table.subject, Severity.ERROR, text, remedy=remedy)
-    types = {row["name"].lower(): row["base"].lower() for row in known.of("columns", table)}
-    type_ = types.get(key.column.lower(), "?")
+    column = _column(key.column, table, known)
+    type_ = column["base"].lower() if column is not None else "?"
     against = keys.unfit(key, type_, part.every, part.unit)
     if against is not None:
         return finding("policy", table.subject, Severity.ERROR, against[0], remedy=against[1])
     if table.sharding and "AUTO_RANDOM" in table.sharding and isinstance(part.every, int):
         text = f"{table.subject} has AUTO_RANDOM ids: they do not grow, so there is no next partition"
         return finding("policy", table.subject, Severity.ERROR, text, remedy="partition by a time column")
-    return keys.scale(key, type_, part.zone, "id" if isinstance(part.every, int) else part.unit)
+    unsigned = column is not None and "unsigned" in column["type"].lower()
+    return keys.scale(key, type_, part.zone, "id" if isinstance(part.every, int) else part.unit, unsigned=unsigned)
+
+
+def _column(name: str, table: Table, known: _Known) -> Mapping[str, Any] | None:
+    return next((row for row in known.of("columns", table) if names.same(row["name"], name)), None)
+
+
+def _no_times(
+    table: Table, part: PartitionPolicy, scaled: Scale, spans: Sequence[Span], known: _Known
+) -> Finding | None:
+    """Return that the numbers of the key are no times in the unit of the policy."""
+    if not limits.counts_time(scaled.axis):
+        return None
+    places = [place for span in spans for place in span]
+    if isinstance(part.from_, int):
+        places.append(scaled.read(str(part.from_)))
+    sampled = known.one("numbers", table).get("numbers", ())
+    what = "values" if sampled else "bounds"
+    places += [scaled.read(str(number)) for number in sampled]
+    return limits.misread(table.subject, names.quote(scaled.key.column), scaled.axis, places, what)
 
 
 def _wish(
@@ -237,34 +289,45 @@ def regular(care: Care) -> bool:
     return all(care.scale.axis.following(low, care.policy.every) == high for low, high in pairwise(bounds))
 
 
-def with_maxvalue(found: Sequence[Care]) -> Iterator[tuple[Care, Partition]]:
-    """Yield the tables that have a MAXVALUE partition, and that."""
+def with_divided(found: Sequence[Care]) -> Iterator[tuple[Care, Partition]]:
+    """Yield the tables that have a partition to be divided, and that."""
     for care in found:
-        if care.maxvalue is not None:
-            yield care, care.maxvalue
+        if care.divided is not None:
+            yield care, care.divided
 
 
-def _plain(table: Table, part: PartitionPolicy) -> Finding:
-    by = names.quote(names.column(part.by))
+def _temporary(table: Table) -> Finding:
+    text = f"{table.subject} is a temporary table: TiDB does not partition those, and its rows go by themselves"
+    return finding("partitioned", table.subject, Severity.ERROR, text, remedy=NAME_A_TABLE)
+
+
+def _plain(table: Table, part: PartitionPolicy, known: _Known) -> Finding:
     text = f"{table.subject} is a plain table, not partitioned"
-    remedy = (
-        f"alter table {table.subject} partition by range columns ({by}) (partition p_first values less than ('…')): "
-        f"TiDB converts it online; {by} must be part of its primary key and of every unique key. Or take 'partition' "
-        "out of the policy"
+    return finding("partitioned", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, known))
+
+
+def _unreadable(table: Table, part: PartitionPolicy, key: str, known: _Known) -> Finding:
+    """Return that a declared headroom cannot be provided."""
+    text = f"{table.subject} is {key}: the {part.ahead} partitions ahead that are declared cannot be made"
+    return finding("partition_strategy", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, known))
+
+
+def _way_out(table: Table, part: PartitionPolicy, known: _Known) -> str:
+    by = names.quote(names.column(part.by))
+    column = _column(names.column(part.by), table, known)
+    type_ = column["base"].lower() if column is not None else ""
+    key, bound = f"range columns ({by})", "'…'" if type_ in keys.TIMES else "…"
+    if type_ == "timestamp":  # RANGE COLUMNS takes none
+        key, bound = f"range (unix_timestamp({by}))", "unix_timestamp('…')"
+    return (
+        f"partition it by range of one column: alter table {table.subject} partition by {key} (partition p_first "
+        f"values less than ({bound})), which TiDB does online; {by} must be part of its primary key and of every "
+        "unique key. Or take 'partition' out of the policy"
     )
-    return finding("partitioned", table.subject, Severity.ERROR, text, remedy=remedy)
 
 
 def _unknown_ids(table: Table, why: str) -> Finding:
-    return _not_yet(table.subject, f"the highest id of {table.subject} is unknown: {why}")
-
-
-def _not_yet(subject: str, summary: str) -> Finding:
-    return Finding(
-        check="partition_strategy",
-        subject=subject,
-        status=FindingStatus.NOT_AVAILABLE,
-        severity=Severity.INFO,
-        summary=summary,
-        remedy="partition it by range of one column, or take 'partition' out of the policy",
-    )
+    text = f"the highest id of {table.subject} is unknown, so nobody knows how many partitions are ahead: {why}"
+    remedy = "analyze table, or divide it by hand until it can be read"
+    state = FindingStatus.NOT_AVAILABLE
+    return Finding.of("partition_position", table.subject, Severity.WARNING, text, remedy, status=state)

@@ -7,22 +7,28 @@ MAXVALUE partition nothing can be added; it is divided instead, which copies its
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from upkeep.partitioning.axis import Value
+from upkeep.partitioning import limits
+from upkeep.partitioning.axis import HIGHEST, Value
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
 from upkeep.tidb import ddl, keys, names, sql
-from upkeep.tidb.creation_care import INTERVAL_NAME, Care, cares, finding, regular, with_maxvalue
+from upkeep.tidb.creation_care import INTERVAL_NAME, Care, cares, finding, regular
 from upkeep.tidb.server import not_seen
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
     from upkeep.fleet import Target
+    from upkeep.tidb.catalog import Partition
     from upkeep.tidb.keys import Scale
 
 KIND: Final = "create_partition"
 SHOWN: Final = 3
+_WIDER: Final = (
+    "make a new table partitioned by a wider column (bigint, or datetime) and move the rows there in time: the type of "
+    "a partition key cannot be altered"
+)
 
 
 def plan(observation: Observation, target: Target) -> Plan:
@@ -31,10 +37,9 @@ def plan(observation: Observation, target: Target) -> Plan:
     actions: list[Action] = []
     findings: list[Finding] = []
     for care in found:
-        findings += _of_table(care)
+        findings += _of_table(care, observation.at)
         if care.table is not None and care.scale is not None and care.new_bounds:
             actions.append(_creation(care, care.scale))
-    for care, _ in with_maxvalue(found):
         findings += _of_maxvalue(care)
     findings += stuck_jobs(observation.frames["jobs"])
     findings += not_available(observation.frames["server"][0])
@@ -51,6 +56,7 @@ def _creation(care: Care, scale: Scale) -> Action:
         "partitions": new,
         "last": scale.number(care.last) if care.partitions else None,
         "maxvalue": {"id": care.maxvalue.id, "name": care.maxvalue.name} if care.maxvalue is not None else None,
+        "divided": _place(care.divided) if care.divided is not None else None,
         "move": care.max_rows or 0,
         "move_at_most": care.policy.move_default_rows,
     }
@@ -80,11 +86,15 @@ def statement(args: Json) -> Sql:
         return sql.statement("last_partition", table=table, bound=_bound(new[-1]["bound"]))
     parts = sql.joined(", ", (definition(p["name"], p["bound"]) for p in new))
     if args["method"] == "reorganize":
-        name = args["maxvalue"]["name"]
-        rest = sql.fill("partition {name} values less than (maxvalue)", name=sql.identifier(name))
-        into = sql.joined(", ", (parts, rest))
-        return sql.statement("reorganize_partition", table=table, partitions=sql.identifier(name), into=into)
+        old = args["divided"]
+        rest = definition(old["name"], old["bound"])
+        into = sql.joined(", ", (parts, rest) if keys.place(old["bound"]) == HIGHEST else (rest, parts))
+        return sql.statement("reorganize_partition", table=table, partitions=sql.identifier(old["name"]), into=into)
     return sql.statement("add_partition", table=table, partitions=parts)
+
+
+def _place(partition: Partition) -> Json:
+    return {"id": partition.id, "name": partition.name, "bound": keys.bare(partition.upper_bound)}
 
 
 def definition(name: str, bound: str) -> Sql:
@@ -98,10 +108,11 @@ def _bound(text: str) -> Sql:
 
 
 def _method(care: Care) -> str:
-    if care.maxvalue is not None:
+    if care.divided is not None:
         return "reorganize"  # SPLIT MAXVALUE PARTITION says "unsupported" unless the interval is plain
     only_intervals = all(p.name.startswith(INTERVAL_NAME) for _, p in care.partitions)
-    return "last" if care.is_interval and only_intervals and regular(care) else "add"
+    to_end = care.scale is not None and care.scale.is_end(care.new_bounds[-1])
+    return "last" if care.is_interval and only_intervals and regular(care) and not to_end else "add"
 
 
 def _named(care: Care, scale: Scale) -> Iterator[tuple[str, Value]]:
@@ -141,7 +152,11 @@ def _reason(care: Care) -> str:
         why = "the current period has no partition"
     else:
         why = f"{care.policy.ahead} ahead of the current one are declared, not all are there"
-    return f"{why}; copies {care.max_rows} rows of the MAXVALUE partition" if care.max_rows else why
+    return f"{why}; copies {care.max_rows} rows of {_called(care)}" if care.max_rows else why
+
+
+def _called(care: Care) -> str:
+    return "the MAXVALUE partition" if care.maxvalue is not None else "the last partition"
 
 
 def _lock(care: Care) -> str:
@@ -150,20 +165,25 @@ def _lock(care: Care) -> str:
 
 
 def _blocked(care: Care) -> tuple[ReasonCode, str] | None:
-    if care.maxvalue is None:
+    if care.divided is None:
         return None
     if care.max_rows is None:
-        return ReasonCode.NOT_SUPPORTED, "the rows of the MAXVALUE partition could not be counted in time"
+        return ReasonCode.NOT_SUPPORTED, f"the rows of {_called(care)} could not be counted in time"
     limit = care.policy.move_default_rows
     if care.max_rows > limit:
-        text = f"its MAXVALUE partition holds more than {limit} rows, and dividing it copies them all"
+        text = f"{_called(care)} holds more than {limit} rows, and dividing it copies them all"
         return ReasonCode.OVER_LIMIT, text
     return None
 
 
-def _of_table(care: Care) -> Iterator[Finding]:
+def _of_table(care: Care, now: datetime) -> Iterator[Finding]:
     if care.problem is not None:
         yield care.problem
+    if care.scale is not None and care.layout is not None:
+        key = f"{names.quote(care.scale.key.column)} ({care.scale.type})"
+        yield from limits.type_end(care.subject, key, care.scale.axis, care.layout, care.place, now, _WIDER)
+    if care.divided is not None and care.maxvalue is None:
+        yield from _undivided(care, care.divided)
     if care.left_out or (care.layout is not None and care.layout.more):
         more = f"at least {care.left_out}" if care.layout and care.layout.more else str(care.left_out)
         yield finding(
@@ -179,6 +199,15 @@ def _of_table(care: Care) -> Iterator[Finding]:
         if known is not None and not known.axis.is_id and not known.exact(span.upper):
             text = f"the bound of {partition.name} is no whole unit of its key"
             yield finding("bounds", care.subject, Severity.WARNING, text, remedy="report this")
+
+
+def _undivided(care: Care, last: Partition) -> Iterator[Finding]:
+    """Yield that partitions beyond 2^63 only come by dividing the last one, which copies its rows."""
+    if _blocked(care) is None:
+        return
+    text = f"TiDB adds no partition beyond {2**63 - 1} to a RANGE table, and {last.name} has too many rows to divide it"
+    remedy = "raise move_default_rows in the policy, or make the table anew with RANGE COLUMNS, which has no such limit"
+    yield finding("partition_bounds", care.subject, Severity.ERROR, text, remedy=remedy)
 
 
 def _of_maxvalue(care: Care) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
-from upkeep.partitioning.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value
+from upkeep.partitioning.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value, length
 from upkeep.tidb import names, sql
 from upkeep.tidb.sql import Sql
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 TIMES: Final = {"date": "date", "datetime": "timestamp", "timestamp": "timestamptz"}
 """TiDB's types of time and what they are on an axis: TIMESTAMP is an instant, DATETIME a wall clock."""
 WHOLE_NUMBERS: Final = ("tinyint", "smallint", "mediumint", "int", "bigint", "integer", "year")
+_BITS: Final = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32, "bigint": 64}
+_LAST_YEAR: Final = 2155
+"""Of a YEAR column."""
+_LAST_SECOND: Final = 2**31 - 1
+"""A TIMESTAMP ends at 2038-01-19 03:14:07 UTC."""
+_ADDED: Final = 2**63 - 1
+"""TiDB reads the bounds of RANGE as signed numbers when it adds a partition, those of an unsigned key too."""
 _COLUMN: Final = re.compile(r"`((?:[^`]|``)+)`")
 _FUNCTION: Final = re.compile(
     r"(?:floor\()?(unix_timestamp|to_days|to_seconds|year)\(`((?:[^`]|``)+)`\)\)?", re.IGNORECASE
@@ -118,7 +125,12 @@ class Scale:
         return self.axis.read(text) if self.type in WHOLE_NUMBERS else _time(text)
 
     def number(self, value: Value) -> str:
-        """Return a place as the bound's text: a number, or a date and time without quotes."""
+        """Return a place as the bound's text: a number, or a date and time without quotes; MAXVALUE at the type's end.
+
+        RANGE COLUMNS takes no bound that the type cannot hold, and of RANGE a signed bigint's is read as negative.
+        """
+        if value == self.axis.end:
+            return "MAXVALUE"
         function = self.key.function
         if function == "to_days":
             return str(value // _DAY + _DAY_ZERO)
@@ -133,21 +145,38 @@ class Scale:
     def bound(self, value: Value) -> Sql:
         """Return a place as the literal for VALUES LESS THAN (…)."""
         text = self.number(value)
-        return Sql(text) if re.fullmatch(r"-?\d+", text) else sql.literal(text)
+        return Sql(text) if text == "MAXVALUE" or re.fullmatch(r"-?\d+", text) else sql.literal(text)
+
+    def is_end(self, value: Value) -> bool:
+        """Return whether no value of the column's type lies at this place or above."""
+        return self.axis.end is not None and value >= self.axis.end
+
+    def reaches_end(self, last: Value, every: Duration | int) -> bool:
+        """Return whether what follows a last bound is no more than the last period that the type has room for."""
+        if self.axis.end is None or last <= LOWEST:
+            return False
+        return 2 * (self.axis.end - last) < 3 * length(every)  # as the layout joins what is shorter than half a period
+
+    def can_add(self, value: Value) -> bool:
+        """Return whether TiDB can add a partition up to a place, or after one that ends there."""
+        return self.key.by_columns or self.type != "bigint" or self.is_end(value) or int(self.number(value)) <= _ADDED
 
     def text(self, value: Value) -> str:
         """Return a place for people: a time rather than a number of days."""
         if value <= LOWEST:
             return "the beginning"
-        if value >= HIGHEST:
+        if value >= HIGHEST or self.is_end(value):
             return "the end"
         if self.axis.is_id:
             return str(value)
-        return (_EPOCH + timedelta(microseconds=value)).replace(tzinfo=None).isoformat(sep=" ")
+        try:
+            return (_EPOCH + timedelta(microseconds=value)).replace(tzinfo=None).isoformat(sep=" ")
+        except OverflowError:  # beyond the calendar
+            return self.number(value)
 
     def exact(self, value: Value) -> bool:
         """Return whether a bound at this place says exactly that (YEAR cannot say a month)."""
-        return self._read(self.number(value)) == value
+        return self.is_end(value) or self._read(self.number(value)) == value
 
 
 def bare(text: str | None) -> str:
@@ -209,12 +238,13 @@ def unfit(key: Key, type_: str, every: Duration | int, unit: str | None) -> tupl
     return None
 
 
-def scale(key: Key, type_: str, zone: ZoneInfo, unit: str | None) -> Scale:
+def scale(key: Key, type_: str, zone: ZoneInfo, unit: str | None, *, unsigned: bool = False) -> Scale:
     """Return the scale of a key that `unfit` finds nothing against; ``unit`` is what a whole number counts."""
     if type_ not in TIMES:
-        return Scale(key, type_, Axis("int8", zone, unit))
+        last = 2 ** (_BITS[type_] - (not unsigned)) - 1 if type_ in _BITS else _LAST_YEAR
+        return Scale(key, type_, Axis("int8", zone, unit, last))
     if key.function == "unix_timestamp" or type_ == "timestamp":
-        return Scale(key, type_, Axis("timestamptz", zone))
+        return Scale(key, type_, Axis("timestamptz", zone, last=_LAST_SECOND))
     return Scale(key, type_, Axis(TIMES[type_], zone))
 
 

@@ -7,13 +7,15 @@ decides, `creation_apply` carries out through `ddl`; here is what is read, and t
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pymysql
 
+from upkeep.partitioning import limits
 from upkeep.plan import Observation
-from upkeep.tidb import catalog, creation_apply, creation_plan, ddl, faults, names, server, sql
-from upkeep.tidb.creation_care import Care, cares, with_maxvalue
+from upkeep.tidb import catalog, create_text, creation_apply, creation_plan, ddl, faults, names, server, sql
+from upkeep.tidb.creation_care import Care, cares, with_divided
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,14 +74,19 @@ def observe(session: TiDBSession, target: Target, at: datetime) -> Observation:
     patterns = [names.parse(key) for key, policy in target.subjects().items() if policy.partition is not None]
     tables = catalog.tables(session, patterns)
     frames: dict[str, list[Row]] = {"server": [server.observe(session)], "tables": tables}
+    frames["no_tables"] = catalog.no_tables(session, patterns, tables)
     frames["partitions"] = catalog.of_tables(session, "partitions", tables, "p")
     frames["columns"] = catalog.of_tables(session, "columns", tables, "c")
+    frames["temporary"] = list(_temporary(session, tables, frames["partitions"]))
     frames["jobs"] = ddl.jobs(session)
     found = cares(frames, target, at)
     if any(care.scale is not None and care.scale.axis.is_id for care in found):
         frames["ids"] = list(_ids(session, found))
         found = cares(frames, target, at)
-    frames["maxvalue"] = [_maxvalue(session, care) for care, _ in with_maxvalue(found)]
+    frames["numbers"] = list(_numbers(session, found))
+    if frames["numbers"]:
+        found = cares(frames, target, at)
+    frames["maxvalue"] = [_divided(session, care) for care, _ in with_divided(found)]
     return Observation.model_construct(  # all made here: nothing to validate, and the frames stay the same lists
         target=target.name,
         engine="tidb",
@@ -89,6 +96,17 @@ def observe(session: TiDBSession, target: Target, at: datetime) -> Observation:
         at=at,
         frames=frames,
     )
+
+
+def _temporary(session: TiDBSession, tables: Iterable[Row], partitions: Iterable[Row]) -> Iterator[Row]:
+    """Yield which tables without partitions are temporary ones; only their definition tells."""
+    partitioned = {(row["schema"], row["table"]) for row in partitions}
+    for row in tables:
+        if (row["schema"], row["name"]) in partitioned:
+            continue
+        with contextlib.suppress(pymysql.MySQLError):  # gone meanwhile
+            if create_text.is_temporary(ddl.show_create(session, row["schema"], row["name"])):
+                yield {"id": row["id"]}
 
 
 def _ids(session: TiDBSession, found: Iterable[Care]) -> Iterator[Row]:
@@ -112,15 +130,25 @@ def _ids(session: TiDBSession, found: Iterable[Care]) -> Iterator[Row]:
         yield row
 
 
-def _maxvalue(session: TiDBSession, care: Care) -> Row:
-    """Count the rows above the last bound, and those where partitions are missing."""
-    table, last, scale = care.table, care.maxvalue, care.scale
-    assert table is not None and last is not None and scale is not None  # noqa: S101, PT018 - as with_maxvalue says
+def _numbers(session: TiDBSession, found: Iterable[Care]) -> Iterator[Row]:
+    """Yield some numbers of each key whose bounds do not tell whether they are times in the unit declared."""
+    for care in found:
+        if care.table is None or care.scale is None or care.layout is None or not limits.counts_time(care.scale.axis):
+            continue
+        if not limits.told_by(span for span, _ in care.partitions):
+            numbers = server.sample(session, care.table.identifier, care.scale.key.column)
+            yield {"id": care.table.id, "numbers": numbers}
+
+
+def _divided(session: TiDBSession, care: Care) -> Row:
+    """Count the rows of the partition that is to be divided, and those where partitions are missing."""
+    table, last, scale = care.table, care.divided, care.scale
+    assert table is not None and last is not None and scale is not None  # noqa: S101, PT018 - as with_divided says
     source = sql.fill("{t} partition ({p})", t=table.identifier, p=sql.identifier(last.name))
     most = care.policy.move_default_rows + 1
     rows = server.count(session, source, sql.Sql("true"), most)
     inside: int | None = 0
-    if rows and care.new_bounds:
+    if rows and care.new_bounds and care.maxvalue is not None:
         below = sql.fill("{k} < {b}", k=scale.key.expression, b=scale.bound(care.new_bounds[-1]))
         inside = server.count(session, source, below, most)
     return {"id": table.id, "rows": rows, "inside": inside}
@@ -132,8 +160,8 @@ def _before(care: Care, jobs: Iterable[Row]) -> dict[str, Any]:
     waiting = [j["seconds"] for j in jobs if table is not None and ddl.is_on(j, table.schema, table.name)]
     return {
         "subject": care.subject,
-        "exists": table is not None,
-        "supported": table is None or care.problem is None or care.later,
+        "exists": table is not None or care.is_other,
+        "supported": (table is None and not care.is_other) or care.problem is None or care.later,
         "owned": True,  # TiDB has no owners; a missing privilege fails the statement before anything changes
         "detach_pending": False,
         "blocking_seconds": max(waiting, default=0.0),

@@ -290,8 +290,9 @@ def _with_pieces(view: TableView, frames: Frames) -> TableView:
     key = keys.read_key(children[0].method, children[0].expression)
     if isinstance(key, str) or not names.same(key.column, view.age):
         return view
-    type_ = next(c["base"].lower() for c in view.columns if names.same(c["name"], view.age))
-    scale = keys.scale(key, type_, axis.zone, axis.unit)
+    column = next(c for c in view.columns if names.same(c["name"], view.age))
+    unsigned = "unsigned" in column["type"].lower()
+    scale = keys.scale(key, column["base"].lower(), axis.zone, axis.unit, unsigned=unsigned)
     try:
         spans = creation_care.read_spans(children, scale)
     except UnknownBoundsError:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
-from upkeep.tidb import faults
+from upkeep.tidb import faults, sql
 
 if TYPE_CHECKING:
     from upkeep.tidb.session import Row, TiDBSession
@@ -68,6 +68,17 @@ def count_whole(session: TiDBSession, source: Sql) -> int | None:
         if faults.code(error) in faults.INTERRUPTED:
             return None
         raise
+
+
+def sample(session: TiDBSession, table: Sql, column: str) -> list[int]:
+    """Return some of a column's numbers; none when that took too long."""
+    try:
+        rows = session.rows("sample_numbers", key=sql.identifier(column), table=table)
+    except pymysql.MySQLError as error:
+        if faults.code(error) in faults.INTERRUPTED:
+            return []
+        raise
+    return [int(row["number"]) for row in rows]
 
 
 def _longest(session: TiDBSession) -> float | None:
