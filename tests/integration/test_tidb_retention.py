@@ -12,9 +12,10 @@ from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
 from upkeep import gates
-from upkeep.plan import ReasonCode
+from upkeep.plan import ReasonCode, Severity
 from upkeep.tidb import detached
 from upkeep.tidb.ddl import Tools
+from upkeep.tidb.engine import ENGINE
 from upkeep.tidb.faults import StateChangedError
 
 pytestmark = pytest.mark.tidb
@@ -200,3 +201,20 @@ def test_time_to_live_does_no_double_work_and_never_goes_round_a_requirement(
     assert check in {f.check for f in planned.findings}
     refused = "ttl_enable" not in options and actions
     assert all((a.blocked is not None) == bool(refused) for a in planned.actions)
+
+
+def test_a_view_is_called_one_by_both_jobs_and_check(db: Db) -> None:
+    events(db)
+    db.run("create view aged as select * from events")
+    archive = "retain: {by: at, for: 30 days, then: archive, into: aged, requires: nothing}"
+    runs = Runs("data_retention", help_.target({"aged": KEEP, "events": archive, "ag*": KEEP}))
+    with help_.session(db) as session:
+        planned = runs.plan(session, AT)
+        checked = {f.subject: f for f in ENGINE.check(session, runs.what)}
+    said = {f.subject: f for f in planned.findings if f.severity is Severity.ERROR}
+    assert "aged" in said
+    assert "it is a view, not a table" in said["aged"].summary
+    assert "aged is a view" in next(text for subject, f in said.items() if "events" in subject for text in [f.summary])
+    assert all(a.blocked for a in planned.actions)
+    assert "it is a view" in checked["aged"].summary
+    assert "there is no such table" in checked["ag*"].summary

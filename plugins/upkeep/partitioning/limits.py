@@ -64,7 +64,7 @@ def type_end(  # noqa: PLR0917 - what a care knows by then
         return
     reached = layout.horizon >= axis.end
     number = f" at {axis.last:,}" if axis.type.startswith("int") else ""
-    evidence: dict[str, object] = {"last": axis.last}
+    evidence: dict[str, object] = {"key": key, "last": axis.last}
     if axis.is_id:
         left = max(axis.end - place, 0)
         said, over = f"{left:,} ids are left", left <= 1

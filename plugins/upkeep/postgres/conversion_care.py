@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from upkeep.fleet.tables import Top
 from upkeep.partitioning.axis import HIGHEST, LOWEST, length
 from upkeep.partitioning.layout import Span
+from upkeep.partitioning.limits import misread
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import names
 from upkeep.postgres.conversion_model import Conversion
 from upkeep.postgres.conversion_refusals import KEY_TYPES, KINDS, Refusal, of_before_triggers, refusals
 from upkeep.postgres.creation_care import axis_of, column_of
-from upkeep.postgres.creation_times import misread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

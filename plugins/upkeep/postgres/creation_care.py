@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import HashLevel, ListLevel, RangeLevel
+from upkeep.partitioning.limits import misread
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import bounds, catalog, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
 from upkeep.postgres.catalog import Relation
 from upkeep.postgres.creation_model import AnyLevel, Care, Default, Known
 from upkeep.postgres.creation_sets import Child, and_default, hashes, lists
-from upkeep.postgres.creation_times import misread
 from upkeep.postgres.partition_plan import Span, Wish, layout
 from upkeep.retention.cutoff import kept_from
 

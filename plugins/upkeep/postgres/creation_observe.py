@@ -12,6 +12,7 @@ from psycopg import sql
 
 from upkeep.fleet import RangeLevel
 from upkeep.fleet.tables import Top
+from upkeep.partitioning.limits import counts_time, told_by
 from upkeep.plan import Observation
 from upkeep.postgres import catalog, conversion_observe, names
 from upkeep.postgres.creation_care import column_of, with_default
@@ -19,7 +20,7 @@ from upkeep.postgres.creation_forms import Span, Values, form_args
 from upkeep.postgres.creation_model import Care
 from upkeep.postgres.creation_names import names_thought_of
 from upkeep.postgres.creation_statements import belongs
-from upkeep.postgres.creation_times import counts_time, sample, told_by
+from upkeep.postgres.creation_times import sample
 from upkeep.postgres.creation_tree import cares
 from upkeep.postgres.creation_values import ask, compare
 

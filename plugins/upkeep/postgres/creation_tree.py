@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.fleet import RangeLevel
 from upkeep.fleet.levels import ListLevel
+from upkeep.partitioning.limits import UNIT
 from upkeep.plan import Finding, Severity
 from upkeep.postgres import catalog, names
 from upkeep.postgres.catalog import Relation
@@ -34,7 +35,6 @@ from upkeep.postgres.creation_forms import Form, Rest
 from upkeep.postgres.creation_model import Branch, Care, Known
 from upkeep.postgres.creation_sets import Known as Declared
 from upkeep.postgres.creation_sets import unclear, whole
-from upkeep.postgres.creation_times import UNIT
 from upkeep.postgres.partition_plan import Wish, layout
 
 if TYPE_CHECKING:

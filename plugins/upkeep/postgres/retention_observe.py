@@ -12,10 +12,11 @@ import psycopg
 from psycopg import sql
 
 from upkeep.errors import ConfigurationError
+from upkeep.partitioning.limits import counts_time, told_by
 from upkeep.plan import Observation
 from upkeep.postgres import catalog, counting, file_look, names, retention_staying
 from upkeep.postgres.counting import CHECK_TIMEOUT
-from upkeep.postgres.creation_times import counts_time, sample, told_by
+from upkeep.postgres.creation_times import sample
 from upkeep.postgres.retention_rows import Doomed, is_table_name
 from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.retention_views import frames_policies, tells_age, views

@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from upkeep.errors import ConfigurationError
+from upkeep.partitioning.limits import misread
 from upkeep.postgres import bounds, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
 from upkeep.postgres.catalog import Partition, Relation, by_policy
-from upkeep.postgres.creation_times import misread
 from upkeep.postgres.retention_view import Leaf, Marked, Piece, TableView, column_of
 from upkeep.retention.cutoff import age_axis, cut_off, moment
 from upkeep.retention.marker import read_marker

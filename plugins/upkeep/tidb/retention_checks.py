@@ -99,6 +99,9 @@ def _archive(view: TableView) -> Iterator[Refusal]:
         yield Refusal("archive", text, "name a table of the same cluster in retain.into")
         return
     archive, table = view.archive, view.table
+    if archive is None and view.archive_kind is not None:
+        yield Refusal("archive", f"{into} is {view.archive_kind}, not a table", "name a table in retain.into")
+        return
     if archive is None or table is None:
         remedy = f"create table {into} like {view.subject}"
         if view.ttl is not None:

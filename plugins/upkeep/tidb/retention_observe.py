@@ -77,6 +77,8 @@ def _read_catalog(session: TiDBSession, target: Target, frames: dict[str, list[R
         for row in archives
         if pattern.matches(row["schema"], row["name"], session.database)
     ]
+    patterns = [*(names.parse(name) for name in declared), *into.values()]
+    frames["no_tables"] = catalog.no_tables(session, patterns, [*tables, *archives])
     every = [*tables, *archives]
     frames["partitions"] = catalog.of_tables(session, "partitions", tables, "p")
     frames["columns"] = catalog.of_tables(session, "columns", every, "c")

@@ -102,6 +102,8 @@ class TableView:
         Due rows, counted; with ``due_is_least`` there are more and ``due`` is the planner's estimate.
     small
         Whether the table has so few rows that it may be read whole.
+    archive_kind
+        What the archive's name means instead of a table: ``a view``.
     archive_ttl, archive_temporary
         What the archive itself forgets: by its own time to live, or at the end of each transaction.
     global_index
@@ -126,6 +128,7 @@ class TableView:
     ttl: Ttl | None = None
     ttl_runs: bool = True
     archive: Table | None = None
+    archive_kind: str | None = None
     archive_columns: Sequence[Mapping[str, Any]] = ()
     archive_ttl: Ttl | None = None
     archive_temporary: bool = False
@@ -236,7 +239,10 @@ def views(observation: Observation, target: Target) -> list[TableView]:
             ttl_runs=bool(server["ttl_runs"]),
         )
         if not found[name] and not patterns[name].is_glob:
+            kind = catalog.kind_of(frames.get("no_tables", ()), patterns[name], default)
             problem = ("the table does not exist", "correct the name, or create the table")
+            if kind is not None:
+                problem = (f"it is {kind}, not a table: its rows lie elsewhere", creation_care.NAME_A_TABLE)
             result.append(replace(base, problem=problem))
         found_here = found[name]
         if patterns[name].is_glob:  # an archive is only meant by its name in full
@@ -267,6 +273,7 @@ def _view(base: TableView, policy: TablePolicy, table: Table, frames: Frames) ->
         referenced_by=_referring(table, frames),
         ttl=ttl.read(facts.get("options", "")),
         archive=archive,
+        archive_kind=_archive_kind(base.policy.into, frames),
         archive_columns=_of(frames["columns"], archive) if archive is not None else (),
         archive_ttl=ttl.read(facts.get("archive_options", "")),
         archive_temporary=bool(facts.get("archive_temporary")),
@@ -355,6 +362,12 @@ def _marked(row: Mapping[str, Any], frames: Frames, table: Table) -> Marked | No
     known = bool(evidence) or any(str(i["oid"]) == oid for i in frames["intents"])
     facts = next((r for r in frames.get("kept", ()) if r["id"] == row["id"]), {})
     return Marked(Table(**row), marker, known, evidence, facts)
+
+
+def _archive_kind(into: str | None, frames: Frames) -> str | None:
+    if into is None or not is_table_name(into):
+        return None
+    return catalog.kind_of(frames.get("no_tables", ()), names.parse(into), frames["server"][0]["database"])
 
 
 def _archive(policy_name: str, frames: Frames) -> Table | None:
