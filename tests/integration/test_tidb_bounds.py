@@ -184,8 +184,8 @@ def test_partitions_end_where_the_type_does(  # noqa: PLR0917 - a row of the tab
     assert db.bounds("t")[1:] == ends + (["MAXVALUE"] if top and not reached else [])
     if reached:
         end = {
-            "tinyint unsigned": 2**8, "smallint": 2**15, "mediumint unsigned": 2**24, "int": 2**31, "int unsigned": 2**32,
-            "bigint": 2**63, "bigint unsigned": 2**64}[type_] - 1  # fmt: skip
+            "tinyint unsigned": 2**8, "smallint": 2**15, "mediumint unsigned": 2**24, "int": 2**31,
+            "int unsigned": 2**32, "bigint": 2**63, "bigint unsigned": 2**64}[type_] - 1  # fmt: skip
         db.run("insert into t values (%s, 'the last')", (end,))
         with help_.session(db) as session:
             last = creation.plan(session, AT)

@@ -21,6 +21,7 @@ from tests.integration.tidb_help import Db, Runs, on
 from upkeep.errors import CancelledError
 from upkeep.plan import ReasonCode
 from upkeep.tidb import ddl
+from upkeep.tidb.engine import ENGINE
 from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
 
@@ -244,8 +245,20 @@ def test_a_schema_change_that_takes_too_long_is_given_up_and_reported(db: Db, mo
     runs = Runs("partition_creation", help_.target({"events": CREATE}))
     with help_.session(db) as session:
         _, outcomes = runs.run(session, AT)
-        other.rollback()
         assert [o.reason_code for o in outcomes] == [ReasonCode.LOCK_NOT_OBTAINED], outcomes
+        me = other.thread_id()
+        assert f"held by connection {me} ({db.server.user}@127.0.0.1" in str(outcomes[0].message)
+        assert "in a transaction since 20" in str(outcomes[0].message)
+        assert "select *" not in str(outcomes[0].message)
+        db.run("create user if not exists small")
+        db.run(f"grant all on {db.name}.* to small")
+        db.run("grant select on mysql.tidb to small")
+        with ENGINE.open(help_.address(db, user="small", password=""), application="upkeep test") as small:
+            _, outcomes = runs.run(small, AT)
+        assert [o.reason_code for o in outcomes] == [ReasonCode.LOCK_NOT_OBTAINED], outcomes
+        assert "who holds it cannot be seen: grant process" in str(outcomes[0].message)
+        db.run("drop user small")
+        other.rollback()
         assert help_.all_done(runs.run(session, AT)[1])
     assert isinstance(session, TiDBSession)
 

@@ -173,6 +173,7 @@ def test_rows_held_by_others_are_left_to_the_next_run(db: Db) -> None:
     with help_.session(db) as session:
         _, outcomes = runs.run(session, AT, sleep=lambda _: None)
         assert outcomes[0].reason_code == ReasonCode.LOCK_NOT_OBTAINED
+        assert f"held by connection {other.thread_id()} (" in str(outcomes[0].message)
         assert 0 < (outcomes[0].rows or 0) < 200
         other.rollback()
         _, outcomes = runs.run(session, AT)

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.plan import Outcome, ReasonCode
-from upkeep.tidb import detached, exchange, outcomes, retention_frames, retention_observe, retention_plan, server
+from upkeep.tidb import (
+    detached,
+    exchange,
+    holders,
+    outcomes,
+    retention_frames,
+    retention_observe,
+    retention_plan,
+    server,
+)
 from upkeep.tidb.creation_apply import partitions
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.doomed import Doomed
@@ -56,7 +65,7 @@ class DataRetention:
 
     def apply(self, work: Work) -> Outcome:
         """Carry one action out."""
-        return _KINDS[work.action.kind](work)
+        return holders.named(work.session, work.action, _KINDS[work.action.kind](work))
 
     def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:
         """Put a partition back that was detached and not dropped yet; nothing else can be taken back here."""

@@ -14,7 +14,7 @@ import pymysql
 
 from upkeep.partitioning import limits
 from upkeep.plan import Observation
-from upkeep.tidb import catalog, create_text, creation_apply, creation_plan, ddl, faults, names, server, sql
+from upkeep.tidb import catalog, create_text, creation_apply, creation_plan, ddl, faults, holders, names, server, sql
 from upkeep.tidb.creation_care import Care, cares, with_divided
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ class PartitionCreation:
 
     def apply(self, work: Work) -> Outcome:
         """Add the partitions that one table lacks."""
-        return creation_apply.apply(work)
+        return holders.named(work.session, work.action, creation_apply.apply(work))
 
     def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:
         """Drop the partitions while they are empty."""
-        return creation_apply.undo(cast("TiDBSession", session), action, outcome)
+        return holders.named(session, action, creation_apply.undo(cast("TiDBSession", session), action, outcome))
 
 
 def observe(session: TiDBSession, target: Target, at: datetime) -> Observation:

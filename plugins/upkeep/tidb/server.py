@@ -81,11 +81,16 @@ def sample(session: TiDBSession, table: Sql, column: str) -> list[int]:
     return [int(row["number"]) for row in rows]
 
 
+def sees_others(session: TiDBSession) -> bool:
+    """Return whether our user sees the sessions and transactions of others."""
+    granted = " ".join(str(text) for row in session.rows("show_grants") for text in row.values())
+    return "PROCESS" in granted or "ALL PRIVILEGES ON *.*" in granted
+
+
 def _longest(session: TiDBSession) -> float | None:
     """Return how long the oldest transaction is open, in seconds; ``None`` when those of others cannot be seen."""
     try:
-        granted = " ".join(str(text) for row in session.rows("show_grants") for text in row.values())
-        if "PROCESS" not in granted and "ALL PRIVILEGES ON *.*" not in granted:
+        if not sees_others(session):
             return None
         return float(session.rows("transactions")[0]["longest"] or 0)
     except pymysql.MySQLError:
