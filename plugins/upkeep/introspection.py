@@ -7,6 +7,7 @@ are commented out. Each engine's room has an ``introspection`` module with ``SEC
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -85,12 +86,15 @@ def first_fleet(connection_id: str, address: Address) -> str:
     if not found:
         return text
     declares = any(line.strip() and not line.strip().startswith("#") for line in found)
-    return f"{text}    {'' if declares else '# '}{module.SECTION}:\n" + "\n".join(found) + "\n"
+    lines = ("\\n".join(line.splitlines()) for line in found)  # a name in a comment may hold line breaks
+    return f"{text}    {'' if declares else '# '}{module.SECTION}:\n" + "\n".join(lines) + "\n"
 
 
 def scalar(text: str) -> str:
     """Return a name for YAML, in quotes where it needs them."""
     plain = _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS
+    if not text.isprintable():
+        return json.dumps(text)  # quotes of YAML that say line breaks and the like
     return text if plain else "'" + text.replace("'", "''") + "'"
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -61,6 +62,105 @@ def test_tidb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tidb_server: Tidb
         rules = with_rules(text)
         assert len([p for p in rules.tables.values() if p.retain is not None]) == 4
         assert [db.run(f"show create table {name}") for name in ("events", "days")] == before
+
+
+@pytest.mark.tidb
+def test_odd_tables_of_tidb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tidb_server: TidbServer) -> None:
+    with tidb_help.fresh(tidb_server) as db:
+        at = "(id int, at datetime(6), s timestamp, b int, v varchar(20))"
+        db.run(f"create table expression {at} partition by range (month(at)) (partition p values less than (5))")
+        db.run(f"create table divided {at} partition by range (b div 7) (partition p values less than (5))")
+        db.run(f"create table several {at} partition by range columns (at, b) (partition p values less than "
+               "('2024-01-01', 5))")  # fmt: skip
+        db.run(f"create table texts {at} partition by range columns (v) (partition p values less than ('m'))")
+        db.run(f"create table hashed {at} partition by hash (id) partitions 2")
+        db.run(f"create table keyed {at} partition by key (v) partitions 2")
+        db.run(f"create table listed {at} partition by list (b) (partition p values in (1, 2))")
+        db.run(f"create table top {at} partition by range columns (at) (partition p values less than (maxvalue))")
+        db.run("create table numbers (id bigint) partition by range (id) interval (10) "
+               "first partition less than (10) last partition less than (30)")  # fmt: skip
+        db.run("create table `line\nbreak` (id int, `at\nnight` datetime)")
+        db.run("create table `yes` (id int, `null` datetime)")
+        db.run("create view seen as select * from expression")
+        db.run("create sequence counted")
+        db.run("create global temporary table passing (at datetime) on commit delete rows")
+        text, target = first_file(monkeypatch, tmp_path, db.uri)
+        assert target.tables == {}
+        assert "partitioned by range of the expression MONTH(`at`)" in text
+        assert "partitioned by range of several columns" in text
+        assert "partitioned by v, a varchar: its partitions are not continued" in text
+        assert "seen" not in text.replace("by looking", "")
+        ruled = {name.split(".")[-1] for name in with_rules(text).tables}
+        assert ruled >= {"expression", "divided", "several", "hashed", "keyed", "listed", "top", "yes"}
+        assert "`line\nbreak`" in ruled
+
+
+def test_odd_tables_of_postgres(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database: str) -> None:
+    kinds = {
+        "expression": "range (date_trunc('month', at))",
+        "several": "range (at, id)",
+        "mixed": "range (id, (id % 7))",
+        "numbers": "range (id)",
+        "texts": "range (v)",
+        "listed": "list ((id % 3))",
+        "hashed": "hash ((id % 3))",
+        "two": "hash (id, v)",
+        "empty": "range (at)",
+    }
+    with psycopg.connect(database, autocommit=True) as db:
+        for name, key in kinds.items():
+            db.execute(f"create table {name} (id int, at timestamp, v text) partition by {key}")
+        db.execute("create table only_numbers (id int) partition by range (id)")
+        db.execute("create table by_expression (id int) partition by range ((id / 7))")
+        db.execute('create table "line\nbreak" (id int, "at\nnight" timestamptz)')
+        db.execute('create table "yes" (id int, "null" date)')
+        db.execute("create table parent (at timestamptz)")
+        db.execute("create table child (n int) inherits (parent)")
+        db.execute("create view seen as select * from parent")
+        db.execute("create materialized view kept as select * from parent")
+        db.execute("create foreign data wrapper w")
+        db.execute("create server elsewhere foreign data wrapper w")
+        db.execute("create foreign table far (at timestamptz) server elsewhere")
+    text, target = first_file(monkeypatch, tmp_path, database)
+    assert target.tables == {}
+    assert text.count("by an expression or by several columns: partition_creation needs one column") >= 5
+    assert "partitioned by the whole number id" in text
+    ruled = {name.removeprefix("public.") for name in with_rules(text).tables}
+    assert ruled >= {*kinds, "yes", "parent", "child", '"line\nbreak"'}
+    assert not ruled & {"seen", "kept", "far", "only_numbers", "by_expression"}
+
+
+def test_odd_collections_of_mongo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mongo_server: MongoServer) -> None:
+    with mongo_help.fresh_place(mongo_server) as place:
+        now = datetime.now(UTC)
+        place.db.create_collection("spans", timeseries={"timeField": "the time"})
+        place.db["a*b[c]"].insert_one({"at": now})
+        place.db["line\nbreak"].insert_one({"the\ntime": now})
+        place.db.fields.insert_one({"": now, "a.b": now, "$c": 1, "list": [now], "deep": {"": now, "er": {"x": now}}})
+        place.db.texts.insert_one({"at": now, "text": "x"})
+        place.db.texts.create_index([("$**", "text")])
+        place.db.empty.create_index("x")
+        place.db.create_collection("clustered", clusteredIndex={"key": {"_id": 1}, "unique": True})
+        place.db.command("create", "seen", viewOn="texts", pipeline=[])
+        text, target = first_file(monkeypatch, tmp_path, place.uri)
+        assert set(target.collections) == {"spans"}
+        assert set(with_rules(text).collections) == {"spans", "a[*]b[[]c]", "line\nbreak", "texts"}
+        assert "seen" not in text
+
+
+def test_odd_keys_of_redis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_server: RedisServer) -> None:
+    with redis_help.fresh_place(redis_server) as place:
+        for name in ("line\nbreak", "yes", "{tag}:s", "[a]?", "", b"\xff\x00", "ünïcode"):
+            place.client.xadd(name, {"a": 1})
+        place.client.xadd("emptied", {"a": 1})
+        place.client.xtrim("emptied", maxlen=0)
+        place.client.set("text", 1)
+        place.client.hset("hash", "a", 1)
+        text, target = first_file(monkeypatch, tmp_path, place.uri)
+        assert target.streams == {}
+        ruled = set(with_rules(text).streams)
+        assert {"yes", "line\nbreak", "{tag}:s", "ünïcode", "emptied"} <= ruled
+        assert len(ruled) >= 6
 
 
 def test_mongo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mongo_server: MongoServer) -> None:

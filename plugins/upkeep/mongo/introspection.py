@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -9,7 +10,7 @@ from bson.datetime_ms import DatetimeMS
 from pymongo.errors import OperationFailure
 
 from upkeep.introspection import MOST, likeliest, scalar
-from upkeep.mongo import catalog
+from upkeep.mongo import catalog, faults
 from upkeep.mongo.session import LOOK_MS
 
 if TYPE_CHECKING:
@@ -27,20 +28,28 @@ def lines(session: Session) -> Iterator[str]:
     """Yield the lines below ``collections:`` for a target, indented for it."""
     mongo = cast("MongoSession", session)
     rows = [r for r in catalog.collections(mongo, ["*"]) if r["kind"] != "view" and not r["capped"]]
-    known = [(_count(mongo, row), row) for row in rows]
+    known, closed = [], []
+    for row in rows:
+        try:
+            known.append((_count(mongo, row), row, row["time"] or _age(mongo, row)))
+        except OperationFailure as error:
+            if faults.is_lost(error):
+                raise
+            closed.append(f"      # {row['name']} cannot be read: {faults.describe(error)}")
     known.sort(key=lambda one: (-one[0], one[1]["name"]))
-    aged = [(count, row, age) for count, row in known if (age := row["time"] or _age(mongo, row)) is not None]
+    aged = [(count, row, age) for count, row, age in known if age is not None]
     for count, row, age in aged[:MOST]:
         yield ""
         yield from _collection(count, row, age)
     if len(aged) > MOST:
         yield f"      # … and {len(aged) - MOST} smaller collections with dates"
-    if len(rows) > len(aged):
-        yield f"      # {len(rows) - len(aged)} collections have no field with a date: nothing tells a document's age"
+    yield from closed
+    if len(known) > len(aged):
+        yield f"      # {len(known) - len(aged)} collections have no field with a date: nothing tells a document's age"
 
 
 def _collection(count: int, row: Doc, age: str) -> Iterator[str]:
-    name = scalar(row["name"])
+    name = scalar(glob.escape(row["name"]))
     if row["kind"] == "timeseries":
         meta = f", meta: {scalar(row['meta'])}" if row["meta"] else ""
         shape = f"{{time: {scalar(row['time'])}{meta}, granularity: {row['granularity'] or 'seconds'}}}"
@@ -51,7 +60,7 @@ def _collection(count: int, row: Doc, age: str) -> Iterator[str]:
         yield "        # retain: {for: 90 days, then: delete}"
         return
     yield f"      # about {count:,} documents"
-    if not any(index["keys"][0][0] == age and index["partial"] is None for index in row["indexes"]):
+    if not any(index["keys"] and index["keys"][0][0] == age and index["partial"] is None for index in row["indexes"]):
         index = f"{{keys: {{{scalar(age)}: 1}}, name: by_age}}"
         yield f"      # no index leads with {age}; declare one first: indexes: [{index}]"
     for index in row["indexes"]:
@@ -75,11 +84,13 @@ def _age(session: MongoSession, row: Doc) -> str | None:
     """Return the field with dates that most likely tells a document's age, as its newest documents show it."""
     newest = session.database[row["name"]].find({}, sort=[("_id", -1)], limit=_NEWEST, max_time_ms=LOOK_MS)
     dates = dict.fromkeys(path for document in newest for path in _dates(document))
-    return likeliest(dates, [index["keys"][0][0] for index in row["indexes"]])
+    return likeliest(dates, [index["keys"][0][0] for index in row["indexes"] if index["keys"]])
 
 
 def _dates(document: Any, above: str = "") -> Iterator[str]:
     for name, value in document.items():
+        if not name or "." in name or name.startswith("$"):
+            continue  # a path cannot say it
         if isinstance(value, datetime | DatetimeMS):
             yield above + name
         elif isinstance(value, dict) and not above:

@@ -48,6 +48,9 @@ def _table(row: Row) -> Iterator[str]:
             yield f"        # {retain}"
     else:
         yield from (f"      # {line}" for line in _advice(row))
+        if retain is None:
+            yield f"      # {key} has no time column: nothing here tells a row's age"
+            return
         yield f"      # {key}:"
         yield f"      #   {retain}"
 
@@ -69,15 +72,21 @@ def _partition(row: Row) -> str | None:
     return f"partition: {{by: {_column(row['key_column'])}, every: {every}, ahead: 3}}" if every else None
 
 
-def _retain(row: Row) -> str:
-    column = row["key_column"] if row["strategy"] else _age_column(row["time_columns"])
-    precision = "" if row["strategy"] == "r" else ", precision: row"
-    return f"retain: {{by: {_column(column)}, for: 90 days, then: delete{precision}}}"
+def _retain(row: Row) -> str | None:
+    """Return a rule for the rows' age: by whole partitions where their key tells it, else row by row."""
+    times = [column["name"] for column in row["time_columns"]]
+    if row["strategy"] == "r" and row["key_column"] in times:
+        return f"retain: {{by: {_column(row['key_column'])}, for: 90 days, then: delete}}"
+    if not times:
+        return None
+    return f"retain: {{by: {_column(_age_column(row['time_columns']))}, for: 90 days, then: delete, precision: row}}"
 
 
 def _advice(row: Row) -> Iterator[str]:
     if row["strategy"]:
-        yield _declared(row) or "partitioned in a way that partition_creation does not handle yet"
+        yield _declared(row) or _undeclared(row)
+    if not row["time_columns"]:
+        return
     column = _age_column(row["time_columns"])
     known = next((c for c in row["time_columns"] if c["name"] == column), None)
     if known and not known["indexed"]:
@@ -95,6 +104,15 @@ def _declared(row: Row) -> str | None:
         known = f"partition: {{by: {_column(row['key_column'])}, modulus: {moduli.pop() if moduli else 4}}}"
         return f"{known} creates the remainders that have none"
     return None
+
+
+def _undeclared(row: Row) -> str:
+    """Return why no partitions are declared: they are continued where one column tells their bounds."""
+    if not row["key_column"]:
+        return "partitioned by an expression or by several columns: partition_creation needs one column"
+    if row["strategy"] == "r" and row["key_type"] in bounds.LAST:
+        return f"partitioned by the whole number {row['key_column']}: partition_creation needs to know its unit"
+    return "partitioned in a way that partition_creation does not continue"
 
 
 def _age_column(columns: Sequence[dict[str, Any]]) -> str:

@@ -94,7 +94,7 @@ def no_tables(session: TiDBSession, patterns: Iterable[Pattern], tables: Iterabl
 def kind_of(rows: Iterable[Mapping[str, Any]], pattern: Pattern, default: str) -> str | None:
     """Return what a name means that means no table (``a view``), as `no_tables` saw it; ``None`` when nothing."""
     known = (row["kind"] for row in rows if pattern.matches(row["schema"], row["name"], default))
-    kind = next(known, None)
+    kind = None if pattern.is_glob else next(known, None)
     return None if kind is None else f"a {kind.lower()}"
 
 

@@ -66,12 +66,19 @@ def _table(table: Table, parts: Sequence[Row], columns: Sequence[Row], indexes: 
         yield f"  # retain: {{by: {column}, for: 90 days, then: delete}}"
         return
     if by not in times:
-        yield f"# partitioned by the whole number {by}: partition_creation needs to know what it counts (unit)"
+        yield f"# {_by(by, columns)} ({table.subject})"
         return
     if by not in leading:
         yield f"# no index leads with {by}: its rows are found by reading the whole table"
     yield f"# {name}:"
     yield f"#   retain: {{by: {column}, for: 90 days, then: delete, precision: row}}"
+
+
+def _by(column: str, columns: Sequence[Row]) -> str:
+    type_ = next((row["base"] for row in columns if names.same(row["name"], column)), "?")
+    if type_ in keys.WHOLE_NUMBERS:
+        return f"partitioned by the whole number {column}: partition_creation needs to know what it counts (unit)"
+    return f"partitioned by {column}, a {type_}: its partitions are not continued"
 
 
 def _every(key: keys.Key, columns: Sequence[Row], parts: Sequence[Row]) -> str | None:
