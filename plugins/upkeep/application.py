@@ -152,12 +152,12 @@ class Application:
             raise
         except UnreachableError as error:
             outcome = rules.failed(action, ReasonCode.CONNECTION_LOST, str(error), seconds=time.monotonic() - started)
-        except Exception as error:  # one failing table must not stop the others (pg_partman#732)
+        except Exception as error:  # noqa: BLE001 - one failing table must not stop the others (pg_partman#732)
             text = str(error) if isinstance(error, UpkeepError) else f"{type(error).__name__}: {error}"
             outcome = rules.failed(action, ReasonCode.ERROR, text, seconds=time.monotonic() - started)
-            if self.stop.asked:
-                self._record(outcome.model_copy(update={"reason_code": ReasonCode.CANCELLED}))
-                raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
+        if outcome.status is OutcomeStatus.FAILED and self.stop.asked:
+            self._record(outcome.model_copy(update={"reason_code": ReasonCode.CANCELLED}))
+            raise CancelledError("the run was asked to stop; the statement was cancelled on the server")
         if outcome.status is OutcomeStatus.DONE:
             self.done.add(action.id)
         return self._record(outcome)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,12 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
+from upkeep import connections
 from upkeep.cli import main
+from upkeep.errors import CancelledError
+from upkeep.fleet import Fleet, parse
+from upkeep.ledger import Ledger
+from upkeep.runner import Runner
 
 Db = psycopg.Connection[Any]
 FOR, MODE = "for: 30 days", "mode: enforce"
@@ -223,3 +229,81 @@ def test_undo_obeys_today(
 def attached(db: Db) -> list[str]:
     rows = db.execute("select inhrelid::regclass::text from pg_inherits where inhparent = 'public.parts'::regclass")
     return sorted(row[0] for row in rows.fetchall())
+
+
+# -- late, without anybody being asked -----------------------------------------------------------------
+
+
+@pytest.fixture
+def runner(upkeep: Upkeep, db: Db) -> Iterator[Runner]:
+    with Ledger.open(connections.resolve(connections.CONTROL), migrate=True) as ledger:
+        yield Runner(fleet_of(FOR), ledger)
+
+
+def fleet_of(age: str) -> Fleet:
+    return parse(FLEET.replace(FOR, f"{age}, requires: nothing"))
+
+
+def planned(runner: Runner) -> str:
+    run_id = runner.start("data_retention", datetime.now(UTC), trigger="test", actor="test")
+    runner.observe(run_id, "shop")
+    runner.gate(run_id, "shop", "before")
+    runner.plan(run_id, "shop")
+    return run_id
+
+
+def test_a_policy_that_changed_between_plan_and_apply_counts(runner: Runner, db: Db) -> None:
+    run_id = planned(runner)
+    runner.fleet = fleet_of("for: 5 years")
+    assert {o.reason_code for o in runner.apply(run_id, "shop")} == {"state_changed"}
+    assert left(db) == 60
+
+
+@pytest.mark.parametrize(("hours", "goes"), [(0.5, 2_031), (2, 0)])
+def test_an_old_plan_is_counted_against_what_was_planned(runner: Runner, db: Db, hours: float, goes: int) -> None:
+    run_id = planned(runner)
+    db.execute("insert into public.logs (at) select now() - interval '45 days' from generate_series(1, 2000)")
+    runner.now = lambda: datetime.now(UTC) + timedelta(hours=hours)
+    codes = {o.reason_code for o in runner.apply(run_id, "shop")}
+    assert 2_060 - left(db) == goes
+    assert ("over_limit" in codes) is not bool(goes)
+
+
+def test_what_a_target_that_left_still_keeps_is_said(runner: Runner, db: Db) -> None:
+    db.execute("create table public.parts (at timestamptz not null) partition by range (at)")
+    db.execute("create table public.parts_1 partition of public.parts for values from ('2020-01-01') to ('2020-02-01')")
+    db.execute("create table public.parts_2 partition of public.parts for values from ('2020-02-01') to (maxvalue)")
+    text = FLEET.replace("public.logs", "public.parts").replace(", precision: row", ", requires: nothing", 1)
+    runner.fleet = parse(text)
+    runner.apply(planned(runner), "shop")
+    assert attached(db) == ["parts_2"]
+    runner.fleet = parse(text.replace("  shop:", "  bazaar:"))
+    run_id = runner.start("data_retention", datetime.now(UTC), trigger="test", actor="test")
+    (gone,) = [t for t in runner.report(run_id).targets if t.target == "shop"]
+    assert (gone.status, gone.findings[0].check, gone.findings[0].subject) == ("observed", "departed", "public.parts_1")
+    assert "last seen" in gone.findings[0].summary
+
+
+def test_a_cancelled_undo_is_a_finished_run(
+    runner: Runner, db: Db, control_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.execute("create table public.parts (at timestamptz not null) partition by range (at)")
+    db.execute("create table public.parts_1 partition of public.parts for values from ('2020-01-01') to ('2020-02-01')")
+    db.execute("create table public.parts_2 partition of public.parts for values from ('2020-02-01') to (maxvalue)")
+    runner.fleet = parse(
+        FLEET.replace("public.logs", "public.parts").replace(", precision: row", ", requires: nothing", 1)
+    )
+    run_id = planned(runner)
+    runner.apply(run_id, "shop")
+    runner.ledger.finish_run(run_id)
+
+    def reattach(*_: Any) -> str:
+        runner.cancel()
+        raise CancelledError("asked to stop")
+
+    monkeypatch.setattr("upkeep.postgres.detaching.reattach", reattach)
+    with pytest.raises(CancelledError):
+        runner.undo(run_id, actor="test")
+    assert attached(db) == ["parts_2"]
+    with psycopg.connect(control_database) as control:
+        assert control.execute("select count(*) from upkeep.run where finished_at is null").fetchall() == [(0,)]
