@@ -133,11 +133,12 @@ def test_a_no_of_today_keeps_every_row(
     assert code(json.loads(result.stdout)["targets"][0]) == reason
 
 
-def test_a_shorter_age_today_widens_nothing(db: Db, upkeep: Upkeep) -> None:
+@pytest.mark.parametrize(("age", "stay"), [("10 days", 29), ("45 days", 44)])
+def test_another_age_today_narrows_and_never_widens(db: Db, upkeep: Upkeep, age: str, stay: int) -> None:
     plan_id = upkeep.plan()
-    upkeep.text = FLEET.replace(FOR, "for: 10 days")
+    upkeep.text = FLEET.replace(FOR, f"for: {age}")
     upkeep.approve(plan_id)
-    assert left(db) == 29
+    assert left(db) == stay
 
 
 def test_an_approval_is_used_up_only_when_something_was_let_through(db: Db, upkeep: Upkeep) -> None:
