@@ -65,11 +65,14 @@ def owned_directory(path: Path, mode: int = 0o700) -> Path:
 
 
 def _check_reachable(path: Path) -> None:
+    account = server_account()
     for parent in path.resolve().parents:
-        if not parent.stat().st_mode & 0o001:
+        status = parent.stat()
+        passes = 0o100 if status.st_uid == account.uid else 0o010 if status.st_gid == account.gid else 0o001
+        if not status.st_mode & passes:
             message = (
-                f"{path} is below {parent}, which only its owner may enter, but servers started by root run as "
-                f"{server_account().name}: chmod o+x {parent}, or set UPKEEP_STATE_DIR to another place"
+                f"{path} is below {parent}, which {account.name} may not enter, but servers started by root run as "
+                f"that: chmod o+x {parent}, or set UPKEEP_STATE_DIR to another place"
             )
             raise LocalError(message)
 

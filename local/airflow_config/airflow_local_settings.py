@@ -9,6 +9,11 @@ import os
 import sys
 
 
+def loopback() -> str:
+    """Return the host of the stack's programs: Airflow's ``hostname_callable``."""
+    return "127.0.0.1"
+
+
 def _is_scheduler() -> bool:
     return any(word == "scheduler" for word in sys.argv[1:2])
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.process import as_account
-from local.stack import airflow_env
+from local.stack import airflow_env, supervisor
 from local.stack.servers import stack_servers
 from local.stack.state import State
 
@@ -21,7 +21,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Replace this process by the program; returns only by an exception."""
     known = State.load()
     name = arguments.program
-    if name in airflow_env.PROGRAMS:
+    if name in (*airflow_env.PROGRAMS, airflow_env.LOG_SERVER):
         _become_airflow(name, known)
     server = stack_servers(known)[name]
     command = server.command()  # builds TiDB first if need be
@@ -33,10 +33,12 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _become_airflow(name: str, known: State) -> None:
+    supervisor.end_strays(name)  # the workers of a scheduler that was killed live on, and keep its tasks
     os.chdir(airflow_env.airflow_home())
     setpriv = shutil.which("setpriv")
     tied = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
-    _become([*tied, str(Path(sys.executable).parent / "airflow"), name], airflow_env.airflow_environment(known))
+    environment = {**airflow_env.airflow_environment(known), airflow_env.PROGRAM_MARK: name}
+    _become([*tied, *airflow_env.airflow_command(name, known)], environment)
 
 
 def _become(command: Sequence[str | Path], environment: dict[str, str]) -> None:

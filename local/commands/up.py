@@ -63,11 +63,10 @@ def _step(title: str, work: Callable[[], None]) -> None:
 
 
 def _recover() -> None:
-    """Clear away what a killed supervisor left; a running one is kept."""
-    if supervisor.pid() is None:
-        ended = supervisor.end_leftovers()
-        if ended:
-            print(f"ended {ended} processes that an interrupted stack left behind")
+    """Clear away what a killed supervisor, or a killed program, left; what is supervised is kept."""
+    ended = supervisor.end_leftovers() if supervisor.pid() is None else supervisor.end_strays()
+    if ended:
+        print(f"ended {ended} processes that an interrupted stack left behind")
 
 
 def _ports(*, new_ports: bool) -> state.State:
@@ -90,7 +89,7 @@ def _obtain() -> None:
 
 
 def _start_servers(known: state.State, servers: dict[str, Server]) -> None:
-    supervisor.write_config([*servers, *airflow_env.PROGRAMS])
+    supervisor.write_config([*servers, *airflow_env.PROGRAMS, airflow_env.LOG_SERVER])
     if supervisor.pid() is None:
         supervisor.start()
     else:
@@ -164,7 +163,7 @@ def _prepare_airflow(known: state.State, content: settings_file.AirflowSettings)
 
 
 def _start_airflow(known: state.State) -> None:
-    for name in airflow_env.PROGRAMS:
+    for name in (*airflow_env.PROGRAMS, airflow_env.LOG_SERVER):
         supervisor.start_program(name)
     url = f"{airflow_env.web_url(known)}/api/v2/monitor/health"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine needs no proxy

@@ -4,6 +4,7 @@ They are environment variables, which win over any ``airflow.cfg`` and are the s
 """
 
 import os
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,7 +13,11 @@ from upkeep import settings
 
 PROGRAMS = ("api-server", "scheduler", "dag-processor", "triggerer")
 USERS = {"admin": "admin", "viewer": "viewer"}  # user → role of the simple auth manager
+LOG_SERVER = "log-server"
+"""Serves the logs of running tasks to the web interface. Airflow's own one listens on all interfaces, and stays behind
+when the scheduler is killed."""
 STACK_MARK = "UPKEEP_STACK"  # in the environment of every process of the stack: how leftovers are recognised
+PROGRAM_MARK = "UPKEEP_PROGRAM"  # and which program's: the children of one that was killed
 
 
 def airflow_home() -> Path:
@@ -44,6 +49,7 @@ def airflow_settings(state: State) -> dict[str, str]:
         "CORE__DAGS_FOLDER": str(checkout / "dags"),
         "CORE__PLUGINS_FOLDER": str(checkout / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",
+        "CORE__HOSTNAME_CALLABLE": "airflow_local_settings.loopback",  # where the logs of its tasks are asked for
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": str(workers),  # each worker holds Great Expectations in (mostly shared) memory
         "CORE__FERNET_KEY": state.fernet,
@@ -62,8 +68,8 @@ def airflow_settings(state: State) -> dict[str, str]:
         "WORKERS__EXECUTION_API_TIMEOUT": "60",  # a busy machine: five seconds are short for the first answer
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",  # a chain of three tasks: 1.3 s; with the default 1 s: 4 s
         "LOGGING__BASE_LOG_FOLDER": str(airflow_home() / "logs"),
-        "LOGGING__WORKER_LOG_SERVER_PORT": str(state.ports["worker_logs"]),
-        "LOGGING__TRIGGER_LOG_SERVER_PORT": str(state.ports["trigger_logs"]),
+        "LOGGING__WORKER_LOG_SERVER_PORT": str(state.ports["logs"]),
+        "LOGGING__TRIGGER_LOG_SERVER_PORT": str(state.ports["logs"]),
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 
@@ -80,6 +86,16 @@ def stack_environment() -> dict[str, str]:
         STACK_MARK: str(settings.state_dir()),
         "SPT_NOENV": "1",  # setproctitle (in Airflow) would write its title over the mark
     }
+
+
+def airflow_command(name: str, state: State) -> list[str]:
+    """Return the program and its arguments."""
+    folder = Path(sys.executable).parent
+    if name == LOG_SERVER:
+        where = ["--host", "127.0.0.1", "--port", str(state.ports["logs"]), "--no-access-log"]
+        return [str(folder / "uvicorn"), "--factory", "airflow.utils.serve_logs.log_server:get_app", *where]
+    quiet = ["--skip-serve-logs"] if name in ("scheduler", "triggerer") else []
+    return [str(folder / "airflow"), name, *quiet]
 
 
 def airflow_environment(state: State) -> dict[str, str]:

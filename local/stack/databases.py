@@ -1,5 +1,7 @@
 """The databases and roles on the stack's PostgreSQL."""
 
+from typing import Any
+
 import psycopg
 from psycopg import sql
 
@@ -17,11 +19,9 @@ def create_databases(server: Server, state: State) -> None:
         databases = {row[0] for row in connection.execute("select datname from pg_database")}
         for role, database in OWNERS.items():
             verb = sql.SQL("alter" if role in roles else "create")
-            connection.execute(
-                sql.SQL("{} role {} login password {}").format(
-                    verb, sql.Identifier(role), sql.Literal(state.secrets[role])
-                )
-            )
+            statement = sql.SQL("{} role {} login password {}")
+            verifier = verifier_of(connection, role, state.secrets[role])
+            connection.execute(statement.format(verb, sql.Identifier(role), sql.Literal(verifier)))
             if database not in databases:
                 connection.execute(
                     sql.SQL("create database {} owner {}").format(sql.Identifier(database), sql.Identifier(role))
@@ -32,3 +32,15 @@ def create_databases(server: Server, state: State) -> None:
         connection.execute("grant pg_monitor to pipeline")  # statistics of other sessions, sizes, settings
     with psycopg.connect(server.uri("pipeline"), autocommit=True) as connection:
         connection.execute("create extension if not exists pg_stat_statements")
+        # `pg_monitor` reads the statements of every role, passwords in them too: those of earlier starts are forgotten,
+        # and what others send is no business of the database in care.
+        connection.execute(
+            "select pg_stat_statements_reset(userid, dbid, queryid) from pg_stat_statements where query ~* 'password'"
+        )
+        connection.execute("revoke all on pg_stat_statements, pg_stat_statements_info from public")
+        connection.execute("revoke execute on function pg_stat_statements(boolean) from public")
+
+
+def verifier_of(connection: "psycopg.Connection[Any]", role: str, password: str) -> str:
+    """Return what the server keeps of a password: it may stand in a statement, which logs and statistics keep."""
+    return connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()

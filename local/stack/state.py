@@ -1,6 +1,7 @@
 """What the stack remembers between starts: its ports and its secrets, in one file that only its owner may read."""
 
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -11,10 +12,10 @@ from typing import Self
 import psutil
 
 from local.errors import LocalError
-from local.process import free_port, port_is_free
+from local.process import free_port, port_is_free, server_account
 from upkeep import settings
 
-# Every port of the stack. The log servers are Airflow's: tasks' and triggers' logs are read through them.
+# Every port of the stack. Tasks' and triggers' logs are read through ``logs`` while they run.
 PORTS = (
     "web",
     "postgres",
@@ -22,8 +23,7 @@ PORTS = (
     "mongo",
     "tidb",
     "tidb_status",
-    "worker_logs",
-    "trigger_logs",
+    "logs",
 )
 PREFERRED = {"web": 8080}  # the address that people try first
 SECRETS = (
@@ -83,7 +83,7 @@ def state_file() -> Path:
 
 
 def make_state_dir() -> Path:
-    """Create the state directory and return it.
+    """Create the state directory, or close an older one to others, and return it.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def make_state_dir() -> Path:
     folder = settings.state_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)  # the servers' account has to pass; what is private in it has its own mode
+        _close_to_others(folder)
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()
@@ -104,6 +104,19 @@ def make_state_dir() -> Path:
         message = f"{folder} is too long a path for Unix sockets: set UPKEEP_STATE_DIR to a shorter one"
         raise LocalError(message)
     return folder
+
+
+def _close_to_others(folder: Path) -> None:
+    """Let nobody else in; the servers' account, where it is another one, may pass but not look around."""
+    if os.geteuid() == 0:
+        os.chown(folder, 0, server_account().gid)
+        folder.chmod(0o710)
+    else:
+        folder.chmod(0o700)
+    for entry in [*folder.iterdir(), *(folder / "logs").glob("*")]:
+        if not entry.is_symlink() and not entry.is_socket():
+            with contextlib.suppress(FileNotFoundError):  # supervisor renames its logs
+                entry.chmod(0o700 if entry.is_dir() else 0o600)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -126,6 +139,7 @@ def load_or_create() -> State:
     state = remembered() or State({}, {}, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     for name in SECRETS:
         state.secrets.setdefault(name, secrets.token_urlsafe(15))
+    state.ports = {name: port for name, port in state.ports.items() if name in PORTS}
     taken = set(state.ports.values())
     for name in PORTS:
         if name not in state.ports:

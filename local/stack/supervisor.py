@@ -1,5 +1,6 @@
 """The process supervisor of the stack: its configuration, and a small client of its control socket."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,13 +15,15 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from local.errors import LocalError
-from local.stack.airflow_env import PROGRAMS, STACK_MARK, stack_environment
+from local.stack.airflow_env import LOG_SERVER, PROGRAM_MARK, PROGRAMS, STACK_MARK, stack_environment
+from local.stack.state import write_private
 from upkeep import settings
 
 # Stopped in the reverse order: first Airflow, then the databases that it speaks to.
-PRIORITIES = {"postgres": 10, "redis": 20, "mongo": 20, "tidb": 20, **dict.fromkeys(PROGRAMS, 50)}
+PRIORITIES = {"postgres": 10, "redis": 20, "mongo": 20, "tidb": 20, **dict.fromkeys((*PROGRAMS, LOG_SERVER), 50)}
 STOP_SIGNALS = {"postgres": "INT"}  # "fast" shutdown; everything else stops cleanly on TERM
 STOP_SECONDS = 30
+STRAY_SECONDS = 5  # a task that is told to stop cancels its statement on the server
 STOPPABLE = {"STARTING", "RUNNING"}
 ALREADY_STARTED = 60  # fault code of supervisor
 
@@ -54,11 +57,13 @@ def write_config(programs: list[str]) -> None:
     """Write the configuration for ``programs``; it holds no secret: each program reads its own at its start."""
     home, logs = settings.state_dir(), log_folder()
     logs.mkdir(exist_ok=True)
+    logs.chmod(0o700)
     who = ["user=root"] if os.geteuid() == 0 else []  # says that it is meant; supervisor warns otherwise
     lines = [
         "[supervisord]",
         f"logfile={logs / 'supervisord.log'}",
         f"pidfile={home / 'supervisord.pid'}",
+        "umask=077",  # its own files; `local exec` sets the programs'
         f"childlogdir={logs}",
         *who,
         "[unix_http_server]",
@@ -87,7 +92,7 @@ def write_config(programs: list[str]) -> None:
         ]
         if name == "tidb":
             lines.append("stopasgroup=true")  # while it builds, the compiler is a child
-    config_file().write_text("\n".join(lines).replace("%", "%%") + "\n")
+    write_private(config_file(), "\n".join(lines).replace("%", "%%") + "\n")
 
 
 def pid() -> int | None:
@@ -178,7 +183,7 @@ def shutdown() -> None:
         return
     process = psutil.Process(number)
     try:
-        _stop_together(PROGRAMS)
+        _stop_together((*PROGRAMS, LOG_SERVER))
         client().shutdown()
     except (OSError, xmlrpc.client.Error):  # the socket is gone, the process is not
         process.terminate()
@@ -203,16 +208,38 @@ def _stop_together(names: tuple[str, ...]) -> None:
 
 def stack_processes() -> list[psutil.Process]:
     """Return every living process of this stack, ourselves not: by the mark in its environment, or by descent."""
-    mark, number = str(settings.state_dir()), pid()
-    found = psutil.Process(number).children(recursive=True) if number else []
+    number = pid()
+    return [*(psutil.Process(number).children(recursive=True) if number else []), *_marked()]
+
+
+def _marked(program: str | None = None) -> list[psutil.Process]:
+    """Return the processes, ourselves not, whose environment says that they are this stack's (or a program's)."""
+    wanted = {STACK_MARK: str(settings.state_dir())} | ({PROGRAM_MARK: program} if program else {})
     us = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = []
     for process in psutil.process_iter():
         try:
-            if process.pid not in us and process.environ().get(STACK_MARK) == mark:
+            if process.pid not in us and wanted.items() <= process.environ().items():
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
             continue
     return found
+
+
+def end_strays(program: str | None = None) -> int:
+    """End what a killed program left behind while supervisor went on; return how many processes that were.
+
+    Parameters
+    ----------
+    program
+        The one that is about to be started anew: whatever of it still lives is of before. Default: what does not
+        descend from supervisor.
+    """
+    number = pid()
+    kept = {child.pid for child in psutil.Process(number).children(recursive=True)} if number and not program else set()
+    strays = [process for process in _marked(program) if process.pid not in {*kept, number}]
+    _end(strays, strays, STRAY_SECONDS)
+    return len(strays)
 
 
 def end_leftovers() -> int:
@@ -223,17 +250,26 @@ def end_leftovers() -> int:
     """
     leftovers = [process for process in stack_processes() if process.status() != psutil.STATUS_ZOMBIE]
     pids = {process.pid for process in leftovers}
-    for process in leftovers:
-        try:
-            if process.ppid() not in pids:
-                process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
-        except psutil.NoSuchProcess:
-            continue
-    _, stubborn = psutil.wait_procs(leftovers, timeout=STOP_SECONDS / 2)
-    for process in stubborn:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(stubborn, timeout=STOP_SECONDS / 2)
+    _end(leftovers, [process for process in leftovers if _parent(process) not in pids], STOP_SECONDS / 2)
     return len(leftovers)
+
+
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        return int(process.ppid())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _end(processes: list[psutil.Process], told: list[psutil.Process], patience: float) -> None:
+    """Tell some processes to stop, and kill what of all is left after ``patience`` seconds."""
+    for process in told:
+        with contextlib.suppress(
+            psutil.NoSuchProcess
+        ):  # psutil knows a process by its start too, not by its number alone
+            process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(processes, timeout=patience)
+    for process in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=patience)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from local.process import temporary_directory
@@ -88,6 +89,58 @@ def test_down_leaves_nothing_running_and_up_finds_everything_again(stack: Stack)
     assert stack.local("down").stdout.strip() == "nothing runs"
     assert stack.local("up").returncode == 0
     assert json.loads((stack.state_dir / "stack.json").read_text())["ports"] == ports
+
+
+def test_nobody_else_looks_into_the_state(stack: Stack) -> None:
+    assert stack.state_dir.stat().st_mode & 0o067 == 0, "others neither enter nor list; a group may pass"
+    for entry in [*stack.state_dir.iterdir(), *(stack.state_dir / "logs").iterdir()]:
+        if not entry.is_socket():
+            assert entry.stat().st_mode & 0o077 == 0, entry
+
+
+def test_nothing_listens_on_other_interfaces(stack: Stack) -> None:
+    listening = {
+        (connection.laddr.ip, connection.laddr.port, psutil.Process(pid).name())
+        for pid in processes(stack)
+        for connection in psutil.Process(pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {ip for ip, _, _ in listening} <= {"127.0.0.1", "::1"}, listening
+    ports = json.loads((stack.state_dir / "stack.json").read_text())["ports"]
+    assert ports["logs"] in {port for _, port, _ in listening}
+    log = f"http://127.0.0.1:{ports['logs']}/log/dag_id=x/1.log"
+    assert httpx.get(log, trust_env=False).status_code == 403, "without Airflow's token"
+
+
+def test_no_password_is_read_in_the_statistics_of_statements(stack: Stack) -> None:
+    known = json.loads((stack.state_dir / "stack.json").read_text())
+    secrets = list(known["secrets"].values())
+    host = f"127.0.0.1:{known['ports']['postgres']}/pipeline"
+    with psycopg.connect(f"postgresql://postgres:{known['secrets']['postgres']}@{host}") as connection:
+        texts = [row[0] for row in connection.execute("select query from pg_stat_statements")]
+        assert texts
+        assert not [text for text in texts for secret in secrets if secret in text]
+    with psycopg.connect(f"postgresql://pipeline:{known['secrets']['pipeline']}@{host}") as connection:
+        for source in ("pg_stat_statements", "pg_stat_statements(true)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(f"select * from {source}")
+
+
+def test_a_killed_scheduler_leaves_no_worker_behind(stack: Stack) -> None:
+    def schedulers() -> dict[int, psutil.Process]:
+        found = [psutil.Process(pid) for pid in processes(stack)]
+        return {p.pid: p for p in found if p.environ().get("UPKEEP_PROGRAM") == "scheduler"}
+
+    before = schedulers()
+    (head,) = [p for p in before.values() if p.ppid() not in before]
+    assert len(before) > 1, "it has workers"
+    head.kill()
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and (not (now := schedulers()) or set(now) & set(before)):
+        time.sleep(0.5)
+    assert not set(now) & set(before), "the workers of the killed one were ended"
+    assert stack.local("up").returncode == 0
+    assert stack.local("status").returncode == 0
 
 
 def test_before_the_first_start() -> None:

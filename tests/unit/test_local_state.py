@@ -67,3 +67,24 @@ def test_a_path_too_long_for_sockets_says_so(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("UPKEEP_STATE_DIR", str(tmp_path / ("x" * 100)))
     with pytest.raises(LocalError, match="shorter"):
         state.make_state_dir()
+
+
+def test_an_older_folder_that_others_could_read_is_closed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "logs").mkdir(mode=0o755)
+    for file in (tmp_path / "stack.json", tmp_path / "logs" / "scheduler.log"):
+        file.touch(0o644)
+    state.make_state_dir()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == (0o710 if os.geteuid() == 0 else 0o700)
+    assert {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.rglob("*")} == {
+        "logs": 0o700,
+        "stack.json": 0o600,
+        "scheduler.log": 0o600,
+    }
+
+
+def test_ports_that_are_used_no_longer_are_forgotten() -> None:
+    known = state.load_or_create()
+    known.ports["trigger_logs"] = 1
+    known.save()
+    assert set(state.load_or_create().ports) == set(state.PORTS)
