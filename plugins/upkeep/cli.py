@@ -36,7 +36,7 @@ from upkeep.command import (
     target_option,
 )
 from upkeep.errors import ConfigurationError, LedgerError
-from upkeep.plan import FindingStatus, OutcomeStatus, ReasonCode, RunReport, Severity, TargetStatus
+from upkeep.plan import FindingStatus, OutcomeStatus, ReasonCode, RunReport, Severity
 
 if TYPE_CHECKING:
     from upkeep.runner import Runner
@@ -45,6 +45,8 @@ SOMETHING_TO_DO = 10
 """Exit status of ``plan --exit-code`` when something would be done, were it allowed now."""
 ONLY_HELD_BACK = frozenset({ReasonCode.OBSERVE_ONLY, ReasonCode.PAUSED, ReasonCode.OUTSIDE_WINDOW})
 """Why an action is blocked though there is something to do."""
+TO_BE_ANSWERED = ("awaiting", "expired")
+"""States of a plan that a person can approve."""
 NO_UNDO = ("none", "upkeep restore-archive")
 """How an action says that `undo` does nothing for it."""
 _THIS_RUN = "\0this run"
@@ -173,7 +175,7 @@ def _run_approved(runner: Runner, job: str, targets: Sequence[str], plan_id: str
 
 def _say_what_next(report: RunReport, path: Path | None) -> None:
     for target in report.targets:
-        if target.status is TargetStatus.AWAITING_APPROVAL and target.plan_id:
+        if target.plan_id and target.plan_state and target.plan_state.state in TO_BE_ANSWERED:
             _hint("approve with", path, "run", report.job, "--approve", target.plan_id)
     takes_back = {a.id for t in report.targets for a in t.actions if a.undo and not a.undo.startswith(NO_UNDO)}
     if any(o.status is OutcomeStatus.DONE and o.action_id in takes_back for t in report.targets for o in t.outcomes):

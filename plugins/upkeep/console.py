@@ -15,7 +15,7 @@ from rich.text import Text
 
 from upkeep import brief, words
 from upkeep.brief import count
-from upkeep.plan import FindingStatus, OutcomeStatus, TargetStatus
+from upkeep.plan import FindingStatus, OutcomeStatus, PlanState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from upkeep.checks import TargetCheck
     from upkeep.ledger import PendingPlan, RunRecord, RunSummary
     from upkeep.plan import Action, Finding, Outcome, RunReport, TargetReport
+    from upkeep.words import Word
 
 PIPE_COLUMNS: Final = 120
 """Width of what does not go to a terminal: a log, a file, a page of CI."""
@@ -118,11 +119,12 @@ def names(found: Sequence[str]) -> str:
 def _target(console: Console, target: TargetReport, *, statements: bool, short: bool) -> None:
     word, tone = words.STATUS[target.status]
     heading = Text.assemble((safe(target.target), "bold"), f" ({target.engine}): ", (word, _STYLES[tone]))
-    if target.plan_id and target.status is TargetStatus.AWAITING_APPROVAL:
-        heading.append(f", plan {target.plan_id}")
     if not short:
         console.print()
     console.print(heading, soft_wrap=True)
+    if target.plan_state is not None:
+        word, tone = words.fate(target.plan_state)
+        say(console, f"plan {target.plan_id} {word}", tone, indent=2)
     if target.error:
         say(console, target.error, "bad", indent=2)
     for finding in sorted(target.findings, key=lambda f: -f.severity.rank):
@@ -237,19 +239,18 @@ def _check(console: Console, check: TargetCheck) -> None:
 def pending(console: Console, entry: PendingPlan) -> None:
     """Print a plan that waits for a person."""
     plan = entry.plan
-    say(console, f"{plan.plan_id}  {words.plain(plan.job)} on {plan.target}: {standing(entry)}", "bold", wrap=False)
+    word, tone = standing(entry)
+    say(console, f"{plan.plan_id}  {words.plain(plan.job)} on {plan.target}", "bold", wrap=False)
+    say(console, word, tone, indent=2)
     say(console, f"planned by run {entry.run_id} at {words.moment(entry.created_at)}", "dim", indent=2)
     for alike in brief.fold(plan.awaiting, ()):
         _actions(console, alike, short=False)
 
 
-def standing(entry: PendingPlan) -> str:
+def standing(entry: PendingPlan) -> Word:
     """Return where a plan stands."""
-    if entry.decided_at is None or entry.expires_at is None:
-        return words.STATUS[TargetStatus.AWAITING_APPROVAL][0]
-    if entry.state.value == "expired":
-        return f"the approval by {entry.decided_by} expired at {words.moment(entry.expires_at)}"
-    return f"approved by {entry.decided_by}, for a run before {words.moment(entry.expires_at)}"
+    at = entry.expires_at if entry.state.value == "expired" else entry.decided_at
+    return words.fate(PlanState(state=entry.state.value, planned_by=entry.run_id, by=entry.decided_by, at=at))
 
 
 def run_line(console: Console, run: RunSummary) -> None:
