@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import click
 from rich.markup import escape
 
-from upkeep import connections, console, fleet, jobs, settings
+from upkeep import connections, console, fleet, jobs, settings, words
 from upkeep.errors import CancelledError, UpkeepError
 from upkeep.runner import Runner
 from upkeep.watching import Meter
@@ -201,15 +201,15 @@ class Watch:
         """Show one line of progress."""
         text, worth_a_line = self._meter.tell(target, message, rows=rows, total=total)
         if self._status:
-            self._status.update(escape(console.safe(text)))
+            self._status.update(escape(words.visible(text)))
         elif not self._quiet and worth_a_line:
             console.say(err, text, "dim", wrap=False)
 
 
-def command(path: Path | None, *words: str) -> str:
+def command(path: Path | None, *arguments: str) -> str:
     """Return a command of Upkeep's as it can be copied: with the fleet file that this one was given."""
     named = [] if path is None else ["--fleet", str(path)]
-    return shlex.join(["upkeep", *named, *words])
+    return shlex.join(["upkeep", *named, *arguments])
 
 
 def echo(document: Any) -> None:

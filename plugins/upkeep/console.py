@@ -6,7 +6,6 @@ Nothing is drawn around a text, so that it can be copied; what is long is wrappe
 from __future__ import annotations
 
 import os
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +34,6 @@ _NAMED: Final = 4
 """Names in a line that stands for many."""
 _FEW_FINE: Final = 20
 """Objects of a target that are named although nothing is wrong with them."""
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ENDS: Final = {"redis": ""}
 """What ends a statement where it is no semicolon."""
 _COMMENTS: Final = {"mongo": "//", "redis": "#"}
@@ -49,14 +47,9 @@ def screen(*, stderr: bool = False) -> Console:
     return made
 
 
-def safe(text: str) -> str:
-    """Return a text in which nothing steers a terminal: names come from databases."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
-
-
 def say(console: Console, text: str, tone: str = "", *, indent: int = 0, wrap: bool = True) -> None:
     """Print a text."""
-    _put(console, Text(safe(text), style=_STYLES.get(tone, tone)), indent, wrap=wrap)
+    _put(console, Text(words.visible(text), style=_STYLES.get(tone, tone)), indent, wrap=wrap)
 
 
 def _put(console: Console, text: Text, indent: int = 0, *, hang: int = 0, wrap: bool = True) -> None:
@@ -118,7 +111,7 @@ def names(found: Sequence[str]) -> str:
 
 def _target(console: Console, target: TargetReport, *, statements: bool, short: bool) -> None:
     word, tone = words.STATUS[target.status]
-    heading = Text.assemble((safe(target.target), "bold"), f" ({target.engine}): ", (word, _STYLES[tone]))
+    heading = Text.assemble((words.visible(target.target), "bold"), f" ({target.engine}): ", (word, _STYLES[tone]))
     if not short:
         console.print()
     console.print(heading, soft_wrap=True)
@@ -161,8 +154,8 @@ def _actions(console: Console, alike: Alike, *, short: bool) -> None:
     head = Text.assemble(
         (word.ljust(_OUTCOME_WIDTH), _STYLES[tone]),
         " ",
-        (safe(f"{words.plain(action.kind)} {action.subject}"), "bold"),
-        safe(f", {alike.detail}" if short and alike.detail else ""),
+        (words.visible(f"{words.plain(action.kind)} {action.subject}"), "bold"),
+        words.visible(f", {alike.detail}" if short and alike.detail else ""),
         f": {', '.join(numbers)}" if numbers else "",
     )
     _put(console, head, 2, hang=_OUTCOME_WIDTH + 1)
@@ -180,9 +173,15 @@ def _why(action: Action, ended: Outcome | None) -> str:
 def _statements(console: Console, target: TargetReport) -> None:
     """Print what can be copied into a client as it is: nothing is wrapped, each statement ends."""
     comment, end = _COMMENTS.get(target.engine, "--"), _ENDS.get(target.engine, ";")
+    explained = words.explains(s for a in target.actions for s in a.statements)
+    if explained:
+        console.print()
+        say(console, f"{comment} {explained}", wrap=False)
     for action in target.actions:
         console.print()
-        about = " ".join(safe(f"{target.target}: {words.plain(action.kind)} {action.subject} {action.detail}").split())
+        about = " ".join(
+            words.visible(f"{target.target}: {words.plain(action.kind)} {action.subject} {action.detail}").split()
+        )
         say(console, f"{comment} {about}", wrap=False)
         for statement in action.statements:
             lines = statement.strip().rstrip(";").splitlines()
@@ -197,9 +196,9 @@ def _finding(console: Console, finding: Finding) -> None:
     text = Text.assemble(
         (f"{finding.severity.value}{state}", _STYLES[words.SEVERITY[finding.severity]]),
         " ",
-        (safe(finding.subject), "bold"),
+        (words.visible(finding.subject), "bold"),
         " ",
-        safe(finding.summary),
+        words.visible(finding.summary),
     )
     _put(console, text, 2, hang=2)
     if finding.remedy:

@@ -17,6 +17,7 @@ from upkeep.plan import (
     GateResult,
     Outcome,
     OutcomeStatus,
+    PlanState,
     ReasonCode,
     Requirement,
     RunReport,
@@ -86,6 +87,19 @@ def test_one_target_is_told_in_full() -> None:
 def test_statements_are_as_they_are_typed(engine: str, lines: list[str]) -> None:
     report = TargetReport(target="t1", engine=engine, status=TargetStatus.PLANNED, actions=actions(1, engine))
     assert shown(report, width=20, statements=True).splitlines()[-len(lines) :] == lines
+
+
+def test_what_only_a_batch_knows_is_explained_once() -> None:
+    planned = actions(2, statements=("delete from t where at >= {first}",))
+    report = TargetReport(target="t1", engine="postgres", status=TargetStatus.PLANNED, actions=planned)
+    assert shown(report, statements=True).count("-- A word in braces") == 1
+
+
+def test_what_became_of_a_plan_is_said() -> None:
+    fate = PlanState(state="rejected", planned_by="r0", by="anna", at=AT, reason="not today")
+    about: dict[str, Any] = {"engine": "postgres", "status": TargetStatus.AWAITING_APPROVAL, "plan_id": "p1"}
+    text = shown(TargetReport(target="t1", plan_state=fate, **about))
+    assert "plan p1 rejected by anna at 2026-11-20 02:00:00 UTC: not today" in text
 
 
 def test_what_only_explains_is_no_statement() -> None:
