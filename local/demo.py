@@ -141,6 +141,7 @@ def show(state: State, finished: dict[str, str], airflow: Airflow) -> int:
                 failed = True
                 out.print(f"{dag_id} left no record in the ledger; see the log of {dag_run_id} in the web interface")
                 continue
+            out.print()
             console.report(out, ledger.report(run_id))
         pending = ledger.pending()
     finally:

@@ -141,7 +141,7 @@ def _gates(console: Console, target: TargetReport) -> None:
             say(console, failure.summary, indent=4)
             if failure.remedy:
                 say(console, f"→ {failure.remedy}", "dim", indent=6)
-    if target.plan_id and not target.gates and not target.error:
+    if target.plan_id and not (target.gates or target.error or target.actions):
         say(console, "gate before: not evaluated, since nothing would be changed", "dim", indent=2)
 
 

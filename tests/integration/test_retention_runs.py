@@ -126,7 +126,7 @@ def test_a_plan_changes_nothing(db: psycopg.Connection[Any], upkeep: Upkeep) -> 
 def test_undo(db: psycopg.Connection[Any], upkeep: Upkeep) -> None:
     first = upkeep("run", "data_retention")
     action = next(a for a in first["actions"] if "logs_3" in a["detail"])
-    assert "ok" in upkeep("undo", action["id"])
+    assert "1 target: 1 done" in upkeep("undo", action["id"])
     assert attached(db, "logs") == ["logs_3", "logs_new"]
     rewind(db, "logs_4")
     assert "reattached" not in {f["check"] for f in upkeep("plan", "data_retention")["findings"]}
