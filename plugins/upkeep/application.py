@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from upkeep import rules, veto, words
+from upkeep import faults, recurrence, rules, veto, words
 from upkeep.errors import (
     ApprovalRefusedError,
     CancelledError,
@@ -18,7 +18,6 @@ from upkeep.errors import (
     LeaseLostError,
     StopError,
     UnreachableError,
-    UpkeepError,
 )
 from upkeep.fleet import Target
 from upkeep.jobs import Address, Examines, Job, RowBatch, Session, Work
@@ -141,6 +140,7 @@ class Application:
                 self._use_approval()
                 self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
                 outcome = self.job.apply(replace(work, seen=seen))
+                outcome = recurrence.named(self.ledger, self.run_id, self.target.name, self.plan.job, action, outcome)
             outcome = outcome.model_copy(update={"seconds": time.monotonic() - started})
         except StopError as stop:
             outcome = self._so_far(rules.skipped(action, stop.code, str(stop), seconds=time.monotonic() - started))
@@ -153,7 +153,7 @@ class Application:
         except UnreachableError as error:
             outcome = rules.failed(action, ReasonCode.CONNECTION_LOST, str(error), seconds=time.monotonic() - started)
         except Exception as error:  # noqa: BLE001 - one failing table must not stop the others (pg_partman#732)
-            text = str(error) if isinstance(error, UpkeepError) else f"{type(error).__name__}: {error}"
+            text = faults.unexpected(error)
             outcome = rules.failed(action, ReasonCode.ERROR, text, seconds=time.monotonic() - started)
         if outcome.status is OutcomeStatus.FAILED and self.stop.asked:
             self._record(outcome.model_copy(update={"reason_code": ReasonCode.CANCELLED}))

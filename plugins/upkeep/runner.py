@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, cast
 
-from upkeep import connections, jobs, rules, veto
+from upkeep import connections, faults, jobs, rules, veto
 from upkeep.application import Application, TakingBack
 from upkeep.errors import CancelledError, ConfigurationError, NotSupportedError, UpkeepError
 from upkeep.jobs import Address, Job, Session, Stage
@@ -459,7 +459,7 @@ class Runner:
         except Exception as error:
             status = rules.status_of(error)
             expected = isinstance(error, UpkeepError)
-            text = str(error) if expected else f"{type(error).__name__}: {error}"
+            text = faults.unexpected(error)
             self.ledger.finish_target(run_id, target, status, at=None, error=text)
             self.say(target, f"{status.value}: {text}")
             if self.stop.asked and not expected:

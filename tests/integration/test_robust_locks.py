@@ -105,7 +105,7 @@ def test_a_table_that_is_held_all_the_time(bed: Bed, db: Db, name: str) -> None:
         kill.tune(case)()
         impatient()
 
-    with psycopg.connect(bed.target) as holder, Waits(bed.target) as waits:
+    with psycopg.connect(bed.target, application_name="night report") as holder, Waits(bed.target) as waits:
         holder.execute(held)
         started = time.monotonic()
         done = bed.upkeep("run", case.job, *AT, before=before)
@@ -119,6 +119,7 @@ def test_a_table_that_is_held_all_the_time(bed: Bed, db: Db, name: str) -> None:
             assert set(reasons["app.logs"]) <= {"lock_not_obtained", "dependency_not_done", "done"}, done.story
         else:  # it could not even be looked at: said so, not passed over
             assert any(f["subject"] == "app.logs" and f["status"] == "not_available" for f in done.target["findings"])
+        names_its_holder(done, holder)
         assert waiting(db) == 0
         if "lock table" not in held:
             writer(bed.target)
@@ -132,6 +133,63 @@ def test_a_table_that_is_held_all_the_time(bed: Bed, db: Db, name: str) -> None:
     kill.conserved(db, case, "again")
     one, other = (comparable(help_.picture(db, schema), schema) for schema in ("app", "other"))
     assert one == other
+
+
+def names_its_holder(done: help_.Done, holder: psycopg.Connection[Any]) -> None:
+    """See that whoever reads the outcome (or the finding) knows whom to ask."""
+    messages = [(a.get("outcome") or {}) for a in done.target["actions"]]
+    texts = [str(o.get("message")) for o in messages if o.get("reason_code") == "lock_not_obtained"]
+    texts = texts or [f["summary"] for f in done.target["findings"] if f["status"] == "not_available"]
+    held = [text for text in texts if f"held by process {holder.info.backend_pid} (user postgres" in text]
+    assert held, texts
+    assert "application 'night report', idle in transaction, since 20" in held[0]
+    assert "app.logs set" not in held[0]
+
+
+@pytest.mark.parametrize("job", ["data_retention", "partition_creation"])
+def test_it_says_that_it_comes_back(bed: Bed, db: Db, job: str) -> None:
+    case = CASES["delete rows" if job == "data_retention" else "create, rows moved at once"]
+    held = "update app.logs set at = at where id = 1" if job == "data_retention" else "select count(*) from app.logs"
+    kill.prepare(db, case)
+    bed.declare({"app.logs": case.policy})
+
+    def message() -> str:
+        done = bed.upkeep("run", job, *AT, before=impatient)
+        return next(
+            str(a["outcome"]["message"])
+            for a in done.target["actions"]
+            if (a.get("outcome") or {}).get("reason_code") == "lock_not_obtained"
+        )
+
+    with psycopg.connect(bed.target) as holder:
+        holder.execute(held)
+        assert "in a row" not in message()
+        assert "(for the 2nd run in a row, since 20" in message()
+        assert "(for the 3rd run in a row, since 20" in message()
+    assert bed.upkeep("run", job, *AT).status == 0
+
+
+def test_a_role_that_may_not_see_others_says_so(bed: Bed, db: Db) -> None:
+    case = CASES["create, rows moved at once"]
+    kill.prepare(db, case)
+    db.execute("create role lock_keeper login password 'keeper'")
+    try:
+        db.execute("grant usage, create on schema app to lock_keeper")
+        db.execute(
+            "do $$declare t regclass; begin for t in select oid::regclass from pg_class where relkind in ('r', 'p') "
+            "and relnamespace = 'app'::regnamespace loop execute format('alter table %s owner to lock_keeper', t); "
+            "end loop; end$$"
+        )
+        known = psycopg.conninfo.conninfo_to_dict(bed.target)
+        bed.declare({"app.logs": case.policy})
+        bed.addresses["shop"] = f"postgresql://lock_keeper:keeper@127.0.0.1:{known['port']}/{known['dbname']}"
+        with psycopg.connect(bed.target) as holder:
+            holder.execute("select count(*) from app.logs")
+            done = bed.upkeep("run", case.job, *AT, before=impatient)
+            text = " ".join(str((a.get("outcome") or {}).get("message")) for a in done.target["actions"])
+            assert f"held by process {holder.info.backend_pid} (user postgres; grant pg_monitor to our role" in text
+    finally:
+        db.execute("drop owned by lock_keeper cascade; drop role lock_keeper")
 
 
 def comparable(picture: dict[str, Any], schema: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from upkeep.errors import ConfigurationError
@@ -12,6 +14,8 @@ from upkeep.ledger.records import DoneAction
 from upkeep.plan import Action, Outcome
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from upkeep.ledger.control import Row
     from upkeep.plan import Json
 
@@ -45,6 +49,23 @@ class Actions(Part):
             event=outcome.status.value,
             body=codec.jsonb(outcome.model_dump(mode="json")),
         )
+
+    def in_a_row(self, run_id: str, target: str, job: str, action: Action, code: str) -> tuple[int, datetime | None]:
+        """Return how many runs just before this one ended the same action for that reason, and since when."""
+        rows = self._fetch(
+            "earlier_endings",
+            run_id=run_id,
+            target=target,
+            job=job,
+            action_kind=action.kind,
+            subject=action.subject,
+            intent=action.intent,
+            code=code,
+        )
+        count, since = 0, None
+        for row in itertools.takewhile(lambda row: row["same"], rows):
+            count, since = count + 1, row["at"].astimezone(UTC)
+        return count, since
 
     def memory(self, target: str, job: str) -> Memory:
         """Return what an earlier run had begun, and the partitions that Upkeep detached and still keeps.

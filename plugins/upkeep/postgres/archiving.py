@@ -72,8 +72,8 @@ def drift(columns: Sequence[Json], archive: Relation, archive_facts: Row, *, sou
     found: list[Drift] = []
     if archive.kind not in ("r", "p"):
         return [Drift(f"{table} is no table", "name a table in retain.into")]
-    if archive.persistence == "u" and source.persistence == "p":
-        found.append(Drift(f"{table} is unlogged: a crash empties it", f"alter table {table} set logged"))
+    if archive.persistence != "p":
+        found.append(lossy(table, archive.kind, of=source.subject))
     theirs = {c["name"]: c for c in archive_facts["columns"] or ()}
     for column in columns:
         other = theirs.get(column["name"])
@@ -86,6 +86,14 @@ def drift(columns: Sequence[Json], archive: Relation, archive_facts: Row, *, sou
             text = f"{table} needs a value for {quoted}, which the table does not have"
             found.append(Drift(text, f"alter table {table} alter column {quoted} drop not null"))
     return found
+
+
+def lossy(table: str, kind: str, *, of: str) -> Drift:
+    """Return that a table (``kind`` ``p``: one without rows of its own) does not keep rows through a crash."""
+    mend = f"alter table {table} set logged"
+    if kind == "p":
+        mend = f"make {table} anew without unlogged, and attach its partitions to that"
+    return Drift(f"{table} is unlogged: a crash of the server empties it, and archived rows of {of} are gone", mend)
 
 
 def _column_drift(column: Json, other: Json | None, table: str) -> list[Drift]:

@@ -29,6 +29,7 @@ from upkeep.postgres import (
     creation_observe,
     creation_plan,
     ddl,
+    holders,
     names,
 )
 from upkeep.postgres import conversion_statements as statements
@@ -134,7 +135,9 @@ def _room(session: PostgresSession, args: Args) -> None:
     try:
         found = conversion_observe.measure(session, args["facts"], args["key"])
     except psycopg.errors.LockNotAvailable as error:
-        raise ddl.LockNotObtainedError("another session holds the table locked; the next run tries again") from error
+        who = holders.held_by(session, [args["parent"]["oid"]])
+        text = f"another session holds the table locked; the next run tries again{who}"
+        raise ddl.LockNotObtainedError(text) from error
     except psycopg.errors.QueryCanceled as error:
         raise StateChangedError("the lowest and highest key can no longer be read in time; plan again") from error
     if found["any_null"]:

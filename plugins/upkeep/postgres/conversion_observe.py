@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from upkeep.fleet import RangeLevel
-from upkeep.postgres import conversion_refusals
+from upkeep.postgres import conversion_refusals, faults, holders
 from upkeep.postgres.conversion_names import CHECK, wanted
 
 if TYPE_CHECKING:
@@ -81,15 +81,15 @@ def _observe(session: PostgresSession, known: Row, column: str) -> Row:
     try:
         row |= measure(session, known, column)
     except psycopg.errors.LockNotAvailable:
-        row["unknown"] = "another session holds it locked"
+        row["unknown"] = f"another session holds it locked{holders.held_by(session, [known['oid']])}"
     except psycopg.errors.QueryCanceled:
         row["unknown"] = f"the lowest and highest {column} could not be read in {LOOK_SECONDS} s"
         row["remedy"] = "make an index on the partition column (create index concurrently …)"
     except psycopg.errors.InsufficientPrivilege as error:  # row security counts as one: rows must not be overlooked
-        row["unknown"] = str(error.diag.message_primary)
+        row["unknown"] = faults.describe(error)
         row["remedy"] = "let the connection's role read every row (grant select; bypassrls where policies restrict it)"
     except psycopg.errors.UndefinedTable as error:
-        row["unknown"] = str(error.diag.message_primary)
+        row["unknown"] = faults.describe(error)
     return row
 
 

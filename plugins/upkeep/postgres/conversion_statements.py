@@ -73,6 +73,7 @@ def prepare(args: Args) -> Iterator[sql.Composed]:
     space = facts["tablespace"]
     yield statement(
         "conversion_create",
+        persistence=sql.SQL("unlogged " if facts["persistence"] == "u" else ""),
         parent=made,
         table=table(args, "parent"),
         key=sql.Identifier(args["key"]),

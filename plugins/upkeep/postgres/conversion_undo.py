@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from upkeep.plan import Action, Json, Outcome, OutcomeStatus, ReasonCode
-from upkeep.postgres import catalog, conversion_observe, creation_apply, ddl, names
+from upkeep.postgres import catalog, conversion_observe, creation_apply, ddl, faults, names
 from upkeep.postgres import conversion_statements as statements
 from upkeep.postgres.conversion_apply import RETRY, Held
 from upkeep.postgres.conversion_model import lost, rights_changed
@@ -62,7 +62,7 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
     except psycopg.Error as error:
         if session.connection.closed:
             raise
-        return result(OutcomeStatus.FAILED, ReasonCode.ERROR, creation_apply.said(error))
+        return result(OutcomeStatus.FAILED, ReasonCode.ERROR, faults.describe(error))
     subject = names.display(args["parent"]["schema"], args["parent"]["name"])
     return result(OutcomeStatus.DONE, None, f"{subject} is a plain table again", evidence)
 

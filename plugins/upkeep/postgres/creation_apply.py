@@ -26,7 +26,7 @@ from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
 from upkeep.plan import Action, Json, Outcome, OutcomeStatus, ReasonCode
-from upkeep.postgres import catalog, creation_moves, creation_plan, ddl, names
+from upkeep.postgres import catalog, creation_moves, creation_plan, ddl, faults, holders, names
 from upkeep.postgres.creation_forms import meets
 from upkeep.postgres.creation_leftovers import clean
 from upkeep.postgres.creation_moves import ConservationError
@@ -91,17 +91,11 @@ def carry_out(work: Work, do: Callable[[], Json]) -> Outcome:
     except ConnectionLostError as error:
         return outcome(OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, message=str(error))
     except (*_GONE, *_CHANGED) as error:
-        return outcome(OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, message=said(error))
+        return outcome(OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, message=faults.describe(error))
     except psycopg.Error as error:
-        return outcome(OutcomeStatus.FAILED, ReasonCode.ERROR, message=said(error))
+        return outcome(OutcomeStatus.FAILED, ReasonCode.ERROR, message=faults.describe(error))
     message = evidence.pop("message", None)
     return outcome(OutcomeStatus.DONE, rows=evidence.get("rows_copied"), message=message, evidence=evidence)
-
-
-def said(error: psycopg.Error) -> str:
-    """Return what the server said, without the detail, which may show values of rows."""
-    hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
-    return f"{error.diag.message_primary or type(error).__name__}{hint}"
 
 
 @contextmanager
@@ -112,7 +106,8 @@ def claim(session: PostgresSession, parent: int) -> Iterator[None]:
     """
     key = {"key": _LOCK_SPACE | parent}
     if not session.rows("advisory_lock", key)[0]["obtained"]:
-        raise ddl.LockNotObtainedError("another run of Upkeep works on this table; the next run tries again")
+        who = holders.held_by(session, key=key["key"])
+        raise ddl.LockNotObtainedError(f"another run of Upkeep works on this table; the next run tries again{who}")
     try:
         yield
     finally:

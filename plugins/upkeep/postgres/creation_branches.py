@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from upkeep.plan import Json, ReasonCode
+from upkeep.postgres import creation_alike
 from upkeep.postgres.creation_forms import Form, Rest, Span, Values, form_args
 from upkeep.postgres.creation_names import choose, names_below
 from upkeep.postgres.partition_plan import layout
@@ -27,7 +28,7 @@ def branch_args(  # noqa: PLR0917 - what `creation_plan` knows by then
     branch, relation = care.branch, care.relation
     if branch is None or relation is None or isinstance(form, Rest):
         return {}
-    like = next((row for row in frames["siblings"] if row["oid"] == branch.model), None)
+    like = creation_alike.model(branch.model, relation, frames)
     bucket = _bucket(default, form)
     forms = leaves_for(branch, bucket["first"] if bucket else None)
     leaves = [
@@ -39,7 +40,7 @@ def branch_args(  # noqa: PLR0917 - what `creation_plan` knows by then
         for leaf in forms
     ]
     below: Json = {"strategy": branch.level.form, "key": branch.key, "type": branch.type, "leaves": leaves}
-    return {"below": {**below, "like": dict(like) if like is not None else None}}
+    return {"below": {**below, "like": like}}
 
 
 def branch_blocked(

@@ -14,7 +14,7 @@ from upkeep.fleet import RangeLevel
 from upkeep.fleet.tables import Top
 from upkeep.partitioning.limits import counts_time, told_by
 from upkeep.plan import Observation
-from upkeep.postgres import catalog, conversion_observe, names
+from upkeep.postgres import catalog, conversion_observe, creation_alike, faults, holders, names
 from upkeep.postgres.creation_care import column_of, with_default
 from upkeep.postgres.creation_forms import Span, Values, form_args
 from upkeep.postgres.creation_model import Care
@@ -65,6 +65,7 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
     needy = [care for care in found if care.to_create]
     frames["conditions"] = _conditions(session, needy)
     frames["siblings"] = _siblings(session, needy)
+    frames["options"] = creation_alike.read(session, [row["oid"] for row in frames["siblings"]])
     frames["taken"] = _taken(session, needy) + conversion_observe.taken(session, found)
     frames["columns"] = _columns(session, needy)
     frames["blockers"] = _blockers(session, needy)
@@ -191,7 +192,13 @@ def _defaults(session: PostgresSession, found: Sequence[Care]) -> list[Row]:
         sizes = {row["oid"]: row["bytes"] for row in session.rows("default_sizes", {"oids": oids})}
     except psycopg.errors.LockNotAvailable:  # somebody holds one of them: ask for each alone
         sizes = {oid: _size(session, oid) for oid in oids}
-    return [_default(session, care, default, sizes.get(default.oid)) for care, default in known]
+    foreign = {row["oid"]: row["names"] for row in session.rows("foreign_below", {"oids": oids})}
+    return [
+        creation_alike.elsewhere(care, default.oid, foreign[default.oid])
+        if default.oid in foreign
+        else _default(session, care, default, sizes.get(default.oid))
+        for care, default in known
+    ]
 
 
 def _size(session: PostgresSession, oid: int) -> int | None:
@@ -212,18 +219,18 @@ def _default(session: PostgresSession, care: Care, default: Default, size: int |
         "unknown": None,
     }
     if size is None:
-        return {**row, "unknown": "another session holds it locked"}
+        return {**row, "unknown": f"another session holds it locked{holders.held_by(session, [default.oid])}"}
     if size == 0:
         return row
     try:
         row["buckets"] = _count(session, care, default) if care.layout else _count_values(session, care, default)
         row.update(session.rows("default_facts", {"oid": default.oid})[0])
     except psycopg.errors.LockNotAvailable:
-        row["unknown"] = "another session holds it locked"
+        row["unknown"] = f"another session holds it locked{holders.held_by(session, [default.oid])}"
     except psycopg.errors.QueryCanceled:
         row["unknown"] = f"its rows could not be counted in {COUNT_SECONDS} s"
     except psycopg.errors.InsufficientPrivilege as error:
-        row["unknown"] = str(error.diag.message_primary)
+        row["unknown"] = faults.describe(error)
     return row
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from upkeep.partitioning.axis import brief
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
-from upkeep.postgres import conversion_plan, creation_leftovers, creation_scan, names
+from upkeep.postgres import conversion_plan, creation_alike, creation_leftovers, creation_scan, names
 from upkeep.postgres.creation_branches import branch_args, branch_blocked
 from upkeep.postgres.creation_care import with_default
 from upkeep.postgres.creation_forms import Form, Remainder, Rest, Span, Values, form_args, said
@@ -46,7 +46,7 @@ def plan(observation: Observation, target: Target) -> Plan:
             actions.append(conversion_plan.action(care, care.conversion, taken))
             findings += conversion_plan.findings(care, care.conversion)
         findings += _of_locks(care, frames["blockers"])
-        findings += _not_copied(care, frames["siblings"])
+        findings += [*_not_copied(care, frames["siblings"]), *creation_alike.findings(care, frames)]
     findings += [*_of_defaults(found, observation, actions), *creation_scan.findings(actions)]
     findings.append(_disk())
     return Plan.make(observation, actions, findings)
@@ -85,7 +85,7 @@ def _creation(care: Care, form: Form, name: str, seen: _Seen) -> Action:
     relation, (default, observation, taken) = care.relation, seen
     assert relation is not None  # noqa: S101 - as in _creations
     frames = observation.frames
-    like = next((row for row in frames["siblings"] if row["oid"] == care.model), None)
+    like = creation_alike.model(care.model, relation, frames)
     rows = rows_in(default, form)
     args: Json = {
         "parent": {"oid": relation.oid, "schema": relation.schema, "name": relation.name},
@@ -98,7 +98,7 @@ def _creation(care: Care, form: Form, name: str, seen: _Seen) -> Action:
         "move_at_most": getattr(care.policy, "move_default_rows", 0),
         "live": creation_scan.is_live(care, form, frames, default),
         "role": frames["server"][0]["role"],
-        "like": dict(like) if like is not None else None,
+        "like": like,
     }
     args |= branch_args(care, form, name, default, frames, taken) | _above(relation.oid, frames)
     blocked = _blocked(care, default, rows, like) or branch_blocked(care, form, args, default)
@@ -309,7 +309,9 @@ def _of_defaults(found: Sequence[Care], observation: Observation, actions: Seque
         if row is None or not care.ready:
             continue
         subject = care.subject
-        if row["unknown"]:
+        if row.get("foreign"):
+            yield creation_alike.foreign_default(care, default.subject, row["unknown"])
+        elif row["unknown"]:
             yield Finding(
                 check="default_rows",
                 subject=subject,

@@ -15,6 +15,7 @@ import psycopg
 from upkeep.errors import UpkeepError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import (
+    faults,
     quality_rows,
     reattaching,
     restore_plan,
@@ -78,7 +79,7 @@ class DataRetention:
             status, code, text = OutcomeStatus.SKIPPED, ReasonCode.NOT_SUPPORTED, str(error)
         except (UpkeepError, psycopg.Error) as error:
             status, code = OutcomeStatus.FAILED, ReasonCode.ERROR
-            text = retention_apply.describe(error) if isinstance(error, psycopg.Error) else str(error)
+            text = faults.describe(error) if isinstance(error, psycopg.Error) else str(error)
         return Outcome(
             action_id=action.id,
             status=status,

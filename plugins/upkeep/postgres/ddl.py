@@ -21,6 +21,7 @@ import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
+from upkeep.postgres import holders
 from upkeep.postgres.session import LOCK_TIMEOUT
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def attempt(
         "another session holds it" if isinstance(last, errors.LockNotAvailable) else "it met others again and again"
     )
     message = f"{what or 'the lock'}: not obtained in {retry.budget:g} s ({reason}); the next run tries again"
+    message += holders.held_by(session) if isinstance(last, errors.LockNotAvailable) else ""
     raise LockNotObtainedError(message) from last
 
 
@@ -195,6 +197,7 @@ def run_alone(
             if not session.connection.closed:
                 wait_at_most(LOCK_TIMEOUT)
     message = f"{what or 'the lock'}: not obtained in {retry.budget:g} s; the next run tries again"
+    message += holders.held_by(session) if isinstance(last, errors.LockNotAvailable) else ""
     raise LockNotObtainedError(message) from last
 
 

@@ -21,7 +21,7 @@ from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
 from upkeep.intervals import Duration, shift
-from upkeep.postgres import counting, ddl, names
+from upkeep.postgres import counting, ddl, holders, names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.ddl import LockNotObtainedError, LockRetry
 from upkeep.retention.cutoff import moment
@@ -273,7 +273,8 @@ def _wait_for_holders(tools: Tools, here: Place) -> None:
             return
         tools.checkpoint(f"waiting: others use the parent of {here.subject}")
         tools.sleep(min(0.1 * 2.0**number, 3.0))
-    message = f"detaching {here.subject}: others held its parent all the time; the next run tries again"
+    who = holders.held_by(tools.session, [oid for oid in (here.parent,) if oid is not None])
+    message = f"detaching {here.subject}: others held its parent all the time; the next run tries again{who}"
     raise LockNotObtainedError(message)
 
 

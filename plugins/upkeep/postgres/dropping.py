@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import errors, sql
 
-from upkeep.postgres import counting, ddl
+from upkeep.postgres import counting, ddl, faults
 from upkeep.postgres.detached import difference
 from upkeep.postgres.detaching import AlreadyDoneError, Place, StateChangedError, Tools, place
 from upkeep.retention.cutoff import moment
@@ -60,7 +60,9 @@ def drop(tools: Tools, args: Json) -> Json:
     try:
         ddl.attempt(session, body, checkpoint=tools.checkpoint, sleep=tools.sleep, what=f"dropping {here.subject}")
     except errors.DependentObjectsStillExist as error:
-        raise StateChangedError(f"{here.subject} is still needed: {error.diag.message_detail or error}") from error
+        raise StateChangedError(
+            f"{here.subject} is still needed: {error.diag.message_detail or faults.describe(error)}"
+        ) from error
     return {"oid": args["oid"], "partition": here.subject}
 
 

@@ -41,7 +41,7 @@ def batches(work: Work) -> Iterator[RowBatch]:
                 table=sql.Identifier(leaf["schema"], leaf["name"]),
                 due=leaf["due"],
             )
-            with session.connection.cursor("upkeep_quality") as cursor:
+            with session.cursor("upkeep_quality") as cursor:
                 cursor.execute(statement)
                 while rows := cursor.fetchmany(BATCH_ROWS):
                     yield RowBatch(rows=rows, keys=tuple(keys), seen=seen)

@@ -11,7 +11,18 @@ from psycopg import errors
 
 from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
-from upkeep.postgres import archiving, counting, detaching, dropping, file_archive, names, restore_file
+from upkeep.postgres import (
+    archiving,
+    counting,
+    detaching,
+    dropping,
+    faults,
+    file_archive,
+    holders,
+    names,
+    restore_file,
+    retention_held,
+)
 from upkeep.postgres.archiving import ConservationError
 from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
 from upkeep.postgres.detaching import AlreadyDoneError, StateChangedError, Tools
@@ -45,8 +56,6 @@ _EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, Reas
     ((StoreError, UndecidedError, restore_file.RowsThereError), OutcomeStatus.FAILED, ReasonCode.ERROR),
     ((UnreachableError,), OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST),
 )
-_SAFE_STATES: Final = ("22", "42601")
-"""Messages of these error classes may quote values of rows: they are left out."""
 
 
 @dataclass
@@ -86,7 +95,7 @@ def _verdict(work: Work, error: Exception) -> tuple[OutcomeStatus, ReasonCode, s
     """Return what an expected trouble means; ``None`` when the run itself must stop."""
     for kinds, status, code in _EXPECTED:
         if isinstance(error, kinds):
-            text = str(error) if isinstance(error, UpkeepError) else "others held the table for too long"
+            text = str(error) if isinstance(error, UpkeepError) else _held(work)
             return status, code, text
     if not isinstance(error, psycopg.Error):
         return None
@@ -94,23 +103,30 @@ def _verdict(work: Work, error: Exception) -> tuple[OutcomeStatus, ReasonCode, s
     if connection.closed or connection.broken:
         text = "the connection was lost; the next run looks at the state and carries on"
         return OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text
-    return OutcomeStatus.FAILED, ReasonCode.ERROR, describe(error)
+    return OutcomeStatus.FAILED, ReasonCode.ERROR, _refused(work.action, error)
 
 
-def describe(error: psycopg.Error) -> str:
-    """Return what the server said, without values of rows."""
-    state = error.sqlstate or ""
-    primary = error.diag.message_primary or type(error).__name__
-    if state.startswith(_SAFE_STATES):
-        primary = type(error).__name__
-    if isinstance(error, errors.UniqueViolation):
-        primary = (
-            f"a row is in the archive already ({error.diag.constraint_name}): somebody copied it there; nothing of "
-            "this batch was moved. Compare the two and delete the copies"
+def _held(work: Work) -> str:
+    args = work.action.args
+    tables = [*args.get("leaves", ()), *args.get("tables", ()), args, args.get("archive", {})]
+    oids = [table["oid"] for table in tables if "oid" in table]
+    return f"others held the table for too long{holders.held_by(cast('PostgresSession', work.session), oids)}"
+
+
+def _refused(action: Action, error: psycopg.Error) -> str:
+    """Return what the server said, and what to do where the archive refused a row."""
+    text = faults.describe(error)
+    if "archive" not in action.args:
+        return text
+    if isinstance(error, errors.UniqueViolation | errors.ExclusionViolation):
+        return (
+            f"a row is in the archive already that has the same key ({error.diag.constraint_name}): nothing of this "
+            "batch was moved or changed. Compare the two; they may be two different rows, so nothing in the archive "
+            "may go unless all its columns are equal: else give the archive a key that tells them apart"
         )
     if isinstance(error, errors.CheckViolation) and error.diag.constraint_name is None:
-        primary += "; create the archive's partition for these rows"
-    return f"{primary} ({state})" if state else primary
+        return f"{text}; create the archive's partition for these rows"
+    return text
 
 
 def _outcome(
@@ -133,6 +149,7 @@ def _tools(work: Work) -> Tools:
 
 def _detach(work: Work, progress: Progress) -> None:
     policy = policy_of(work.action, work)
+    retention_held.require_free(cast("PostgresSession", work.session), work.action.args["oid"])
     if work.action.args["mode"] != "finalize":  # nobody sees its rows any more
         _stay_within(work)
     progress.evidence = detaching.detach(_tools(work), work.action.args, grace=policy.grace, zone=policy.zone)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from upkeep.postgres import names
+from upkeep.postgres.archive_drift import table_drift
 from upkeep.postgres.archiving import drift
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.retention_rows import is_table_name
@@ -151,7 +152,8 @@ def _archive(view: TableView) -> Iterator[Refusal]:
     if archive.oid in (view.facts or {}).get("members", []) or relation.oid in facts["members"]:
         yield Refusal("archive", "the archive is the table itself or a part of it", "name another table in retain.into")
         return
-    for one in drift((view.facts or {}).get("columns") or (), archive, facts, source=relation):
+    columns = drift((view.facts or {}).get("columns") or (), archive, facts, source=relation)
+    for one in (*columns, *(table_drift(view) if archive.kind in ("r", "p") else ())):
         yield Refusal("archive_drift", one.text, one.remedy)
     fired = ", ".join([*facts["insert_triggers"], *facts["insert_rules"]])
     if fired and view.policy.cascades != "declared":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from upkeep.plan import Finding, FindingStatus, Severity
-from upkeep.postgres import names, retention_staying
+from upkeep.postgres import names, retention_held, retention_staying
+from upkeep.postgres.archive_drift import doubts
 from upkeep.postgres.detached import detached_finding
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     if view.problem is not None:
         return
     yield from _referenced(view)
+    yield from retention_held.findings(view)
     yield from _last(view)
     yield from _default(view)
     yield from retention_staying.findings(view)
@@ -29,6 +31,7 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     yield from _elsewhere(view)
     yield from _publications(view)
     yield from _history(view)
+    yield from doubts(view)
     yield from (found for marked in view.marked if (found := detached_finding(view, marked)) is not None)
 
 
@@ -110,7 +113,7 @@ def _ageless(view: View) -> Iterator[Finding]:
 
 
 def _elsewhere(view: View) -> Iterator[Finding]:
-    foreign = [leaf.subject for leaf in view.row_leaves() if leaf.kind == "f"] if not view.by_partition else []
+    foreign = [] if view.by_partition else [leaf.subject for leaf in view.row_leaves("f")]
     if foreign:
         text = f"{foreign[0]} lies on another server: its rows are not looked at"
         yield _say(view, "foreign_partition", Severity.WARNING, text, "declare retention where the rows are")

@@ -14,7 +14,16 @@ from psycopg import sql
 from upkeep.errors import ConfigurationError
 from upkeep.partitioning.limits import counts_time, told_by
 from upkeep.plan import Observation
-from upkeep.postgres import catalog, counting, file_look, names, retention_staying
+from upkeep.postgres import (
+    archive_drift,
+    catalog,
+    counting,
+    file_look,
+    holders,
+    names,
+    retention_held,
+    retention_staying,
+)
 from upkeep.postgres.counting import CHECK_TIMEOUT
 from upkeep.postgres.creation_times import sample
 from upkeep.postgres.retention_rows import Doomed, is_table_name
@@ -38,7 +47,7 @@ WRITERS_LIMIT: Final = 1_000
 """So few due rows are told apart by the transaction that wrote them: late arrivals, or left behind."""
 FRAMES: Final = (
     *("relations", "archives", "partitions", "marked", "memory", "intents"),
-    *("facts", "leaves", "numbers", "staying", "due", "references", "busy"),
+    *("facts", "leaves", "numbers", "staying", "due", "references", "held", "busy"),
     *("files", "branches", "locations", "strays", "unmarked"),
 )
 
@@ -73,6 +82,7 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
     frames["numbers"] = list(_numbers(session, found))
     if frames["numbers"]:
         found = views(observation, target)
+    frames["held"] = retention_held.read(session, found)
     for view in found:
         if view.problem is None and view.relation is not None:
             frames["staying"] += retention_staying.count(session, view)
@@ -165,7 +175,11 @@ def _has_something_due(view: TableView) -> bool:
 
 def _facts(session: PostgresSession, found: Sequence[TableView]) -> list[Row]:
     oids = {v.relation.oid for v in found if v.relation} | {v.archive.oid for v in found if v.archive}
-    return session.rows("retention_facts", {"oids": sorted(oids)}) if oids else []
+    if not oids:
+        return []
+    moving = [(v.relation.oid, v.archive.oid) for v in found if v.relation and v.archive]
+    trees = archive_drift.read(session, [source for source, _ in moving], [archive for _, archive in moving])
+    return [row | trees.get(row["oid"], {}) for row in session.rows("retention_facts", {"oids": sorted(oids)})]
 
 
 def _read_leaves(session: PostgresSession, found: Iterable[TableView], frames: dict[str, list[Row]]) -> None:
@@ -181,7 +195,7 @@ def _read_leaves(session: PostgresSession, found: Iterable[TableView], frames: d
             try:
                 frames["leaves"] += session.rows("retention_leaves", {"roots": [oid], "ages": [age]})
             except psycopg.errors.LockNotAvailable:
-                frames["busy"].append({"oid": oid})
+                frames["busy"].append({"oid": oid, "held_by": holders.held_by(session, [oid])})
 
 
 def _numbers(session: PostgresSession, found: Iterable[TableView]) -> Iterable[Row]:

@@ -66,15 +66,16 @@ def _unseen(observation: Observation) -> Iterator[Finding]:
 
 
 def _busy(view: View, observation: Observation) -> Finding | None:
-    oids = {row["oid"] for row in observation.frames["busy"]}
-    if view.relation is None or view.relation.oid not in oids:
+    held = {row["oid"]: row.get("held_by", "") for row in observation.frames["busy"]}
+    if view.relation is None or view.relation.oid not in held:
         return None
+    who = held[view.relation.oid]
     return Finding(
         check="lock",
         subject=view.subject,
         status=FindingStatus.NOT_AVAILABLE,
         severity=Severity.WARNING,
-        summary="another session holds it exclusively: what is due could not be seen; the next run looks again",
+        summary=f"another session holds it exclusively: what is due could not be seen; the next run looks again{who}",
     )
 
 
@@ -122,11 +123,11 @@ def _empty_pieces(view: View) -> Iterator[Action]:
 def going(view: View) -> list[Piece]:
     """Return the due partitions that may go.
 
-    None that is still referred to, never the last one of its parent, and none that somebody attached again while it
-    carries our marker.
+    None that is still referred to or held, never the last one of its parent, and none that somebody attached again
+    while it carries our marker.
     """
-    referenced = view.referenced_pieces or {}
-    due = [p for p in view.due_pieces if p.partition.oid not in referenced and not view.holds_reattached(p)]
+    kept_back = {*(view.referenced_pieces or {}), *(view.held_pieces or {})}
+    due = [p for p in view.due_pieces if p.partition.oid not in kept_back and not view.holds_reattached(p)]
     last = {piece.parent.oid: piece for piece in due}  # they come in the order of their ends
     kept = {oid for oid in last if sum(p.parent.oid == oid for p in due) == len(view.staying(oid))}
     return [p for p in due if not (p.parent.oid in kept and p is last[p.parent.oid])]

@@ -158,6 +158,8 @@ class TableView:
         Partition oid → how many due rows it holds (`retention_staying`).
     reattached
         Tables that Upkeep detached and somebody attached again: left alone while they carry the marker.
+    held_pieces
+        Partition oid → a row of ``retention_held.sql``: due ones that could never be dropped.
     """
 
     policy_name: str
@@ -180,6 +182,7 @@ class TableView:
     marked: Sequence[Marked] = ()
     referenced_pieces: Mapping[int, str | None] | None = None
     staying_rows: Mapping[int, Row] = field(default_factory=dict)
+    held_pieces: Mapping[int, Row] | None = None
     begun: frozenset[int] = frozenset()
     reattached: frozenset[int] = frozenset()
     files: Row | None = None
@@ -223,8 +226,11 @@ class TableView:
         below = {oid for leaf in self.leaves_below(piece.partition.oid) for oid in leaf.path}
         return bool(self.reattached & {piece.partition.oid, *below})
 
-    def row_leaves(self) -> list[Leaf]:
-        """Return the leaves that may hold due rows: whose partition begins before the cut-off, or tells nothing."""
+    def row_leaves(self, kind: str = "") -> list[Leaf]:
+        """Return the leaves that may hold due rows: whose partition begins before the cut-off, or tells nothing.
+
+        Of one ``kind`` only; of foreign ones (``f``) nobody knows the size.
+        """
         lowest = {p.partition.oid: p.lower for p in self.pieces if p.lower is not None}
         result = []
         for leaf in self.leaves:
@@ -232,7 +238,8 @@ class TableView:
             if (
                 not leaf.detach_pending
                 and not self.reattached & set(leaf.path)
-                and leaf.pages
+                and (leaf.pages or leaf.kind == "f")
+                and kind in ("", leaf.kind)
                 and (lower is None or self.cut_off is None or lower < self.cut_off)
             ):
                 result.append(leaf)

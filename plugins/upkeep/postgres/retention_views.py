@@ -93,6 +93,7 @@ class _Lookup:
     leaves: Mapping[int, list[Leaf]]
     marked: Sequence[Marked]
     references: Mapping[int, list[Row]]
+    held: Mapping[int, Row]
     begun: frozenset[int]
     reattached: frozenset[int]
     files: Mapping[tuple[str, int], Row]
@@ -118,6 +119,7 @@ class _Lookup:
             marked=marked,
             references=_by("root", frames["references"]),
             staying={row["oid"]: row for row in frames.get("staying", ())},
+            held={row["oid"]: row for row in frames.get("held", ())},
             numbers={(row["oid"], row["age"]): row["numbers"] for row in frames.get("numbers", ())},
             begun=_begun(frames),
             reattached=frozenset(
@@ -168,6 +170,7 @@ def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Loo
         marked=[replace(m, leaves=lookup.leaves.get(m.oid, ())) for m in lookup.marked if _is_of(m.marker, relation)],
         referenced_pieces={r["partition"]: r["referencing"] for r in lookup.references.get(relation.oid, ())},
         staying_rows={oid: row for p in pieces if (row := lookup.staying.get(oid := p.partition.oid))},
+        held_pieces=lookup.held,
         begun=lookup.begun,
         reattached=lookup.reattached,
         files=lookup.files.get((base.policy_name, relation.oid)),

@@ -24,6 +24,7 @@ import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
+from upkeep.postgres import holders
 from upkeep.postgres.ddl import TRANSIENT
 from upkeep.postgres.pace import Pace, Throttle
 from upkeep.postgres.session import LOCK_TIMEOUT, STATEMENT_TIMEOUT
@@ -223,7 +224,7 @@ class Sweep:
         share = min(max(SAMPLED_SHARE, SAMPLED_PAGES / max(pages, 1)), 1.0)
         parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.due}
         parts |= {"percent": sql.Literal(share * 100), "step": sql.Literal(max(round(FINE_ROWS * share), 1))}
-        with self.session.connection.cursor("upkeep_edges", withhold=True) as cursor:
+        with self.session.cursor("upkeep_edges", withhold=True) as cursor:
             cursor.execute(self.session.statement("retention_sample", **parts))
             while rows := cursor.fetchmany(1000):
                 yield from (row["edge"] for row in rows)
@@ -232,7 +233,7 @@ class Sweep:
         parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.due}
         statement = self.session.statement("retention_same_age", low=doomed.value(age), **parts)
         same = sql.SQL("t.{} = {}").format(doomed.age, doomed.value(age))
-        with self.session.connection.cursor("upkeep_same_age", withhold=True) as cursor:
+        with self.session.cursor("upkeep_same_age", withhold=True) as cursor:
             cursor.execute(statement)
             while places := [row["place"] for row in cursor.fetchmany(self.pace.size)]:
                 here = sql.SQL("t.ctid = any({}::tid[])").format(sql.Literal(places))
@@ -284,6 +285,8 @@ class Sweep:
             except errors.LockNotAvailable as error:
                 self.tally.last_error = _say(error)
                 waits += 1
+                if waits == TRIES:
+                    self.tally.last_error += holders.held_by(self.session, [doomed.oid], writers=True)
                 if waits < TRIES:
                     self.sleep(0.1 * 2**waits)
             except (*TRANSIENT, errors.ForeignKeyViolation) as error:

@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 
 from upkeep import sqlfiles
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
-from upkeep.postgres import names
+from upkeep.postgres import faults, names
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -70,6 +70,8 @@ class PostgresSession:
         As ``server_version_num``: 150018 for 15.18.
     instance
         When the server was started: tells copies with the same identity apart.
+    refused
+        The tables that the last statement named which did not get its locks.
     trace
         Called with each statement's text before it is sent; for tests that kill the job at each of them.
     """
@@ -81,6 +83,7 @@ class PostgresSession:
         self._second: psycopg.Connection[Row] | None = None
         self._cancelled = False
         self.trace: Callable[[str], None] | None = None
+        self.refused: list[str] = []
         timeouts = {"lock_timeout": LOCK_TIMEOUT, "statement_timeout": STATEMENT_TIMEOUT, "idle_timeout": IDLE_TIMEOUT}
         about = self.rows("session_begin", timeouts)[0]
         self.is_replica: bool = about["is_replica"]
@@ -170,8 +173,14 @@ class PostgresSession:
             self.trace(statement.as_string(self._connection))
         if params is not None and isinstance(statement, sql.Composed):
             statement = self._percents_doubled(statement)
-        with self._translated():
-            return self._connection.execute(statement, params)
+        try:
+            with self._translated():
+                return self._connection.execute(statement, params)
+        except psycopg.errors.LockNotAvailable:
+            named = statement if isinstance(statement, sql.Composed) else ()
+            parts = [part.as_string(self._connection) for part in named if isinstance(part, sql.Identifier)]
+            self.refused = [name for name in parts if '"."' in name]
+            raise
 
     @contextmanager
     def copy(self, statement: sql.SQL | sql.Composed) -> Iterator[psycopg.Copy]:
@@ -182,6 +191,12 @@ class PostgresSession:
             self.trace(statement.as_string(self._connection))
         with self._translated(), self._connection.cursor() as cursor, cursor.copy(statement) as stream:
             yield stream
+
+    @contextmanager
+    def cursor(self, name: str, *, withhold: bool = False) -> Iterator[psycopg.ServerCursor[Row]]:
+        """Give a cursor on the server; raises as `execute` does."""
+        with self._translated(), self._connection.cursor(name, withhold=withhold) as cursor:
+            yield cursor
 
     def _percents_doubled(self, statement: sql.Composed) -> sql.Composed:
         """Return the statement with each ``%`` in a name or literal doubled: the driver reads them as placeholders."""
@@ -278,6 +293,7 @@ class PostgresSession:
         try:
             yield
         except psycopg.Error as error:
+            faults.redact(error)
             if self._cancelled:
                 raise CancelledError("the run was asked to stop; its statement was cancelled on the server") from error
             if self._connection.broken or self._connection.closed:

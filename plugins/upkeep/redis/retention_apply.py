@@ -11,7 +11,7 @@ import redis
 
 from upkeep.errors import UpkeepError
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
-from upkeep.redis import refusals
+from upkeep.redis import faults, refusals
 from upkeep.redis.session import RIGHTS
 from upkeep.retention.pace import Pace
 
@@ -61,14 +61,14 @@ def apply(work: Work) -> Outcome:
     except StateChangedError as error:
         return _outcome(work.action, tally, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:  # one that loads its data, too
-        text = f"the connection to the server was lost ({error}); the next run carries on"
+        text = f"the connection to the server was lost ({faults.describe(error)}); the next run carries on"
         return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
     except redis.exceptions.ReadOnlyError:
         text = "the server is a replica by now; point the connection at the primary"
         return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
     except redis.RedisError as error:
         refusal = refusals.of(error)
-        text = f"the server refused: {error}; our user needs {RIGHTS}"
+        text = f"the server refused: {faults.describe(error)}; our user needs {RIGHTS}"
         if refusal is not None:
             text = f"{refusal.text}; {refusal.remedy}"
         return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.ERROR, text)

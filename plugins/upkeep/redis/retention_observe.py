@@ -8,7 +8,7 @@ import redis
 
 from upkeep.errors import UnreachableError
 from upkeep.plan import Observation
-from upkeep.redis import refusals, streams
+from upkeep.redis import faults, refusals, streams
 from upkeep.redis.retention_view import View, of_frames
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def observe(session: RedisSession, target: Target, at: datetime) -> Observation:
         if refusal is not None:
             server |= {"refuses": refusal.text, "remedy": refusal.remedy}
         elif isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
-            text = f"the connection to the server was lost ({error}); the next run looks again"
+            text = f"the connection to the server was lost ({faults.describe(error)}); the next run looks again"
             raise UnreachableError(text) from error
         else:
             raise
@@ -67,7 +67,8 @@ def _probed(session: RedisSession, view: View) -> Json:
 def _denied(error: redis.RedisError) -> Json:
     if refusals.of(error) is not None:
         raise error
-    return {"due": None, "held": None, "denied": str(error)}  # deleted, or made anew as something else, meanwhile
+    text = faults.describe(error)  # deleted, or made anew as something else, meanwhile
+    return {"due": None, "held": None, "denied": text}
 
 
 def _counted(session: RedisSession, view: View) -> Json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
-from upkeep.redis import refusals
+from upkeep.redis import faults, refusals
 from upkeep.redis.entries import EntryId
 
 if TYPE_CHECKING:
@@ -98,13 +98,13 @@ def _row(session: RedisSession, name: str, pattern: str) -> Json:
         row["kind"] = str(session.command("TYPE", name))
         return row | describe(session, name) if row["kind"] == "stream" else row
     except redis.exceptions.NoPermissionError as error:
-        return row | {"kind": "denied", "denied": str(error)}
+        return row | {"kind": "denied", "denied": faults.describe(error)}
     except redis.exceptions.ResponseError as error:
         if refusals.of(error) is not None:
             raise  # not this key's fault
         if session.command("EXISTS", name) == 0:  # it went away between two looks
             return row | {"kind": "none"}
-        return row | {"kind": "denied", "denied": str(error)}
+        return row | {"kind": "denied", "denied": faults.describe(error)}
 
 
 def describe(session: RedisSession, name: str) -> Json:

@@ -27,7 +27,12 @@ FOREIGN_KEY: Final = frozenset({1451, 1217})
 DUPLICATE: Final = 1062
 NO_PARTITION: Final = 1526
 UNSUPPORTED: Final = 8200
-_QUOTES_VALUES: Final = frozenset({1062, 1264, 1265, 1292, 1366, 1406, 1526, 1525, 8141})
+WRITE_CONFLICT: Final = frozenset({8005, 9007})
+_ANYTHING: Final = frozenset({1064, 1105})
+"""Part of a statement, or an error that TiDB has no number for."""
+_QUOTES_VALUES: Final = _ANYTHING | frozenset(
+    {1062, 1264, 1265, 1292, 1366, 1406, 1411, 1441, 1525, 1526, 1690, 3140, 3141, 3156, 8141}
+)
 """Messages that show values of rows: they are left out."""
 
 
@@ -75,6 +80,8 @@ def describe(error: pymysql.MySQLError) -> str:
         )
     elif number == NO_PARTITION:
         text = "the archive has no partition for these rows: create it"
+    elif number in WRITE_CONFLICT:
+        text = "another session wrote the same rows first"
     elif number in _QUOTES_VALUES:
-        text = "a value does not fit"
+        text = "what the server says is left out, it may quote a row" if number in _ANYTHING else "a value does not fit"
     return f"{text} ({number})" if number >= 0 else text
