@@ -154,9 +154,9 @@ def _ids(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
             try:
                 at = _highest_in(session, oid, column or "")
             except psycopg.errors.LockNotAvailable:
-                unseen = "another session holds a partition locked"
+                unseen = f"another session holds a partition locked{holders.held_by(session, [oid])}"
             except psycopg.errors.InsufficientPrivilege as error:
-                unseen = str(error.diag.message_primary)
+                unseen = faults.describe(error)
             if at is not None or unseen is not None:
                 break
         if at is not None or unseen is not None:

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
-from upkeep.postgres import bounds, ddl, names
+from upkeep.postgres import bounds, ddl, faults, names
 from upkeep.postgres.detaching import QUIET_SECONDS, Place, StateChangedError, Tools, comment_statement, place
 from upkeep.retention.marker import read_marker
 
@@ -60,7 +60,7 @@ def reattach(tools: Tools, evidence: Json) -> str:
     except (errors.CheckViolation, errors.InvalidObjectDefinition, errors.DatatypeMismatch) as error:
         with contextlib.suppress(UpkeepError, psycopg.Error):
             ddl.run(tools.session, [drop], what=f"preparing {here.subject}", **waits)
-        text = f"{here.subject} does not fit into {parent.subject} any more: {error.diag.message_primary}"
+        text = f"{here.subject} does not fit into {parent.subject} any more: {faults.describe(error)}"
         raise StateChangedError(f"{text}; move its rows by hand") from error
     return f"{here.subject} is a partition of {parent.subject} again"
 

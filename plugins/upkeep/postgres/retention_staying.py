@@ -9,6 +9,7 @@ from psycopg import sql
 
 from upkeep.partitioning.axis import HIGHEST, LOWEST, brief
 from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.postgres import faults, holders
 from upkeep.postgres.retention_rows import Doomed, row_args
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def count(session: PostgresSession, view: TableView) -> Iterator[Row]:
         except psycopg.errors.UndefinedTable:
             continue  # it went away meanwhile
         except psycopg.errors.LockNotAvailable:
-            why = "another session holds it locked"
+            why = f"another session holds it locked{holders.held_by(session, [table.oid])}"
         except psycopg.errors.InsufficientPrivilege as error:
-            why = str(error.diag.message_primary)
+            why = faults.describe(error)
         yield {"oid": table.oid, "due": due, "why": why}
 
 
