@@ -161,8 +161,23 @@ def test_plan_only_changes_nothing(
     fleet(PARTITIONS)
     dag_run = run(dags["partition_creation"], run_conf={"mode": "plan", "targets": ["good"]})
     assert dag_run.state == "success", states(dag_run)
-    assert len(report(ledger, dag_run).targets[0].actions) == 3
+    (target,) = report(ledger, dag_run).targets
+    assert (target.status, len(target.actions)) == ("planned", 3)
+    assert states(dag_run)["gate_after[good – planned only]"] == "success"
     assert partitions(database) == 0
+
+
+def test_a_paused_target_is_not_done(
+    dags: "dict[str, DAG]", old_rows: None, database: str, ledger: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger.pause("good", actor="anna", reason="moving house")
+    dag_run = run(dags["data_retention"])
+    assert dag_run.state == "success", states(dag_run)
+    assert states(dag_run)["gate_after[good – paused]"] == "success"
+    (target,) = report(ledger, dag_run).targets
+    assert target.status == "paused"
+    assert "nothing is changed: 'good' was paused by anna at" in capsys.readouterr().out
+    assert execute(database, "select count(*) from public.readings") == [(150,)]
 
 
 def test_an_unknown_target_is_said_so(dags: "dict[str, DAG]", fleet: Callable[[str], Path], database: str) -> None:

@@ -94,7 +94,8 @@ def _per_target(job: str) -> Any:
         before = GateBefore(task_id="gate_before", **common)
         plan = MakePlan(task_id="plan", **common)
         apply = Apply(task_id="apply", execution_timeout=APPLY_TIMEOUT, **common)
-        after = GateAfter(task_id="gate_after", outlets=[asset], **common)
+        labelled = {**common, "map_index_template": f"{LABEL}{{{{ task.said }}}}"}
+        after = GateAfter(task_id="gate_after", outlets=[asset], **labelled)
         observe >> before >> plan >> apply >> after
 
     return steps

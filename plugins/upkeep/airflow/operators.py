@@ -189,10 +189,16 @@ class Apply(StepOperator):
 
 
 class GateAfter(StepOperator):
-    """Observe again, evaluate the suite after, conclude the target; fails when it did not end well."""
+    """Observe again, evaluate the suite after, conclude the target; fails when it did not end well.
+
+    ``said`` goes into the task's label: of a target of which nothing was done why not, since its task is green.
+    """
+
+    said = ""
 
     def execute(self, context: Context) -> str:
         """Prove; returns the target's status."""
+        from upkeep import words  # noqa: PLC0415
         from upkeep.airflow import runtime  # noqa: PLC0415
 
         with self.runner() as runner:
@@ -201,6 +207,8 @@ class GateAfter(StepOperator):
                 runner.gate(self.run_id, self.target, "after")
             report = runner.finish(self.run_id, self.target)
         self._announce(context, report)
+        if report.status in runtime.HELD_BACK:
+            self.said = f" – {words.STATUS[report.status][0]}"
         text = runtime.verdict(report)
         if report.status in runtime.BAD:
             raise AirflowFailException(text)

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from upkeep import fleet, settings
+from upkeep import fleet, settings, words
 from upkeep.airflow import addresses, stores
 from upkeep.connections import CONTROL
 from upkeep.errors import ConfigurationError
 from upkeep.ledger import ApprovalState, Ledger
-from upkeep.plan import RunReport, TargetReport, TargetStatus
+from upkeep.plan import RunReport, Severity, TargetReport, TargetStatus
 from upkeep.runner import Runner
 from upkeep.stores.store import opener
 from upkeep.watching import Meter
@@ -31,6 +31,8 @@ log = logging.getLogger("upkeep")
 
 BAD = frozenset({TargetStatus.FAILED, TargetStatus.PARTIAL, TargetStatus.UNREACHABLE})
 """How a target ends when its run must not look fine."""
+HELD_BACK = frozenset({TargetStatus.PAUSED, TargetStatus.OBSERVED, TargetStatus.PLANNED, TargetStatus.NOT_SUPPORTED})
+"""How it ends when nothing went wrong and nothing was done."""
 
 
 @contextmanager
@@ -132,7 +134,7 @@ def verdict(report: TargetReport) -> str:
     for outcome in report.outcomes:
         word = outcome.status.value + (f" ({outcome.reason_code.value})" if outcome.reason_code else "")
         counts[word] = counts.get(word, 0) + 1
-    lines = [f"{report.target}: {report.status.value}"]
+    lines = [f"{report.target}: {words.STATUS[report.status][0]}"]
     lines += [f"  actions: {', '.join(f'{n} {word}' for word, n in counts.items())}"] if counts else []
     lines += [f"  error: {report.error}"] if report.error else []
     lines += [f"  gate {g.stage}: {f.summary}" for g in report.gates for f in g.failed]
@@ -142,5 +144,7 @@ def verdict(report: TargetReport) -> str:
         for o in report.outcomes
         if o.status.value == "failed" or (o.reason_code and o.reason_code.value == "lock_not_obtained")
     ]
-    lines += [f"  {f.subject}: {f.summary}" for f in report.findings if f.severity.rank >= 2]  # noqa: PLR2004 - ERROR
+    told = [f for f in report.findings if f.severity.rank >= Severity.ERROR.rank or f.check == "paused"]
+    lines += [f"  {f.subject}: {f.summary}" for f in told]
+    lines += [f"  plan {report.plan_id}: {words.fate(report.plan_state)[0]}"] if report.plan_state else []
     return "\n".join(lines)
