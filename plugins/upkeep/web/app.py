@@ -74,6 +74,11 @@ async def _misunderstood(request: Request, error: RequestValidationError) -> Res
     return _refusal(request, 422, f"the address is not understood: {where}")
 
 
+@app.exception_handler(Exception)
+async def _unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001 - it goes to the log besides
+    return _refusal(request, 500, "something unexpected happened; the API server's log says what")
+
+
 def _refusal(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return a refusal as a page to a browser, else as JSON."""
     found: Response
@@ -140,7 +145,7 @@ def runs(user: GetUserDep, job: Annotated[str | None, Query(max_length=100)] = N
         )
         for name in {r.job for r in found} | set(JOBS)
     }
-    paused = [pause.text for pause in pauses] if any(may.values()) else []
+    paused = pauses if any(may.values()) else []
     return _html("runs.html", runs=[view.run_line(r) for r in found if may[r.job]], job=job or "", paused=paused)
 
 

@@ -234,7 +234,7 @@ def planned_only(
         took="",
         badges=(target.badge,),
         targets=(target,),
-        notice=" ".join(filter(None, (text, pause and f"Nothing is changed while {pause}."))),
+        notice=" ".join(filter(None, (text, pause and f"Paused, so nothing is changed: {pause}."))),
         waiting=(target,) if target.approval else (),
     )
 
@@ -293,7 +293,9 @@ def target_view(
     state = target.plan_state
     findings = sorted(target.findings, key=lambda f: (-f.severity.rank, f.status is FindingStatus.OK, f.subject))
     shown = target.actions[:most]
-    undone = "" if run or state is None or state.state == "awaiting" else words.FATE[state.state][0]
+    undone = "not begun" if target.outcomes else ""
+    if not run and state and state.state != "awaiting":
+        undone = f"not done: {words.FATE[state.state][0]}"
     plan_id = target.plan_id or ""
     return TargetView(
         name=target.target,
@@ -346,8 +348,8 @@ def _action(action: Action, outcome: Outcome | None, undone: str, *, running: bo
     rows = outcome.rows if outcome and outcome.rows is not None else action.rows
     estimated = outcome is None or outcome.rows is None
     badge = Badge(*words.outcome(action, outcome))
-    if outcome is None and (running or undone):
-        badge = Badge("running", "wait") if running else Badge(f"not done: {undone}", "quiet")
+    if outcome is None and not action.blocked and (running or undone):
+        badge = Badge("running", "wait") if running else Badge(undone, "quiet")
     return ActionRow(
         kind=words.plain(action.kind),
         subject=words.visible(action.subject),
