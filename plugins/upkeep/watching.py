@@ -12,13 +12,24 @@ if TYPE_CHECKING:
 
 LOG_SECONDS: Final = 10.0
 """Between two lines about the batches of one action in a log; a terminal is told of each batch."""
+ALIKE_SECONDS: Final = 5.0
+"""Between two lines of the same kind in the log of a whole fleet; what fails is always a line."""
+_ALWAYS: Final = ("FAILED", "failed", "unreachable")
 
 
 class Meter:
-    """Counts the rows of the action that is running."""
+    """Counts the rows of the action that is running.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Parameters
+    ----------
+    alike_seconds
+        Between two lines of the same kind ("observed …", "create partition …") in a log.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, alike_seconds: float = ALIKE_SECONDS) -> None:
         self._clock = clock
+        self._alike_seconds = alike_seconds
+        self._told: dict[str, float] = {}
         self._what = ""
         self._total: int | None = None
         self._rows = 0
@@ -40,11 +51,18 @@ class Meter:
             self._began = self._logged = now
         self._rows += rows
         if not rows:
-            return f"{target}: {message}", True
+            return f"{target}: {message}", self._is_due(message, now)
         due = now - self._logged >= LOG_SECONDS
         if due:
             self._logged = now
         return f"{target}: {self._what or message}: {self._progress(now - self._began)}", due
+
+    def _is_due(self, message: str, now: float) -> bool:
+        kind = message.split(maxsplit=1)[0] if message else ""
+        due = now - self._told.get(kind, -self._alike_seconds) >= self._alike_seconds
+        if due:
+            self._told[kind] = now
+        return due or any(word in message for word in _ALWAYS)
 
     def _progress(self, seconds: float) -> str:
         done = f"{count(self._rows)} rows"

@@ -154,3 +154,18 @@ def test_how_far_an_action_has_come() -> None:
     assert meter.tell("shop", "", rows=1)[0].endswith("public.a: 4 001 rows, 400 rows/s")
     assert meter.tell("shop", "drop partition public.b", total=0)[1]
     assert meter.tell("shop", "", rows=5)[0] == "shop: drop partition public.b: 5 rows"
+
+
+def test_the_log_of_a_fleet_tells_what_is_alike_now_and_then_and_what_fails_always() -> None:
+    now = [0.0]
+    meter = Meter(lambda: now[0])
+    told = []
+    for number in range(200):
+        now[0] += 0.1
+        messages = ("observed 7 rows", "planned 4 actions", "create partition public.a", "creating public.a_2026_11")
+        told += [meter.tell(f"t{number}", message)[1] for message in messages]
+    assert sum(told) == 4 * 4
+    assert [meter.tell("t", m)[1] for m in ("gate before: FAILED", "gate before: FAILED", "failed: no")] == [True] * 3
+    assert meter.tell("t", "database x is being changed by run y")[1]
+    every = Meter(lambda: 0.0, alike_seconds=0)
+    assert [every.tell("t", "observed 7 rows")[1] for _ in range(3)] == [True] * 3

@@ -49,7 +49,7 @@ def open_runner() -> Iterator[Runner]:
 
 def _progress() -> Progress:
     """Return what tells the task's log how far a step has come; of batches, now and then."""
-    meter = Meter()
+    meter = Meter(alike_seconds=0)  # a task is about one target
 
     def tell(target: str, message: str, *, rows: int = 0, total: int | None = None) -> None:
         text, worth_a_line = meter.tell(target, message, rows=rows, total=total)
