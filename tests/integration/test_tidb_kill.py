@@ -61,8 +61,8 @@ def changes(text: str) -> bool:
     return not text.startswith(READS) or text.startswith("insert")
 
 
-def killed(db: Db, runs: Runs, at: Any, number: int) -> bool:
-    """Run in a process of its own that dies before its ``number``-th change; return whether it died."""
+def killed(db: Db, runs: Runs, at: Any, number: int, work: Callable[[TiDBSession], Any] | None = None) -> bool:
+    """Run (or do some other work) in a process of its own that dies before its ``number``-th change; return whether."""
     pid = os.fork()
     if pid == 0:
         seen = 0
@@ -76,7 +76,7 @@ def killed(db: Db, runs: Runs, at: Any, number: int) -> bool:
         try:
             with help_.session(db) as session:
                 session.trace = trace
-                runs.run(session, at)
+                work(session) if work is not None else runs.run(session, at)
             os._exit(0)
         finally:
             os._exit(1)
@@ -142,6 +142,33 @@ def test_archiving_killed_at_every_statement(db: Db) -> None:
 
     what = help_.target({"events": ARCHIVE}, more="limits: {share: 100 %}")
     assert until_done(db, lambda: Runs("data_retention", what), check) >= 8
+
+
+@pytest.mark.parametrize("altered", [False, True])
+def test_putting_back_killed_at_every_statement(db: Db, *, altered: bool) -> None:
+    """Rows that arrived in its range meanwhile are there in the end, and nothing of the undo is left."""
+    what = help_.target({"events": RETAIN.replace("0 days", "7 days")}, more="limits: {share: 100 %}")
+    for number in range(1, 40):
+        events(db, altered=altered)
+        runs = Runs("data_retention", what)
+        with help_.session(db) as session:
+            planned, outcomes = runs.run(session, AT)
+        db.run("insert into events values (5000, '2024-02-10')")
+        pair = next(p for p in zip(planned.actions, outcomes, strict=True) if p[0].args["partition"] == "p2")
+        died = killed(db, runs, AT, number, lambda session, r=runs, p=pair: r.job.undo(session, *p))
+        with help_.session(db) as session:
+            if died:
+                undone = runs.job.undo(session, *pair)
+                assert undone.status == "done", (number, undone)
+            for _ in range(2):
+                _, outcomes = runs.run(session, AT)
+                assert help_.all_done(outcomes), (number, outcomes)
+        tables = [t for t in db.tables() if t != "kept"]
+        assert sum(db.value(f"select count(*) from `{t}`") for t in tables) == ROWS + 1, number
+        assert len(tables) == 3, (number, tables)  # the table, and its two partitions that are due: detached again
+        if not died:
+            return
+    pytest.fail("it never came to an end")
 
 
 def test_two_runs_at_once(db: Db) -> None:

@@ -172,10 +172,10 @@ def test_a_changed_marker_or_a_young_one_keeps_the_table(db: Db) -> None:
         tools = Tools(session, help_.nothing, lambda _: None)
         args = {"oid": int(oid), "parent_oid": first["parent_oid"]}
         with pytest.raises(StateChangedError, match="kept until"):
-            detached.drop(tools, args, lambda *_: None)
+            detached.drop(tools, args)
         db.run(f"alter table {first['partition']} comment = 'mine'")
         with pytest.raises(StateChangedError, match="marker"):
-            detached.drop(tools, args, lambda *_: None)
+            detached.drop(tools, args)
     assert len(db.tables()) == 1 + len(outcomes)
 
 
@@ -218,3 +218,74 @@ def test_a_view_is_called_one_by_both_jobs_and_check(db: Db) -> None:
     assert all(a.blocked or a.after for a in planned.actions)
     assert "it is a view" in checked["aged"].summary
     assert "there is no such table" in checked["ag*"].summary
+
+
+def test_a_date_with_zeros_keeps_its_partition(db: Db) -> None:
+    events(db)
+    db.run("set sql_mode = ''")
+    db.run("insert into events values (1000, '2024-02-00', 'in p1'), (1001, '2024-03-00', 'in p2')")
+    runs = retention()
+    with help_.session(db) as session:
+        planned, outcomes = runs.run(session, AT)
+    assert [a.blocked and a.blocked[0] for a in planned.actions] == [ReasonCode.NOT_SUPPORTED] * 2 + [None]
+    assert help_.all_done(outcomes), outcomes
+    assert [f.evidence["partition"] for f in planned.findings if f.check == "null_rows"] == ["p1", "p2"]
+    assert db.value("select count(*) from events where id >= 1000") == 2
+    assert db.value("select count(*) from events") == 142 - 31
+
+
+def test_a_bound_with_zeros_is_no_time(db: Db) -> None:
+    db.run("set sql_mode = ''")
+    db.run(
+        "create table events (id int, at datetime, key (at)) partition by range columns (at) (partition p1 values less "
+        "than ('2024-01-00'), partition p2 values less than ('2024-03-01'), partition p3 values less than (maxvalue))"
+    )
+    db.run("insert into events values (1, '2024-02-01')")
+    with help_.session(db) as session:
+        planned, outcomes = retention().run(session, AT)
+    assert outcomes == []
+    (found,) = [f for f in planned.findings if f.check == "partition_key"]
+    assert "2024-01-00" in found.summary
+
+
+@pytest.mark.parametrize(
+    ("parts", "which", "rows"),
+    [
+        ("partition p values less than (maxvalue)", ["p"], 106),
+        ("partition p1 values less than ('2024-02-01'), partition p values less than (maxvalue)", ["p1", "p"], 31),
+        ("partition p0 values less than ('2030-01-01')", ["p0"], 106),
+        ("partition p0 values less than ('2030-01-01'), partition p values less than (maxvalue)", ["p0"], 106),
+        ("partition p0 values less than ('2024-05-01'), partition p1 values less than ('2024-06-01')", ["p0"], 90),
+        ("partition p0 values less than ('2024-05-01'), partition p1 values less than ('2024-12-01')", [], 0),
+    ],
+    ids=["only maxvalue", "last and maxvalue", "lowest", "lowest below maxvalue", "older than a month", "within"],
+)
+def test_due_rows_that_stay_are_counted_and_said(db: Db, parts: str, which: list[str], rows: int) -> None:
+    db.run(f"create table events (id int, at datetime, key (at)) partition by range columns (at) ({parts})")
+    days = [on("2024-01-01") + timedelta(days=n) for n in range(140)]
+    db.many("insert into events values (%s, %s)", [(n, d.replace(tzinfo=None)) for n, d in enumerate(days)])
+    with help_.session(db) as session:
+        planned = retention().plan(session, AT)
+    found = [f for f in planned.findings if f.check == "due_rows_stay"]
+    assert [f.evidence["partition"] for f in sorted(found, key=lambda f: f.evidence["rows"])] == which
+    assert not found or min(f.evidence["rows"] for f in found) == rows
+    assert all("precision: row" in str(f.remedy) and f.severity == "WARNING" for f in found)
+
+
+@pytest.mark.parametrize("policy", [KEEP, KEEP.replace("then: delete", "then: archive, into: kept")])
+def test_bounds_that_are_no_times_in_their_unit_go_nowhere(db: Db, policy: str) -> None:
+    bounds = [(f"p{year}", int(on(f"{year}-01-01").timestamp())) for year in (2023, 2024, 2025, 2026)]
+    parts = ", ".join(f"partition {name} values less than ({bound})" for name, bound in bounds)
+    db.run(f"create table events (id int, at bigint, key (at)) partition by range (at) ({parts})")
+    db.run("create table kept (id int, at bigint)")
+    db.many("insert into events values (%s, %s)", [(n, bound - 5) for n, (_, bound) in enumerate(bounds)])
+    with help_.session(db) as session:
+        wrong = retention(policy.replace("by: at", "by: at, unit: milliseconds"))
+        planned, outcomes = wrong.run(session, AT)
+        assert outcomes == []
+        assert planned.actions
+        (found,) = [f for f in planned.findings if f.check == "unit"]
+        assert "the values fit seconds" in found.summary
+        right = retention(policy.replace("by: at", "by: at, unit: seconds"))
+        assert help_.all_done(right.run(session, AT)[1])
+    assert db.value("select count(*) from events") == 2

@@ -303,3 +303,48 @@ def test_columns_that_change_after_the_plan_stop_the_archive(db: Db, change: str
     assert (outcome.status, outcome.reason_code) == ("skipped", ReasonCode.STATE_CHANGED), outcome
     assert db.value("select count(*) from logs") == 403
     assert db.value("select count(*) from kept") == 0
+
+
+@pytest.mark.parametrize("type_", ["date", "datetime", "datetime(3)"])
+@pytest.mark.parametrize("policy", [DELETE, ARCHIVE])
+def test_dates_with_zeros_are_no_times(db: Db, type_: str, policy: str) -> None:
+    db.run(f"create table logs (id int primary key, at {type_}, key (at))")
+    db.run("create table kept like logs")
+    db.run("set sql_mode = ''")
+    odd = ["2023-00-10", "2024-01-00", "2024-00-00", "0000-00-00"]
+    days = [*odd, "2024-01-01", "2023-12-31", "2024-05-10"]
+    db.many("insert into logs values (%s, %s)", list(enumerate(days)))
+    runs = retention(policy)
+    with help_.session(db) as session:
+        planned, outcomes = runs.run(session, AT)
+        assert [(o.status, o.rows) for o in outcomes] == [("done", 2)], outcomes
+        assert planned.actions[0].rows == 2
+        (found,) = [f for f in planned.findings if f.check == "zero_dates"]
+        assert found.evidence["rows"] == 3  # 0000-00-00 is MySQL's way to say unknown, as NULL
+        assert runs.plan(session, AT).actions == ()
+    assert db.run("select id from logs order by id") == [(0,), (1,), (2,), (3,), (6,)]
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "fits"),
+    [
+        ("milliseconds", 1704067200, "seconds"),
+        ("microseconds", 1704067200, "seconds"),
+        ("seconds", 1704067200000, "milliseconds"),
+        ("seconds", 1704067200, None),
+    ],
+)
+def test_numbers_that_are_no_times_in_their_unit_stay(db: Db, unit: str, value: int, fits: str | None) -> None:
+    db.run("create table logs (id int primary key, at bigint, key (at))")
+    db.many("insert into logs values (%s, %s)", [(n, value + n) for n in range(20)] + [(90, 0), (91, None)])
+    runs = retention(DELETE.replace("by: at", f"by: at, unit: {unit}"))
+    with help_.session(db) as session:
+        planned, outcomes = runs.run(session, AT)
+    refused = [f for f in planned.findings if f.check == "unit"]
+    if fits is None:
+        assert refused == []
+        assert [(o.status, o.rows) for o in outcomes] == [("done", 21)]
+        return
+    assert f"the values fit {fits}" in refused[0].summary
+    assert outcomes == []
+    assert db.value("select count(*) from logs") == 22

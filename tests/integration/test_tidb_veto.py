@@ -15,6 +15,7 @@ import pytest
 from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
+from upkeep import veto
 from upkeep.errors import OverLimitError
 from upkeep.plan import OutcomeStatus, ReasonCode, Severity
 
@@ -85,7 +86,7 @@ def test_a_marker_of_an_earlier_release_goes_too(db: Db) -> None:
     marker = json.loads(
         db.run("select table_comment from information_schema.tables where table_name = %s", (kept(db),))[0][0][8:]
     )
-    new = ("rows", "age", "unit", "timezone", "then", "requires")
+    new = ("rows", "age", "unit", "timezone", "then", "grace", "requires")
     old = {key: value for key, value in marker.items() if key not in new}
     db.run(f"alter table `{kept(db)}` comment = %s", ("upkeep: " + json.dumps(old),))
     for evidence in runs.detached.values():
@@ -103,7 +104,6 @@ def test_a_marker_of_an_earlier_release_goes_too(db: Db) -> None:
         (KEEP.replace("1 second", "3 days"), "detached", "kept until"),
         (KEEP.replace("grace", "timezone: Asia/Tokyo, grace"), "detached_not_due", "retain.timezone"),
         (KEEP.replace("by: at", "by: other"), "detached_not_due", "retain.by"),
-        (KEEP.replace("then: delete", "then: archive, into: kept"), "detached_rows", "have to move"),
     ],
 )
 def test_a_changed_policy_keeps_it_and_says_why(db: Db, policy: str, check: str, word: str) -> None:
@@ -117,6 +117,27 @@ def test_a_changed_policy_keeps_it_and_says_why(db: Db, policy: str, check: str,
     assert "detached 20" in found.summary
     assert "upkeep undo" in str(found.remedy)
     assert db.value(f"select count(*) from `{kept(db)}`") == 31
+
+
+@pytest.mark.parametrize("change", ["", "drop table kept", "update `{}` set at = null where id = 3"])
+def test_rows_move_before_it_goes_where_the_policy_archives_by_now(db: Db, change: str) -> None:
+    runs = detached(db)
+    db.run("create table kept (id bigint not null, at datetime)")
+    if change:
+        db.run(change.format(kept(db)))
+    name = kept(db)
+    runs.what = target(KEEP.replace("then: delete", "then: archive, into: kept"))
+    planned, outcomes = night(db, runs)
+    if change:
+        assert not outcomes
+        assert db.value(f"select count(*) from `{name}`") == 31
+        return
+    assert [a.kind for a in planned.actions] == ["archive_rows", "drop_partition"]
+    assert help_.all_done(outcomes), outcomes
+    assert [o.rows for o in outcomes] == [31, 0]
+    assert db.tables() == ["events", "kept"]
+    assert db.value("select count(*) from kept where at < '2024-02-01'") == 31
+    assert night(db, runs)[0].actions == ()
 
 
 def test_the_stricter_requirement_of_then_and_now_counts(db: Db) -> None:
@@ -331,3 +352,90 @@ def test_whole_objects_are_counted_again_before_they_go(db: Db, most: int, goes:
                     runs.job.apply(work)
     assert (len(db.tables()) == 2) == (not goes) or goes
     assert db.value("select count(*) from events") == (0 if goes else 109)
+
+
+# -- what was planned under another policy (the veto itself is `upkeep.veto`) ------------------------------
+
+
+ROWS = "retain: {by: at, for: 30 days, then: delete, precision: row, requires: approval}"
+PARTITIONS = "retain: {by: at, for: 30 days, then: delete, requires: approval, grace: 7 days}"
+
+
+def held_against(db: Db, runs: Runs, policy: str, change: str = "") -> tuple[Any, list[Any]]:
+    """Plan, change the fleet file or the database, hold the plan against today's, and carry out what is left of it."""
+    with help_.session(db) as session:
+        observed = runs.observe(session, AT)
+        planned = runs.job.plan(observed, runs.what)
+        if change:
+            db.run(change)
+        runs.what = target(policy)
+        held = veto.restrict(planned, runs.plan(session, AT), approved=True)
+        free = [a for a in held.actions if a.blocked is None]
+        return held, [runs.job.apply(runs.work(session, a, observed)) for a in free]
+
+
+@pytest.mark.parametrize(
+    ("policy", "change", "rows"),
+    [
+        (ROWS, "", 31),
+        (ROWS.replace("30 days", "115 days"), "", 21),
+        (ROWS.replace("30 days", "5 years"), "", None),
+        (ROWS.replace("30 days", "1 day"), "", 31),
+        (ROWS.replace("by: at", "by: other"), "", None),
+        (ROWS.replace("then: delete", "then: archive, into: kept"), "", None),
+        (ROWS.replace("by: at", "by: at, timezone: Asia/Tokyo"), "", None),
+        (ROWS, "truncate table events", None),
+        (ROWS, "alter table events rename column at to at2", None),
+        (ROWS, "alter table events drop index at", 31),  # small enough to be read whole
+        (PARTITIONS, "", 31),  # it has no partitions: the precision makes no difference
+    ],
+)
+def test_rows_that_were_approved_go_as_far_as_today_allows(db: Db, policy: str, change: str, rows: int | None) -> None:
+    months(db, ROWS)
+    held, outcomes = held_against(db, Runs("data_retention", target(ROWS)), policy, change)
+    assert [o.rows for o in outcomes] == ([] if rows is None else [rows])
+    if rows is None:
+        assert held.actions[0].blocked
+        assert held.actions[0].blocked[0] == ReasonCode.STATE_CHANGED
+    if not change:
+        assert db.value("select count(*) from events") == 60 - (rows or 0)
+
+
+def months(db: Db, policy: str) -> None:
+    parts = "partition by range columns (at) (partition p1 values less than ('2024-02-01'), "
+    parts += "partition p2 values less than ('2024-03-01'), partition p3 values less than ('2024-07-01'))"
+    db.run(
+        "create table events (id bigint not null, at datetime, other datetime, key (at), key (other)) "
+        + ("" if policy == ROWS else parts)
+    )
+    db.run("create table kept (id bigint not null, at datetime, other datetime)")
+    days = [on("2024-01-01") + timedelta(days=n) for n in (*range(31), *range(110, 139))]
+    db.many("insert into events (id, at) values (%s, %s)", [(n, d.replace(tzinfo=None)) for n, d in enumerate(days)])
+
+
+@pytest.mark.parametrize(
+    ("policy", "change", "goes"),
+    [
+        (PARTITIONS, "", True),
+        (PARTITIONS.replace("30 days", "90 days"), "", True),
+        (PARTITIONS.replace("30 days", "5 years"), "", False),
+        (PARTITIONS.replace("by: at", "by: other"), "", False),
+        (PARTITIONS.replace("then: delete", "then: archive, into: kept"), "", False),
+        (ROWS, "", False),
+        (PARTITIONS, "alter table events truncate partition p1", False),
+        (
+            PARTITIONS,
+            "alter table events reorganize partition p1 into (partition p0 values less than ('2024-02-01'))",
+            0,
+        ),
+        (PARTITIONS, "insert into events (id) values (99)", False),
+    ],
+)
+def test_a_partition_that_was_approved_goes_whole_or_stays(db: Db, policy: str, change: str, goes: bool) -> None:
+    months(db, PARTITIONS)
+    runs = Runs("data_retention", target(PARTITIONS))
+    before = db.value("select count(*) from events")
+    held, outcomes = held_against(db, runs, policy, change)
+    assert [o.status for o in outcomes if o.rows] == (["done"] if goes else []), (held, outcomes)
+    assert db.value("select count(*) from events") in ((before - 31,) if goes else (before, before + 1, before - 31))
+    assert bool([t for t in db.tables() if t.startswith("events__p1")]) == goes

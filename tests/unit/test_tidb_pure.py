@@ -207,6 +207,8 @@ def test_a_table_is_taken_apart_whatever_its_texts_contain() -> None:
         ("datetime", "timestamp", False),
         ("json", "json", True),
         ("enum('a')", "enum('a','b')", False),
+        ("varbinary(3)", "varbinary(5)", True),
+        ("binary(3)", "binary(5)", False),
     ],
 )
 def test_types_fit(source: str, archive: str, expected: bool) -> None:
@@ -218,3 +220,60 @@ def test_exchange_tables_have_names_that_fit(table: str, partition: str, oid: in
     name = keeping.table_name(table, partition, oid)
     assert len(name) <= names.MAX_CHARACTERS
     assert name.endswith(f"__{oid}")
+
+
+def _key(*parts: str | None, name: str = "u", **more: object) -> list[dict[str, object]]:
+    rest = {"prefix": None, "expression": None, "collation": None, "is_own": False, **more}
+    return [{"name": name, "place": n + 1, "column": column, **rest} for n, column in enumerate(parts)]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "safe"),
+    [
+        (_key("id"), _key("id"), True),
+        (_key("id"), _key("ID", "at"), True),
+        (_key("id", "at"), _key("id"), False),
+        ([], _key("id"), False),
+        (_key("id"), _key("id") + _key("mail", name="m"), False),
+        (_key("id"), _key("no", is_own=True), True),
+        (_key("id"), _key("id", is_own=True), True),
+        (_key("at"), _key("id", is_own=True), False),
+        (_key("k", prefix=5), _key("k", prefix=9), True),
+        (_key("k", prefix=9), _key("k", prefix=5), False),
+        (_key("k"), _key("k", prefix=5), False),
+        (_key(None, expression="lower(`a`)"), _key(None, expression="lower(`a`)"), True),
+        (_key(None, expression="lower(`a`)"), _key(None, expression="lower(`b`)"), False),
+        (_key("k", collation="utf8mb4_bin"), _key("k", collation="utf8mb4_general_ci"), False),
+        (_key("k", collation="utf8mb4_general_ci"), _key("k", collation="utf8mb4_bin"), True),
+        (_key("k", collation="utf8mb4_0900_ai_ci"), _key("k", collation="utf8mb4_bin"), False),
+    ],
+)
+def test_unique_keys_of_an_archive(ours: list[dict[str, object]], theirs: list[dict[str, object]], safe: bool) -> None:
+    assert (archiving.key_drift(ours, theirs, "kept", copied=("id", "at", "mail", "k")) == []) == safe
+
+
+def test_checks_and_foreign_keys_are_read_from_the_text() -> None:
+    text = (
+        "(\n  `id` int,\n  CONSTRAINT `c``1` CHECK ((`id` > 0)),\n  CONSTRAINT `off` CHECK ((`id` > 1)) "
+        "/*!80016 NOT ENFORCED */,\n  CONSTRAINT `f` FOREIGN KEY (`id`) REFERENCES `a`.`b` (`id`) ON DELETE SET NULL "
+        "ON UPDATE CASCADE\n)"
+    )
+    assert create_text.constraints(text) == [
+        {"name": "`c``1`", "text": "CHECK ((`id` > 0))", "on_delete": ""},
+        {"name": "`f`", "text": "FOREIGN KEY (`id`) REFERENCES `a`.`b` (`id`)", "on_delete": "SET NULL"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left", "counted", "statistics", "odd"),
+    [
+        (10, 10, 0, False),
+        (10, 5, 99, False),
+        (10, 11, 0, True),
+        (100, None, 109, False),
+        (100, None, 120, True),
+        (None, None, 99, False),
+    ],
+)
+def test_a_detached_table_that_grew(left: int | None, counted: int | None, statistics: int, odd: bool) -> None:
+    assert (keeping.grown(left, counted, statistics) is not None) == odd

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,15 +28,17 @@ class Drift:
     remedy: str
 
 
-def drift(columns: Sequence[Mapping[str, Any]], archive: Sequence[Mapping[str, Any]], table: str) -> list[Drift]:
+def drift(
+    columns: Sequence[Mapping[str, Any]], archive: Sequence[Mapping[str, Any]], table: str, *, own: Collection[str] = ()
+) -> list[Drift]:
     """Return what keeps the table's rows from fitting into the archive.
 
     Parameters
     ----------
     columns, archive
         Rows of ``columns.sql``.
-    table
-        The archive's name as in SQL.
+    table, own
+        The archive's name as in SQL; its columns, in small letters, that get their value by AUTO_RANDOM.
     """
     theirs = {c["name"].lower(): c for c in archive}
     found: list[Drift] = []
@@ -45,11 +47,108 @@ def drift(columns: Sequence[Mapping[str, Any]], archive: Sequence[Mapping[str, A
     ours = {c["name"].lower() for c in columns}
     for extra in archive:
         needed = not extra["nullable"] and not extra["has_default"] and not extra["is_generated"]
-        if extra["name"].lower() not in ours and needed:
+        if extra["name"].lower() not in {*ours, *own} and needed:
             quoted = names.quote(extra["name"])
             text = f"{table} needs a value for {quoted}, which the table does not have"
             found.append(Drift(text, f"alter table {table} modify column {quoted} {extra['type']} null"))
     return found
+
+
+def key_drift(
+    keys: Sequence[Mapping[str, Any]],
+    archive: Sequence[Mapping[str, Any]],
+    table: str,
+    *,
+    copied: Collection[str],
+    own: Collection[str] = (),
+) -> list[Drift]:
+    """Return the archive's unique keys that two rows of the table could meet in: nothing may be moved before.
+
+    A unique key of the archive is safe when it tells apart all that a unique key of the table tells apart: it has all
+    the parts of that, as long, and compared as finely. Or it has a value that the archive gives by itself.
+
+    Parameters
+    ----------
+    keys, archive
+        Rows of ``unique_keys.sql``.
+    table
+        The archive's name as in SQL.
+    copied, own
+        Columns, in small letters, that get the table's values; and those that the archive fills by AUTO_RANDOM.
+    """
+    ours = _by_name(keys)
+    found: list[Drift] = []
+    for name, parts in _by_name(archive).items():
+        given = any(p["is_own"] or _of(p) in own for p in parts if _of(p) not in copied)
+        if given or any(all(_covered(part, parts) for part in theirs) for theirs in ours.values()):
+            continue
+        listed = ", ".join(str(p["column"] or p["expression"]) for p in parts)
+        alike = next((t for t in ours.values() if {_of(p) for p in parts} >= {_of(p) for p in t}), None)
+        quoted = names.quote(name)
+        drop = f"alter table {table} drop " + ("primary key" if name == "PRIMARY" else f"index {quoted}")
+        if alike is None:
+            text = f"{table} has a unique key {quoted} ({listed}) that the table does not have: rows may agree there"
+            found.append(Drift(text, f"{drop}; where TiDB refuses that, make {table} anew without it"))
+            continue
+        wanted = ", ".join(f"{_whole(p)} {p['collation'] or ''}".rstrip() for p in alike)
+        text = f"{table} compares the unique key {quoted} ({listed}) otherwise than the table: rows that differ there "
+        text += "may be one in the archive"
+        found.append(Drift(text, f"make it as the table's ({wanted}): {drop}, modify the column, add it again"))
+    return found
+
+
+def bound_drift(ours: Sequence[Mapping[str, str]], archive: Sequence[Mapping[str, str]], table: str) -> list[Drift]:
+    """Return the checks and foreign keys of the archive that rows of the table need not meet, or that take rows away.
+
+    Parameters
+    ----------
+    ours, archive
+        What `create_text.constraints` found.
+    """
+    known = {one["text"] for one in ours}
+    found: list[Drift] = []
+    for one in archive:
+        kind = "constraint" if one["text"].startswith("CHECK") else "foreign key"
+        drop = f"alter table {table} drop {kind} {one['name']}"
+        if one["text"] not in known:
+            found.append(Drift(f"{table} asks of its rows what the table does not: {one['name']} {one['text']}", drop))
+        elif one["on_delete"] in ("CASCADE", "SET NULL"):
+            text = f"what is archived in {table} would change with others' rows (ON DELETE {one['on_delete']} of "
+            found.append(Drift(f"{text}{one['name']})", drop))
+    return found
+
+
+def _by_name(keys: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for part in keys:
+        found.setdefault(part["name"], []).append(part)
+    return found
+
+
+def _of(part: Mapping[str, Any]) -> str:
+    return str(part["column"] or part["expression"]).lower()
+
+
+def _whole(part: Mapping[str, Any]) -> str:
+    return f"{_of(part)}({part['prefix']})" if part["prefix"] is not None else _of(part)
+
+
+def _covered(part: Mapping[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether one of the archive's parts tells apart all that a part of the table's key does."""
+
+    def covers(other: Mapping[str, Any]) -> bool:
+        long = other["prefix"] is None or (part["prefix"] is not None and other["prefix"] >= part["prefix"])
+        same = _of(other) == _of(part) and (other["column"] is None) == (part["column"] is None)
+        return same and long and _finer(part["collation"], other["collation"])
+
+    return any(covers(other) for other in parts)
+
+
+def _finer(source: str | None, archive: str | None) -> bool:
+    """Return whether a collation tells apart all that another does: by bytes, with the end's spaces where that does."""
+    if source == archive or archive is None or archive in ("binary", "utf8mb4_0900_bin"):
+        return True
+    return archive.endswith("_bin") and source is not None and "_0900_" not in source and source != "binary"
 
 
 def moved(columns: Sequence[Mapping[str, Any]], archive: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -110,6 +209,8 @@ def fits(source: str, archive: str) -> bool:
             return family.index(source) <= family.index(archive)
     if archive in ("text", "mediumtext", "longtext") and source.startswith(("varchar", "char")):
         return archive != "text" or int(re.sub(r"\D", "", source) or 0) * 4 <= 65_535  # noqa: PLR2004 - bytes of TEXT
+    if archive.startswith("binary"):
+        return False  # it fills up with zeros: another value
     one, other = _SIZED.fullmatch(source), _SIZED.fullmatch(archive)
     if one is None or other is None or (one[1], one[4]) != (other[1], other[4]):
         return False

@@ -12,6 +12,10 @@ from upkeep.tidb.sql import Sql, fill
 _TOKEN: Final = re.compile(
     r"'(?:[^'\\]|''|\\.)*'|`(?:[^`]|``)*`|/\*.*?\*/|[()]|\nPARTITION BY |[^'`()/\n]+|.", re.DOTALL
 )
+_CONSTRAINT: Final = re.compile(
+    r"^\s*CONSTRAINT (`(?:[^`]|``)+`) ((?:CHECK|FOREIGN KEY) \(.*?)( ON DELETE [A-Z ]+?)?(?: ON UPDATE [A-Z ]+?)?,?$",
+    re.MULTILINE,
+)
 _COMMENT: Final = re.compile(r"\bCOMMENT='(?:[^'\\]|''|\\.)*'", re.DOTALL)
 
 
@@ -37,6 +41,21 @@ def has_global_index(columns: str) -> bool:
 def is_temporary(text: str) -> bool:
     """Return whether the table forgets its rows when a transaction or session ends."""
     return re.match(r"CREATE\s+(?:GLOBAL\s+)?TEMPORARY\s", text, re.IGNORECASE) is not None
+
+
+def is_cached(options: str) -> bool:
+    """Return whether the table is kept in every server's memory: it takes little, and writing it is slow."""
+    return "/* CACHED ON */" in options
+
+
+def constraints(columns: str) -> list[dict[str, str]]:
+    """Return the checks that are enforced and the foreign keys: name, what they say, and what they do on delete."""
+    found = _CONSTRAINT.finditer(columns)
+    return [
+        {"name": m[1], "text": m[2].rstrip(), "on_delete": (m[3] or "").removeprefix(" ON DELETE ").strip()}
+        for m in found
+        if not m[2].endswith("*/")
+    ]
 
 
 def take_apart(text: str) -> CreateText:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pymysql
 
 from upkeep.retention.cutoff import moment
-from upkeep.retention.marker import read_marker, write_marker
+from upkeep.retention.marker import drop_after, read_marker, write_marker
 from upkeep.tidb import ddl, exchange, faults, keeping, keeping_facts, keys, names, server, sql
 from upkeep.tidb.creation_apply import partitions
 from upkeep.tidb.creation_plan import definition
@@ -29,7 +29,7 @@ AGAIN: Final = (
 )
 
 
-def drop(tools: Tools, args: Json, within: exchange.Within) -> Json:
+def drop(tools: Tools, args: Json, within: exchange.Within | None = None) -> Json:
     """Drop the detached table that the action names; return the evidence.
 
     Raises
@@ -40,12 +40,13 @@ def drop(tools: Tools, args: Json, within: exchange.Within) -> Json:
         It holds more than was approved (``within``, as of `exchange.detach`).
     """
     here, marker = _planned_for(tools.session, args)
-    until = max(moment(marker["drop_after"]), moment(args.get("kept_until", marker["drop_after"])))
+    until = max(drop_after(marker), moment(args.get("kept_until", drop_after(marker))))
     if tools.session.now() < until:
         raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")
     ddl.settle(tools, here.schema, here.name)
     _require_as_left(tools.session, args, here, marker)
-    within(here.identifier, here.rows)
+    if within is not None:
+        within(here.identifier, here.rows)
     ddl.run(tools, sql.statement("drop_table", table=here.identifier), what=f"dropping {here.subject}")
     return {"oid": args["oid"], "partition": here.subject}
 
@@ -68,6 +69,8 @@ def _planned_for(session: TiDBSession, args: Json) -> tuple[Place, Json]:
 
 
 def _require_as_left(session: TiDBSession, args: Json, here: Place, marker: Json) -> None:
+    if args.get("empty") and server.count(session, here.identifier, Sql("true"), 1) != 0:
+        raise StateChangedError(f"{here.subject} holds rows that were not moved into the archive: it stays")
     left = marker.get("rows")
     odd = keeping.grown(left, keeping_facts.count(session, here.identifier, left), here.rows)
     if odd is not None:
@@ -127,7 +130,7 @@ def put_back(tools: Tools, args: Json) -> str:
 def _put_back(tools: Tools, args: Json) -> str:
     table, session = args["table"], tools.session
     if any(p.id == args["oid"] for p in partitions(session, table)):
-        return f"{args['partition']} is part of the table already; {AGAIN}"
+        return f"{args['partition']} is part of the table again already{_finish(tools, args)}; {AGAIN}"
     here = by_id(session, args["oid"])
     marker = read_marker(here.comment) if here is not None else None
     if here is None or marker is None or marker.get("oid") != args["oid"]:
@@ -145,10 +148,22 @@ def _put_back(tools: Tools, args: Json) -> str:
     parent = sql.identifier(table["schema"], table["name"])
     parts = {"table": parent, "partition": sql.identifier(partition), "other": here.identifier}
     _swap(tools, sql.statement("exchange_partition", **parts), args, here, marker)
+    return f"{args['partition']} is part of the table again{_return_late(tools, table, here)}; {AGAIN}"
+
+
+def _return_late(tools: Tools, table: Json, here: Place) -> str:
     returned = exchange.give_back(tools, table, here, Sql("true"))
     _remove(tools, here)
-    late = f"; {returned} rows that had arrived meanwhile were kept" if returned else ""
-    return f"{args['partition']} is part of the table again{late}; {AGAIN}"
+    return f"; {returned} rows that had arrived meanwhile were kept" if returned else ""
+
+
+def _finish(tools: Tools, args: Json) -> str:
+    """Return the rows that an undo which was killed had exchanged out."""
+    for row in tools.session.rows("marked_tables", {"schemas": [args["table"]["schema"]], "ids": [0]}):
+        marker = read_marker(row["comment"]) or {}
+        if marker.get("oid") == args["oid"] and marker.get("state") == RETURNING:
+            return _return_late(tools, args["table"], Place(row["schema"], row["name"], row["comment"]))
+    return ""
 
 
 def _swap(tools: Tools, statement: Sql, args: Json, here: Place, marker: Json) -> None:

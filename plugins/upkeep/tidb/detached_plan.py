@@ -9,7 +9,8 @@ from upkeep.plan import Action, Json, ReasonCode, Requirement
 from upkeep.retention.cutoff import requirement
 from upkeep.retention.marker import kept_until, required
 from upkeep.tidb import exchange, keeping, sql
-from upkeep.tidb.retention_view import age_text
+from upkeep.tidb.ages import age_text
+from upkeep.tidb.row_plan import row_action
 
 if TYPE_CHECKING:
     from upkeep.tidb.retention_view import Marked, Piece
@@ -30,7 +31,9 @@ def marked(view: View, blocked: Blocked) -> Iterator[Action]:
             if keeping.is_named(view, one):
                 yield _complete(view, one)
         elif keeping.why_kept(view, one) is None:
-            yield _drop(view, one, blocked)
+            move = _move(view, one, blocked)
+            yield from move
+            yield _drop(view, one, blocked, after=tuple(a.id for a in move))
 
 
 def _leftover(view: View, one: Marked) -> Action:
@@ -89,7 +92,25 @@ def _complete(view: View, one: Marked) -> Action:
     )
 
 
-def _drop(view: View, one: Marked, blocked: Blocked) -> Action:
+def _move(view: View, one: Marked, blocked: Blocked) -> list[Action]:
+    """Return the moving of a detached table's rows, where the policy says by now that they are to be archived."""
+    if view.policy.then != "archive" or one.facts.get("holds") == 0:
+        return []
+    table, marker = one.table, one.marker
+    more = {
+        "table": {"id": table.id, "schema": table.schema, "name": table.name},
+        "oid": table.id,
+        "ends": marker["bounds"][1],
+        "detached_at": marker["at"],
+        "references": [],
+    }
+    reason = f"{table.subject} was detached at {marker['at']}; its rows move before it goes, as the policy says by now"
+    rows = one.facts.get("rows") if one.facts.get("rows") is not None else table.rows
+    moving = row_action(view, "archive_rows", reason, rows=rows, blocked=blocked, more=more)
+    return [moving.model_copy(update={"requires": required(marker, view.policy), "detail": table.subject})]
+
+
+def _drop(view: View, one: Marked, blocked: Blocked, *, after: tuple[str, ...]) -> Action:
     marker = one.marker
     until = kept_until(marker, view.policy).isoformat()
     args = {
@@ -101,11 +122,12 @@ def _drop(view: View, one: Marked, blocked: Blocked) -> Action:
         "snapshot_after": marker["at"],
         "name": one.table.subject,
         "not_due": not_due(view, marker["bounds"][1]),
+        "empty": view.policy.then == "archive",
     }
     why = f"it was detached at {marker['at']}, and its grace period ended at {until}"
     rows = one.facts.get("rows") if one.facts.get("rows") is not None else one.table.rows
     rule = required(marker, view.policy)
-    return _drop_action(view, args, why, blocked, rule, rows=rows, size=one.table.bytes)
+    return _drop_action(view, args, why, blocked, rule, rows=0 if after else rows, size=one.table.bytes, after=after)
 
 
 def drop_at_once(view: View, piece: Piece, detach: Action, blocked: Blocked) -> Action:

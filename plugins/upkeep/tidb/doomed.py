@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from upkeep.tidb import sql
-from upkeep.tidb.retention_view import ZERO_DATES_END
+from upkeep.tidb.ages import ODD_DATES, ZERO_DATES_END, odd_date
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
@@ -78,10 +78,12 @@ class Doomed:
 
     @property
     def predicate(self) -> Sql:
-        """That a row is due (zero dates are no time), and that nobody refers to it."""
+        """That a row is due (a date with zeros is no time), and that nobody refers to it."""
         parts = [sql.fill("{a} < {c}", a=self.age_column, c=self.value(self.cut_off))]
         if not self.age_type.startswith("int"):
             parts.append(sql.fill("{a} >= %(end)s", {"end": ZERO_DATES_END}, a=self.age_column))
+        if self.age_type in ODD_DATES:
+            parts.append(sql.fill("not {odd}", odd=odd_date(self.age_column)))
         return sql.joined(" and ", parts + [self._unreferenced(key) for key in self.references])
 
     @property

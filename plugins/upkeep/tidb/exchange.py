@@ -22,12 +22,12 @@ from upkeep.intervals import Duration, shift
 from upkeep.partitioning.axis import LOWEST
 from upkeep.retention.marker import read_marker, write_marker
 from upkeep.tidb import catalog, create_text, ddl, faults, keys, names, server, sql, ttl
+from upkeep.tidb.ages import ageless
 from upkeep.tidb.creation_apply import partitions
 from upkeep.tidb.creation_plan import definition
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.faults import ConservationError, NotSupportedError, StateChangedError
-from upkeep.tidb.keeping import DETACHED, PREPARING, table_name
-from upkeep.tidb.retention_view import ageless
+from upkeep.tidb.keeping import DETACHED, PREPARING, RETURNING, table_name
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def by_id(session: TiDBSession, oid: int) -> Place | None:
     return Place(**rows[0]) if rows else None
 
 
-def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo, within: Within) -> Json:
+def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo, within: Within | None = None) -> Json:
     """Take the partition that the action names out; return the evidence.
 
     Parameters
@@ -108,7 +108,7 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo, within:
         return _detach(tools, args, grace, zone, within)
 
 
-def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo, within: Within) -> Json:
+def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo, within: Within | None) -> Json:
     table = args["table"]
     ddl.settle(tools, table["schema"], table["name"])
     known = {p.id: p for p in partitions(tools.session, table)}
@@ -123,7 +123,7 @@ def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo, within: W
     returned = _return_ageless(tools, args, other)
     marker = _completed(tools, other, marker, grace, zone)
     merged = _merge(tools, args) if args.get("merges", not args["lowest"]) else None
-    kept = ("rows", "age", "unit", "timezone", "then", "requires")
+    kept = ("rows", "age", "unit", "timezone", "then", "grace", "requires")
     return {
         "oid": args["oid"],
         "partition": other.subject,
@@ -137,7 +137,7 @@ def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo, within: W
     }
 
 
-def _require_whole(tools: Tools, args: Json, here: Partition, within: Within) -> None:
+def _require_whole(tools: Tools, args: Json, here: Partition, within: Within | None) -> None:
     """Raise when the partition must not go as a whole: its end, rows without a time, more rows than were approved."""
     table = args["table"]
     parent = sql.identifier(table["schema"], table["name"])
@@ -148,7 +148,8 @@ def _require_whole(tools: Tools, args: Json, here: Partition, within: Within) ->
         found = server.count(tools.session, source, _ageless(args), 1)
         if found or (found is None and args["lowest"]):
             raise StateChangedError(f"rows without {args['ageless']['column']} lie in {here.name} by now: it stays")
-    within(source, here.rows)
+    if within is not None:
+        within(source, here.rows)
 
 
 def _exchange(tools: Tools, args: Json, here: Partition) -> None:
@@ -183,6 +184,8 @@ def _prepared(tools: Tools, args: Json, name: str) -> Sql:
             raise
         there = _marked(session, table["schema"], name)
         _require_ours(session, args, name, there)
+        if there is not None and there.get("state") == RETURNING:  # of an undo that was killed: they are of this range
+            give_back(tools, table, Place(table["schema"], name, ""), Sql("true"))
         if _holds_rows(session, identifier):
             text = f"{subject(table['schema'], name)} is in the way and holds rows: see whose they are, then rename it"
             raise StateChangedError(text) from error

@@ -5,6 +5,7 @@ Codes: https://docs.pingcap.com/tidb/stable/error-codes
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import pymysql
@@ -34,6 +35,9 @@ _QUOTES_VALUES: Final = _ANYTHING | frozenset(
     {1062, 1264, 1265, 1292, 1366, 1406, 1411, 1441, 1525, 1526, 1690, 3140, 3141, 3156, 8141}
 )
 """Messages that show values of rows: they are left out."""
+
+
+_KEY: Final = re.compile(r" for key '([^']*)'$")
 
 
 class ConnectionLostError(UnreachableError):
@@ -74,9 +78,11 @@ def describe(error: pymysql.MySQLError) -> str:
     number = code(error)
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     if number == DUPLICATE:
+        key = _KEY.search(text)  # a name, no value
+        named = f" ({key[1]})" if key else ""
         text = (
-            "a row is in the archive already: somebody copied it there; nothing of this batch was moved. "
-            "Compare the two and delete the copies"
+            f"a row with the same key{named} is in the archive already, and nothing of this batch was moved. Compare "
+            "the two: what the archive holds may be all that is left of rows archived earlier, under a key given anew"
         )
     elif number == NO_PARTITION:
         text = "the archive has no partition for these rows: create it"

@@ -96,8 +96,7 @@ def _not_ours(view: View, marked: Marked) -> Iterator[Kept]:
     if marker.get("state") == RETURNING:
         text = "is kept: putting it back was interrupted"
         yield Kept("detached_changed", text, f"once more: {_undo(marked)}")
-    pairs = (("bounds", "bounds"), ("at", "detached_at"), ("drop_after", "drop_after"), ("parent_oid", "parent_oid"))
-    if any(theirs in left and marker.get(ours) != left[theirs] for ours, theirs in pairs):
+    if any(key in left and marker.get(key) != left[key] for key in ("bounds", "parent_oid")):
         text = "is not dropped: its marker is not the one that the ledger remembers"
         yield Kept("detached_changed", text, f"look who wrote its comment; {_undo(marked)}")
     if not names.same(left.get("partition", table), table):
@@ -135,10 +134,7 @@ def _end(view: View, marker: Json) -> Value | None:
 
 
 def _rows_to_move(view: View, marked: Marked) -> Iterator[Kept]:
-    if view.policy.then == "archive":
-        text = f"is kept: its rows have to move into {view.policy.into} first, and it was detached to be dropped"
-        yield Kept("detached_rows", text, f"{_undo(marked)}, and the next run moves its rows")
-    elif marked.marker.get("then") == "archive":
+    if view.policy.then != "archive" and marked.marker.get("then") == "archive":
         text = "is kept: its rows were to be archived, and today's policy says then: delete"
         yield Kept("detached_rows", text, f"write then: archive; or {_undo(marked)}")
 
@@ -189,7 +185,11 @@ def detached_finding(view: View, marked: Marked) -> Finding | None:
     state = marked.marker.get("state")
     if not marked.exchanged:
         return _beside(view, marked)
-    kept = why_kept(view, marked) if state != PREPARING else None
+    if state == PREPARING and not is_named(view, marked):
+        text = "was being detached when a run was killed, and somebody has moved it since: it is not touched"
+        kept: Kept | None = Kept("detached_changed", text, "give it its name again, or drop it when nobody needs it")
+    else:
+        kept = why_kept(view, marked) if state != PREPARING else None
     return None if kept is None else _finding(view.subject, marked, kept)
 
 
@@ -240,7 +240,7 @@ def orphans(observation: Observation, covered: Sequence[View]) -> Iterator[Findi
                 text += f"marker: it is not dropped; last seen {_at(now)}"
                 remedy = "drop it by hand when nobody needs it"
                 yield Finding.of("unmarked", subject, Severity.INFO, text, remedy, evidence=dict(evidence))
-        else:
+        elif evidence:
             source = marker["detached_from"]
             text = f"{subject} is kept: no policy of today says retain for {source}, from which it was "
             text += f"detached at {_at(marker.get('at'))}, so it is never dropped; last seen {_at(now)}"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from upkeep.tidb import keeping, server, sql
+from upkeep.tidb.ages import ageless
 from upkeep.tidb.detached_plan import not_due
-from upkeep.tidb.retention_view import ageless
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def _look(session: TiDBSession, view: TableView, marked: Marked) -> Row:
     table, left = marked.table, {**marked.evidence, **marked.marker}
     return {
         "rows": count(session, table.identifier, left.get("rows")),
+        "holds": server.count(session, table.identifier, Sql("true"), 1),
         "not_due": holds_others(session, table.identifier, not_due(view, marked.marker["bounds"][1])),
         "dependants": dependants(session, table.schema, table.name),
     }

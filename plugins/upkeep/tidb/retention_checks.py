@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from upkeep.retention.refusal import Refusal
 from upkeep.tidb import names
-from upkeep.tidb.archiving import drift
+from upkeep.tidb.archiving import bound_drift, drift, key_drift
 from upkeep.tidb.retention_view import is_table_name
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def refusals(view: TableView) -> list[Refusal]:
     """Return why nothing of the table may go; empty when it may."""
     if view.problem is not None:
         return [Refusal("policy", *view.problem)]
-    found = [*_shape(view), *_ttl(view)]
+    found = [*_shape(view), *_unit(view), *_ttl(view)]
     if not view.by_partition or view.policy.then == "archive":
         found += _references(view)
     if not view.by_partition:
@@ -48,7 +48,10 @@ def left_to_ttl(view: TableView) -> bool:
 
 
 def _shape(view: TableView) -> Iterator[Refusal]:
-    if view.by_partition and view.scale is None:
+    if view.by_partition and view.odd_bound is not None:
+        text = f"one of its partitions ends at {view.odd_bound}, which is no time of {view.age}"
+        yield Refusal("partition_key", text, "reorganize that partition up to a date, or write precision: row")
+    elif view.by_partition and view.scale is None:
         yield Refusal(
             "partition_key",
             f"it is partitioned by {(view.method or '').lower()}, so no partition tells the age {view.age} of its rows",
@@ -57,6 +60,17 @@ def _shape(view: TableView) -> Iterator[Refusal]:
     if view.by_partition and view.global_index and view.policy.then == "delete":
         text = "it has a global index: TiDB exchanges no partition of such a table"
         yield Refusal("global_index", text, "write precision: row, or make the index local")
+
+
+def _unit(view: TableView) -> Iterator[Refusal]:
+    """Yield that the numbers of the age column, by its partitions' bounds or its ends, are no times in their unit."""
+    if view.axis is None:
+        return
+    bounds = [place for piece in view.pieces for place in piece.span]
+    why = view.axis.implausible(bounds) or view.axis.implausible(view.axis.read(str(n)) for n in view.numbers)
+    if why is not None:
+        text = f"the numbers of {view.age} are no times in {view.axis.unit}: {why}"
+        yield Refusal("unit", text, "correct unit: in the fleet file; until then nothing goes here")
 
 
 def _ttl(view: TableView) -> Iterator[Refusal]:
@@ -112,7 +126,12 @@ def _archive(view: TableView) -> Iterator[Refusal]:
         yield Refusal("archive", "the archive is the table itself", "name another table in retain.into")
         return
     yield from _forgets(view, archive.subject)
-    for one in drift(view.columns, view.archive_columns, archive.subject):
+    random = "AUTO_RANDOM" in (archive.sharding or "")  # always the first column of the primary key
+    own = {str(k["column"]).lower() for k in view.archive_keys if random and (k["name"], k["place"]) == ("PRIMARY", 1)}
+    found = drift(view.columns, view.archive_columns, archive.subject, own=own)
+    copied = {str(column["name"]).lower() for column in view.columns}
+    found += key_drift(view.unique_keys, view.archive_keys, archive.subject, copied=copied, own=own)
+    for one in found + bound_drift(view.constraints, view.archive_constraints, archive.subject):
         yield Refusal("archive_drift", one.text, one.remedy)
 
 
@@ -129,6 +148,9 @@ def _forgets(view: TableView, archive: str) -> Iterator[Refusal]:
     if view.archive_temporary:
         text = f"{archive} is a temporary table: it forgets what is archived when the transaction ends"
         yield Refusal("archive_expires", text, "name an ordinary table in retain.into")
+    elif view.archive_cached:
+        text = f"{archive} is a cached table: it takes 64 MB, and each write waits for what other servers hold"
+        yield Refusal("archive", text, f"alter table {archive} nocache")
     elif forgets_at_once(view) and view.archive_ttl is not None:
         own = view.archive_ttl
         text = f"{archive} has a TTL of its own ({own.text} after {own.column}): it would delete what is archived"

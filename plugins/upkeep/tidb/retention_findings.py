@@ -24,6 +24,8 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     yield from _archive_ttl(view)
     yield from _ageless(view)
     yield from _last(view)
+    yield from _stuck(view)
+    yield from _timeless(view)
     yield from _estimates(view)
 
 
@@ -59,7 +61,7 @@ def _ageless(view: View) -> Iterator[Finding]:
     if not view.by_partition:
         return
     for piece in view.due_pieces:
-        if piece.ageless == 0 or view.policy.then == "archive":
+        if piece.ageless == 0 or view.policy.then == "archive" or (piece.ageless is None and not piece.lowest):
             continue
         if piece.ageless is None:
             yield Finding(
@@ -72,8 +74,9 @@ def _ageless(view: View) -> Iterator[Finding]:
             )
             continue
         text = (
-            f"{piece.ageless:,} rows without {view.age} (NULL or a zero date) lie in the lowest partition "
-            f"{piece.partition.name}: it is due and stays, for they are never due"
+            f"{piece.ageless:,} rows without {view.age} (NULL, or a date with zeros) lie in the "
+            f"{'lowest ' if piece.lowest else ''}partition {piece.partition.name}: it is due and stays, for they are "
+            "never due"
         )
         remedy = f"give them a {view.age}, or delete them; or write precision: row"
         yield _say(
@@ -88,6 +91,34 @@ def _last(view: View) -> Iterator[Finding]:
     if last.span.upper <= view.cut_off:
         text = f"{last.partition.name} is due but stays: it is the last partition"
         yield _say(view, "last_partition", Severity.WARNING, text, "create newer partitions (job partition_creation)")
+
+
+def _stuck(view: View) -> Iterator[Finding]:
+    for row in view.stuck:
+        remedy = "write precision: row, or divide the partition (reorganize partition)"
+        if row["open"]:
+            remedy += f"; job partition_creation does, where partition: is declared for {view.subject}"
+        if row["rows"] is None:
+            text = f"how many due rows {row['partition']} holds, which stays, could not be counted in time"
+            yield Finding.of(
+                "due_rows_stay", view.subject, Severity.WARNING, text, remedy, status=FindingStatus.NOT_AVAILABLE
+            )
+        elif row["rows"]:
+            least = "at least " if row["least"] else ""
+            text = (
+                f"{least}{row['rows']:,} rows older than {view.policy.for_} lie in {row['partition']} ({row['why']}) "
+            )
+            text += "and stay: precision: partition removes whole partitions only"
+            about = {"rows": row["rows"], "partition": row["partition"]}
+            yield _say(view, "due_rows_stay", Severity.WARNING, text, remedy, **about)
+
+
+def _timeless(view: View) -> Iterator[Finding]:
+    if view.timeless:
+        text = f"{view.timeless:,} rows or more have a {view.age} whose month or day is 0 (as 2026-00-10): that is no "
+        text += "time, so they are never due"
+        remedy = f"give them a {view.age}, or delete them"
+        yield _say(view, "zero_dates", Severity.WARNING, text, remedy, rows=view.timeless)
 
 
 def _estimates(view: View) -> Iterator[Finding]:

@@ -18,12 +18,12 @@ from upkeep.plan import Action, Json, Observation, Plan, ReasonCode
 from upkeep.retention.cutoff import requirement
 from upkeep.retention.limits import over_limit
 from upkeep.retention.refusal import Refusal
-from upkeep.tidb import archiving, detached_plan, exchange, keeping, sql
+from upkeep.tidb import detached_plan, exchange, keeping, sql
 from upkeep.tidb.creation_plan import not_available, stuck_jobs
-from upkeep.tidb.doomed import Doomed
 from upkeep.tidb.retention_checks import left_to_ttl, refusals
 from upkeep.tidb.retention_findings import findings
 from upkeep.tidb.retention_view import Piece, views
+from upkeep.tidb.row_plan import intent, row_action
 
 if TYPE_CHECKING:
     from upkeep.fleet import Target
@@ -95,13 +95,15 @@ def _below(view: View, piece: Piece) -> Piece:
 
 
 def _protected(view: View, piece: Piece) -> Blocked:
-    """Return why the lowest partition must stay: rows without a time lie in it, and they are never due."""
-    if view.policy.then == "archive" or piece.ageless == 0:
+    """Return why a partition must stay: rows without a time lie in it, and they are never due."""
+    if view.policy.then == "archive" or piece.ageless == 0 or (piece.ageless is None and not piece.lowest):
         return None
     if piece.ageless is None:
         text = f"whether rows of {piece.partition.name} have no {view.age} could not be counted in time"
         return ReasonCode.NOT_SUPPORTED, text
-    text = f"{piece.ageless:,} rows of {piece.partition.name} have no {view.age} (NULL or a zero date): never due"
+    text = (
+        f"{piece.ageless:,} rows of {piece.partition.name} have no {view.age} (NULL, or a date with zeros): never due"
+    )
     return ReasonCode.NOT_SUPPORTED, text
 
 
@@ -130,16 +132,6 @@ def _detach(view: View, piece: Piece, blocked: Blocked) -> Action:
         requires=requirement(view.policy),
         blocked=blocked,
     )
-
-
-def intent(view: View, *, oid: int | None, bounds: Any) -> Json:
-    """Return what makes an action the same on another day: the object, and what is to become of it."""
-    table, archive = view.table, view.archive if view.policy.then == "archive" else None
-    how = {key: value for key, value in keeping.today(view).items() if key != "requires"}
-    into = {"id": archive.id, "name": archive.subject} if archive is not None else view.policy.into
-    type_ = view.axis.type if view.axis is not None else None
-    object_: Json = {"table": table.id if table is not None else None, "oid": oid, "bounds": bounds}
-    return object_ | {"type": type_, "into": into} | how
 
 
 def _args(view: View, piece: Piece) -> Json:
@@ -189,54 +181,14 @@ def _rows(view: View, blocked: Blocked) -> Iterator[Action]:
         return
     kind = "archive_rows" if view.policy.then == "archive" else "delete_rows"
     reason = f"rows with {view.age} before {view.cut_off_text} are older than {view.policy.for_}"
-    yield _row_action(view, kind, reason, rows=view.due, blocked=blocked)
+    yield row_action(view, kind, reason, rows=view.due, blocked=blocked)
 
 
 def _archive_partition(view: View, piece: Piece, blocked: Blocked) -> Action:
     reason = f"all rows of {piece.partition.name} are older than {view.policy.for_}: they move before it goes"
     assert view.scale is not None  # noqa: S101 - there are pieces
     args = {"partition": piece.partition.name, "oid": piece.partition.id, "ends": view.scale.number(piece.span.upper)}
-    return _row_action(view, "archive_partition", reason, rows=piece.rows, blocked=blocked, more=args)
-
-
-def _row_action(
-    view: View, kind: str, reason: str, *, rows: int | None, blocked: Blocked, more: Json | None = None
-) -> Action:
-    table, archive = view.table, view.archive
-    assert table is not None and view.axis is not None  # noqa: S101, PT018 - as _decide says
-    args: Json = {
-        "table": {"id": table.id, "schema": table.schema, "name": table.name},
-        "age": view.age,
-        "age_type": view.axis.type,
-        "cut_off": view.cut_off_text,
-        "index": view.age_index,
-        "key": view.row_key,
-        "references": [dict(r) for r in view.referenced_by if r["on_delete"] not in ("CASCADE", "SET NULL")],
-        **(more or {}),
-    }
-    if kind != "delete_rows" and archive is not None and blocked is None:
-        args["archive"] = {"id": archive.id, "schema": archive.schema, "name": archive.name}
-        args["columns"] = archiving.moved(view.columns, view.archive_columns)
-        args["shape"] = {"table": archiving.shape(view.columns), "archive": archiving.shape(view.archive_columns)}
-    whole = more or {}
-    verb = "deletes" if kind == "delete_rows" else "moves"
-    return Action.make(
-        kind=kind,
-        subject=view.subject,
-        args=args,
-        intent=intent(view, oid=whole.get("oid"), bounds=[whole.get("ends")]),
-        reach=None if whole else view.cut_off,
-        statements=Doomed.from_args(args).shown(args),
-        reason=reason,
-        detail=whole.get("partition", f"before {view.cut_off_text}"),
-        destructive=True,
-        precondition=f"each batch {verb} only rows that are due at that moment, whatever was planned",
-        undo="none but a restore" if kind == "delete_rows" else "none: copy the rows back from the archive by hand",
-        lock="row locks of one batch for about half a second",
-        rows=rows,
-        requires=requirement(view.policy),
-        blocked=blocked,
-    )
+    return row_action(view, "archive_partition", reason, rows=piece.rows, blocked=blocked, more=args)
 
 
 # -- limits ------------------------------------------------------------------------------------------
@@ -245,6 +197,7 @@ def _row_action(
 def _limited(view: View, actions: list[Action], target: Target) -> list[Action]:
     """Mark all that removes rows of a table, when together it is more than a run may remove unasked."""
     counting = [a for a in actions if a.kind in _COUNTING and not a.statements[0].startswith("-- completes")]
+    counting = [a for a in counting if "detached_at" not in a.args]  # those rows are no longer the table's
     if any(a.rows is None for a in counting):
         text: str | None = "how many rows would go could not be found out"
     else:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from upkeep.partitioning.axis import HIGHEST, LOWEST, UnknownBoundsError, Value
 from upkeep.partitioning.layout import Span
 from upkeep.retention.cutoff import age_axis, cut_off, moment
 from upkeep.retention.marker import read_marker
-from upkeep.tidb import catalog, creation_care, keys, names, sql, ttl
+from upkeep.tidb import catalog, creation_care, keys, names, ttl
+from upkeep.tidb.ages import age_text
 from upkeep.tidb.catalog import Partition, Table
 from upkeep.tidb.keys import Scale
-from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
     from upkeep.fleet import RetainPolicy, TablePolicy, Target
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from upkeep.tidb.ttl import Ttl
 
 Frames = Mapping[str, Sequence[Mapping[str, Any]]]
-
-ZERO_DATES_END: Final = "0001-01-01"
-"""'0000-00-00' and its like are no time: MySQL's old way to say unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class Piece:
     counted
         Whether ``rows`` was counted.
     ageless
-        Rows without a time in the lowest partition; ``None`` when they could not be counted.
+        Rows without a time in it (NULL only in the lowest partition); ``None`` when they could not be counted.
     lowest
         Whether rows without a time and everything below the next bound belong here: it is emptied, never removed.
     """
@@ -94,18 +91,28 @@ class TableView:
         On the axis; rows before it are due.
     scale
         Of the partition key, when partitions tell the age.
+    odd_bound
+        A bound that is no time (2026-00-10).
     partitions, pieces
         All partitions; and those with finite bounds on the scale.
     rows
         What statistics say, or what was counted where they say too little for the limits.
     due, due_is_least
         Due rows, counted; with ``due_is_least`` there are more and ``due`` is the planner's estimate.
+    stuck
+        Partitions that do not go and may hold due rows: rows of the frame ``stuck``.
+    timeless
+        Rows among the first due ones whose date has the month or the day 0.
+    numbers
+        The least and the greatest age, where the column counts numbers and no bound tells its unit.
     small
         Whether the table has so few rows that it may be read whole.
     archive_kind
         What the archive's name means instead of a table: ``a view``.
-    archive_ttl, archive_temporary
-        What the archive itself forgets: by its own time to live, or at the end of each transaction.
+    unique_keys, archive_keys, constraints, archive_constraints
+        What table and archive ask of their rows: rows of ``unique_keys.sql``, checks and foreign keys.
+    archive_ttl, archive_temporary, archive_cached
+        What the archive itself forgets: by its own time to live, or at the end of each transaction; or lies in memory.
     global_index
         Whether an index lies over all partitions: then none can be exchanged.
     """
@@ -122,6 +129,7 @@ class TableView:
     problem: tuple[str, str] | None = None
     method: str | None = None
     scale: Scale | None = None
+    odd_bound: str | None = None
     columns: Sequence[Mapping[str, Any]] = ()
     indexes: Sequence[Mapping[str, Any]] = ()
     referenced_by: Sequence[Mapping[str, Any]] = ()
@@ -132,6 +140,11 @@ class TableView:
     archive_columns: Sequence[Mapping[str, Any]] = ()
     archive_ttl: Ttl | None = None
     archive_temporary: bool = False
+    archive_cached: bool = False
+    unique_keys: Sequence[Mapping[str, Any]] = ()
+    archive_keys: Sequence[Mapping[str, Any]] = ()
+    constraints: Sequence[Mapping[str, str]] = ()
+    archive_constraints: Sequence[Mapping[str, str]] = ()
     global_index: bool = False
     partitions: Sequence[Partition] = ()
     pieces: Sequence[Piece] = ()
@@ -139,6 +152,9 @@ class TableView:
     rows: int = 0
     due: int | None = None
     due_is_least: bool = False
+    stuck: Sequence[Mapping[str, Any]] = ()
+    timeless: int = 0
+    numbers: Sequence[int] = ()
     small: bool = False
     busy: Mapping[str, Any] | None = None
 
@@ -175,6 +191,11 @@ class TableView:
         return self.axis is not None and not self.axis.type.startswith("int")
 
     @property
+    def odd_dates(self) -> bool:
+        """Whether the column takes dates whose month or day is 0 (an instant has neither)."""
+        return self.axis is not None and self.axis.is_wall
+
+    @property
     def row_key(self) -> list[str]:
         """The columns that make a row unique and order it: the clustered primary key, else the hidden row id."""
         if self.table is not None and self.table.pk_type == "CLUSTERED":
@@ -188,22 +209,6 @@ class TableView:
         leading = [r for r in self.indexes if r["place"] == 1 and r["column"]]
         found = [r["name"] for r in leading if names.same(r["column"], self.age)]
         return found[0] if found else None
-
-
-def age_text(axis: Axis, value: Value) -> str:
-    """Return a place on the age axis as text that the column's type reads, in UTC for instants."""
-    if axis.type == "timestamptz":
-        instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)
-        return instant.replace(tzinfo=None).isoformat(sep=" ")
-    return axis.write(value)
-
-
-def ageless(age: str, axis_type: str) -> Sql:
-    """Return the predicate of rows that have no time."""
-    column = sql.identifier(age)
-    if axis_type.startswith("int"):
-        return sql.fill("{a} is null", a=column)
-    return sql.fill("({a} is null or {a} < %(end)s)", {"end": ZERO_DATES_END}, a=column)
 
 
 def policies(target: Target) -> dict[str, TablePolicy]:
@@ -277,11 +282,19 @@ def _view(base: TableView, policy: TablePolicy, table: Table, frames: Frames) ->
         archive_columns=_of(frames["columns"], archive) if archive is not None else (),
         archive_ttl=ttl.read(facts.get("archive_options", "")),
         archive_temporary=bool(facts.get("archive_temporary")),
+        archive_cached=bool(facts.get("archive_cached")),
+        unique_keys=_of(frames["unique_keys"], table),
+        archive_keys=_of(frames["unique_keys"], archive) if archive is not None else (),
+        constraints=facts.get("constraints", ()),
+        archive_constraints=facts.get("archive_constraints", ()),
         global_index=bool(facts.get("global_index")),
         rows=max(table.rows, facts.get("rows") or 0),
         due=facts.get("due"),
         due_is_least=bool(facts.get("due_is_least")),
         small=bool(facts.get("small")),
+        timeless=facts.get("timeless") or 0,
+        numbers=facts.get("numbers") or (),
+        stuck=[row for row in frames.get("stuck", ()) if row["table_id"] == table.id],
         busy=next((j for j in frames["jobs"] if _is_on(j, table)), None),
     )
     return _with_pieces(view, frames)
@@ -302,8 +315,8 @@ def _with_pieces(view: TableView, frames: Frames) -> TableView:
     scale = keys.scale(key, column["base"].lower(), axis.zone, axis.unit, unsigned=unsigned)
     try:
         spans = creation_care.read_spans(children, scale)
-    except UnknownBoundsError:
-        return view
+    except UnknownBoundsError as error:
+        return replace(view, odd_bound=str(error))
     finite = [(span, p) for span, p in spans if LOWEST < span.upper < HIGHEST]
     pieces = list(_pieces(finite, frames))
     return replace(view, scale=scale, pieces=pieces)
