@@ -174,6 +174,14 @@ CHANGES = {
         "insert into logs_3 (id, at) overriding system value values (99, '2024-03-09+00')",
         "rows arrived in it",
     ),
+    "made younger": (
+        (
+            "alter table logs_3 drop constraint logs_3_at_check; "
+            "update logs_3 set at = now() where id = (select min(id) from logs_3)"
+        ),
+        "holds rows that are not due",
+    ),
+    "without its age": ("alter table logs_3 rename at to made", "no such column any more"),
     "grown": (
         (
             "delete from logs_3; insert into logs_3 (id, at, msg) overriding system value select n, '2024-03-05', "
@@ -220,8 +228,9 @@ def test_what_is_not_as_it_was_left_stays(db: psycopg.Connection[Any], database:
         (drop,) = JOB.plan(observation, what).actions  # planned before, and approved by somebody
         oid = drop.args["oid"]
         db.execute(change.encode())
-        outcome = book.apply(opened, what, drop, observation)
-        assert outcome.reason_code is ReasonCode.STATE_CHANGED, outcome
+        if "not due" not in why and "no such column" not in why:  # an approved plan is held against today's (`veto`)
+            outcome = book.apply(opened, what, drop, observation)
+            assert outcome.reason_code is ReasonCode.STATE_CHANGED, outcome
         run = book.run(opened, what, AT)
     assert run.kinds == []
     assert why in said(run)

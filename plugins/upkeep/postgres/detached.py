@@ -140,6 +140,10 @@ def _no_longer_due(view: View, marked: Marked) -> Iterator[Kept]:
     elif not is_due(view, marker):
         text = f"is kept: no longer due under today's policy: for {view.policy.for_} ({_ends(view, marker)})"
         yield Kept("detached_not_due", text, _ways_back(marked))
+    elif marked.younger:
+        text = f"is kept: it holds rows that are not due under today's policy: for {view.policy.for_}"
+        text += f" ({view.age} is not before {view.cut_off_text}, or it has no such column any more)"
+        yield Kept("detached_not_due", text, f"look at these rows; {_ways_back(marked)}")
 
 
 def _ends(view: View, marker: Json) -> str:
@@ -231,7 +235,11 @@ def orphans(observation: Observation, marks: Sequence[Marked], covered: Sequence
             yield _finding(source, marked, next(_not_ours(marked)))
             continue
         text = f"is kept: no policy of today says retain for the table {source} that it was part of (not in the fleet "
-        text += f"file any more, renamed, or gone), so it is never dropped; last seen {_at(now)}"
+        text += "file any more, renamed, or gone)"
+        if source in subjects:
+            text = f"is kept: today's policy of {source}, that it was part of, cannot be applied to it (it is another "
+            text += "table by now, or see what is found there)"
+        text += f", so it is never dropped; last seen {_at(now)}"
         remedy = f"write a retain policy for {source} again, or drop it by hand when nobody needs it; "
         yield _finding(source, marked, Kept("detached_orphan", text, remedy + _ways_back(marked)))
     yield from _unmarked(observation, {m.oid for m in marks})

@@ -60,11 +60,11 @@ def drops(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action
     for marked in view.marked:
         if not droppable(view, marked):
             continue
-        marker = marked.marker
+        marker, rule = marked.marker, required(marked.marker, view.policy)
         after: tuple[str, ...] = ()
         empty = must_be_empty(view, marker)
         if empty and marked.not_empty:
-            archive = archive_marked(view, marked, blocked)
+            archive = archive_marked(view, marked, blocked).model_copy(update={"requires": rule})
             yield archive
             after = (archive.id,)
         until = kept_until(marker, view.policy).isoformat()
@@ -80,7 +80,7 @@ def drops(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action
             "foreign_keys": list(marked.foreign_keys),
         }
         why = f"it was detached at {marker.get('at')}, and its grace period ended at {until}"
-        yield _drop(view, args, why, required(marker, view.policy), blocked if after else None, after=after)
+        yield _drop(view, args, why, rule, blocked if after else None, after=after)
 
 
 def _drop(

@@ -26,6 +26,7 @@ from upkeep.postgres import (
 )
 from upkeep.postgres.counting import CHECK_TIMEOUT
 from upkeep.postgres.creation_times import sample
+from upkeep.postgres.detached import droppable
 from upkeep.postgres.retention_rows import Doomed, is_table_name
 from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.retention_views import frames_policies, tells_age, views
@@ -88,6 +89,7 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
             frames["staying"] += retention_staying.count(session, view)
             frames["due"] += _due(session, view)
             frames["references"] += _references(session, view)
+            _read_younger(session, view, frames)
     return observation
 
 
@@ -157,10 +159,26 @@ def _read_marked(session: PostgresSession, target: Target, frames: dict[str, lis
         if asked and marker is not None:
             counted = counting.count(session, table, marker["rows"] + 1)
         uncounted = asked and counted is None
-        frames["marked"].append({**row, "not_empty": not_empty, "counted": counted, "uncounted": uncounted})
+        seen = {"not_empty": not_empty, "counted": counted, "uncounted": uncounted, "younger": None}
+        frames["marked"].append({**row, **seen})
     gone = {int(row["oid"]) for row in frames["memory"]} - {row["oid"] for row in frames["marked"]}
     if gone:
         frames["unmarked"] = session.rows("retention_unmarked", {"oids": sorted(gone)})
+
+
+def _read_younger(session: PostgresSession, view: TableView, frames: dict[str, list[Row]]) -> None:
+    """Look, in each detached table that would be dropped, for rows that today's policy keeps."""
+    for marked in view.marked:
+        if marked.kind not in ("r", "p") or view.axis is None or not droppable(view, marked):
+            continue
+        age = column_of(view.age)
+        doomed = Doomed(marked.oid, marked.schema, marked.name, age, view.axis.type, view.cut_off_text)
+        row = next(row for row in frames["marked"] if row["oid"] == marked.oid)
+        parts = {"table": doomed.table, "age": doomed.age, "cut_off": doomed.value(doomed.cut_off)}
+        try:
+            row["younger"] = _found(session, "retention_younger", **parts)
+        except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction):
+            row["younger"] = True  # its age column is gone, or another one
 
 
 def _needs_facts(view: TableView) -> bool:

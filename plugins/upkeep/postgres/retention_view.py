@@ -100,6 +100,8 @@ class Marked:
         Triggers, rules, policies and publications that would go with it: ``oid``, ``what``.
     evidence
         What the ledger remembers of its detaching; empty: nothing, or a killed run began it.
+    younger
+        Whether it holds rows that are not due by today's cut-off; ``None``: not looked at, or not in time.
     counted, uncounted
         Its rows, counted up to one more than it was left with; whether that was tried in vain.
     leaves
@@ -124,6 +126,7 @@ class Marked:
     evidence: Json
     counted: int | None
     uncounted: bool
+    younger: bool | None
     leaves: Sequence[Leaf] = ()
 
     @property

@@ -288,7 +288,7 @@ def _marked(row: Row, evidence: Row | None, begun: Collection[int]) -> Marked | 
         return None
     fields = (
         *("oid", "schema", "name", "kind", "is_partition", "detach_pending", "rows", "pages"),
-        *("may_alter", "foreign_keys", "dependants", "objects", "not_empty", "counted", "uncounted"),
+        *("may_alter", "foreign_keys", "dependants", "objects", "not_empty", "counted", "uncounted", "younger"),
     )
     known = evidence is not None or row["oid"] in begun
     return Marked(**{key: row[key] for key in fields}, marker=marker, known=known, evidence=evidence or {})
