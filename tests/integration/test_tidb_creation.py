@@ -49,6 +49,17 @@ def test_desired_minus_existing_then_nothing(db: Db) -> None:
     assert gates.evaluate("partition_creation", "tidb", "after", frames).success
 
 
+@pytest.mark.parametrize("precision", ["row", "partition"])
+def test_nothing_is_made_that_todays_retention_would_empty(db: Db, precision: str) -> None:
+    logs(db, "2020-01-01", "2020-02-01")
+    retain = f"retain: {{for: 30 days, then: delete, precision: {precision}}}"
+    with help_.session(db) as session:
+        planned, outcomes = creation(f"{MONTHLY}\n        {retain}").run(session)
+    assert help_.all_done(outcomes)
+    assert planned.actions
+    assert len(db.bounds("logs")) <= 2 + 5  # the month of the cut-off, the current one, two ahead; not six years
+
+
 def test_gate_before_holds_on_a_single_node(db: Db) -> None:
     logs(db, "2024-01-01")
     runs = creation()

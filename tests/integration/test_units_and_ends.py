@@ -117,6 +117,14 @@ def test_values_in_another_unit_where_no_bound_tells(
     assert count(db, "t") == 302
 
 
+def test_rows_of_another_unit_in_a_default_partition_are_told(database: str, db: psycopg.Connection[Any]) -> None:
+    yearly(db, "milliseconds", "create table t_rest partition of t default", "insert into t values (1, 1704067200)")
+    what = help_.target({"public.t": "partition: {by: at, every: 1 year, ahead: 1, unit: milliseconds}"})
+    with help_.session(database) as session:
+        (said,) = [f for f in help_.plan(session, what, AT).findings if f.check == "default_rows"]
+    assert "the values fit seconds" in said.summary
+
+
 def test_a_plain_table_in_another_unit_is_not_converted(database: str, db: psycopg.Connection[Any]) -> None:
     db.execute("create table public.t (id bigint, at bigint not null)")
     db.execute("insert into t select n, 1704067200 + n from generate_series(1, 30) n")
@@ -229,3 +237,39 @@ def test_a_plain_table_is_converted_up_to_its_types_end(database: str, db: psyco
     assert outcome.status == "done", outcome
     db.execute("insert into t values (32767)")
     assert help_.bounds(db, "public.t") == ["0..MAXVALUE"]
+
+
+def test_a_conversion_says_that_the_type_ends_before_it_cannot_be_altered(
+    database: str, db: psycopg.Connection[Any]
+) -> None:
+    db.execute("create table public.t (id bigint, at integer not null)")
+    db.execute("insert into t select n, 1704067200 + n from generate_series(1, 30) n")
+    what = help_.target({"public.t": "partition: {by: at, every: 1 year, ahead: 1, unit: seconds}"})
+    with help_.session(database) as session:
+        planned = help_.plan(session, what, AT)
+    assert [a.kind for a in planned.actions] == ["convert_table"]
+    (end,) = [f for f in planned.findings if f.check == "type_end"]
+    assert "2038-01-19" in end.summary
+    assert "bigint" in (end.remedy or "")
+
+
+def test_a_partition_without_an_end_is_no_headroom(database: str, db: psycopg.Connection[Any]) -> None:
+    db.execute("create table public.t (at timestamptz not null) partition by range (at)")
+    db.execute("create table t_0 partition of t for values from ('2024-01-01+00') to ('2024-02-01+00')")
+    what = help_.target({"public.t": "partition: {by: at, every: 1 month, ahead: 1}"})
+    with help_.session(database) as session:
+        assert "endless_partition" not in {f.check for f in help_.plan(session, what, AT).findings}
+        db.execute("create table t_1 partition of t for values from ('2024-02-01+00') to (maxvalue)")
+        planned = help_.plan(session, what, AT)
+    assert planned.actions == ()
+    (said,) = [f for f in planned.findings if f.check == "endless_partition"]
+    assert (said.severity, "from 2024-02-01 to MAXVALUE" in said.summary) == (Severity.WARNING, True)
+
+
+def test_headroom_ends_with_the_calendar(database: str, db: psycopg.Connection[Any]) -> None:
+    db.execute("create table public.t (at timestamptz not null) partition by range (at)")
+    level = "partition: {by: at, every: 1000 years, ahead: 10000, max_creations: 5}"
+    with help_.session(database) as session:
+        planned, outcomes = help_.run(session, help_.target({"public.t": level}), AT)
+    assert help_.all_done(outcomes)
+    assert len(planned.actions) == 5

@@ -129,7 +129,10 @@ def _periods(axis: Axis, every: Duration | int, ahead: int, at: Value) -> tuple[
     """Return the start of the current period, and the ends of it and of those ahead; tables share their policies."""
     ends = [_following(axis, at, every)]
     for _ in range(ahead):
-        ends.append(_following(axis, ends[-1], every))
+        try:
+            ends.append(_following(axis, ends[-1], every))
+        except (OverflowError, ValueError):
+            break  # the calendar ends
     return axis.floor(at, every), tuple(ends)
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from upkeep.partitioning.axis import Axis, Value
-    from upkeep.partitioning.layout import Layout
 
 UNIT: Final = "unit"
 """Name of the check."""
@@ -49,7 +48,7 @@ def misread(subject: str, column: str, axis: Axis, values: Iterable[Value], what
 
 
 def type_end(  # noqa: PLR0917 - what a care knows by then
-    subject: str, key: str, axis: Axis, layout: Layout, place: Value, now: datetime, remedy: str
+    subject: str, key: str, axis: Axis, horizon: Value, place: Value, now: datetime, remedy: str
 ) -> Iterator[Finding]:
     """Yield that the partition column's type ends, while there is time to do something about it.
 
@@ -57,12 +56,14 @@ def type_end(  # noqa: PLR0917 - what a care knows by then
     ----------
     key
         The column and its type, for people.
+    horizon
+        How far partitions are to reach.
     place
         Where the highest id stands; times are measured from ``now``.
     """
     if axis.end is None or axis.last is None:
         return
-    reached = layout.horizon >= axis.end
+    reached = horizon >= axis.end
     number = f" at {axis.last:,}" if axis.type.startswith("int") else ""
     evidence: dict[str, object] = {"key": key, "last": axis.last}
     if axis.is_id:

@@ -77,11 +77,12 @@ def judge(
         return Verdict(problem=_refused(table, known))
     if row["unknown"]:
         return Verdict(problem=_unseen(table, row["unknown"], row["remedy"]), later=True)
-    found = _measured(row, column, axis, part, _position(row, axis, clock))
+    position = _position(row, axis, clock)
+    found = _measured(row, column, axis, part, position)
     if isinstance(found, list):
         return Verdict(problem=_refused(table, found))
     before = tuple(trigger["name"] for trigger in row["before"])
-    return Verdict(conversion=Conversion(row["facts"], column, axis, *found, before))
+    return Verdict(conversion=Conversion(row["facts"], column, axis, position, *found, before))
 
 
 def span(axis: Axis, part: RangeLevel, position: Value, lowest: Value | None, highest: Value | None) -> Span:

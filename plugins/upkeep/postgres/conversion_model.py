@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from upkeep.partitioning.axis import Axis
+from upkeep.partitioning.axis import Axis, Value
 from upkeep.partitioning.layout import Span
 
 Facts: TypeAlias = Mapping[str, Any]
@@ -52,6 +52,8 @@ class Conversion:
     ----------
     column
         The partition column.
+    position
+        Where writers stand: the clock, or the highest id.
     span
         Bounds of the first partition: the table as it is.
     far
@@ -63,6 +65,7 @@ class Conversion:
     facts: Facts
     column: str
     axis: Axis
+    position: Value
     span: Span
     far: str | None
     before: tuple[str, ...]

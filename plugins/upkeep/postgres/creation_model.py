@@ -78,7 +78,7 @@ class Care:
     cap, limit
         The policy's cap; how many partitions this run may create here.
     problem
-        Why nothing can be done; `later` when it is only not available yet.
+        Why nothing can be done; `later` when the finding alone says so, and no gate.
     axis, layout, place
         Of a range level; where the clock stands on it, or the highest id.
     sets

@@ -14,7 +14,7 @@ from upkeep.postgres.creation_forms import Form, Remainder, Rest, Span, Values, 
 from upkeep.postgres.creation_model import Care
 from upkeep.postgres.creation_names import choose, names_of
 from upkeep.postgres.creation_statements import shown
-from upkeep.postgres.creation_times import type_end
+from upkeep.postgres.creation_times import endless, type_end
 from upkeep.postgres.creation_tree import cares
 
 if TYPE_CHECKING:
@@ -254,6 +254,7 @@ def _of_table(care: Care) -> Iterator[Finding]:
             lacking = f"the right to create tables in schema {names.quote(relation.schema)}"
             remedy = f"grant create on schema {names.quote(relation.schema)} to the connection's role"
         yield finding("privileges", care.subject, Severity.ERROR, f"our role lacks {lacking}", remedy=remedy)
+    yield from endless(care)
     left = len(care.missing) - len(care.to_create)
     if left > 0 or (layout is not None and layout.more):
         more = f"at least {left} more" if layout is not None and layout.more else f"{left} more"
@@ -336,6 +337,8 @@ def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Map
             "default_null_rows", care.subject, Severity.WARNING, text, evidence, "give them a value, or delete them"
         )
     between = f"{bucket['lowest']} to {bucket['highest']}"
+    if why := axis.implausible(map(axis.read, (bucket["lowest"], bucket["highest"]))):
+        between += f", {why}"
     spans = (s for s in care.to_create if isinstance(s, Span))
     span = next((s for s in spans if lower is not None and s.lower <= lower < s.upper), None)
     if span is not None:

@@ -98,6 +98,9 @@ def _tree(  # noqa: PLR0917 - the frames, arranged
         return [replace(base, **verdict._asdict())]
     problem = unsupported(base, children, deeper=part.subpartition is not None)
     top = care_of(base, policy, known, problem or _unclear(base, part, table))
+    form = catalog.STRATEGIES.get(table.strategy or "")
+    if problem is not None and problem.check == "partition_strategy" and part.form in ("range", form):
+        top = replace(top, later=True)  # the finding is an error; the gates look at what Upkeep makes
     if top.problem is not None or part.subpartition is None:
         return [top]
     parents = set(children["parents"] or ())

@@ -181,7 +181,7 @@ def _of_table(care: Care, now: datetime) -> Iterator[Finding]:
         yield care.problem
     if care.scale is not None and care.layout is not None:
         key = f"{names.quote(care.scale.key.column)} ({care.scale.type})"
-        yield from limits.type_end(care.subject, key, care.scale.axis, care.layout, care.place, now, _WIDER)
+        yield from limits.type_end(care.subject, key, care.scale.axis, care.layout.horizon, care.place, now, _WIDER)
     if care.divided is not None and care.maxvalue is None:
         yield from _undivided(care, care.divided)
     if care.left_out or (care.layout is not None and care.layout.more):
