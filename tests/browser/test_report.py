@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -72,6 +73,24 @@ class Api:
                 log = self.get(f"{path}/{task['task_id']}/logs/{task['try_number']}", map_index=task["map_index"])
                 said.append(f"{task['task_id']}: {log['content'][-5:]}")
         return "\n".join(said)
+
+    def trigger(self, dag_id: str) -> None:
+        """Run a DAG once to its good end."""
+        answer = self.client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None})
+        answer.raise_for_status()
+        run_id = answer.json()["dag_run_id"]
+        assert self.wait_for_end(dag_id, run_id) == "success"
+
+    def open_question(self) -> str:
+        """Return the run of the one question that waits for an answer."""
+        until = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < until:
+            asked = self.get("/dags/~/dagRuns/~/hitlDetails", state="awaiting_input")["hitl_details"]
+            if asked:
+                (question,) = asked
+                return str(question["task_instance"]["dag_run_id"])
+            time.sleep(1)
+        raise AssertionError("nobody is asked")
 
     def report(self, dag_id: str, run_id: str) -> str:
         return self.client.get(f"/upkeep/report/{dag_id}/{quote(run_id, safe='')}/report.json").text
@@ -148,6 +167,42 @@ def test_trigger_approve_read(chromium: Browser, stack: Stack, api: Api, tmp_pat
     expect(frame.locator("#target-1")).to_contain_text("archive rows")
     expect(frame.locator("#target-1 .badge.good").first).to_be_visible()
     page.screenshot(path=tmp_path / "report.png")
+
+
+def make_due(stack: Stack) -> None:
+    """Add metrics that are older than their policy allows."""
+    with psycopg.connect(stack.connections["pipeline_postgres"], autocommit=True) as connection:
+        found = connection.execute(
+            "select quote_ident(column_name) from information_schema.columns where table_name = 'pipeline_metrics' "
+            "and is_identity = 'NO' and column_name != 'timestamp'"
+        ).fetchall()
+        columns = ", ".join(row[0] for row in found)
+        connection.execute(
+            f"insert into public.pipeline_metrics ({columns}, timestamp) "
+            f"select {columns}, timestamp - interval '14 days' from public.pipeline_metrics limit 2000"
+        )
+        connection.execute("analyze public.pipeline_metrics")
+
+
+def test_a_question_is_taken_back_when_a_newer_plan_comes(chromium: Browser, stack: Stack, api: Api) -> None:
+    """It ends at once, and says by what: it neither waits for minutes nor counts as rejected."""
+    make_due(stack)
+    api.trigger("data_retention")
+    first = api.open_question()
+    make_due(stack)
+    api.trigger("data_retention")
+    assert api.wait_for_end("approved_changes", first) == "success"
+    second = api.open_question()
+    assert second != first
+    (asked,) = api.get(f"/dags/approved_changes/dagRuns/{quote(first, safe='')}/hitlDetails")["hitl_details"]
+    assert (asked["task_instance"]["state"], asked["response_received"]) == ("skipped", False)
+    page = log_in(chromium, stack, "viewer")
+    page.goto(f"/dags/approved_changes/runs/{quote(first, safe='')}/plugin/upkeep")
+    frame = report_of(page)
+    expect(frame.locator("header")).to_contain_text("superseded")
+    expect(frame.locator("#target-1")).to_contain_text(f"by plan {second.split('.')[1]} of run")
+    frame.get_by_role("link", name="the run of the newest plan").click()
+    expect(frame.locator("header")).to_contain_text("awaiting approval")
 
 
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])

@@ -208,7 +208,8 @@ class GateAfter(StepOperator):
             report = runner.finish(self.run_id, self.target)
         self._announce(context, report)
         if report.status in runtime.HELD_BACK:
-            self.said = f" – {words.STATUS[report.status][0]}"
+            held_back = report.status is runtime.PLANNED and context["params"].get("mode") != PLAN_ONLY
+            self.said = " – held back" if held_back else f" – {words.STATUS[report.status][0]}"
         text = runtime.verdict(report)
         if report.status in runtime.BAD:
             raise AirflowFailException(text)

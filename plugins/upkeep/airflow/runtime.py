@@ -31,6 +31,7 @@ log = logging.getLogger("upkeep")
 
 BAD = frozenset({TargetStatus.FAILED, TargetStatus.PARTIAL, TargetStatus.UNREACHABLE})
 """How a target ends when its run must not look fine."""
+PLANNED = TargetStatus.PLANNED
 HELD_BACK = frozenset({TargetStatus.PAUSED, TargetStatus.OBSERVED, TargetStatus.PLANNED, TargetStatus.NOT_SUPPORTED})
 """How it ends when nothing went wrong and nothing was done."""
 

@@ -235,7 +235,6 @@ def planned_only(
         badges=(target.badge,),
         targets=(target,),
         notice=" ".join(filter(None, (text, pause and f"Paused, so nothing is changed: {pause}."))),
-        waiting=(target,) if target.approval else (),
     )
 
 
