@@ -310,7 +310,7 @@ def target_view(
         approval=asked.open.get(plan_id, ""),
         fate=Badge(*words.fate(state)) if state else None,
         links=_links(state, run.run_id if run else "", run.job if run else planned_for, asked.runs.get(plan_id, "")),
-        unasked=_unasked(state, asked, plan_id),
+        unasked=_unasked(target, asked),
         explains=words.explains(s for a in shown for s in a.statements),
     )
 
@@ -327,11 +327,16 @@ def _links(state: PlanState | None, here: str, job: str, question: str) -> tuple
     return (*links, *([Link("the run that asked", question, airflow=True)] if question else ()))
 
 
-def _unasked(state: PlanState | None, asked: Asked, plan_id: str) -> str:
+def _unasked(target: TargetReport, asked: Asked) -> str:
     """Return why nobody is being asked about a plan that waits; empty when somebody is."""
-    if state is None or state.state != "awaiting" or plan_id in asked.open or not asked.paused:
+    state = target.plan_state
+    if state is None or state.state != "awaiting" or target.plan_id in asked.open:
         return ""
-    return "Nobody is being asked: the DAG approved_changes is paused. Unpause it, or use the command line."
+    if target.status is TargetStatus.PAUSED:
+        return "Nobody is asked while the target is paused."
+    if asked.paused:
+        return "Nobody is being asked: the DAG approved_changes is paused. Unpause it, or use the command line."
+    return ""
 
 
 def _said(target: TargetReport) -> str:
