@@ -29,6 +29,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 
 from upkeep.mongo import catalog, faults, outcomes, pipelines
+from upkeep.mongo.ages import at_path
 from upkeep.mongo.outcomes import ConservationError
 from upkeep.mongo.session import MAJORITY_MS
 from upkeep.retention.pace import OverloadedError, Pace
@@ -272,7 +273,7 @@ class Sweep:
         found = list(look.sort(self.doomed.age, 1).skip(self.pace.size).limit(1))
         if not found:
             return None
-        age = _at_path(found[0], self.doomed.age)
+        age = at_path(found[0], self.doomed.age)
         return age if isinstance(age, datetime) else _NO_DATE
 
     def _delete_found(self, collection: Any, low: Any) -> Batch:
@@ -286,7 +287,7 @@ class Sweep:
             return Batch()
         wanted = {"_id": {"$in": [document["_id"] for document in found]}, **self.doomed.due}
         deleted = collection.delete_many(wanted, hint=[("_id", 1)]).deleted_count
-        return Batch(found=len(found), deleted=deleted, last=_at_path(found[-1], self.doomed.age))
+        return Batch(found=len(found), deleted=deleted, last=at_path(found[-1], self.doomed.age))
 
     def _move(self, low: Any) -> Batch:
         """Move one batch; when some are in the archive already, look whether they are the same."""
@@ -328,7 +329,7 @@ class Sweep:
         inserted = 0
         if fresh:
             inserted = archive.bulk_write([InsertOne(document) for document in fresh], session=own).inserted_count
-        last = _at_path(found[-1], self.doomed.age)
+        last = at_path(found[-1], self.doomed.age)
         if whole:
             exact, hint = self.doomed.between(low), self.doomed.index or ""
             exact[self.doomed.age] |= {"$lte": last}
@@ -360,8 +361,8 @@ class Sweep:
             return found, False
         if len(found) < self.pace.size and size < self.room:
             return found, True  # there were no more
-        last, keep = _at_path(found[-1], self.doomed.age), len(found)
-        while keep and _at_path(found[keep - 1], self.doomed.age) == last:
+        last, keep = at_path(found[-1], self.doomed.age), len(found)
+        while keep and at_path(found[keep - 1], self.doomed.age) == last:
             keep -= 1
         return (found[:keep], True) if keep else (found, False)
 
@@ -402,12 +403,3 @@ def _key(document: Mapping[str, Any]) -> bytes:
 
 def _ids(found: Sequence[RawBSONDocument]) -> list[Any]:
     return [document["_id"] for document in found]
-
-
-def _at_path(document: Any, path: str) -> Any:
-    """Return the value at a dotted path; ``None`` when something on the way is no document."""
-    for part in path.split("."):
-        if not isinstance(document, Mapping):
-            return None
-        document = document.get(part)
-    return document

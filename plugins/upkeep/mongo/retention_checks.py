@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from upkeep.mongo import expiry
+from upkeep.mongo import ages, expiry
 from upkeep.mongo.retention_view import SMALL_ROWS, View, expiring
 from upkeep.retention.cutoff import requirement
 from upkeep.retention.refusal import Refusal
@@ -21,6 +21,7 @@ def refusals(view: View) -> list[Refusal]:
     if found:
         return found
     found = list(_series(view)) if view.is_series else [*_index(view), *_expiring(view)]
+    found += _times(view)
     if view.archives:
         found += _archive(view)
     missing = view.facts.get("missing_privileges") or []
@@ -60,6 +61,15 @@ def _series(view: View) -> Iterator[Refusal]:
             f"this run archives only up to {view.cut_off:%Y-%m-%d %H:%M}: the server would delete before the archive"
         )
         yield Refusal("expiry_before_archive", text, "run it with today's date")
+
+
+def _times(view: View) -> Iterator[Refusal]:
+    """Dates made of seconds lie in January 1970: all of them would be due, those of today too."""
+    why = ages.not_times(view.facts.get("ends") or [])
+    if why is not None:
+        made = f"{{$toDate: {{$multiply: [{{$toLong: '${view.age}'}}, 1000]}}}}"
+        remedy = f"updateMany with {made} where they were made of seconds, $divide where of microseconds"
+        yield Refusal("ages_are_times", f"the dates in '{view.age}' are no times: {why}", f"{remedy}; mend the writer")
 
 
 def _index(view: View) -> Iterator[Refusal]:

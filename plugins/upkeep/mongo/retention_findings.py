@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from upkeep.mongo import catalog, expiry
+from upkeep.mongo import ages, catalog, expiry
 from upkeep.mongo.retention_view import View
 from upkeep.plan import Finding, FindingStatus, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_KINDS: Final = {"missing": "the field is missing", "timestamp": "internal timestamp", "object": "document"}
 
 
 def findings(view: View) -> Iterator[Finding]:
@@ -42,16 +44,7 @@ def _say(
 
 
 def _documents(view: View) -> Iterator[Finding]:
-    undated = view.facts.get("undated", 0)
-    if undated is None:
-        text = f"how many documents have no date in '{view.age}' could not be found out in time; they stay"
-        yield _say(view, "undated", Severity.INFO, text, status=FindingStatus.NOT_AVAILABLE)
-    elif undated:
-        text = (
-            f"{undated:,} documents have no date in '{view.age}' (missing, null or another type): never due, they stay"
-        )
-        remedy = f"give them a date, e.g. by updateMany with $toDate on '{view.age}'"
-        yield _say(view, "undated", Severity.WARNING, text, remedy, documents=undated)
+    yield from undated(view)
     for index in view.expiring_indexes:
         value = index["expires"]
         if view.archives or not expiry.is_sane(value):
@@ -67,6 +60,42 @@ def _documents(view: View) -> Iterator[Finding]:
         else:
             text = f"{index['what']} deletes the same documents by itself: one of the two is enough"
             yield _say(view, "expiry_besides", Severity.INFO, text, "drop the index, or take retain out")
+
+
+def undated(view: View) -> Iterator[Finding]:
+    """Yield what is never due, because where its age should be there is no date."""
+    kinds = view.facts.get("undated", {})
+    if kinds is None:
+        text = f"some documents have no date in '{view.age}', how many could not be counted in time: they stay"
+        remedy = f"count those where '{view.age}' is {{$not: {{$type: 'date'}}}} by hand"
+        yield _say(view, "undated", Severity.WARNING, text, remedy)
+    elif kinds:
+        total = sum(kinds.values())
+        parts = ", ".join(f"{_KINDS.get(kind, kind)}: {count:,}" for kind, count in sorted(kinds.items()))
+        share = f" ({total / max(view.rows, total):.1%})"
+        text = f"{total:,} documents{share} have no date in '{view.age}' ({parts}): never due, they stay"
+        yield _say(view, "undated", Severity.WARNING, text, _remedy(view), documents=total, kinds=kinds)
+    lists = view.facts.get("lists", 0)
+    if lists != 0:
+        count = "some" if lists is None else f"{lists:,}{' or more' if lists >= ages.MOST_LISTS else ''}"
+        text = f"{count} documents have a list where their age '{view.age}' should be, or on the way to it: never due, "
+        remedy = (
+            f"let retain.by name a field with one date, or make one of the list: updateMany with "
+            f"{{$max: '${view.age}'}} (the youngest counts) as the value of such a field"
+        )
+        yield _say(view, "age_lists", Severity.WARNING, f"{text}they stay", remedy, documents=lists)
+
+
+def _remedy(view: View) -> str:
+    """Return how what is there becomes a date."""
+    says = [f"give them a date, e.g. by updateMany with {{$toDate: '${view.age}'}}"]
+    if view.facts.get("strings"):
+        says.append("its strings look like dates: the same makes dates of ISO 8601, $dateFromString of other formats")
+    units = view.facts.get("numbers")
+    if units:
+        factor = {"seconds": ", times 1000", "microseconds": ", divided by 1000"}.get(units[0], "")
+        says.append(f"its numbers fit {units[0]} since 1970: {{$toDate: {{$toLong: '${view.age}'}}}}{factor}")
+    return "; ".join(says)
 
 
 def _series(view: View) -> Iterator[Finding]:

@@ -8,17 +8,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from pymongo.errors import PyMongoError
-
-from upkeep.mongo import catalog, expiry, faults, measurements, pipelines
+from upkeep.mongo import ages, catalog, expiry, measurements, pipelines
+from upkeep.mongo.ages import known
 from upkeep.mongo.checking import ARCHIVES, RETAINS
-from upkeep.mongo.retention_view import NIGHT, View, before, without_facts
+from upkeep.mongo.retention_view import NIGHT, SMALL_ROWS, View, before, without_facts
 from upkeep.mongo.session import LOOK_MS
 from upkeep.plan import Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from upkeep.fleet import Target
     from upkeep.mongo.session import Doc, MongoSession
 
@@ -75,16 +72,6 @@ def _missing(session: MongoSession, view: View, granted: list[Doc] | None) -> li
     ]
 
 
-def known(look: Callable[[], Any]) -> Any:
-    """Return what a look finds; ``None`` when the time is over or our user may not look."""
-    try:
-        return look()
-    except PyMongoError as error:
-        if faults.code(error) in (*faults.TIMED_OUT, *faults.UNAUTHORIZED):
-            return None
-        raise
-
-
 # -- ordinary collections ----------------------------------------------------------------------------
 
 
@@ -92,18 +79,16 @@ def _documents(session: MongoSession, view: View) -> Doc:
     collection = session.database[view.subject]
     hint: Doc = {"hint": view.age_index} if view.age_index else {}
     due = pipelines.load("due", age=view.age, cut_off=view.cut_off)
-    undated = pipelines.load("undated", age=view.age)
     sparse = any(i["name"] == view.age_index and i["sparse"] for i in (view.row or {})["indexes"])
     # a sparse index does not have the documents without the field: they are looked for without it
+    rows = known(lambda: collection.estimated_document_count(maxTimeMS=LOOK_MS))
     return {
-        "rows": known(lambda: collection.estimated_document_count(maxTimeMS=LOOK_MS)),
+        "rows": rows,
         "due": known(lambda: collection.count_documents(due, maxTimeMS=LOOK_MS, **hint)),
-        "undated": known(
-            lambda: collection.count_documents(undated, maxTimeMS=LOOK_MS, **({} if sparse else hint)),
-        ),
         "dated": known(
             lambda: collection.find_one({view.age: {"$type": "date"}}, {"_id": 1}, max_time_ms=LOOK_MS) is not None
         ),
+        **ages.facts(session, view.subject, view.age, view.age_index, sparse=sparse, small=(rows or 0) <= SMALL_ROWS),
     }
 
 
@@ -130,7 +115,7 @@ def _series(session: MongoSession, view: View) -> Doc:
         "overdue": count(None, tolerated) if view.expires is not None else 0,
         "unsafe_times": known(lambda: collection.find_one(outside, {"_id": 1}, max_time_ms=LOOK_MS) is not None),
         "dated": True,
-        "undated": 0,
+        "ends": known(lambda: ages.ends(collection, time, {})) or [],
     }
     return facts | _archived(session, view) if view.archives else facts
 
