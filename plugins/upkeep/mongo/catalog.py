@@ -205,6 +205,50 @@ def replication_lag(session: MongoSession) -> float | None:
     return max(slowest.total_seconds(), 0.0)
 
 
+NAMED_HOLDERS: Final = 3
+
+
+def holders(session: MongoSession, collection: str) -> str:
+    """Return who is at a collection, or has a transaction open, longest first: whose locks ours waits for."""
+    pipeline: list[Doc] = [
+        {"$currentOp": {"allUsers": True, "idleSessions": True}},
+        {
+            "$match": {
+                "appName": {"$ne": session.application},
+                "$or": [
+                    {"ns": f"{session.database.name}.{collection}", "waitingForLock": {"$ne": True}},
+                    {"transaction.timeOpenMicros": {"$exists": True}},
+                ],
+            }
+        },
+    ]
+    try:
+        found = list(session.client.admin.aggregate(pipeline))
+    except OperationFailure as error:
+        if faults.is_lost(error):
+            raise
+        return "who, our user may not see: grant it clusterMonitor"
+    if not found:
+        return "nobody any more"
+    found.sort(key=_held_for, reverse=True)
+    more = f" and {len(found) - NAMED_HOLDERS} more" if len(found) > NAMED_HOLDERS else ""
+    return "; ".join(map(_holder, found[:NAMED_HOLDERS])) + more
+
+
+def _held_for(operation: Mapping[str, Any]) -> float:
+    opened = (operation.get("transaction") or {}).get("timeOpenMicros") or operation.get("microsecs_running") or 0
+    return float(opened) / 1e6
+
+
+def _holder(operation: Mapping[str, Any]) -> str:
+    users = ", ".join(str(user.get("user")) for user in operation.get("effectiveUsers") or ()) or "unknown"
+    what = "a transaction" if operation.get("transaction") else f"{operation.get('op', 'an operation')}"
+    which = f"opid {operation['opid']}" if "opid" in operation else "idle"
+    app = operation.get("appName") or "no name"
+    client = operation.get("client") or "this server"
+    return f"{what} of user {users} ({app}, from {client}, {which}) for {_held_for(operation):.0f} s"
+
+
 TRANSACTION_LIMIT: Final = 60.0
 """The server ends transactions after a minute (transactionLifetimeLimitSeconds): nothing older holds anything."""
 

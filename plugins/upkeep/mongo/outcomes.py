@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 from pymongo.errors import PyMongoError
 
 from upkeep.errors import UnreachableError, UpkeepError
-from upkeep.mongo import faults
+from upkeep.mongo import catalog, faults, refusals
 from upkeep.mongo.session import MAJORITY_MS
 from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
 from upkeep.retention.pace import OverloadedError
@@ -82,7 +82,9 @@ def carry_out(work: Work, do: Apply) -> Outcome:
         return _outcome(work.action, progress, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, str(error))
     except PyMongoError as error:
         lost = faults.is_lost(error)
-        text = f"{faults.describe(error)}{'; the next run looks at the state and carries on' if lost else ''}"
+        refusal = refusals.of(error)
+        said = faults.describe(error) if refusal is None else f"{refusal.text}; {refusal.remedy}"
+        text = f"{said}{'; the next run looks at the state and carries on' if lost or refusal else ''}"
         code = ReasonCode.CONNECTION_LOST if lost else ReasonCode.ERROR
         return _outcome(work.action, progress, OutcomeStatus.FAILED, code, text)
     except UpkeepError:
@@ -132,6 +134,8 @@ def persist(work: Work, attempt: Callable[[], T]) -> T:
     ------
     UnreachableError
         No primary was found in time.
+    LockNotObtainedError
+        Others wrote the same documents all the time.
     """
     deadline = time.monotonic() + ELECTION_SECONDS
     while True:
@@ -141,6 +145,10 @@ def persist(work: Work, attempt: Callable[[], T]) -> T:
         except PyMongoError as error:
             if not faults.is_transient(error):
                 raise
+            if time.monotonic() >= deadline and not faults.is_lost(error):
+                session, name = cast("MongoSession", work.session), str(work.action.args.get("collection", ""))
+                text = f"others write the same documents for {ELECTION_SECONDS:.0f} s ({faults.describe(error)})"
+                raise LockNotObtainedError(f"{text}: {catalog.holders(session, name)}") from error
             if time.monotonic() >= deadline:
                 text = f"{faults.describe(error)} for {ELECTION_SECONDS:.0f} s; the next run carries on"
                 raise UnreachableError(text) from error
@@ -165,7 +173,8 @@ def change(session: MongoSession, command: Doc, sleep: Callable[[float], None]) 
                 raise
         if number + 1 < LOCK_TRIES:
             sleep(0.2 * 2**number)
-    raise LockNotObtainedError("others held the collection for too long (an open transaction, a long operation)")
+    name = str(next(iter(command.values())))
+    raise LockNotObtainedError(f"others held the collection for too long: {catalog.holders(session, name)}")
 
 
 def immediately(seconds: float) -> None:

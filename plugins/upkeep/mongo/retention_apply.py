@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pymongo.errors import OperationFailure
 
 from upkeep.mongo import catalog, faults, measurements, outcomes
+from upkeep.mongo.ages import known
 from upkeep.mongo.creation_apply import EXISTS, drop_empty
 from upkeep.mongo.document_batches import Doomed, Sweep
 from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError
-from upkeep.mongo.retention_view import NIGHT
+from upkeep.mongo.retention_view import NIGHT, before
+from upkeep.mongo.session import LOOK_MS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,15 +99,27 @@ def _expiry(work: Work, progress: Progress) -> None:
     if row["expires"] != args["expected"]:
         raise StateChangedError(f"its expireAfterSeconds is {row['expires']} by now, planned was {args['expected']}")
     if work.action.kind == "set_expiry" and args["into"]:
-        outcomes.persist(work, lambda: _require_archive(session, args))
+        if args["archive"] is not None:  # else nothing was due yet, or it was made since: what is in it is proven here
+            outcomes.persist(work, lambda: _require_archive(session, args))
         pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
         reach = session.now() - timedelta(seconds=args["seconds"]) + NIGHT
         if not outcomes.persist(work, lambda: pair.is_archived(reach)):
             text = f"measurements before {reach:%Y-%m-%d %H:%M} are not all in {args['into']}: they would be deleted"
             raise StateChangedError(f"{text} before the archive has them; the next run archives and tries again")
+    if work.action.destructive and work.most is not None:
+        work.allow(outcomes.persist(work, lambda: _would_expire(session, args)))
     work.checkpoint(f"{work.action.kind} {args['collection']}")
     outcomes.change(session, _expire_after(args["collection"], args["seconds"]), work.sleep)
     progress.rows = 0  # the server deletes, from now on
+
+
+def _would_expire(session: MongoSession, args: Mapping[str, Any]) -> int:
+    """Count what the server would expire at once; raise when that cannot be counted: nobody approved an unknown."""
+    bounds = {args["time"]: {"$lt": before(session.now(), args["seconds"])}}
+    found = known(lambda: session.database[args["collection"]].count_documents(bounds, maxTimeMS=LOOK_MS))
+    if found is None:
+        raise StateChangedError("how many measurements would expire could not be counted in time: plan again")
+    return int(found)
 
 
 def _expire_after(name: str, seconds: int | None) -> Doc:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from upkeep.mongo import ages, expiry
 from upkeep.mongo.retention_view import SMALL_ROWS, View, expiring
@@ -11,6 +11,9 @@ from upkeep.retention.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+PRIVILEGES: Final = "privileges"
+GRANT: Final = "grant our user readWrite on this database (and dbAdmin for collMod)"
 
 
 def refusals(view: View) -> list[Refusal]:
@@ -27,7 +30,7 @@ def refusals(view: View) -> list[Refusal]:
     missing = view.facts.get("missing_privileges") or []
     if missing:
         text = f"our user may not {', '.join(missing)}"
-        found.append(Refusal("privileges", text, "grant it readWrite on this database (and dbAdmin for collMod)"))
+        found.append(Refusal(PRIVILEGES, text, GRANT))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from upkeep.mongo import ages, catalog, expiry, measurements, pipelines
+from upkeep.mongo import ages, catalog, expiry, measurements, pipelines, refusals
 from upkeep.mongo.ages import known
 from upkeep.mongo.checking import ARCHIVES, RETAINS
 from upkeep.mongo.retention_view import NIGHT, SMALL_ROWS, View, before, without_facts
@@ -31,6 +31,7 @@ def observe(session: MongoSession, target: Target, at: datetime) -> Observation:
     retained = list(target.declared("data_retention"))
     archives = [p.retain.into for p in target.collections.values() if p.retain and p.retain.into]
     server = catalog.server(session)
+    server["refuses"] = None
     server["ttl_monitor"] = (session.ask("getParameter", ttlMonitorEnabled=1) or {}).get("ttlMonitorEnabled")
     frames: dict[str, list[dict[str, Any]]] = {
         "server": [server],
@@ -38,7 +39,11 @@ def observe(session: MongoSession, target: Target, at: datetime) -> Observation:
         "facts": [],
     }
     granted = catalog.privileges(session)
-    frames["facts"] = [_facts(session, v, granted) for v in without_facts(frames, target, at) if v.row is not None]
+    seen = without_facts(frames, target, at)
+    refusal = _refusal(session, target, seen, granted)
+    if refusal is not None:
+        server |= {"refuses": refusal.text, "remedy": refusal.remedy}
+    frames["facts"] = [_facts(session, v, granted) for v in seen if v.row is not None]
     return Observation(
         target=target.name,
         engine="mongo",
@@ -48,6 +53,19 @@ def observe(session: MongoSession, target: Target, at: datetime) -> Observation:
         at=at,
         frames=frames,
     )
+
+
+def _refusal(
+    session: MongoSession, target: Target, seen: list[View], granted: list[Doc] | None
+) -> refusals.Refusal | None:
+    """Return why the server as a whole takes no writes; asked once, of a collection that we may delete from."""
+    if target.mode != "enforce" or session.topology != "replica_set" or not session.hello.get("isWritablePrimary"):
+        return None
+    names = [v.subject for v in seen if v.row is not None and v.row["kind"] == "collection"]
+    names += [v.policy.into for v in seen if v.policy.into]
+    allowed = (n for n in names if catalog.allowed(granted, session.database.name, n, "remove"))
+    name = next(allowed, None)
+    return None if name is None else refusals.look(session, name)
 
 
 def _facts(session: MongoSession, view: View, granted: list[Doc] | None) -> Doc:

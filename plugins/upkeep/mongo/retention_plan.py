@@ -7,14 +7,15 @@ it delete more is destructive and needs what the policy requires.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.mongo import catalog, pipelines, specs
-from upkeep.mongo.retention_checks import refusals
+from upkeep.mongo.ages import EPOCH
+from upkeep.mongo.retention_checks import GRANT, PRIVILEGES, refusals
 from upkeep.mongo.retention_findings import findings
 from upkeep.mongo.retention_view import View, views
-from upkeep.plan import Action, Finding, Plan, ReasonCode, Requirement
+from upkeep.plan import Action, Finding, Plan, ReasonCode, Requirement, Severity
 from upkeep.retention.cutoff import requirement
 from upkeep.retention.limits import over_limit
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from upkeep.fleet import Target
     from upkeep.plan import Json, Observation
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NAMED: Final = 5
 WHY_EXPIRY = (
     "MongoDB before 7.0 deletes measurements only by their meta field, never by time: the server expires whole buckets "
     "by itself, once a minute, from then on without asking"
@@ -38,12 +39,35 @@ def plan(observation: Observation, target: Target) -> Plan:
     """Return what would be done to every collection in care."""
     actions: list[Action] = []
     found: list[Finding] = []
-    for view in views(observation, target):
+    server = observation.frames["server"][0]
+    refuses = server.get("refuses")
+    seen = views(observation, target)
+    found += _of_the_server(server, seen)
+    for view in seen:
         refused = refusals(view)
         blocked = (refused[0].code, refused[0].text) if refused else None
-        actions += [_limited(action, view, target) for action in _decide(view, blocked)]
-        found += [*(one.finding(view.subject) for one in refused), *findings(view)]
+        if not refuses:  # else every action would fail alike
+            actions += [_limited(action, view, target) for action in _decide(view, blocked)]
+        said = [one for one in refused if one.check != PRIVILEGES or not _all_denied(seen)]
+        found += [*(one.finding(view.subject) for one in said), *findings(view)]
     return Plan.make(observation, actions, found)
+
+
+def _of_the_server(server: Json, seen: list[View]) -> Iterator[Finding]:
+    """Yield what is one trouble of the server, not one of each collection."""
+    if server.get("refuses"):
+        yield Finding.of("server_refuses", "server", Severity.ERROR, server["refuses"], server["remedy"])
+    if _all_denied(seen):
+        names = sorted(view.subject for view in seen if view.row is not None)
+        text = f"our user may change none of the {len(names)} collections in care ({', '.join(names[:NAMED])}"
+        more = f" and {len(names) - NAMED} more)" if len(names) > NAMED else ")"
+        yield Finding.of("privileges", "server", Severity.ERROR, text + more, GRANT)
+
+
+def _all_denied(seen: list[View]) -> bool:
+    """Return whether our user lacks rights on all of several collections: it is a reader."""
+    there = [view for view in seen if view.row is not None]
+    return len(there) > 1 and all(view.facts.get("missing_privileges") for view in there)
 
 
 def _decide(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:

@@ -136,6 +136,11 @@ class MongoSession:
         return str(known or f"{self.hello['setName']}@{','.join(sorted(self.hello.get('hosts', [])))}")
 
     @property
+    def application(self) -> str:
+        """The client's name on the server: by it our own operations are told from others'."""
+        return self._application
+
+    @property
     def topology(self) -> str:
         """``replica_set``, ``sharded`` or ``standalone``."""
         if self.hello.get("msg") == "isdbgrid":

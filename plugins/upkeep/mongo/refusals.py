@@ -1,0 +1,67 @@
+"""When the server as a whole takes no writes, whatever the collection: said once, of the server, with what mends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bson import ObjectId
+from pymongo.errors import PyMongoError
+
+from upkeep.mongo import faults
+
+if TYPE_CHECKING:
+    from upkeep.mongo.session import MongoSession
+
+WAIT_MS: Final = 3_000
+"""A write that changes nothing takes milliseconds; so long it may wait for its lock."""
+CONFIRM_MS: Final = 10_000
+"""So long a majority may take to confirm it: members further behind are waited for anyway."""
+
+
+class Refusal(NamedTuple):
+    """Why the server takes no writes, and what a person would do."""
+
+    text: str
+    remedy: str
+
+
+NO_MAJORITY: Final = Refusal(
+    "no majority of the members confirms writes: data-bearing members are down or far behind",
+    "bring the members back (rs.status()), or take those that are gone for good out of the set",
+)
+LOCKED: Final = Refusal(
+    "the server is locked against writes (fsyncLock)", "db.fsyncUnlock(), once the backup that locked it is over"
+)
+BLOCKED: Final = Refusal(
+    "writes of users are blocked (setUserWriteBlockMode)", "db.adminCommand({setUserWriteBlockMode: 1, global: false})"
+)
+DISK: Final = Refusal("the server's disk is full", "make room on the server's disk (dbPath)")
+_BY_CODE: Final = {64: NO_MAJORITY, 100: NO_MAJORITY, 371: BLOCKED, 14031: DISK}
+"""WriteConcernFailed, UnsatisfiableWriteConcern, UserWritesBlocked, OutOfDiskSpace."""
+
+
+def of(error: PyMongoError) -> Refusal | None:
+    """Return why the server as a whole refuses; ``None``: it is about the collection, our user, or something else."""
+    return _BY_CODE.get(faults.code(error) or 0)
+
+
+def look(session: MongoSession, collection: str) -> Refusal | None:
+    """Return why the server takes no writes: by deleting a document that cannot be there, confirmed by a majority."""
+    nobody = {"q": {"_id": ObjectId()}, "limit": 1}
+    concern = {"w": "majority", "wtimeout": CONFIRM_MS}
+    try:
+        answer = session.database.command(
+            {"delete": collection, "deletes": [nobody], "maxTimeMS": WAIT_MS, "writeConcern": concern}
+        )
+    except PyMongoError as error:
+        if faults.is_lost(error):
+            raise
+        return LOCKED if faults.code(error) in faults.TIMED_OUT and _is_locked(session) else of(error)
+    unconfirmed = answer.get("writeConcernError")
+    return None if not unconfirmed else _BY_CODE.get(int(unconfirmed.get("code", 0)), NO_MAJORITY)
+
+
+def _is_locked(session: MongoSession) -> bool:
+    """Return whether the whole server is locked; where our user may not ask, a write that waits so long says so."""
+    answer = session.ask("currentOp")
+    return True if answer is None else bool(answer.get("fsyncLock"))
