@@ -93,11 +93,14 @@ class Memory:
         each the action's JSON with ``run_id`` and ``intended_at``.
     locations
         Archive location → the mark that lay there when rows last went into it.
+    expiries
+        Collection's uuid → the expiry that Upkeep gave it last: ``kind``, ``seconds``, ``recorded_at``.
     """
 
     detached: Mapping[str, Json] = field(default_factory=dict)
     intents: Sequence[Json] = ()
     locations: Mapping[str, str] = field(default_factory=dict)
+    expiries: Mapping[str, Json] = field(default_factory=dict)
 
 
 class Checkpoint(Protocol):

@@ -260,3 +260,33 @@ def test_measurements_that_came_later_are_counted_before_they_expire(place: Plac
     plan_id = upkeep.plan()
     place.db.m.insert_many([{"at": OLD, "meta": n} for n in range(1_500)])
     assert (code(upkeep.approve(plan_id)), expires(place)) == ("over_limit", None)
+
+
+def left_behind(target: Any) -> list[str]:
+    return [f["summary"] for f in target["findings"] if f["check"] == "expiry_left"]
+
+
+def test_an_expiry_whose_policy_is_gone_is_said(place: Place, upkeep: Upkeep) -> None:
+    fill_series(place)
+    upkeep.text = SERIES.replace(DELETE, f"{DELETE}, requires: nothing", 1)
+    assert left_behind(upkeep.run()) == []
+    upkeep.text = SERIES.replace("      m:", "      n:")
+    (said,) = left_behind(upkeep.run())
+    assert "set by Upkeep on" in said
+    assert "goes on deleting" in said
+    upkeep.text = SERIES
+    assert left_behind(upkeep.run()) == []
+    upkeep.text = SERIES.replace("      m:", "      n:")
+    place.db.command("collMod", "m", expireAfterSeconds="off")  # somebody took it away: nothing is left of ours
+    assert left_behind(upkeep.run()) == []
+
+
+def test_a_suspended_expiry_whose_policy_is_gone_is_said(place: Place, upkeep: Upkeep) -> None:
+    fill_series(place)
+    place.db.command("collMod", "m", expireAfterSeconds=37 * DAY)
+    upkeep.text = SERIES.replace(DELETE, ARCHIVE, 1)
+    waiting = upkeep.run()
+    assert expires(place) is None, waiting
+    upkeep.text = SERIES.replace("      m:", "      n:")
+    (said,) = left_behind(upkeep.run())
+    assert "suspended its expiry" in said

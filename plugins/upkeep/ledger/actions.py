@@ -76,6 +76,7 @@ class Actions(Part):
             ``intents``: action JSON with ``run_id``, ``intended_at`` (ISO) and ``notes`` (a list), newest last.
             ``detached``: object id → evidence, with ``run_id``, ``action_id`` and ``recorded_at`` where it has none.
             ``locations``: archive location → the mark that lay there.
+            ``expiries``: a collection's uuid → the expiry that it was given last.
         """
         return Memory(
             detached={
@@ -84,6 +85,10 @@ class Actions(Part):
             intents=[_intent(row) for row in self._fetch("open_intents", target=target, job=job)],
             locations={
                 row["location"]: row["location_id"] for row in self._fetch("known_locations", target=target, job=job)
+            },
+            expiries={
+                row["uuid"]: {**row, "recorded_at": row["recorded_at"].isoformat()}
+                for row in self._fetch("known_expiries", target=target, job=job)
             },
         )
 

@@ -33,8 +33,8 @@ class DataRetention:
 
     def observe(self, session: Session, target: Target, at: datetime, memory: Memory) -> Observation:
         """Read what the plan and the gates need; change nothing."""
-        del memory  # nothing is left half done: what a killed run did is seen in the collections themselves
-        return retention_observe.observe(cast("MongoSession", session), target, at)
+        # nothing is left half done: what a killed run did is seen in the collections themselves
+        return retention_observe.observe(cast("MongoSession", session), target, at, memory.expiries)
 
     def plan(self, observation: Observation, target: Target) -> Plan:
         """Decide; pure."""

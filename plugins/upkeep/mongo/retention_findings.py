@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from upkeep.mongo import ages, catalog, expiry
 from upkeep.mongo.retention_view import View
 from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.retention.cutoff import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from upkeep.plan import Json
 
 _KINDS: Final = {"missing": "the field is missing", "timestamp": "internal timestamp", "object": "document"}
 
@@ -28,6 +31,22 @@ def findings(view: View) -> Iterator[Finding]:
         yield from _series(view)
     else:
         yield from _documents(view)
+
+
+def left(row: Json) -> Finding:
+    """Return that the server still does what Upkeep told it, although no policy of the fleet file says so any more."""
+    since = moment(row["recorded_at"])
+    name, seconds = row["name"], row["seconds"]
+    if seconds is None:
+        text = f"Upkeep suspended its expiry on {since:%Y-%m-%d %H:%M} UTC, and its policy is gone: nothing expires"
+        remedy = f'db.runCommand({{collMod: "{name}", expireAfterSeconds: <seconds>}}), or declare its retain: again'
+    else:
+        text = (
+            f"its expireAfterSeconds of {seconds:,}, set by Upkeep on {since:%Y-%m-%d %H:%M} UTC, goes on deleting: "
+            "its policy is gone from the fleet file"
+        )
+        remedy = f'db.runCommand({{collMod: "{name}", expireAfterSeconds: "off"}}), or declare its retain: again'
+    return Finding.of("expiry_left", name, Severity.WARNING, text, remedy, evidence={"seconds": seconds})
 
 
 def _say(

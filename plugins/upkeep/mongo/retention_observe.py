@@ -6,6 +6,7 @@ Counts go through the index and have a time limit; what takes longer is said to 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.mongo import ages, catalog, expiry, measurements, pipelines, refusals
@@ -16,8 +17,11 @@ from upkeep.mongo.session import LOOK_MS
 from upkeep.plan import Observation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from upkeep.fleet import Target
     from upkeep.mongo.session import Doc, MongoSession
+    from upkeep.plan import Json
 
 FIRST_SAFE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_SAFE: Final = datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC)
@@ -26,8 +30,16 @@ PROOF_MS: Final = 600_000
 """To prove that what expires before the next run is archived: unknown would suspend the expiry, night after night."""
 
 
-def observe(session: MongoSession, target: Target, at: datetime) -> Observation:
-    """Read what the plan and the gates need."""
+def observe(
+    session: MongoSession, target: Target, at: datetime, expiries: Mapping[str, Json] = MappingProxyType({})
+) -> Observation:
+    """Read what the plan and the gates need.
+
+    Parameters
+    ----------
+    expiries
+        What Upkeep told the server once: `Memory.expiries`.
+    """
     retained = list(target.declared("data_retention"))
     archives = [p.retain.into for p in target.collections.values() if p.retain and p.retain.into]
     server = catalog.server(session)
@@ -37,12 +49,14 @@ def observe(session: MongoSession, target: Target, at: datetime) -> Observation:
         "server": [server],
         "collections": catalog.collections(session, [*retained, *archives]),
         "facts": [],
+        "left": [],
     }
     granted = catalog.privileges(session)
     seen = without_facts(frames, target, at)
     refusal = _refusal(session, target, seen, granted)
     if refusal is not None:
         server |= {"refuses": refusal.text, "remedy": refusal.remedy}
+    frames["left"] = _left(session, expiries, {v.row["uuid"] for v in seen if v.row is not None})
     frames["facts"] = [_facts(session, v, granted) for v in seen if v.row is not None]
     return Observation(
         target=target.name,
@@ -53,6 +67,17 @@ def observe(session: MongoSession, target: Target, at: datetime) -> Observation:
         at=at,
         frames=frames,
     )
+
+
+def _left(session: MongoSession, expiries: Mapping[str, Json], in_care: set[str]) -> list[Doc]:
+    """Return the collections in nobody's care that expire, or do not, as Upkeep told the server."""
+    left = {uuid: told for uuid, told in expiries.items() if uuid not in in_care}
+    rows = catalog.collections(session, ["*"]) if left else []
+    return [
+        {"name": row["name"], **told}
+        for row in rows
+        if (told := left.get(row["uuid"])) is not None and row["expires"] == told["seconds"]
+    ]
 
 
 def _refusal(

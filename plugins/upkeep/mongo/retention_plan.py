@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from upkeep.mongo import catalog, pipelines, specs
 from upkeep.mongo.ages import EPOCH
 from upkeep.mongo.retention_checks import GRANT, PRIVILEGES, refusals
-from upkeep.mongo.retention_findings import findings
+from upkeep.mongo.retention_findings import findings, left
 from upkeep.mongo.retention_view import View, views
 from upkeep.plan import Action, Finding, Plan, ReasonCode, Requirement, Severity
 from upkeep.retention.cutoff import requirement
@@ -42,7 +42,7 @@ def plan(observation: Observation, target: Target) -> Plan:
     server = observation.frames["server"][0]
     refuses = server.get("refuses")
     seen = views(observation, target)
-    found += _of_the_server(server, seen)
+    found += [*_of_the_server(server, seen), *map(left, observation.frames.get("left", ()))]
     for view in seen:
         refused = refusals(view)
         blocked = (refused[0].code, refused[0].text) if refused else None
