@@ -165,6 +165,12 @@ def test_dates_made_of_microseconds_are_no_times(session: MongoSession, place: P
     assert "microseconds" in finding.summary
 
 
+def test_some_dates_made_of_seconds_among_others_are_said(session: MongoSession, place: Place) -> None:
+    keep(place, OLD, NEW, *(since(NOW_SECONDS - n, 1) for n in range(7)), index={})
+    finding = run(session, target(DELETE), JOB, apply=False).finding("early_dates")
+    assert (finding.severity, finding.evidence) == (Severity.WARNING, {"documents": 7})
+
+
 def sentinel(place: Place) -> None:
     keep(place, datetime(1970, 1, 1, tzinfo=UTC), since(5, 1), OLD, NEW, index={})
 

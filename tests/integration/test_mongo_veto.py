@@ -26,7 +26,7 @@ targets:
       events: {retain: {by: at, for: 30 days, then: delete}}
       other: {retain: {by: at, for: 30 days, then: delete}}
 """
-SERIES = FLEET.replace("events: {retain: {by: at", "m: {timeseries: {time: at, meta: meta}, retain: {")
+SERIES = FLEET.replace("events: {retain: {by: at, ", "m: {timeseries: {time: at, meta: meta}, retain: {")
 NOW = datetime.now(UTC)
 OLD, NEW = NOW - timedelta(days=40), NOW - timedelta(days=1)
 DAY = 86_400

@@ -26,6 +26,7 @@ class Upkeep:
     def target(self, *arguments: str) -> Any:
         """Return the only target's part of the document."""
         result = self(*arguments, "--json")
+        assert result.stdout.startswith("{"), result.output
         (target,) = json.loads(result.stdout)["targets"]
         return target | {"exit": result.exit_code}
 

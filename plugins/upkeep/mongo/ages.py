@@ -26,6 +26,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_LISTS: Final = 10_000
 LISTS_MS: Final = 5_000
 """Lists have no place of their own in an index: so many are counted, and looked for so long."""
+EARLY: Final = timedelta(days=90)
+"""What seconds of this century come to when they are taken for milliseconds: days of January to March 1970."""
 UNITS: Final = ("milliseconds", "seconds", "microseconds")
 _NUMBERS: Final = ["double", "int", "long", "decimal"]
 _LIKE_A_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{2}[./]\d{2}[./]\d{4}")
@@ -55,7 +57,8 @@ def facts(session: MongoSession, name: str, age: str, index: str | None, *, spar
 
     ``undated``: type → how many documents, lists left out; ``None``: some, how many could not be counted.
     ``lists``: how many hold a list, at most `MOST_LISTS`; ``None``: some. ``ends``: the first and the last date in
-    milliseconds since 1970. ``strings``: they look like dates. ``numbers``: the units that they fit.
+    milliseconds since 1970; ``early``: how many dates lie in the first days of 1970. ``strings``: they look like
+    dates. ``numbers``: the units that they fit.
     """
     collection = session.database[name]
     hint: Doc = {"hint": index} if index else {}
@@ -63,6 +66,11 @@ def facts(session: MongoSession, name: str, age: str, index: str | None, *, spar
     found: Doc = {"lists": known(lambda: _lists(session, name, age, index)), "undated": undated}
     if index or small:  # else it is refused, and looking would sort it whole
         found["ends"] = known(lambda: ends(collection, age, hint)) or []
+        if found["ends"] and 0 < found["ends"][0] < EARLY // timedelta(milliseconds=1):
+            early = {age: {"$gt": EPOCH, "$lt": EPOCH + EARLY}}
+            found["early"] = known(
+                lambda: collection.count_documents(early, limit=MOST_LISTS, maxTimeMS=LISTS_MS, **hint)
+            )
     if undated is None:
         matched = pipelines.load("undated", age=age)[0]["$match"]
         if known(lambda: collection.find_one(matched, {"_id": 1}, max_time_ms=LISTS_MS) is None):

@@ -12,7 +12,7 @@ from upkeep.mongo.ages import known
 from upkeep.mongo.creation_apply import EXISTS, drop_empty
 from upkeep.mongo.document_batches import Doomed, Sweep
 from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError
-from upkeep.mongo.retention_view import NIGHT, before
+from upkeep.mongo.retention_view import NIGHT, before, leads
 from upkeep.mongo.session import LOOK_MS
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def _rows(work: Work, progress: Progress) -> None:
     session, args = _session(work), work.action.args
     row = outcomes.persist(work, lambda: _row(session, args))
     doomed = Doomed.from_args(args)
-    if doomed.index is not None and not any(i["name"] == doomed.index and not i["hidden"] for i in row["indexes"]):
-        raise StateChangedError(f"the index {doomed.index} is gone or hidden: the next run looks again")
+    if doomed.index is not None and not any(i["name"] == doomed.index and leads(i, doomed.age) for i in row["indexes"]):
+        raise StateChangedError(f"the index {doomed.index} is gone, hidden or another one: the next run looks again")
     moving = work.action.kind == "archive_rows"
     if moving:
         outcomes.persist(work, lambda: _require_archive(session, args))

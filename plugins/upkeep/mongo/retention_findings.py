@@ -64,6 +64,11 @@ def _say(
 
 def _documents(view: View) -> Iterator[Finding]:
     yield from undated(view)
+    early = view.facts.get("early")
+    if early and ages.not_times(view.facts["ends"]) is None:
+        text = f"{early:,} documents have a '{view.age}' in the first days of 1970: made of seconds? They count as due"
+        remedy = f"where they were: updateMany with {{$toDate: {{$multiply: [{{$toLong: '${view.age}'}}, 1000]}}}}"
+        yield _say(view, "early_dates", Severity.WARNING, text, remedy, documents=early)
     for index in view.expiring_indexes:
         value = index["expires"]
         if view.archives or not expiry.is_sane(value):

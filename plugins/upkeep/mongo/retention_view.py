@@ -84,8 +84,7 @@ class View:
     def age_index(self) -> str | None:
         """The index through which due documents are found in order of their age."""
         for index in (self.row or {}).get("indexes", []):
-            usable = not index["hidden"] and index["partial"] is None
-            if usable and index["keys"][0][0] == self.age and index["keys"][0][1] in (1, -1):
+            if leads(index, self.age):
                 return str(index["name"])
         return None
 
@@ -109,6 +108,12 @@ class View:
     def expired_before(self) -> datetime:
         """Measurements before it would be expired by the wanted ``expireAfterSeconds``."""
         return before(self.now, self.wanted)
+
+
+def leads(index: Json, age: str) -> bool:
+    """Return whether all documents are found through an index in the order of their age."""
+    usable = not index["hidden"] and index["partial"] is None
+    return bool(usable and index["keys"][0][0] == age and index["keys"][0][1] in (1, -1))
 
 
 def expiring(row: Json | None) -> list[Json]:
