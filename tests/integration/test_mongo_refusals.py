@@ -14,7 +14,7 @@ import pytest
 from local.process import free_port, give_to_account
 from local.servers import MongoServer, start_mongo, temporary_directory
 from tests.integration.mongo_help import AT, Place, Run, fresh_place, run, target
-from upkeep import connections
+from upkeep import checks, connections
 from upkeep.mongo import outcomes, refusals
 from upkeep.mongo.engine import ENGINE
 from upkeep.mongo.session import MongoSession
@@ -58,8 +58,10 @@ def test_a_server_locked_against_writes(place: Place) -> None:
     try:
         with place.session() as session:
             done = run(session, target(DELETE), JOB, apply=False)
+            found = checked(place)
     finally:
         place.client.admin.command("fsyncUnlock")
+    assert found == ["server_refuses"]
     said_once(done, "server_refuses", "fsyncUnlock")
     assert done.plan.actions == ()
     assert done.before.stops_target
@@ -67,31 +69,38 @@ def test_a_server_locked_against_writes(place: Place) -> None:
         assert run(session, target(DELETE), JOB).statuses == ["done"] * 3
 
 
+def checked(place: Place, uri: str = "") -> list[str]:
+    """Return the serious findings of ``upkeep check``."""
+    found = checks.check_target(target(DELETE), lambda _: connections.parse("c", uri or place.uri))
+    return [f.check for f in found.findings if f.severity is Severity.ERROR]
+
+
 @contextmanager
-def user(place: Place, *roles: Any) -> Iterator[MongoSession]:
+def user(place: Place, *roles: Any) -> Iterator[tuple[MongoSession, str]]:
     admin = place.client.admin
     admin.command("createUser", "limited", pwd="secret", roles=list(roles))
     try:
         uri = place.uri.replace(place.uri.split("@", maxsplit=1)[0], "mongodb://limited:secret")
         with ENGINE.open(connections.parse("test", uri), application="test") as session:
-            yield session
+            yield session, uri
     finally:
         admin.command("dropUser", "limited")
 
 
 def test_a_user_that_may_only_read_is_said_once(place: Place) -> None:
-    with user(place, {"role": "read", "db": place.name}) as session:
+    with user(place, {"role": "read", "db": place.name}) as (session, uri):
         done = run(session, target(DELETE), JOB)
+        assert checked(place, uri) == ["privileges"]
     said_once(done, "privileges", "readWrite")
     assert "events, logs, seen" in done.finding("privileges").summary
-    with user(place, {"role": "readWrite", "db": place.name}) as session:
+    with user(place, {"role": "readWrite", "db": place.name}) as (session, _):
         assert run(session, target(DELETE), JOB).statuses == ["done"] * 3
 
 
 def test_writes_that_are_blocked_for_users(place: Place) -> None:
     place.client.admin.command({"setUserWriteBlockMode": 1, "global": True})
     try:
-        with user(place, {"role": "readWrite", "db": place.name}) as session:
+        with user(place, {"role": "readWrite", "db": place.name}) as (session, _):
             done = run(session, target(DELETE), JOB)
     finally:
         place.client.admin.command({"setUserWriteBlockMode": 1, "global": False})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from upkeep.mongo import catalog
+from upkeep.mongo import catalog, refusals
 from upkeep.plan import Finding, FindingStatus, Severity
 
 if TYPE_CHECKING:
@@ -25,18 +25,33 @@ def check(session: MongoSession, target: Target) -> Iterator[Finding]:
     if session.topology != "replica_set":
         yield _topology(session, target)
     granted = catalog.privileges(session)
+    wanted = _wanted(target)
+    lacking = {
+        name: missing
+        for name, actions in wanted.items()
+        if (missing := sorted(a for a in actions if not catalog.allowed(granted, session.database.name, name, a)))
+    }
+    if len(wanted) > 1 and lacking.keys() == wanted.keys():  # a reader: said once
+        yield _missing(session, target.name, sorted({action for missing in lacking.values() for action in missing}))
+    else:
+        yield from (_missing(session, name, missing) for name, missing in lacking.items())
+    refusal = refusals.of_server(session, target, wanted, granted)
+    if refusal is not None:
+        yield Finding.of("server_refuses", target.name, Severity.ERROR, *refusal)
+
+
+def _wanted(target: Target) -> dict[str, set[str]]:
+    """Return what our user must be allowed to do, by collection."""
+    wanted: dict[str, set[str]] = {}
     for name, policy in target.collections.items():
-        wanted: dict[str, set[str]] = {name: set()}
+        actions = wanted.setdefault(name, set())
         if policy.declares("partition_creation"):
-            wanted[name] |= set(CREATES)
+            actions |= set(CREATES)
         if policy.retain is not None:
-            wanted[name] |= {"collMod"} if policy.timeseries else set(RETAINS)
+            actions |= {"collMod"} if policy.timeseries else set(RETAINS)
             if policy.retain.into:
-                wanted[policy.retain.into] = set(ARCHIVES)
-        for collection, actions in wanted.items():
-            missing = sorted(a for a in actions if not catalog.allowed(granted, session.database.name, collection, a))
-            if missing:
-                yield _missing(session, collection, missing)
+                wanted.setdefault(policy.retain.into, set()).update(ARCHIVES)
+    return wanted
 
 
 def _topology(session: MongoSession, target: Target) -> Finding:

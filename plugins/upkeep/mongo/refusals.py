@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
-from upkeep.mongo import faults
+from upkeep.mongo import catalog, faults
 
 if TYPE_CHECKING:
-    from upkeep.mongo.session import MongoSession
+    from collections.abc import Iterable
+
+    from upkeep.fleet import Target
+    from upkeep.mongo.session import Doc, MongoSession
 
 WAIT_MS: Final = 3_000
 """A write that changes nothing takes milliseconds; so long it may wait for its lock."""
@@ -43,6 +46,21 @@ _BY_CODE: Final = {64: NO_MAJORITY, 100: NO_MAJORITY, 371: BLOCKED, 14031: DISK}
 def of(error: PyMongoError) -> Refusal | None:
     """Return why the server as a whole refuses; ``None``: it is about the collection, our user, or something else."""
     return _BY_CODE.get(faults.code(error) or 0)
+
+
+def of_server(
+    session: MongoSession, target: Target, collections: Iterable[str], granted: list[Doc] | None
+) -> Refusal | None:
+    """Return why the server takes no writes: asked once, of the first collection that we may delete from.
+
+    Nothing is sent where we only observe; and that it is no primary, the server says itself.
+    """
+    is_primary = bool(session.hello.get("isWritablePrimary"))
+    if target.mode != "enforce" or session.topology != "replica_set" or not is_primary:
+        return None
+    database = session.database.name
+    name = next((n for n in collections if catalog.allowed(granted, database, n, "remove")), None)
+    return None if name is None else look(session, name)
 
 
 def look(session: MongoSession, collection: str) -> Refusal | None:

@@ -53,7 +53,8 @@ def observe(
     }
     granted = catalog.privileges(session)
     seen = without_facts(frames, target, at)
-    refusal = _refusal(session, target, seen, granted)
+    stored = [v.subject for v in seen if v.row is not None and v.row["kind"] == "collection"]
+    refusal = refusals.of_server(session, target, [*stored, *archives], granted)
     if refusal is not None:
         server |= {"refuses": refusal.text, "remedy": refusal.remedy}
     frames["left"] = _left(session, expiries, {v.row["uuid"] for v in seen if v.row is not None})
@@ -78,19 +79,6 @@ def _left(session: MongoSession, expiries: Mapping[str, Json], in_care: set[str]
         for row in rows
         if (told := left.get(row["uuid"])) is not None and row["expires"] == told["seconds"]
     ]
-
-
-def _refusal(
-    session: MongoSession, target: Target, seen: list[View], granted: list[Doc] | None
-) -> refusals.Refusal | None:
-    """Return why the server as a whole takes no writes; asked once, of a collection that we may delete from."""
-    if target.mode != "enforce" or session.topology != "replica_set" or not session.hello.get("isWritablePrimary"):
-        return None
-    names = [v.subject for v in seen if v.row is not None and v.row["kind"] == "collection"]
-    names += [v.policy.into for v in seen if v.policy.into]
-    allowed = (n for n in names if catalog.allowed(granted, session.database.name, n, "remove"))
-    name = next(allowed, None)
-    return None if name is None else refusals.look(session, name)
 
 
 def _facts(session: MongoSession, view: View, granted: list[Doc] | None) -> Doc:

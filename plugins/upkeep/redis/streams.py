@@ -62,6 +62,7 @@ def server(session: RedisSession) -> Json:
     lags = [float(r["lag"]) for r in replicas if r.get("state") == "online" and "lag" in r]
     limited = int(info.get("maxmemory", 0)) > 0
     return {
+        "subject": "server",
         "now": session.now(),
         "is_replica": info.get("role") != "master",
         "mode": str(info.get("redis_mode", "unknown")),
