@@ -35,10 +35,8 @@ DAY = 86_400
 @pytest.fixture
 def place(mongo_server: MongoServer) -> Iterator[Place]:
     with fresh_place(mongo_server) as made:
-        made.client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
         fill(made, "other", old=0)
         yield made
-        made.client.admin.command("setParameter", 1, ttlMonitorEnabled=True)
 
 
 @pytest.fixture

@@ -241,12 +241,13 @@ def _held_for(operation: Mapping[str, Any]) -> float:
 
 
 def _holder(operation: Mapping[str, Any]) -> str:
-    users = ", ".join(str(user.get("user")) for user in operation.get("effectiveUsers") or ()) or "unknown"
+    users = ", ".join(str(user.get("user")) for user in operation.get("effectiveUsers") or ())
+    whose = f" of user {users}" if users else ""  # the server tells none of an idle one
     what = "a transaction" if operation.get("transaction") else f"{operation.get('op', 'an operation')}"
     which = f"opid {operation['opid']}" if "opid" in operation else "idle"
     app = operation.get("appName") or "no name"
     client = operation.get("client") or "this server"
-    return f"{what} of user {users} ({app}, from {client}, {which}) for {_held_for(operation):.0f} s"
+    return f"{what}{whose} ({app}, from {client}, {which}) for {_held_for(operation):.0f} s"
 
 
 TRANSACTION_LIMIT: Final = 60.0
