@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from upkeep.errors import UpkeepError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -42,6 +40,7 @@ class UpkeepOperator(BaseOperator):
         An expected failure is a sentence in the task's log: where in the code it was raised helps nobody.
         """
         from upkeep.airflow.runtime import open_runner  # noqa: PLC0415 - see the module's docstring
+        from upkeep.errors import UpkeepError  # noqa: PLC0415
 
         try:
             with open_runner() as runner:

@@ -58,7 +58,8 @@ _templates.globals["prefix"] = view.PREFIX
 @app.middleware("http")
 async def _refuse_hostile(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
     """Turn an address with control characters away: no database takes a NUL, and nobody's id has one."""
-    if any(ord(c) < _SPACE or ord(c) == _DELETE for c in request.url.path + unquote(request.url.query)):
+    asked: str = request.scope["path"] + unquote(request.scope["query_string"].decode("latin-1"))
+    if any(ord(c) < _SPACE or ord(c) == _DELETE for c in asked):
         return _refusal(request, 400, "the address holds a character that no id or name can have")
     return await go_on(request)
 
