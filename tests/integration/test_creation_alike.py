@@ -151,3 +151,4 @@ def test_a_foreign_sibling_does_not_matter(database: str, db: psycopg.Connection
     )
     _, outcomes = create(database)
     assert [o.status for o in outcomes] == [OutcomeStatus.DONE] * 2
+    assert made(db, "relreplident") == ["d", "d"]  # that of a foreign table is none

@@ -114,7 +114,7 @@ def _ranges(base: Care, part: RangeLevel, policy: TablePolicy, children: Mapping
         return replace(base, axis=axis, spans=spans, problem=problem)
     wish = wish_of(base, part, axis, spans, policy, known, known.highest.get(table.oid))
     base = replace(base, axis=axis, layout=layout(spans, wish, axis), place=wish.at)
-    return replace(base, spans=spans, oids=oids, model=oids[-1] if oids else table.oid)
+    return replace(base, spans=spans, oids=oids, model=_model(oids, children, table))
 
 
 def _sets(base: Care, part: ListLevel | HashLevel, children: Mapping[str, Any], known: Known) -> Care:
@@ -131,7 +131,13 @@ def _sets(base: Care, part: ListLevel | HashLevel, children: Mapping[str, Any], 
     if sets.problem is not None:
         return replace(base, problem=sets.problem)
     oids = tuple(sorted(child.oid for child in found))
-    return replace(base, sets=sets, oids=oids, model=oids[-1] if oids else table.oid)
+    return replace(base, sets=sets, oids=oids, model=_model(oids, children, table))
+
+
+def _model(oids: Sequence[int], children: Mapping[str, Any], table: Relation) -> int:
+    """Return what new partitions are made like: the newest sibling on this server, else the table itself."""
+    elsewhere = children.get("foreign_oids") or ()
+    return next((oid for oid in reversed(oids) if oid not in elsewhere), table.oid)
 
 
 @lru_cache(maxsize=256)

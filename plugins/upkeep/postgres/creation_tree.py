@@ -169,8 +169,9 @@ def _branch(
         text = f"its key {'; '.join(lacking)} lacks {level.by}, by which its partitions are to be partitioned: "
         remedy = f"make {level.by} part of every primary and unique key"
         return Finding.of("partition_key", top.subject, Severity.ERROR, text + "PostgreSQL demands that", remedy)
-    oids = [oid for care in good for oid in care.oids]
-    parents = set(known.children.get(table.oid, CHILDLESS)["parents"] or ())
+    elsewhere = {oid for row in known.children.values() for oid in row.get("foreign_oids") or ()}
+    oids = [oid for care in good for oid in care.oids if oid not in elsewhere]
+    parents = {*(known.children.get(table.oid, CHILDLESS)["parents"] or ()), *elsewhere}
     model = max(oids, default=max((oid for oid in top.oids if oid not in parents), default=table.oid))
     if isinstance(level, RangeLevel):
         axis = axis_of(top.subject, column, type_, level)
