@@ -124,15 +124,10 @@ def test_sub_partitions_too(database: str, db: psycopg.Connection[Any]) -> None:
     assert "public.logs_5_0, public.logs_5_1 are unlogged" in found(planned, "unlogged_partition").summary
 
 
-@pytest.mark.parametrize("below", [False, True])
-def test_a_foreign_default_is_refused_before_anything(database: str, db: psycopg.Connection[Any], below: bool) -> None:
+def test_a_foreign_default_is_refused_before_anything(database: str, db: psycopg.Connection[Any]) -> None:
     logs(db, 5)
     db.execute("create extension postgres_fdw; create server s foreign data wrapper postgres_fdw")
-    if below:
-        db.execute("create table logs_d partition of logs default partition by list (msg)")
-        db.execute("create foreign table logs_f partition of logs_d default server s")
-    else:
-        db.execute("create foreign table logs_f partition of logs default server s")
+    db.execute("create foreign table logs_f partition of logs default server s")
     with help_.session(database) as opened:
         planned = help_.plan(opened, help_.target({"public.logs": help_.MONTHLY}), AT)
         assert {a.blocked[0] for a in planned.actions if a.blocked} == {ReasonCode.NOT_SUPPORTED}

@@ -58,7 +58,7 @@ def test_what_reads_a_partition_by_name(db: psycopg.Connection[Any], database: s
     finding = done.finding("dependants")
     assert finding.severity.value == "WARNING"
     assert "public.logs_2 is due but stays" in finding.summary
-    assert name in finding.summary
+    assert name in finding.summary.replace("public.", "")
     assert set(done.statuses) == {"done"}
     assert db.execute("select count(*) from logs_2").fetchone() == (10,)
 
@@ -106,7 +106,7 @@ def test_a_view_made_after_the_plan(db: psycopg.Connection[Any], database: str) 
         db.execute("create view v as select * from logs_1")
         outcome = book.apply(opened, what, first, observation)
     assert (outcome.status, outcome.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED)
-    assert "view v" in (outcome.message or "")
+    assert "view public.v" in (outcome.message or "")
     assert "logs_1" in attached(db, "logs")
 
 

@@ -10,7 +10,9 @@ select
     array_agg(c.relname::text) filter (where c.relkind = 'p') as parent_names,
     array_agg(n.nspname::text) filter (where p.partstrat != 'r') as schemas,
     array_agg(c.relname::text) filter (where p.partstrat != 'r') as names,
-    array_agg(format('%%I.%%I', n.nspname, c.relname)) filter (where c.relpersistence = 'u') as unlogged,
+    array_agg(format('%%I.%%I', n.nspname, c.relname) order by c.relname) filter (
+        where c.relpersistence = 'u'
+    ) as unlogged,
     array_agg(c.oid::bigint) filter (where c.relkind = 'f') as foreign_oids,
     array_agg(n.nspname::text) filter (where i.inhdetachpending) as pending_schemas,
     array_agg(c.relname::text) filter (where i.inhdetachpending) as pending_names,
