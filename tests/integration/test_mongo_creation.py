@@ -89,6 +89,8 @@ def test_differences_are_reported_with_the_exact_command_and_left_alone(
     assert done.finding("validator").evidence["documents_refused"] == 1
     assert 'dropIndex("by_host")' in (done.finding("index_conflict").remedy or "")
     assert done.finding("undeclared_index").severity is Severity.INFO
+    assert done.finding("index_conflict").severity is Severity.ERROR
+    assert done.finding("index_name").severity is Severity.WARNING
     assert done.kinds == ["create_index"] * 3  # ours on metrics, ordered, words
     assert done.after is not None
     assert done.after.success, done.after.failed
@@ -134,6 +136,10 @@ fine: {indexes: [{keys: {a: 1}, name: a}]}
     done = run(session, target(METRICS + more), JOB)
     assert done.before.stopped_subjects == {"metrics", "seen"}
     assert [f.check for f in done.plan.findings] == ["kind", "granularity", "kind"]
+    assert {f.severity for f in done.plan.findings} == {Severity.ERROR}  # declared, and not to be had
+    assert "it is a view" in done.plan.findings[-1].summary
+    by_glob = run(session, target("'s*': {indexes: [{keys: {a: 1}, name: a}]}"), JOB)
+    assert [f.check for f in by_glob.plan.findings] == ["missing"]  # a glob means no view
     assert [a.subject for a in done.plan.actions] == ["fine", "fine"]
 
 
@@ -214,3 +220,12 @@ def test_a_hostile_name_is_a_name(session: MongoSession, place: Place) -> None:
     done = run(session, target(f"{json.dumps(name)}: {{indexes: [{{keys: {{x: 1}}, name: x}}]}}"), JOB)
     assert done.statuses == ["done", "done"]
     assert place.db.list_collection_names() == [name]
+
+
+def test_an_index_with_other_options_under_another_name_is_in_the_way(session: MongoSession, place: Place) -> None:
+    place.db.seats.create_index("number", name="plain")
+    done = run(session, target("seats: {indexes: [{keys: {number: 1}, name: only, unique: true}]}"), JOB)
+    assert done.kinds == []
+    found = done.finding("index_conflict")
+    assert found.severity is Severity.ERROR
+    assert 'dropIndex("plain")' in (found.remedy or "")

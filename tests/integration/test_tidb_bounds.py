@@ -6,6 +6,7 @@ TiDB shows the same bound in several ways ('2024-02-01', '2024-02-01 00:00:00.00
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -106,6 +107,26 @@ def test_intervals_of_a_column_with_fractions(db: Db) -> None:
         assert runs("partition_creation", CREATE).plan(session, AT).actions == ()
     assert db.parts("t")[-3:] == ["P_LT_2024-06-01 00:00:00.000000", "P_LT_2024-07-01 00:00:00.000000",
                                   "P_LT_2024-08-01 00:00:00.000000"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "first", "every", "made"),
+    [
+        (COLUMNS, "'0000-01-01'", "1 month", ["2024-05-01", "2024-06-01", "2024-07-01", "2024-08-01"]),
+        ("range (year(at))", "0", "1 year", ["2024", "2025", "2026", "2027"]),
+    ],
+)
+def test_a_partition_for_rows_without_a_time_is_no_beginning(
+    db: Db, key: str, first: str, every: str, made: list[str]
+) -> None:
+    db.run(f"create table t (id int, at datetime) partition by {key} (partition none values less than ({first}))")
+    creation = runs("partition_creation", f"partition: {{by: at, every: {every}, ahead: 2}}")
+    with help_.session(db) as session:
+        planned, outcomes = creation.run(session, AT)
+        assert help_.all_done(outcomes), outcomes
+        assert creation.plan(session, AT).actions == ()
+    assert "creation_cap" not in {f.check for f in planned.findings}
+    assert db.bounds("t")[1:] == made
 
 
 def test_another_last_bound_is_still_noticed(db: Db) -> None:
@@ -255,3 +276,26 @@ def test_a_wrong_unit_is_refused_with_the_one_that_fits(
         assert f"fit {fits}" in errors[0].summary
         assert help_.all_done(right.run(session, AT)[1])
     assert db.bounds("t")[-1] in {str(int(on("2024-08-01").timestamp())), "MAXVALUE"}
+
+
+# -- with retention ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["partition", "row"])
+@pytest.mark.parametrize("by", ["at", "`at`"])
+def test_nothing_is_made_that_retention_would_take_away_again(db: Db, precision: str, by: str) -> None:
+    db.run("create table t (id int, at datetime(3), key (at)) partition by range columns (at) "
+           "(partition p1 values less than ('2023-02-01'), partition p2 values less than ('2023-03-01'))")  # fmt: skip
+    retain = f"retain: {{by: {by!r}, for: 30 days, then: delete, requires: nothing, precision: {precision}}}"
+    policy = f"{CREATE}\n        {retain}"
+    with help_.session(db) as session:
+        now = session.now()  # today's retention counts, whatever the run's own time is
+        month = now.year * 12 + now.month - 1
+        starts = [date(m // 12, m % 12 + 1, 1) for m in range(month - 2, month + 4)]
+        made = [str(day) for day in starts if day > (now - timedelta(days=30)).date()]
+        assert help_.all_done(runs("partition_creation", policy).run(session, now)[1])
+        assert [b.removesuffix(" 00:00:00.000") for b in db.bounds("t")[2:]] == made
+        assert help_.all_done(runs("data_retention", policy).run(session, now)[1])
+        assert len(db.parts("t")) >= len(made)
+        assert runs("partition_creation", policy).plan(session, now).actions == ()
+        assert runs("partition_creation", policy).plan(session, AT).actions == ()  # a backfill makes nothing either

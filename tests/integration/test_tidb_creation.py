@@ -120,6 +120,17 @@ def test_ids_follow_their_data(db: Db) -> None:
     assert db.bounds("logs") == ["100", "200", "300", "400"]
 
 
+def test_an_action_is_the_same_one_however_many_rows_it_copies(db: Db) -> None:
+    logs(db, "2024-02-01", "maxvalue")
+    with help_.session(db) as session:
+        (before,) = creation().plan(session, AT).actions
+        db.run("insert into logs values (1, '2024-02-03', 'x')")
+        (after,) = creation().plan(session, AT).actions
+        (daily,) = creation("partition: {by: at, every: 1 day, ahead: 2}").plan(session, AT).actions
+    assert before.id != after.id
+    assert before.intent == after.intent != daily.intent
+
+
 @pytest.mark.parametrize("rows", [0, 30])
 def test_a_maxvalue_partition_is_divided_when_it_holds_few_rows(db: Db, rows: int) -> None:
     logs(db, "2024-02-01", "maxvalue")

@@ -13,6 +13,7 @@ from tests.integration import creation_help as help_
 from tests.integration.creation_help import on
 from tests.integration.retention_help import Book, attached, count
 from upkeep.plan import Finding, Severity
+from upkeep.postgres.engine import ENGINE
 from upkeep.postgres.partition_creation import JOB
 
 AT = on("2024-06-15 12:00")
@@ -147,7 +148,7 @@ def test_sub_partitions_in_another_unit(database: str, db: psycopg.Connection[An
     db.execute(f"create table t_eu_2022 partition of t_eu for values from ({low}) to ({high})")
     level = "{by: at, every: 1 year, ahead: 1, unit: milliseconds}"
     policy = f"partition: {{by: region, list: {{eu: [eu], us: [us]}}, subpartition: {level}}}"
-    created, deleted, errors = both(database, policy, ", by: at")
+    created, deleted, errors = both(database, policy, ", by: at, precision: row")
     assert (created, deleted) == ([], [])
     assert len(errors) == 2
     assert all("the values fit seconds" in f.summary for f in errors)
@@ -273,3 +274,26 @@ def test_headroom_ends_with_the_calendar(database: str, db: psycopg.Connection[A
         planned, outcomes = help_.run(session, help_.target({"public.t": level}), AT)
     assert help_.all_done(outcomes)
     assert len(planned.actions) == 5
+
+
+@pytest.mark.parametrize(
+    ("definition", "says"),
+    [
+        ("create view public.t as select now() as at", "a view"),
+        ("create materialized view public.t as select now() as at", "a materialized view"),
+        ("create sequence public.t", "a sequence"),
+    ],
+)
+def test_what_is_no_table_is_called_what_it_is(
+    database: str, db: psycopg.Connection[Any], definition: str, says: str
+) -> None:
+    db.execute(definition)
+    for policy in ("partition: {by: at, every: 1 month, ahead: 2}", "partition: {by: at, modulus: 4}"):
+        created, deleted, errors = both(database, policy, ", by: at, precision: row")
+        assert created == deleted == []
+        assert len(errors) == 2
+        assert all(says in f.summary for f in errors), errors
+    with help_.session(database) as session:
+        checked = ENGINE.check(session, help_.target({"public.t": policy}))
+    (found,) = [f for f in checked if f.subject == "public.t"]
+    assert (found.severity, found.summary) == (Severity.ERROR, f"it is {says}, not a table")

@@ -146,6 +146,37 @@ def test_the_year_zero_is_the_beginning() -> None:
 
 
 @pytest.mark.parametrize(
+    ("type_", "unsigned", "last"),
+    [
+        ("tinyint", False, 127),
+        ("smallint", True, 65_535),
+        ("mediumint", False, 8_388_607),
+        ("int", False, 2_147_483_647),
+        ("bigint", False, 2**63 - 1),
+        ("bigint", True, 2**64 - 1),
+        ("year", False, 2155),
+    ],
+)
+def test_where_types_end(type_: str, unsigned: bool, last: int) -> None:
+    scale = keys.scale(keys.Key("id", "", False), type_, UTC_ZONE, "id", unsigned=unsigned)
+    assert (scale.number(last), scale.number(last + 1)) == (str(last), "MAXVALUE")
+    assert scale.bound(last + 1).text == "MAXVALUE"
+    assert scale.can_add(last) == (last < 2**63)
+    assert scale.can_add(last + 1)
+    assert scale.reaches_end(last - 13, 10)
+    assert not scale.reaches_end(last - 14, 10)  # 15 ids more: the layout cuts them into two periods
+    assert scale.read(None) > scale.read(str(last))
+
+
+def test_a_timestamp_ends_in_2038_and_a_datetime_does_not() -> None:
+    stamp = keys.scale(keys.Key("at", "unix_timestamp", False), "timestamp", UTC_ZONE, None)
+    assert stamp.axis.end is not None
+    assert stamp.axis.instant(stamp.axis.end) == datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC)
+    assert stamp.number(stamp.axis.end) == "MAXVALUE"
+    assert keys.scale(keys.Key("at", "", True), "datetime", UTC_ZONE, None).axis.end is None
+
+
+@pytest.mark.parametrize(
     ("function", "type_", "every", "unit", "fits"),
     [
         ("", "datetime", Duration(months=1), None, True),

@@ -67,9 +67,13 @@ def is_glob(pattern: str) -> bool:
 
 
 def collections(session: MongoSession, wanted: Collection[str]) -> list[Doc]:
-    """Return a row for every collection that a wanted name or glob stands for, with its indexes."""
+    """Return a row for every collection that a wanted name or glob stands for, with its indexes.
+
+    A glob never means a view; by its name in full one is named, and refused as what it is.
+    """
     found = {row["name"]: row for row in session.database.list_collections()}
-    names = sorted({name for pattern in wanted for name in matching(found, pattern)})
+    stored = [name for name, row in found.items() if row["type"] != "view"]
+    names = sorted({n for pattern in wanted for n in matching(stored if is_glob(pattern) else found, pattern)})
     return [_row(session, found[name], found.get(_BUCKETS + name)) for name in names]
 
 

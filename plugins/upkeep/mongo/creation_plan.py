@@ -29,6 +29,8 @@ def plan(observation: Observation, target: Target) -> Plan:
         if sharded:
             blocked = (ReasonCode.NOT_SUPPORTED, "a router of a sharded cluster: name each shard's replica set instead")
             decided = [action.model_copy(update={"blocked": blocked}) for action in decided]
+            if decided:  # what is declared is not provided
+                found.append(_say(care, "topology", Severity.ERROR, blocked[1], "give each shard its own target"))
         actions += decided
         found += _findings(care)
     return Plan.make(observation, actions, found)

@@ -117,7 +117,7 @@ def _series(policy: CollectionPolicy, row: Json) -> Iterator[Difference]:
     if actual is None or GRANULARITIES.index(declared) < GRANULARITIES.index(actual):
         text = f"its granularity is {actual or 'given by bucket spans'}, declared is {declared}; it can only rise"
         remedy = f"write granularity: {actual or 'what it is'}, or copy it into a new collection"
-        yield Difference("granularity", text, remedy, evidence=evidence)
+        yield Difference("granularity", text, remedy, Severity.ERROR, evidence=evidence)
         return
     step = GRANULARITIES[GRANULARITIES.index(actual) + 1]
     command = {"collMod": row["name"], "timeseries": {"granularity": step}}
@@ -188,6 +188,9 @@ def index_differences(policy: CollectionPolicy, row: Json) -> Iterator[Differenc
 
 def _renamed(row: Json, index: IndexPolicy) -> Iterator[Difference]:
     for other in row["indexes"]:
+        if same_keys(index, other) and _options(index) != _actual(other):
+            yield _conflict(row, index, other)
+            return
         if same_keys(index, other):
             drop = f"db.getCollection({json.dumps(row['name'])}).dropIndex({json.dumps(other['name'])})"
             text = f"index {index.name} is there under the name {other['name']}; the server refuses a second one"
@@ -201,8 +204,9 @@ def _conflict(row: Json, index: IndexPolicy, other: Json) -> Difference:
     what = "options" if same_keys(index, other) else "keys"
     return Difference(
         "index_conflict",
-        f"index {index.name} has other {what} than declared",
+        f"index {other['name']} has other {what} than declared for {index.name}, which cannot be built beside it",
         f"{drop}, then run again: the declared one is built; or correct the fleet file",
+        Severity.ERROR,
         evidence={"declared": catalog.text(index_spec(index)), "actual": other},
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from upkeep import checks
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import catalog, names
+from upkeep.postgres.conversion_refusals import KINDS
 from upkeep.postgres.session import TESTED_VERSIONS, PostgresSession
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ def check(session: PostgresSession, target: Target) -> list[Finding]:
 def _table(relation: catalog.Relation, policy: TablePolicy, session: PostgresSession) -> Iterator[Finding]:
     subject = relation.subject
     user = session.connection.info.user
-    if not relation.may_alter:
+    if relation.kind not in ("r", "p"):
+        text = f"it is {KINDS.get(relation.kind, 'no table')}, not a table"
+        yield _finding("table", subject, _BAD, text, "name the table itself, or take the policy out")
+    elif not relation.may_alter:
         remedy = f"grant {names.quote(relation.owner)} to {names.quote(user)}"
         text = f"'{user}' has not the rights of its owner '{relation.owner}': partitions cannot be attached or detached"
         yield _finding("privileges", subject, _BAD, text, remedy)

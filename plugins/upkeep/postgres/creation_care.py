@@ -19,6 +19,7 @@ from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import bounds, catalog, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
 from upkeep.postgres.catalog import Relation
+from upkeep.postgres.conversion_refusals import KINDS
 from upkeep.postgres.creation_model import AnyLevel, Care, Default, Known
 from upkeep.postgres.creation_sets import Child, and_default, hashes, lists
 from upkeep.postgres.partition_plan import Span, Wish, layout
@@ -261,8 +262,8 @@ _KEYS: Final = {"range": "every: and ahead:", "list": "list:", "hash": "modulus:
 
 def _not_partitioned(table: Relation, part: AnyLevel) -> Finding:
     if table.kind != "r":
-        text = f"{table.subject} is not a table"
-        return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy="correct the name")
+        text = f"{table.subject} is {KINDS.get(table.kind, 'no table')}: only a table has partitions"
+        return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy="name the table itself")
     column = column_of(part.by)
     lacking = keys_without(table, column)
     text = f"{table.subject} is a plain table, not partitioned; only range partitions can be made of one online"

@@ -14,6 +14,7 @@ from upkeep.partitioning.limits import misread
 from upkeep.postgres import bounds, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
 from upkeep.postgres.catalog import Partition, Relation, by_policy
+from upkeep.postgres.conversion_refusals import KINDS
 from upkeep.postgres.retention_view import Leaf, Marked, Piece, TableView, column_of
 from upkeep.retention.cutoff import age_axis, cut_off, moment
 from upkeep.retention.marker import read_marker
@@ -140,7 +141,8 @@ def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Loo
     archive = lookup.archives.get(base.policy_name)
     view = replace(base, subject=relation.subject, relation=relation, archive=archive)
     if relation.kind not in ("r", "p"):
-        problem = (f"it is no table (pg_class.relkind {relation.kind})", "name a table in the fleet file")
+        kind = KINDS.get(relation.kind, "no table")
+        problem = (f"it is {kind}: its rows are not its own to delete", "name the table itself in the fleet file")
         return replace(view, problem=problem)
     facts = lookup.facts.get(relation.oid)
     found = age_type(relation, facts, view.age) or _type_below(relation, view.age, lookup)

@@ -86,7 +86,7 @@ class Care:
         if self.layout is None:
             return []
         bounds = sorted(b for b in self._wanted if not (self.maxvalue and self.scale and self.scale.is_end(b)))
-        if bounds and not self.partitions and self.layout.current < bounds[0]:
+        if bounds and self.last <= LOWEST and self.layout.current < bounds[0]:
             bounds.insert(0, self.layout.current)  # older rows get a partition of their own
         return bounds[-self.policy.max_creations :]
 
@@ -197,7 +197,7 @@ def _care(key: str, policy: TablePolicy, table: Table, known: _Known) -> Care:
     return replace(
         base,
         scale=scaled,
-        layout=layout([s for s, _ in finite], wish, scaled.axis),
+        layout=layout([s for s, _ in finite if s.upper > LOWEST], wish, scaled.axis),
         place=wish.at,
         partitions=finite,
         maxvalue=top,
@@ -266,7 +266,7 @@ def _wish(
         return Wish(every=part.every, ahead=part.ahead, at=place, since=since, limit=part.max_creations)
     keep_after = None
     retain = policy.retain
-    if retain is not None and names.same(retain.by or part.by, part.by):
+    if retain is not None and names.same(names.column(retain.by or part.by), names.column(part.by)):
         keep_after = kept_from(retain, axis, known.now)
     at = axis.of(known.at)
     return Wish(every=part.every, ahead=part.ahead, at=at, since=since, keep_after=keep_after, limit=part.max_creations)
@@ -286,7 +286,9 @@ def regular(care: Care) -> bool:
     if care.scale is None or len(care.partitions) < 2:  # noqa: PLR2004 - TiDB itself needs two to tell the interval
         return False
     bounds = [span.upper for span, _ in care.partitions[-2:]] + care.new_bounds
-    return all(care.scale.axis.following(low, care.policy.every) == high for low, high in pairwise(bounds))
+    return bounds[0] > LOWEST and all(
+        care.scale.axis.following(low, care.policy.every) == high for low, high in pairwise(bounds)
+    )
 
 
 def with_divided(found: Sequence[Care]) -> Iterator[tuple[Care, Partition]]:

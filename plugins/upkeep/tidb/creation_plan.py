@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.partitioning import limits
-from upkeep.partitioning.axis import HIGHEST, Value
+from upkeep.partitioning.axis import HIGHEST, LOWEST, Value
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
 from upkeep.tidb import ddl, keys, names, sql
 from upkeep.tidb.creation_care import INTERVAL_NAME, Care, cares, finding, regular
@@ -54,7 +54,7 @@ def _creation(care: Care, scale: Scale) -> Action:
         "table": {"id": table.id, "schema": table.schema, "name": table.name},
         "method": _method(care),
         "partitions": new,
-        "last": scale.number(care.last) if care.partitions else None,
+        "last": scale.number(care.last) if care.last > LOWEST else None,
         "maxvalue": {"id": care.maxvalue.id, "name": care.maxvalue.name} if care.maxvalue is not None else None,
         "divided": _place(care.divided) if care.divided is not None else None,
         "move": care.max_rows or 0,
@@ -66,6 +66,7 @@ def _creation(care: Care, scale: Scale) -> Action:
         kind=KIND,
         subject=table.subject,
         args=args,
+        intent={"table": table.id, "bounds": [p["bound"] for p in new]},
         statements=(statement(args).text,),
         reason=_reason(care),
         detail=f"{len(new)} partitions: {listed}; from {scale.text(care.last)} to {scale.text(last)}",
@@ -196,7 +197,7 @@ def _of_table(care: Care, now: datetime) -> Iterator[Finding]:
         )
     for span, partition in care.partitions[-1:]:
         known = care.scale
-        if known is not None and not known.axis.is_id and not known.exact(span.upper):
+        if known is not None and span.upper > LOWEST and not known.axis.is_id and not known.exact(span.upper):
             text = f"the bound of {partition.name} is no whole unit of its key"
             yield finding("bounds", care.subject, Severity.WARNING, text, remedy="report this")
 
