@@ -84,7 +84,8 @@ def _detach(work: Work) -> Outcome:
     def carry_out() -> Json:
         policy = policy_of(work)
         tools, within = _tools(work), _within(work)
-        return exchange.detach(tools, work.action.args, grace=policy.grace, zone=policy.zone, within=within)
+        done = exchange.detach(tools, work.action.args, grace=policy.grace, zone=policy.zone, within=within)
+        return {"planned_rows": work.action.rows, **done}
 
     done = outcomes.attempt(work.action, carry_out)
     return done.model_copy(update={"rows": work.action.rows}) if done.status == "done" else done

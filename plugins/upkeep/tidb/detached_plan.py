@@ -105,7 +105,7 @@ def _move(view: View, one: Marked, blocked: Blocked) -> list[Action]:
         "references": [],
     }
     reason = f"{table.subject} was detached at {marker['at']}; its rows move before it goes, as the policy says by now"
-    rows = one.facts.get("rows") if one.facts.get("rows") is not None else table.rows
+    rows = _rows(one)
     moving = row_action(view, "archive_rows", reason, rows=rows, blocked=blocked, more=more)
     return [moving.model_copy(update={"requires": required(marker, view.policy), "detail": table.subject})]
 
@@ -125,9 +125,15 @@ def _drop(view: View, one: Marked, blocked: Blocked, *, after: tuple[str, ...]) 
         "empty": view.policy.then == "archive",
     }
     why = f"it was detached at {marker['at']}, and its grace period ended at {until}"
-    rows = one.facts.get("rows") if one.facts.get("rows") is not None else one.table.rows
+    rows = _rows(one)
     rule = required(marker, view.policy)
     return _drop_action(view, args, why, blocked, rule, rows=0 if after else rows, size=one.table.bytes, after=after)
+
+
+def _rows(one: Marked) -> int | None:
+    """Return how many rows a detached table holds: counted now, or then, or planned, or by statistics."""
+    known = (one.facts.get("rows"), one.marker.get("rows"), one.evidence.get("planned_rows") or None)
+    return next((rows for rows in known if rows is not None), one.table.rows or None)
 
 
 def drop_at_once(view: View, piece: Piece, detach: Action, blocked: Blocked) -> Action:

@@ -262,7 +262,7 @@ def _count(session: TiDBSession, view: TableView, piece: Piece) -> Row:
     rows = server.count(session, source, sql.Sql("true"), COUNT_LIMIT)
     exact = rows is not None and rows < COUNT_LIMIT
     without: int | None = 0
-    if rows != 0 and (view.nullable if piece.lowest else view.odd_dates):
+    if view.policy.then == "delete" and rows != 0 and (view.nullable if piece.lowest else view.odd_dates):
         without = server.count(session, source, ageless(view.age, axis.type), AGELESS_LIMIT)
     known = rows if exact else max(piece.partition.rows, rows or 0) or None
     return {"id": piece.partition.id, "rows": known, "exact": exact, "ageless": without}
