@@ -47,6 +47,8 @@ ONCE: Final = LockRetry(attempts=1)
 COUNT_MOST: Final = 1_000_000
 """Rows counted when a table has been detached, some 100 ms; of more, the size alone tells whether some arrive later."""
 COUNT_TIMEOUT: Final = "10s"
+COUNTED_UNDER_LOCK: Final = 10_000
+"""So few take a millisecond or two: then the marker is whole in the transaction that detaches."""
 
 
 class StateChangedError(UpkeepError):
@@ -140,7 +142,7 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json
             if args["mode"] == "concurrently" and here.default_oid is None:
                 _detach_concurrently(tools, here, marker, args)
             else:
-                _detach_plainly(tools, here, marker, args)
+                marker |= _detach_plainly(tools, here, marker, args)
         except errors.ForeignKeyViolation as error:
             text = f"rows of {here.subject} are referred to since it was planned for ({error.diag.constraint_name})"
             raise StateChangedError(f"{text}; it stays") from error
@@ -210,10 +212,11 @@ def _marker(here: Place, now: datetime, drop_after: datetime, args: Json) -> Jso
     return {**marker, "comment": comment} if comment else marker
 
 
-def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> None:
+def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> Json:
+    """Detach under a short lock; return how the table was left, as its marker says."""
     session = tools.session
 
-    def body() -> None:
+    def body() -> Json:
         for key in sorted(args.get("referencing") or (), key=lambda k: int(k["oid"])):
             ddl.lock(session, sql.Identifier(key["schema"], key["table"]), "share row exclusive")
         ddl.lock(session, here.parent_table, "access exclusive")
@@ -224,9 +227,14 @@ def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> None
             raise StateChangedError(f"rows arrived in {here.subject}; the next run moves them, then detaches it")
         session.execute(comment_statement(session, here, write_marker(marker)))
         session.execute(session.statement("detach_partition", parent=here.parent_table, child=here.table))
+        left = _left(session, here, COUNTED_UNDER_LOCK, "1s")
+        session.execute(comment_statement(session, here, write_marker({**marker, **left})))
+        return left
 
     what = f"detaching {here.subject}"
-    ddl.attempt(session, body, checkpoint=tools.checkpoint, sleep=tools.sleep, quiet=[here.parent_table], what=what)
+    return ddl.attempt(
+        session, body, checkpoint=tools.checkpoint, sleep=tools.sleep, quiet=[here.parent_table], what=what
+    )
 
 
 def _detach_concurrently(tools: Tools, here: Place, marker: Json, args: Json) -> None:
@@ -286,20 +294,20 @@ def _complete(tools: Tools, oid: int, marker: Json) -> Json:
         raise StateChangedError("the partition is still attached after its detaching: look at it by hand")
     if read_marker(now.comment) != marker:
         _mark(tools, now, marker)
-    left = _left(session, now)
-    if left:
+    left = {} if "rows" in marker else _left(session, now, COUNT_MOST, COUNT_TIMEOUT)
+    if any(marker.get(key) != value for key, value in left.items()):
         marker = {**marker, **left}
         _mark(tools, now, marker)
     return marker
 
 
-def _left(session: PostgresSession, here: Place) -> Json:
+def _left(session: PostgresSession, here: Place, most: int, timeout: str) -> Json:
     """Return how a table is that was just detached: how much it holds, and what else would go with it."""
     seen = next(iter(session.rows("retention_detached", {"oid": here.oid})), None)
     if seen is None or here.kind not in ("r", "p"):
         return {}
-    rows = counting.count(session, here.table, COUNT_MOST, timeout=COUNT_TIMEOUT)
-    known = {} if rows is None or rows == COUNT_MOST else {"rows": rows}
+    rows = counting.count(session, here.table, most, timeout=timeout)
+    known = {} if rows is None or rows == most else {"rows": rows}
     return {**known, "bytes": seen["pages"] * PAGE_BYTES, "objects": [one["oid"] for one in seen["objects"]]}
 
 
