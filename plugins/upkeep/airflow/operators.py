@@ -212,7 +212,7 @@ class GateAfter(StepOperator):
         text = runtime.verdict(report)
         if report.status in runtime.BAD:
             raise AirflowFailException(text)
-        self.log.info(text)
+        (self.log.warning if self.said else self.log.info)(text)
         return report.status.value
 
     def _announce(self, context: Context, report: TargetReport) -> None:
