@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
 from upkeep import veto
+from upkeep.cli import main
 from upkeep.errors import OverLimitError
 from upkeep.plan import OutcomeStatus, ReasonCode, Severity
 
@@ -448,3 +451,100 @@ def test_a_partition_that_was_approved_goes_whole_or_stays(db: Db, policy: str, 
     assert [o.status for o in outcomes if o.rows] == (["done"] if goes else []), (held, outcomes)
     assert db.value("select count(*) from events") in ((before - 31,) if goes else (before, before + 1, before - 31))
     assert bool([t for t in db.tables() if t.startswith("events__p1")]) == goes
+
+
+# -- through the command line, with a real ledger -----------------------------------------------------
+
+
+FLEET = """\
+version: 1
+targets:
+  shop:
+    engine: tidb
+    connection: shop_db
+    limits: {{share: 100 %}}
+    mode: {mode}
+    tables:
+      events:
+        retain: {policy}
+      others:
+        retain: {{by: at, for: 30 days, then: delete, requires: nothing}}
+"""
+
+
+class Upkeep:
+    """The command line with a fleet file that changes between commands."""
+
+    def __init__(self, fleet: Path) -> None:
+        self.fleet = fleet
+
+    def __call__(self, *arguments: str, policy: str = KEEP, mode: str = "enforce", name: str = "events:") -> Any:
+        text = FLEET.format(policy=policy.removeprefix("retain: "), mode=mode)
+        self.fleet.write_text(text.replace("events:", name))
+        result = CliRunner().invoke(main, ["--fleet", str(self.fleet), *arguments, "--json"])
+        assert result.stdout, result.output
+        return json.loads(result.stdout)["targets"][0]
+
+
+@pytest.fixture
+def upkeep(db: Db, control_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upkeep:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", db.uri)
+    monkeypatch.setenv("AIRFLOW_CONN_UPKEEP_CONTROL", control_database)
+    today = datetime.now(UTC)
+    bounds = [today - timedelta(days=days) for days in (60, -30, -60)]
+    parts = ", ".join(f"partition p{n} values less than ('{b:%Y-%m-%d}')" for n, b in enumerate(bounds, 1))
+    columns = "(id bigint not null, at datetime, key (at))"
+    db.run(f"create table events {columns} partition by range columns (at) ({parts})")
+    db.run(f"create table others {columns}")
+    days = [(n, (today - timedelta(days=n)).replace(tzinfo=None)) for n in range(100)]
+    db.many("insert into events values (%s, %s)", days)
+    return Upkeep(tmp_path / "fleet.yaml")
+
+
+def what(target: Any, check: str) -> Any:
+    return next(f for f in target["findings"] if f["check"] == check)
+
+
+def test_a_longer_policy_keeps_what_was_detached_and_undo_puts_it_back(db: Db, upkeep: Upkeep) -> None:
+    assert upkeep("run", "data_retention")["status"] == "ok"
+    over(db)
+    target = upkeep("run", "data_retention", policy=KEEP.replace("30 days", "5 years"))
+    assert target["actions"] == []
+    assert kept(db)
+    remedy = str(what(target, "detached_not_due")["remedy"])
+    undo = remedy.split("upkeep ")[1].split(" puts", maxsplit=1)[0].split()
+    target = upkeep(*undo, policy=KEEP.replace("30 days", "5 years"))
+    assert target["actions"][0]["outcome"]["status"] == "done", target
+    assert db.tables() == ["events", "others"]
+    assert db.value("select count(*) from events") == 100
+
+
+def test_without_its_policy_it_is_kept_and_with_it_goes(db: Db, upkeep: Upkeep) -> None:
+    upkeep("run", "data_retention")
+    over(db)
+    target = upkeep("run", "data_retention", name="elsewhere:")
+    assert "last seen" in what(target, "detached_orphan")["summary"]
+    assert kept(db)
+    target = upkeep("run", "data_retention")
+    assert [a["outcome"]["status"] for a in target["actions"]] == ["done"]
+    assert db.tables() == ["events", "others"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({}, None),
+        ({"mode": "observe"}, "observe_only"),
+        ({"policy": PARTITIONS.replace("30 days", "5 years")}, "state_changed"),
+        ({"policy": PARTITIONS.replace("approval", "{backup: 1 day}")}, "needs_backup"),
+        ({"name": "elsewhere:"}, "state_changed"),
+    ],
+)
+def test_a_partition_approved_under_another_fleet_file(
+    db: Db, upkeep: Upkeep, change: dict[str, str], code: str | None
+) -> None:
+    plan_id = upkeep("run", "data_retention", policy=PARTITIONS)["plan_id"]
+    target = upkeep("run", "data_retention", "--approve", plan_id, **({"policy": PARTITIONS} | change))
+    (action,) = target["actions"]
+    assert action["outcome"].get("reason_code") == code
+    assert db.value("select count(*) from events") == (61 if code is None else 100)
