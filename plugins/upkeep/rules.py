@@ -201,7 +201,8 @@ def stopped_by_gate(plan: Plan, gate: GateResult) -> Plan:
 def observe_only(plan: Plan) -> Plan:
     """Return the plan with every action blocked: the target is only observed, so nothing waits for approval either."""
     reason = (ReasonCode.OBSERVE_ONLY, "mode: observe – reported, not done")
-    return plan.model_copy(update={"actions": tuple(a.model_copy(update={"blocked": reason}) for a in plan.actions)})
+    actions = (a if a.blocked else a.model_copy(update={"blocked": reason}) for a in plan.actions)
+    return plan.model_copy(update={"actions": tuple(actions)})
 
 
 def awaiting_part(plan: Plan) -> Plan:
@@ -265,7 +266,8 @@ def _not_done(report: TargetReport) -> TargetStatus:
         return TargetStatus.OBSERVED
     if not report.outcomes and any(a.needs_person for a in report.actions):
         return TargetStatus.AWAITING_APPROVAL
-    return TargetStatus.PLANNED
+    refused = why <= {ReasonCode.NOT_SUPPORTED, ReasonCode.DEPENDENCY}
+    return TargetStatus.NOT_SUPPORTED if refused else TargetStatus.PLANNED
 
 
 def exit_status(report: RunReport) -> int:

@@ -222,6 +222,40 @@ def test_how_a_target_ends(
     assert rules.exit_status(run) == exit_status
 
 
+@pytest.mark.parametrize(
+    ("codes", "status"),
+    [
+        ([ReasonCode.PAUSED], "paused"),
+        ([None, ReasonCode.PAUSED], "paused"),
+        ([ReasonCode.OBSERVE_ONLY, ReasonCode.NOT_SUPPORTED], "observed"),
+        ([ReasonCode.OUTSIDE_WINDOW], "planned"),
+        ([ReasonCode.NEEDS_BACKUP], "planned"),
+        ([ReasonCode.NOT_SUPPORTED, ReasonCode.DEPENDENCY], "not_supported"),
+        ([ReasonCode.INTERRUPTED], "failed"),
+    ],
+)
+def test_a_target_of_which_nothing_was_done_is_not_called_done(codes: list[ReasonCode | None], status: str) -> None:
+    outcomes = tuple(outcome("skipped" if code else "done", code) for code in codes)
+    report = TargetReport(
+        target="a", engine="postgres", status=TargetStatus.OK, actions=(action("t"),), outcomes=outcomes
+    )
+    assert rules.conclude(report) == status
+
+
+@pytest.mark.parametrize(
+    ("planned", "status"),
+    [
+        (action("t"), "planned"),
+        (action("t", requires=APPROVAL), "awaiting_approval"),
+        (action("t", blocked=(ReasonCode.OBSERVE_ONLY, "")), "observed"),
+        (action("t", blocked=(ReasonCode.NOT_SUPPORTED, "")), "not_supported"),
+    ],
+)
+def test_a_plan_only_run_is_not_called_done(planned: Action, status: str) -> None:
+    report = TargetReport(target="a", engine="postgres", status=TargetStatus.OK, actions=(planned,))
+    assert rules.conclude(report) == status
+
+
 def test_a_gate_that_misses_only_what_could_not_be_done_now_is_incomplete_not_wrong() -> None:
     one, other = action("t"), action("u")
     held = Outcome(action_id=one.id, status=OutcomeStatus.SKIPPED, reason_code=ReasonCode.LOCK_NOT_OBTAINED)
