@@ -81,6 +81,8 @@ def report(
         say(console, begun(record), "dim", wrap=False)
     for note in run.notes:
         say(console, f"note: {note}", "warn")
+    for finding in run.findings:
+        _finding(console, finding)
     say(console, brief.line(run.targets))
     ordered = sorted(run.targets, key=lambda t: (words.ATTENTION.index(t.status), t.target))
     short = {t.target: t for t in ordered if brief.healthy(t)} if len(ordered) > 1 and not whole else {}

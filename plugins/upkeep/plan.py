@@ -444,8 +444,8 @@ class RunReport(Value):
     ----------
     at
         The instant that was worked on.
-    notes
-        What concerns the run as a whole.
+    notes, findings
+        What concerns the run as a whole; findings about targets that it has nothing to do with (any more).
     """
 
     run_id: str
@@ -453,6 +453,7 @@ class RunReport(Value):
     at: datetime
     targets: tuple[TargetReport, ...]
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def document(self) -> Json:
         """Return the ``--json`` document."""
@@ -463,7 +464,9 @@ class RunReport(Value):
             "at": self.at.isoformat(),
             "targets": [t.document() for t in self.targets],
         }
-        return document | ({"notes": list(self.notes)} if self.notes else {})
+        document |= {"notes": list(self.notes)} if self.notes else {}
+        found = [f.model_dump(mode="json", exclude_none=True) for f in self.findings]
+        return document | ({"findings": found} if found else {})
 
 
 def _action_document(action: Action, outcome: Outcome | None) -> Json:

@@ -125,14 +125,10 @@ class Runner:
         Targets too that are there still and declare nothing for the job: it does not look at them.
         """
         found: dict[str, list[Finding]] = {}
-        engines: dict[str, str] = {}
         for row in self.ledger.departed(job, self.targets(job)):
-            engines[row["target"]] = row["engine"] or "unknown"
             found.setdefault(row["target"], []).append(rules.departed(row))
         for name, findings in found.items():
-            self.ledger.start_target(run_id, name, engines[name])
             self.ledger.save_findings(run_id, name, findings)
-            self.ledger.finish_target(run_id, name, TargetStatus.OBSERVED, at=None, error=None)
 
     def start_approved(self, plan_id: str, *, trigger: str, actor: str, options: Json | None = None) -> tuple[str, str]:
         """Begin a run of its own that will apply the part of a recorded plan that waits for a person.

@@ -280,9 +280,12 @@ def test_what_a_target_that_left_still_keeps_is_said(runner: Runner, db: Db) -> 
     assert attached(db) == ["parts_2"]
     runner.fleet = parse(text.replace("  shop:", "  bazaar:"))
     run_id = runner.start("data_retention", datetime.now(UTC), trigger="test", actor="test")
-    (gone,) = [t for t in runner.report(run_id).targets if t.target == "shop"]
-    assert (gone.status, gone.findings[0].check, gone.findings[0].subject) == ("observed", "departed", "public.parts_1")
-    assert "last seen" in gone.findings[0].summary
+    report = runner.report(run_id)
+    assert [t.target for t in report.targets] == ["bazaar"]
+    (gone,) = report.findings
+    assert (gone.check, gone.subject) == ("departed", "public.parts_1")
+    assert "last seen" in gone.summary
+    assert report.document()["findings"][0]["check"] == "departed"
 
 
 def test_a_cancelled_undo_is_a_finished_run(

@@ -2,13 +2,6 @@
 -- attached again while they were in care: what is known of them is what was seen last.
 select
     d.target,
-    (
-        select t.engine
-        from upkeep.run_target as t
-        where t.target = d.target
-        order by t.started_at desc
-        limit 1
-    ) as engine,
     d.body -> 'evidence' ->> 'partition' as partition,
     d.run_id,
     d.recorded_at,

@@ -152,7 +152,9 @@ class Runs(Approvals):
             for row in self._fetch("run_targets", **values)
         )
         at, notes = _worked_on(run, targets)
-        return RunReport(run_id=run.run_id, job=run.job, at=at, targets=targets, notes=notes)
+        others = findings.keys() - {t.target for t in targets}
+        apart = tuple(f for name in sorted(others) for f in findings[name])
+        return RunReport(run_id=run.run_id, job=run.job, at=at, targets=targets, notes=notes, findings=apart)
 
 
 def _worked_on(run: RunRecord, targets: tuple[TargetReport, ...]) -> tuple[datetime, tuple[str, ...]]:

@@ -147,6 +147,7 @@ class Page:
     dag_id: str = ""
     dag_run_id: str = ""
     notice: str = ""
+    findings: tuple[FindingRow, ...] = ()
     waiting: tuple[TargetView, ...] = field(default=())
 
 
@@ -184,6 +185,7 @@ def page(
         dag_id=str(run.options.get("dag_id", "")),
         dag_run_id=str(run.options.get("dag_run_id", "")),
         notice=words.PLAN_ONLY if run.options.get("plan_only") else "",
+        findings=tuple(_finding(f) for f in report.findings),
         waiting=tuple(t for t in targets if t.approval),
     )
 
