@@ -113,7 +113,8 @@ def _close_to_others(folder: Path) -> None:
         folder.chmod(0o710)
     else:
         folder.chmod(0o700)
-    for entry in [*folder.iterdir(), *(folder / "logs").glob("*")]:
+    ours = (folder / state_file().name).exists()  # else somebody's folder: what lies in it is not ours to close
+    for entry in [*folder.iterdir(), *(folder / "logs").glob("*")] if ours else ():
         if not entry.is_symlink() and not entry.is_socket():
             with contextlib.suppress(FileNotFoundError):  # supervisor renames its logs
                 entry.chmod(0o700 if entry.is_dir() else 0o600)

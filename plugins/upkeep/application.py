@@ -190,8 +190,13 @@ class Application:
             checkpoint=self._checkpoint,
             sleep=self._sleep,
             note=lambda note: self._note(action, note),
-            most=veto.tolerated(action.rows) if self.bounded and action.rows is not None else None,
+            most=self._most(action),
         )
+
+    def _most(self, action: Action) -> int | None:
+        if not self.bounded or action.rows is None:
+            return None
+        return veto.tolerated(action.rows, rough=action.rough)
 
     def _note(self, action: Action, note: Json) -> None:
         self.noted = note

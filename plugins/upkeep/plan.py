@@ -158,6 +158,8 @@ class Action(Value):
     reach
         How far it goes, as a number that orders: the cut-off on the age's own axis (a smaller one takes less);
         ``None`` for whole objects.
+    rough
+        Whether ``rows`` is the server's estimate, not a count.
     """
 
     id: str
@@ -179,6 +181,7 @@ class Action(Value):
     args: Json = {}
     intent: str = ""
     reach: float | None = None
+    rough: bool = False
 
     @classmethod
     def make(cls, *, kind: str, subject: str, args: Json, intent: Json | None = None, **rest: Any) -> Self:
@@ -470,7 +473,7 @@ class RunReport(Value):
 
 
 def _action_document(action: Action, outcome: Outcome | None) -> Json:
-    document = action.model_dump(mode="json", exclude_none=True, exclude={"args", "after", "blocked", "reach"})
+    document = action.model_dump(mode="json", exclude_none=True, exclude={"args", "after", "blocked", "reach", "rough"})
     if outcome is not None:
         document["outcome"] = outcome.model_dump(mode="json", exclude_none=True, exclude={"action_id"})
     return document

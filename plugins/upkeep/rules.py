@@ -237,9 +237,10 @@ def inverse(action: Action) -> Action:
 def conclude(report: TargetReport) -> TargetStatus:
     """Return how a target ended, from its gates, outcomes and findings."""
     outcomes = report.outcomes
-    done = [o for o in outcomes if o.status is OutcomeStatus.DONE]
+    done = [o for o in outcomes if o.status is OutcomeStatus.DONE or (o.status is OutcomeStatus.SKIPPED and o.rows)]
     bad = [o for o in outcomes if o.status is OutcomeStatus.FAILED or o.reason_code in INCOMPLETE]
     bad += [o for o in outcomes if o.reason_code is ReasonCode.GATE_FAILED]
+    bad += [o for o in outcomes if o.reason_code is ReasonCode.OVER_LIMIT and o.rows]  # stopped in the middle
     serious = [
         f for f in report.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank
     ]

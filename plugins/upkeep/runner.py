@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from upkeep import connections, faults, jobs, rules, veto
 from upkeep.application import Application, TakingBack
@@ -233,7 +233,9 @@ class Runner:
             if not plan.actions:
                 return []
             bounded = self._is_late(run, declared, plan)
-            if bounded:
+            ended = {o.action_id for o in self.ledger.outcomes(run_id, target) if o.status is OutcomeStatus.DONE}
+            if bounded:  # a cleared task: what this run has done already stays told as done
+                plan = plan.model_copy(update={"actions": tuple(a for a in plan.actions if a.id not in ended)})
                 observation, plan = self._restricted(run, declared, plan, gate, approved=approval is not None)
             else:
                 observation = self.ledger.load_observation(run_id, target, "before")
@@ -408,7 +410,7 @@ class Runner:
         """Say of what was taken back that the next run would do it again under today's policy."""
         if not undone:
             return []
-        today = {action.intent for action in job.plan(self._look(job, target, self.now()), target).actions}
+        today = {_wish(action) for action in job.plan(self._look(job, target, self.now()), target).actions}
         return [
             Finding.of(
                 "done_again",
@@ -419,7 +421,7 @@ class Runner:
                 "change the policy in the fleet file before that, or pause the target",
             )
             for action in undone
-            if action.intent in today
+            if _wish(action) in today
         ]
 
     def _apply_and_prove(self, run_id: str, target: str, approval: str | None) -> TargetReport:
@@ -490,3 +492,8 @@ class Runner:
         """Tell those who watch."""
         if self.progress is not None:
             self.progress(target, message, rows=rows, total=total)
+
+
+def _wish(action: Action) -> tuple[str, Any]:
+    """Return what tells two doings of the same apart from others: the object, where it has an id, else the intent."""
+    return action.kind, action.args.get("oid") or action.intent

@@ -25,6 +25,8 @@ LATE: Final = timedelta(hours=1)
 TOLERATED_SHARE: Final = 0.1
 TOLERATED_ROWS: Final = 1_000
 """So much more than was planned may go: rows that came of age or arrived late between the plan and its doing."""
+ROUGH: Final = 2
+"""A server's estimate of millions of rows may be wrong by that: an unchanged plan must go through all the same."""
 _CUT_OFFS: Final = ("cut_off", "seconds")
 """Where an action's ``args`` say how far it goes."""
 
@@ -39,9 +41,10 @@ def is_needed(plan: Plan, target: Target, *, planned_at: datetime, now: datetime
     return now - planned_at > LATE or plan.policy != policy_of(target)
 
 
-def tolerated(rows: int) -> int:
-    """Return how many rows may go where so many were planned."""
-    return rows + max(round(rows * TOLERATED_SHARE), TOLERATED_ROWS)
+def tolerated(rows: int, *, rough: bool = False) -> int:
+    """Return how many rows may go where so many were planned; an estimate may be half of what is there."""
+    most = rows * ROUGH if rough else rows
+    return most + max(round(most * TOLERATED_SHARE), TOLERATED_ROWS)
 
 
 def restrict(plan: Plan, today: Plan, *, approved: bool) -> Plan:
@@ -55,6 +58,7 @@ def restrict(plan: Plan, today: Plan, *, approved: bool) -> Plan:
         Whether a person approved the plan: that satisfies `approval` and the limits, nothing else.
     """
     now = {action.intent: action for action in today.actions}
+    counted = {action.id for action in plan.actions if action.destructive and action.rows is not None}
     reasons = _reasons(today)
     actions: list[Action] = []
     let_through: set[str] = set()
@@ -63,7 +67,7 @@ def restrict(plan: Plan, today: Plan, *, approved: bool) -> Plan:
         if action.blocked is not None:
             decided = action
         elif there is not None:
-            decided = _held_against(action, there, approved=approved)
+            decided = _held_against(action, there, approved=approved, counted=not counted.isdisjoint(action.after))
         elif not action.destructive and action.after and let_through.issuperset(action.after):
             decided = action  # it only follows others: fresh statistics, the removal of what became empty
         else:
@@ -86,7 +90,8 @@ def _gone(action: Action, reasons: Mapping[str, str]) -> str:
     return f"today's plan does not hold this any more{because}; nothing was changed, plan again"
 
 
-def _held_against(action: Action, today: Action, *, approved: bool) -> Action:
+def _held_against(action: Action, today: Action, *, approved: bool, counted: bool) -> Action:
+    """Return the action as far as its counterpart of today allows; ``counted``: what it follows knew how many rows."""
     if today.blocked is not None:
         return _blocked(action, *today.blocked)
     requires = _stricter(action.requires, today.requires)
@@ -96,7 +101,7 @@ def _held_against(action: Action, today: Action, *, approved: bool) -> Action:
     narrowed = _narrowed(action, today)
     if narrowed.get("leaves") == []:
         return _blocked(action, ReasonCode.STATE_CHANGED, "none of the tables that were planned for is there any more")
-    if action.destructive and action.rows is None and not action.after:  # what follows another was counted there
+    if action.destructive and action.rows is None and not counted:
         text = "how many rows would go was not known when it was planned, so nobody can say whether these are they"
         return _blocked(action, ReasonCode.OVER_LIMIT, f"{text}; plan anew and approve in one go: --approve without id")
     over = action.over_limit or today.over_limit

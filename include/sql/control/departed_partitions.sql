@@ -6,10 +6,10 @@ select
     d.run_id,
     d.recorded_at,
     (
-        select max(o.recorded_at)
-        from upkeep.observation as o
-        inner join upkeep.run as r on o.run_id = r.run_id
-        where o.target = d.target and r.job = d.job
+        select greatest(d.recorded_at, max(t.finished_at))
+        from upkeep.run_target as t
+        inner join upkeep.run as r on t.run_id = r.run_id
+        where t.target = d.target and r.job = d.job
     ) as last_seen
 from upkeep.action_event as d
 where

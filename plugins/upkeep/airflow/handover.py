@@ -27,6 +27,8 @@ Entry: TypeAlias = dict[str, Any]
 
 _MOST_WAITING = 100
 """Answers to one and the same plan that are told apart; a plan is not asked about more often."""
+_ASKING: dict[str, Any] = {"task_ids": ["approve"], "states": ["awaiting_input"]}
+"""Where a question is open: only that may be taken back, never a run that is applying by now."""
 _NOT_IN_RUN_IDS = re.compile(r"[^A-Za-z0-9_.~:+-]")
 """A run's id is part of an address; what Airflow's ``allowed_run_id_pattern`` refuses by default."""
 
@@ -77,11 +79,12 @@ class Conclude(UpkeepOperator):
 
         ti: Any = context["ti"]
         ids = _run_ids(f"{target}.{plan_id}")
-        asks = {"task_ids": ["approve"], "states": ["awaiting_input"]}
-        if not ti.get_ti_count(APPROVALS, run_ids=ids, **asks):
-            return
+        left = ti.get_ti_count(APPROVALS, run_ids=ids, **_ASKING)
         for run_id in ids:
-            if ti.get_ti_count(APPROVALS, run_ids=[run_id], **asks):
+            if not left:
+                return
+            if ti.get_ti_count(APPROVALS, run_ids=[run_id], **_ASKING):
+                left -= 1
                 self.log.info("%s: plan %s %s; its question is taken back", target, plan_id, words.fate(state)[0])
                 conf = {"plan_id": plan_id, "target": target}
                 yield {"trigger_run_id": run_id, "conf": conf, "reset_dag_run": True}
@@ -123,6 +126,9 @@ class HandOver(TriggerDagRunOperator):
         ti: Any = context["ti"]
         conf = self.conf or {}
         if self.reset_dag_run:
+            if not ti.get_ti_count(APPROVALS, run_ids=[self.trigger_run_id], **_ASKING):
+                self.said = " – answered in the meantime"
+                return
             self.said = f" – plan {conf.get('plan_id')} is not asked about any more"
         else:
             self._look(ti, conf)

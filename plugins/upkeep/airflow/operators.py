@@ -88,7 +88,7 @@ class StartRun(UpkeepOperator):
                 runtime.instant(context),
                 trigger=runtime.trigger(context),
                 actor=runtime.actor(context),
-                targets=names,
+                targets=params.get("targets") or (),
                 options={**runtime.origin(context), "plan_only": params.get("mode") == PLAN_ONLY},
             )
         context["ti"].xcom_push(key="run_id", value=run_id)

@@ -188,8 +188,9 @@ def _grace(view: View, marked: Marked) -> Iterator[Kept]:
         text = f"is kept until {until.isoformat()}"
         yield Kept("detached", text, f"{_ways_back(marked)}, until then", Severity.INFO)
     elif marked.uncounted and not must_be_empty(view, marked.marker):
-        text = "is kept: how many rows it holds could not be counted in time"
-        yield Kept("detached_changed", text, f"the next run looks again; {_ways_back(marked)}")
+        text = "is kept: the rows that it holds could not be looked at in time"
+        remedy = f"the next run looks again; an index on {view.age} makes that quick; {_ways_back(marked)}"
+        yield Kept("detached_changed", text, remedy)
 
 
 # -- what is said of them ----------------------------------------------------------------------------

@@ -227,7 +227,7 @@ def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> Json
             raise StateChangedError(f"rows arrived in {here.subject}; the next run moves them, then detaches it")
         session.execute(comment_statement(session, here, write_marker(marker)))
         session.execute(session.statement("detach_partition", parent=here.parent_table, child=here.table))
-        left = _left(session, here, COUNTED_UNDER_LOCK, "1s")
+        left = _left(session, here, COUNTED_UNDER_LOCK, "50ms")
         session.execute(comment_statement(session, here, write_marker({**marker, **left})))
         return left
 

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 COUNT_LIMIT: Final = 50_000
 """Due rows counted exactly, some 5 ms through an index; beyond, the planner's estimate is good enough for a limit."""
+MANY: Final = 5_000_000
+MANY_TIMEOUT: Final = "3s"
+"""A person approves a number of rows: it is counted where that takes no longer, some 0.1 s for a million."""
 WRITERS_LIMIT: Final = 1_000
 """So few due rows are told apart by the transaction that wrote them: late arrivals, or left behind."""
 FRAMES: Final = (
@@ -177,6 +180,7 @@ def _read_younger(session: PostgresSession, view: TableView, frames: dict[str, l
         parts = {"table": doomed.table, "age": doomed.age, "cut_off": doomed.value(doomed.cut_off)}
         try:
             row["younger"] = _found(session, "retention_younger", **parts)
+            row["uncounted"] |= row["younger"] is None  # not seen is not "nothing younger"
         except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction):
             row["younger"] = True  # its age column is gone, or another one
 
@@ -247,7 +251,7 @@ def _counted(session: PostgresSession, view: TableView, leaf: Leaf) -> list[Row]
             found = session.execute(session.statement("retention_due", due=doomed.predicate, **parts)).fetchall()[0]
             row |= {"due": found["due"], "first": found["first"]}
             if found["due"] > COUNT_LIMIT:
-                row |= {"due": max(found["due"], _estimate(session, doomed, doomed.due)), "due_is_least": True}
+                row |= _many(session, doomed)
             elif found["due"] <= WRITERS_LIMIT:
                 row["writers"] = _writers(session, doomed)
             if leaf.rows is None:
@@ -258,6 +262,23 @@ def _counted(session: PostgresSession, view: TableView, leaf: Leaf) -> list[Row]
     except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.InsufficientPrivilege):
         row |= {"due": None}
     return [row]
+
+
+def _many(session: PostgresSession, doomed: Doomed) -> Row:
+    """Count many due rows too, for what is approved is counted by it; estimate where that takes long."""
+    parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.predicate}
+    statement = session.statement("retention_due", limit=sql.Literal(MANY), **parts)
+    try:
+        with session.transaction():
+            session.rows("set_local_timeouts", {"lock": "2s", "statement": MANY_TIMEOUT})
+            due = int(session.execute(statement).fetchall()[0]["due"])
+    except psycopg.errors.QueryCanceled:
+        due = COUNT_LIMIT
+    finally:
+        session.rows("set_local_timeouts", {"lock": "2s", "statement": CHECK_TIMEOUT})
+    if COUNT_LIMIT < due < MANY:
+        return {"due": due}
+    return {"due": max(due, _estimate(session, doomed, doomed.due)), "due_is_least": True}
 
 
 def _rows(session: PostgresSession, doomed: Doomed) -> int:

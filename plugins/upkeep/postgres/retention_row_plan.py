@@ -52,6 +52,7 @@ def delete_rows(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[
         "archive_rows" if view.policy.then == "archive" else "delete_rows",
         [_leaf_args(leaf, "pages" if not leaf.ordered or whole & set(leaf.path) else _by_key(leaf)) for leaf in leaves],
         rows=rows,
+        rough=any(leaf.due_is_least for leaf in leaves),
         reason=f"rows with {view.age} before {view.cut_off_text} are older than {view.policy.for_}",
         blocked=blocked,
     )
@@ -106,6 +107,7 @@ def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] 
         of=piece.partition.subject,
         oid=piece.partition.oid,
         rows=row_estimate(view, piece),
+        rough=True,
         reason=f"all rows of {piece.partition.subject} are older than {view.policy.for_}: they move before it goes",
         blocked=blocked,
     )
@@ -121,6 +123,7 @@ def archive_marked(view: View, marked: Marked, blocked: tuple[ReasonCode, str] |
         leaves or [itself],
         oid=marked.oid,
         rows=round(max(marked.rows, 0)),
+        rough=True,
         reason=f"{marked.subject} was detached with rows in it: they move before it is dropped",
         blocked=blocked,
     )
@@ -159,6 +162,7 @@ def _row_action(
     of: str | None = None,
     oid: int | None = None,
     rows: int | None,
+    rough: bool,
     reason: str,
     blocked: tuple[ReasonCode, str] | None,
 ) -> Action:
@@ -184,6 +188,7 @@ def _row_action(
         undo=_undo(kind, args),
         lock=f"row locks of one batch for about {'one and a half seconds' if 'files' in args else 'half a second'}",
         rows=rows,
+        rough=rough,
         bytes=_row_bytes(view, leaves, rows),
         requires=requirement(view.policy),
         blocked=blocked,
