@@ -260,6 +260,20 @@ def test_measurements_that_came_later_are_counted_before_they_expire(place: Plac
     assert (code(upkeep.approve(plan_id)), expires(place)) == ("over_limit", None)
 
 
+@pytest.mark.parametrize(("late", "reason"), [(0, "done"), (1_500, "over_limit")])
+def test_measurements_that_came_of_age_meanwhile_are_no_surprise(
+    place: Place, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch, late: int, reason: str
+) -> None:
+    fill_series(place)
+    place.db.m.insert_many([{"at": NOW - timedelta(days=25), "meta": n} for n in range(1_500)])
+    upkeep.text = SERIES
+    plan_id = upkeep.plan()
+    if late:
+        place.db.m.insert_many([{"at": OLD, "meta": n} for n in range(late)])
+    monkeypatch.setattr(session.MongoSession, "now", lambda _: NOW + timedelta(days=9))
+    assert (code(upkeep.approve(plan_id)), expires(place)) == (reason, 30 * DAY if reason == "done" else None)
+
+
 def left_behind(target: Any) -> list[str]:
     return [f["summary"] for f in target["findings"] if f["check"] == "expiry_left"]
 

@@ -70,6 +70,16 @@ def test_mongo_says_what_names_no_document() -> None:
     assert "not authorized on app" in mongo.describe(error)
 
 
+def test_mongo_says_what_was_not_allowed_without_the_command() -> None:
+    text = f'not authorized on app to execute command {{ find: "m", filter: {{ _id: {{ $in: [ "{VALUE}" ] }} }} }}'
+    for error in (
+        OperationFailure(text, 13, {"errmsg": text, "codeName": "Unauthorized"}),
+        OperationFailure(f"{text}, full error: {{}}", 13),
+    ):
+        assert VALUE not in mongo.describe(error)
+        assert mongo.describe(error).startswith("not authorized on app (")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -391,7 +391,7 @@ def _equal(found: Sequence[RawBSONDocument], there: Any, into: str | None) -> se
     for other in there:
         if ours.get(bytes(_key(other))) != other.raw:
             text = f"a document is in {into} already, with other content: nothing of this batch was moved"
-            raise ConservationError(f"{text}. Compare the two and delete one")
+            raise ConservationError(f"{text}; compare the two")
         equal.add(bytes(_key(other)))
     return equal
 

@@ -28,6 +28,8 @@ _GOING: Final = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 """The primary steps down or shuts down: another try finds the next one."""
 _QUOTES_VALUES: Final = frozenset({2, 9, 14, 16, 28, 34, 40, 52, 66, 121, 241, 10334, 11000, 17280, 17419})
 """Errors whose message may quote what is in a document."""
+_COMMAND: Final = " to execute command"
+"""What follows it is the whole command, with the values that it asks for."""
 _INDEX: Final = re.compile(r"index: (\S+)")
 _LONGEST: Final = 300
 _CONNECTION_LOST: Final = "the connection to the primary was lost"
@@ -81,5 +83,5 @@ def describe(error: PyMongoError) -> str:
     name = str(said.get("codeName") or type(error).__name__)
     if number is None or number in _QUOTES_VALUES or name.startswith("Location"):  # an assertion without a name
         return name
-    text = str(said.get("errmsg") or error).partition(", full error")[0]
+    text = str(said.get("errmsg") or error).partition(", full error")[0].partition(_COMMAND)[0]
     return f"{text[:_LONGEST]} ({name})"

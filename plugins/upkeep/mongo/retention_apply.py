@@ -114,8 +114,13 @@ def _expiry(work: Work, progress: Progress) -> None:
 
 
 def _would_expire(session: MongoSession, args: Mapping[str, Any]) -> int:
-    """Count what the server would expire at once; raise when that cannot be counted: nobody approved an unknown."""
-    bounds = {args["time"]: {"$lt": before(session.now(), args["seconds"])}}
+    """Count what of the planned range the server would expire at once; raise when that cannot be counted.
+
+    Nobody approved an unknown. What came of age since the plan is not counted: an expiry lets time pass, that is what
+    was approved.
+    """
+    planned = datetime.fromisoformat(args["expired_before"])
+    bounds = {args["time"]: {"$lt": min(planned, before(session.now(), args["seconds"]))}}
     found = known(lambda: session.database[args["collection"]].count_documents(bounds, maxTimeMS=LOOK_MS))
     if found is None:
         raise StateChangedError("how many measurements would expire could not be counted in time: plan again")

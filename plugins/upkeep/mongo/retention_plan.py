@@ -245,6 +245,7 @@ def _expiry_args(view: View, row: Json, seconds: int | None, *, after_suspension
         "collection": view.subject,
         "uuid": row["uuid"],
         "time": row["time"],
+        "expired_before": view.expired_before.isoformat(),
         "expected": None if after_suspension else row["expires"],
         "seconds": seconds,
         "into": view.policy.into,
