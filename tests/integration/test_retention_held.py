@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.retention_help import AT, Book, Run, attached, months, session, target
 from upkeep.plan import OutcomeStatus, ReasonCode
+from upkeep.postgres import retention_held
 
 DELETE = "retain: {by: at, for: 30 days, requires: nothing, then: delete}"
 ROWS = "retain: {by: at, for: 30 days, requires: nothing, then: delete, precision: row}"
@@ -74,7 +75,9 @@ def test_what_belongs_to_a_partition_does_not_hold_it(db: psycopg.Connection[Any
     db.execute("create rule r as on delete to logs_2 where old.id < 0 do also delete from logs_2 where id < 0")
     db.execute("create index on logs_2 (lower(msg)) where msg <> ''")
     db.execute("create statistics s on id, msg from logs_2")
+    db.execute("alter table logs_3 add unique (id, at), replica identity full")
     db.execute("create publication held for table logs_2")
+    db.execute("create publication parts for table logs_2 (id, at), logs_3 where (id > 5), logs_4 (id) where (id > 5)")
     done = run(database, DELETE.replace("delete}", "delete, grace: 0}"))
     assert attached(db, "logs") == ["logs_5", "logs_6"]
     assert "dependants" not in done.checks()
@@ -108,6 +111,45 @@ def test_a_view_made_after_the_plan(db: psycopg.Connection[Any], database: str) 
     assert (outcome.status, outcome.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED)
     assert "view public.v" in (outcome.message or "")
     assert "logs_1" in attached(db, "logs")
+
+
+def test_many_due_partitions_in_catalogs_that_were_never_analysed(
+    db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.execute("create table logs (id bigint, at timestamptz not null) partition by range (at)")
+    db.execute(
+        "do $$ declare day timestamptz := '2024-04-06+00'; begin for n in 0..399 loop "
+        "execute format('create table logs_%s partition of logs for values from (%L) to (%L)', n, day, day + '1 day'); "
+        "day := day + '1 day'; end loop; end $$"
+    )
+    db.execute("create view v as select * from logs_0; create table other (c logs_1[])")
+    monkeypatch.setattr(retention_held, "CHECK_TIMEOUT", "5s")
+    what = target({"public.logs": DELETE})
+    with session(database) as opened:
+        plan = Book().plan(opened, what, AT)
+        (one, two) = [f for f in plan.findings if f.check == "dependants"]
+        assert ("view public.v" in one.summary, "public.other" in two.summary) == (True, True)
+        assert len([a for a in plan.actions if a.kind == "detach_partition"]) == 38
+
+
+def test_what_cannot_be_looked_at_stays(
+    db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    months(db, 1, 6)
+    what, book = target({"public.logs": DELETE}), Book()
+    with session(database) as opened:
+        observation = book.observe(opened, what, AT)
+        (first, *_) = book.plan(opened, what, AT).actions
+        monkeypatch.setattr(retention_held, "CHECK_TIMEOUT", "1ms")
+        outcome = book.apply(opened, what, first, observation)
+        done = book.run(opened, what, AT)
+    assert (outcome.status, outcome.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED)
+    assert "could not be looked at, it stays" in (outcome.message or "")
+    found = [f for f in done.plan.findings if f.check == "dependants"]
+    assert {(f.status.value, f.severity.value) for f in found} == {("not_available", "WARNING")}
+    assert len(found) == 4
+    assert all("could not be looked at, it stays" in f.summary for f in found)
+    assert (done.outcomes, len(attached(db, "logs"))) == ([], 6)
 
 
 def foreign(db: psycopg.Connection[Any], below: bool = False) -> None:

@@ -254,6 +254,48 @@ def test_due_rows_that_cannot_be_counted_are_not_taken_for_none(db: psycopg.Conn
     assert (found.status, found.severity) == (FindingStatus.INSUFFICIENT_EVIDENCE, Severity.WARNING)
 
 
+@pytest.mark.parametrize("bounds", ["default", "for values from ('2024-05-01+00') to (maxvalue)"])
+def test_due_rows_beside_those_on_another_server_are_not_counted(
+    db: psycopg.Connection[Any], database: str, bounds: str
+) -> None:
+    db.execute("create table logs (id bigint, at timestamptz) partition by range (at)")
+    db.execute("create table logs_3 partition of logs for values from ('2024-03-01+00') to ('2024-04-01+00')")
+    db.execute("create table logs_4 partition of logs for values from ('2024-04-01+00') to ('2024-05-01+00')")
+    db.execute(f"create table logs_rest partition of logs {bounds} partition by hash (id)")
+    beside_another_server(db, "logs_rest")
+    with session(database) as opened:
+        plan = Book().plan(opened, target({"public.logs": DELETE}), datetime(2024, 7, 15, tzinfo=UTC))
+    (found,) = [f for f in plan.findings if f.check == "due_rows_stay"]
+    assert (found.status, found.severity) == (FindingStatus.INSUFFICIENT_EVIDENCE, Severity.WARNING)
+    assert "public.logs_rest_1 lies on another server" in found.summary
+    assert "public.logs_3" in next(a.detail or "" for a in plan.actions if a.kind == "detach_partition")
+
+
+def beside_another_server(db: psycopg.Connection[Any], table: str) -> None:
+    """Give a table that is partitioned by hash one partition of its own, and one where nobody answers."""
+    db.execute("create extension postgres_fdw")
+    db.execute("create server away foreign data wrapper postgres_fdw options (host '127.0.0.1', port '1')")
+    db.execute("create user mapping for public server away options (user 'nobody', password 'none')")
+    db.execute(f"create table {table}_0 partition of {table} for values with (modulus 2, remainder 0)")
+    db.execute(
+        f"create foreign table {table}_1 partition of {table} for values with (modulus 2, remainder 1) server away"
+    )
+
+
+def test_numbers_beside_those_on_another_server_tell_the_unit(db: psycopg.Connection[Any], database: str) -> None:
+    db.execute("create table logs (id bigint, at bigint) partition by hash (id)")
+    beside_another_server(db, "logs")
+    db.execute(
+        "insert into logs_0 select n, n from generate_series(1, 1000) n "
+        "where satisfies_hash_partition('logs'::regclass, 2, 0, n::bigint)"
+    )
+    policy = "retain: {by: at, unit: seconds, for: 30 days, requires: nothing, then: delete, precision: row}"
+    with session(database) as opened:
+        observation = Book().observe(opened, target({"public.logs": policy}), AT)
+    (row,) = observation.frames["numbers"]
+    assert len(row["numbers"]) == 101
+
+
 def test_row_by_row_default_and_open_partitions_are_reached(db: psycopg.Connection[Any], database: str) -> None:
     db.execute("create table logs (id int, at timestamptz) partition by range (at)")
     db.execute("create table logs_min partition of logs for values from (minvalue) to ('2024-01-01+00')")

@@ -1,7 +1,8 @@
 -- What keeps a partition (with what is below it) from ever being dropped, looked at while it is still attached: foreign
 -- tables, whose rows are elsewhere; an owner that is not ours; and what depends on it by its own name: views, rules,
 -- functions, policies of other tables, foreign keys that name the partition itself, uses of its row type.
--- What belongs to the partition goes with it.
+-- What belongs to the partition (it also depends automatically or internally) goes with it.
+-- OFFSET 0 keeps the look-ups apart: each goes through an index, whatever the catalogs' statistics say.
 with recursive members as (
     select
         w.root,
@@ -16,35 +17,12 @@ with recursive members as (
     inner join pg_inherits as i on m.member = i.inhparent
 ),
 
-needed as (
+trees as (
     select
         m.root,
-        d.classid,
-        d.objid,
-        d.objsubid,
-        w.ev_class,
-        w.rulename,
-        coalesce(w.ev_class, f.conrelid, t.tgrelid, p.polrelid, a.adrelid) as of_table
+        array_agg(m.member) as members
     from members as m
-    inner join pg_class as c on m.member = c.oid
-    left join pg_type as y on c.reltype = y.oid
-    inner join pg_depend as d
-        on
-            d.deptype = 'n'
-            and (
-                (d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid)
-                or (d.refclassid = 'pg_type'::regclass and d.refobjid in (y.oid, y.typarray))
-            )
-    left join pg_rewrite as w on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
-    left join pg_constraint as f on d.classid = 'pg_constraint'::regclass and d.objid = f.oid
-    left join pg_trigger as t on d.classid = 'pg_trigger'::regclass and d.objid = t.oid
-    left join pg_policy as p on d.classid = 'pg_policy'::regclass and d.objid = p.oid
-    left join pg_attrdef as a on d.classid = 'pg_attrdef'::regclass and d.objid = a.oid
-    where
-        coalesce(f.conparentid, 0) = 0
-        and not (
-            d.classid = 'pg_class'::regclass and d.objid in (select x.member from members as x where x.root = m.root)
-        )
+    group by m.root
 )
 
 select
@@ -53,25 +31,56 @@ select
     pg_has_role(r.relowner, 'usage') as may_drop,
     array(
         select format('%%I.%%I', n.nspname, l.relname)
-        from members as m
-        inner join pg_class as l on m.member = l.oid
+        from pg_class as l
         inner join pg_namespace as n on l.relnamespace = n.oid
-        where m.root = r.oid and l.relkind = 'f'
+        where l.oid = any(t.members) and l.relkind = 'f'
         order by l.relname
     ) as foreign_tables,
     array(
         select distinct
             case
-                when n.ev_class is null then pg_describe_object(n.classid, n.objid, n.objsubid)
-                when n.rulename = '_RETURN' then pg_describe_object('pg_class'::regclass, n.ev_class, 0)
-                else pg_describe_object(n.classid, n.objid, 0)
+                when w.ev_class is null then pg_describe_object(d.classid, d.objid, d.objsubid)
+                when w.rulename = '_RETURN' then pg_describe_object('pg_class'::regclass, w.ev_class, 0)
+                else pg_describe_object(d.classid, d.objid, 0)
             end as needs
-        from needed as n
+        from (
+            select
+                'pg_class'::regclass::oid as kind,
+                u.oid
+            from unnest(t.members) as u (oid)
+            union all
+            select
+                'pg_type'::regclass::oid as kind,
+                unnest(array[y.oid, y.typarray]) as oid
+            from pg_class as c
+            inner join pg_type as y on c.reltype = y.oid
+            where c.oid = any(t.members)
+        ) as s
+        cross join
+            lateral (
+                select
+                    p.classid,
+                    p.objid,
+                    p.objsubid
+                from pg_depend as p
+                where p.refclassid = s.kind and p.refobjid = s.oid and p.deptype = 'n'
+                offset 0 -- noqa: AM09
+            ) as d
+        left join pg_rewrite as w on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+        left join pg_constraint as f on d.classid = 'pg_constraint'::regclass and d.objid = f.oid
         where
-            n.root = r.oid
-            and not coalesce(n.of_table in (select x.member from members as x where x.root = r.oid), false)
+            coalesce(f.conparentid, 0) = 0
+            and not (d.classid = 'pg_class'::regclass and d.objid = any(t.members))
+            and not exists (
+                select
+                from pg_depend as o
+                where
+                    o.classid = d.classid and o.objid = d.objid and o.refclassid = 'pg_class'::regclass
+                    and o.refobjid = any(t.members) and o.deptype in ('a', 'i')
+                offset 0 -- noqa: AM09
+            )
         order by needs
     ) as dependants
-from pg_class as r
-where r.oid = any(%(oids)s::oid[])
+from trees as t
+inner join pg_class as r on t.root = r.oid
 order by r.oid

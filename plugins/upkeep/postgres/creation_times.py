@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from upkeep.postgres.creation_model import Care
     from upkeep.postgres.session import PostgresSession
 
-_UNSEEN: Final = (
-    *(psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled),
-    *(psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable),
-)
+_UNSEEN: Final = (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable)
+"""Locked, too slow, on another server, not ours to read, or gone; a lost connection is none of these."""
+SAMPLE_LEAVES: Final = 8
 SAMPLE_TIMEOUT: Final = "2s"
 """A hundred rows, and the highest number of an index, come at once; without an index the rows must do."""
 _REMEDY: Final = (
@@ -35,13 +34,26 @@ _BEFORE: Final = "make the column a bigint before approving: the type of a parti
 
 def sample(session: PostgresSession, relation: Relation, column: str) -> list[int]:
     """Return a column's highest number and some others; what cannot be read now is left out, and said elsewhere."""
-    parts = {"key": sql.Identifier(column), "table": relation.full_name.identifier}
-    found: list[int] = []
-    for name in ("sample_numbers", "highest_in"):
-        with contextlib.suppress(*_UNSEEN), session.transaction():
-            session.rows("set_local_timeouts", {"lock": "1s", "statement": SAMPLE_TIMEOUT})
-            found += [row["at"] for row in session.execute(session.statement(name, **parts)) if row["at"] is not None]
+    key, found = sql.Identifier(column), list[int]()
+    for table in _local(session, relation, column):
+        for name in ("sample_numbers", "highest_in"):
+            with contextlib.suppress(*_UNSEEN), session.transaction():
+                session.rows("set_local_timeouts", {"lock": "1s", "statement": SAMPLE_TIMEOUT})
+                rows = session.execute(session.statement(name, key=key, table=table))
+                found += [row["at"] for row in rows if row["at"] is not None]
     return found
+
+
+def _local(session: PostgresSession, relation: Relation, column: str) -> list[sql.Identifier]:
+    """Return what to read a table's rows from: itself, or some partitions where others lie on another server."""
+    if relation.kind != "p" or not session.rows("foreign_below", {"oids": [relation.oid]}):
+        return [relation.full_name.identifier]
+    leaves = []
+    with contextlib.suppress(*_UNSEEN), session.transaction():
+        session.rows("set_local_timeouts", {"lock": "1s", "statement": SAMPLE_TIMEOUT})
+        leaves = session.rows("retention_leaves", {"roots": [relation.oid], "ages": [column]})
+    own = [sql.Identifier(leaf["schema"], leaf["name"]) for leaf in leaves if leaf["kind"] == "r" and leaf["pages"]]
+    return own[:SAMPLE_LEAVES]
 
 
 def type_end(care: Care, now: datetime) -> Iterator[Finding]:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from upkeep.plan import Finding, Severity
-from upkeep.postgres import names
+import psycopg
+
+from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.postgres import faults, names
+from upkeep.postgres.counting import CHECK_TIMEOUT
 from upkeep.postgres.detaching import StateChangedError, place
 
 if TYPE_CHECKING:
@@ -33,7 +36,17 @@ class Hold(NamedTuple):
 def read(session: PostgresSession, views: Sequence[TableView]) -> list[Row]:
     """Return what keeps each due partition from being dropped, one query for the whole database."""
     due = {p.partition.oid for v in views if v.problem is None and v.relation is not None for p in v.due_pieces}
-    return [row for row in session.rows("retention_held", {"oids": sorted(due)}) if _holds(row)] if due else []
+    return [row for row in _look(session, sorted(due)) if _holds(row)] if due else []
+
+
+def _look(session: PostgresSession, oids: Sequence[int]) -> list[Row]:
+    try:
+        with session.transaction():
+            session.rows("set_local_timeouts", {"lock": "1s", "statement": CHECK_TIMEOUT})
+            return session.rows("retention_held", {"oids": list(oids)})
+    except psycopg.Error as error:  # a lost connection is none of these: nobody knows what holds them, so they stay
+        seen = {"owner": "", "may_drop": False, "foreign_tables": [], "dependants": []}
+        return [{"oid": oid, **seen, "unseen": faults.describe(error)} for oid in oids]
 
 
 def _holds(row: Mapping[str, Any]) -> bool:
@@ -42,6 +55,9 @@ def _holds(row: Mapping[str, Any]) -> bool:
 
 def hold(row: Mapping[str, Any], partition: str, parent: str) -> Hold | None:
     """Return why a partition stays, from what was read of it; pure."""
+    if row.get("unseen"):
+        text = f"what depends on it could not be looked at, it stays ({row['unseen']})"
+        return Hold("dependants", text, "the next run looks again")
     if row["foreign_tables"]:
         where = "it is" if row["foreign_tables"] == [partition] else f"{_listed(row['foreign_tables'])} below it is"
         return Hold(
@@ -78,7 +94,10 @@ def findings(view: TableView) -> Iterator[Finding]:
         if found is not None and (view.by_partition or not (row or {}).get("foreign_tables")):  # else said of the rows
             text = f"{partition} is due but stays: {found.text}"
             about = {"partition": partition, "dependants": row["dependants"] if row else []}
-            yield Finding.of(found.check, view.subject, Severity.WARNING, text, found.remedy, evidence=about)
+            status = FindingStatus.NOT_AVAILABLE if (row or {}).get("unseen") else FindingStatus.FINDING
+            yield Finding.of(
+                found.check, view.subject, Severity.WARNING, text, found.remedy, evidence=about, status=status
+            )
 
 
 def require_free(session: PostgresSession, oid: int) -> None:
@@ -92,7 +111,7 @@ def require_free(session: PostgresSession, oid: int) -> None:
     here = place(session, oid)
     if here is None or not here.is_partition or here.detach_pending:
         return
-    for row in session.rows("retention_held", {"oids": [oid]}):
+    for row in _look(session, [oid]):
         found = hold(row, here.subject, names.display(here.parent_schema or "", here.parent_name or ""))
         if found is not None:
             raise StateChangedError(f"{here.subject} stays: {found.text}; {found.remedy}")

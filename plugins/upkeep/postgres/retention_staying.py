@@ -46,8 +46,15 @@ def _never_ends(piece: Piece, cut_off: int) -> bool:
 
 def count(session: PostgresSession, view: TableView) -> Iterator[Row]:
     """Yield how many due rows each of them holds; ``None``: that could not be counted in time."""
-    for piece in open_pieces(view):
+    pieces = open_pieces(view)
+    parents = [p.partition.oid for p in pieces if p.partition.kind == "p"]
+    below = session.rows("foreign_below", {"oids": parents}) if parents else []
+    foreign = {row["oid"]: row["names"] for row in below}
+    for piece in pieces:
         table = piece.partition
+        if table.oid in foreign:  # counting would ask the other server
+            yield {"oid": table.oid, "due": None, "why": f"{foreign[table.oid][0]} lies on another server"}
+            continue
         doomed = Doomed.from_args(
             {**row_args(view), "references": ()}, {"oid": table.oid, "schema": table.schema, "name": table.name}
         )
@@ -64,7 +71,7 @@ def count(session: PostgresSession, view: TableView) -> Iterator[Row]:
             continue  # it went away meanwhile
         except psycopg.errors.LockNotAvailable:
             why = f"another session holds it locked{holders.held_by(session, [table.oid])}"
-        except psycopg.errors.InsufficientPrivilege as error:
+        except psycopg.Error as error:  # a lost connection is none of these
             why = faults.describe(error)
         yield {"oid": table.oid, "due": due, "why": why}
 
