@@ -91,6 +91,40 @@ def test_a_table_too_large_to_be_counted_is_judged_by_what_was_planned(db: Db, m
     with help_.session(db) as session:
         (action,) = runs.plan(session, AT).actions
     assert action.rows == 31
+    _, outcomes = night(db, runs)
+    assert help_.all_done(outcomes), outcomes
+    assert db.tables() == ["events"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_table_that_could_not_be_counted_and_grew_is_kept(
+    db: Db, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    monkeypatch.setattr("upkeep.tidb.server.count_whole", lambda *_: None)
+    runs = detached(db)
+    more = [(n, "2024-01-20") for n in range(1000, 3001)]
+    with help_.session(db) as session:
+        observed = runs.observe(session, AT)
+        (action,) = runs.job.plan(observed, runs.what).actions
+        db.many(f"insert into `{kept(db)}` (id, at) values (%s, %s)", more)
+        if late:
+            outcome = runs.job.apply(runs.work(session, action, observed))
+            assert (outcome.status, outcome.reason_code) == ("skipped", ReasonCode.STATE_CHANGED)
+            assert "about 31 were planned" in (outcome.message or "")
+        else:
+            planned = runs.plan(session, AT)
+            assert planned.actions == ()
+            assert "about 31 were planned" in said(planned, "detached_changed").summary
+    assert db.value(f"select count(*) from `{kept(db)}`") == 2032
+
+
+def test_a_table_of_which_nobody_knows_how_many_rows_it_had_is_kept(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upkeep.tidb.server.count_whole", lambda *_: None)
+    runs = detached(db)
+    next(iter(runs.detached.values()))["planned_rows"] = 0  # as when a killed run's detaching was completed
+    planned, _ = night(db, runs)
+    assert planned.actions == ()
+    assert "could not be counted" in said(planned, "detached_changed").summary
 
 
 def test_a_marker_of_an_earlier_release_goes_too(db: Db) -> None:
@@ -451,6 +485,21 @@ def test_a_partition_that_was_approved_goes_whole_or_stays(db: Db, policy: str, 
     assert [o.status for o in outcomes if o.rows] == (["done"] if goes else []), (held, outcomes)
     assert db.value("select count(*) from events") in ((before - 31,) if goes else (before, before + 1, before - 31))
     assert bool([t for t in db.tables() if t.startswith("events__p1")]) == goes
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_what_is_empty_is_not_merged_into_a_partition_that_waits(db: Db, blocked: bool) -> None:
+    months(db, PARTITIONS)
+    if blocked:
+        db.run("insert into events (id) values (99)")
+    runs = Runs("data_retention", target(PARTITIONS))
+    with help_.session(db) as session:
+        detach, merge = runs.plan(session, AT).actions
+        assert (detach.kind, merge.kind) == ("detach_partition", "merge_partitions")
+        assert merge.after == (() if blocked else (detach.id,))
+        _, outcomes = runs.run(session, AT)
+    assert [o.status for o in outcomes] == (["done"] if blocked else ["done", "done"])
+    assert db.parts("events") == ["p2", "p3"]
 
 
 # -- through the command line, with a real ledger -----------------------------------------------------

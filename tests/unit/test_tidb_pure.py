@@ -308,3 +308,22 @@ def test_checks_and_foreign_keys_are_read_from_the_text() -> None:
 )
 def test_a_detached_table_that_grew(left: int | None, counted: int | None, statistics: int, odd: bool) -> None:
     assert (keeping.grown(left, counted, statistics) is not None) == odd
+
+
+@pytest.mark.parametrize(
+    ("left", "counted", "statistics", "odd"),
+    [
+        ({"rows": 10, "planned_rows": 99}, 11, 0, True),
+        ({"then": "delete", "planned_rows": 31}, 2_031, 0, False),
+        ({"then": "delete", "planned_rows": 31}, 2_032, 0, True),
+        ({"then": "delete", "planned_rows": 1_000_000}, None, 1_200_000, False),
+        ({"then": "delete", "planned_rows": 1_000_000}, None, 1_200_001, True),
+        ({"then": "delete", "planned_rows": 0}, 1, 0, True),
+        ({"then": "delete"}, None, 0, True),
+        ({}, None, 99, False),  # of an earlier release
+    ],
+)
+def test_a_detached_table_that_could_not_be_counted(
+    left: dict[str, object], counted: int | None, statistics: int, odd: bool
+) -> None:
+    assert (keeping.odd_rows(left, counted, statistics) is not None) == odd

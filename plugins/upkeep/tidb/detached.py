@@ -71,8 +71,8 @@ def _planned_for(session: TiDBSession, args: Json) -> tuple[Place, Json]:
 def _require_as_left(session: TiDBSession, args: Json, here: Place, marker: Json) -> None:
     if args.get("empty") and server.count(session, here.identifier, Sql("true"), 1) != 0:
         raise StateChangedError(f"{here.subject} holds rows that were not moved into the archive: it stays")
-    left = marker.get("rows")
-    odd = keeping.grown(left, keeping_facts.count(session, here.identifier, left), here.rows)
+    left = {"planned_rows": args.get("planned_rows"), **marker}
+    odd = keeping.odd_rows(left, keeping_facts.count(session, here.identifier, keeping.most(left)), here.rows)
     if odd is not None:
         raise StateChangedError(f"{here.subject} is not as it was left: {odd}")
     if keeping_facts.holds_others(session, here.identifier, args.get("not_due")):

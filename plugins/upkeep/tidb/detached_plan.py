@@ -123,6 +123,7 @@ def _drop(view: View, one: Marked, blocked: Blocked, *, after: tuple[str, ...]) 
         "name": one.table.subject,
         "not_due": not_due(view, marker["bounds"][1]),
         "empty": view.policy.then == "archive",
+        "planned_rows": one.evidence.get("planned_rows"),
     }
     why = f"it was detached at {marker['at']}, and its grace period ended at {until}"
     rows = _rows(one)
@@ -147,6 +148,7 @@ def drop_at_once(view: View, piece: Piece, detach: Action, blocked: Blocked) -> 
         "bounds": detach.args["bounds"],
         "name": exchange.subject(table.schema, name),
         "not_due": not_due(view, detach.args["bounds"][1]),
+        "planned_rows": piece.rows,
     }
     why, size = "the policy gives no grace", piece.partition.bytes
     rule, after = requirement(view.policy), (detach.id,)

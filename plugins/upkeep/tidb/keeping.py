@@ -15,6 +15,7 @@ from upkeep.plan import Finding, Severity
 from upkeep.retention.cutoff import moment
 from upkeep.retention.marker import kept_until, read_marker, read_otherwise, terms
 from upkeep.tidb import names
+from upkeep.veto import tolerated
 
 if TYPE_CHECKING:
     from upkeep.plan import Json, Observation
@@ -152,12 +153,40 @@ def _changed(view: View, marked: Marked) -> Iterator[Kept]:
     if facts.get("dependants"):
         text = f"is not dropped: {', '.join(facts['dependants'])} reads it or refers to it"
         yield Kept("dependants", text, f"drop or change what depends on it; {back}")
-    odd = grown(left.get("rows"), facts.get("rows"), marked.table.rows)
+    odd = odd_rows(left, facts.get("rows"), marked.table.rows)
     if odd is None and facts.get("not_due"):
         odd = f"rows that are not due by {view.age} lie in it by now"
     if odd is not None:
         text = f"is not as it was left, and is not dropped: {odd}"
         yield Kept("detached_changed", text, f"look at those rows; drop it by hand when nobody needs them, or {back}")
+
+
+def odd_rows(left: Json, counted: int | None, statistics: int) -> str | None:
+    """Return that a table holds more than it had, or than was planned where it could not be counted at the detaching.
+
+    Parameters
+    ----------
+    left
+        The marker, and ``planned_rows`` of the ledger. Markers of earlier releases tell nothing of rows or policy.
+    """
+    if left.get("rows") is not None:
+        return grown(left["rows"], counted, statistics)
+    limit = most(left)
+    if limit is None:
+        return "how many rows it had could not be counted, and none were planned" if "then" in left else None
+    now = statistics if counted is None else counted
+    return f"it holds {now:,} rows or more (about {left['planned_rows']:,} were planned)" if now > limit else None
+
+
+def most(left: Json) -> int | None:
+    """Return how many rows a table may hold that is as it was left; ``None``: neither counted nor planned.
+
+    What was planned is an estimate: twice what is tolerated of a count.
+    """
+    if left.get("rows") is not None:
+        return int(left["rows"])
+    planned = left.get("planned_rows") or 0  # 0: a later run completed what a killed one had exchanged
+    return 2 * tolerated(planned) - planned if planned else None
 
 
 def grown(left: int | None, counted: int | None, statistics: int) -> str | None:

@@ -32,7 +32,7 @@ def of_marked(session: TiDBSession, view: TableView) -> Iterator[Row]:
 def _look(session: TiDBSession, view: TableView, marked: Marked) -> Row:
     table, left = marked.table, {**marked.evidence, **marked.marker}
     return {
-        "rows": count(session, table.identifier, left.get("rows")),
+        "rows": count(session, table.identifier, keeping.most(left)),
         "holds": server.count(session, table.identifier, Sql("true"), 1),
         "not_due": holds_others(session, table.identifier, not_due(view, marked.marker["bounds"][1])),
         "dependants": dependants(session, table.schema, table.name),
@@ -40,7 +40,7 @@ def _look(session: TiDBSession, view: TableView, marked: Marked) -> Row:
 
 
 def count(session: TiDBSession, table: Sql, left: int | None) -> int | None:
-    """Return how many rows a detached table holds, up to one more than it had; ``None``: not known."""
+    """Return how many rows a detached table holds, up to one more than it may; ``None``: not known."""
     return None if left is None else server.count(session, table, Sql("true"), left + 1)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from upkeep.tidb.retention_view import TableView as View
 
 Blocked = tuple[ReasonCode, str] | None
+_OF_PARTITIONS: Final = ("detach_partition", "archive_partition")
 _COUNTING: Final = ("detach_partition", "delete_rows", "archive_rows", "archive_partition")
 
 
@@ -53,11 +54,9 @@ def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
     if left_to_ttl(view):
         yield from detached_plan.marked(view, blocked)
         return
-    if view.by_partition:
-        yield from _pieces(view, blocked)
-    else:
-        yield from _rows(view, blocked)
-    yield from _merges(view)
+    removing = list(_pieces(view, blocked) if view.by_partition else _rows(view, blocked))
+    yield from removing
+    yield from _merges(view, removing)
     yield from detached_plan.marked(view, blocked)
 
 
@@ -166,11 +165,16 @@ def _merge(view: View, piece: Piece, after: tuple[str, ...] = ()) -> Action:
     )
 
 
-def _merges(view: View) -> Iterator[Action]:
-    """Yield the merging of partitions that are due and empty: row by row emptied, or left by a run that was killed."""
+def _merges(view: View, removing: Sequence[Action]) -> Iterator[Action]:
+    """Yield the merging of partitions that are due and empty: row by row emptied, or left by a run that was killed.
+
+    Merging gives both another id, so it goes after what is to be done with one of them: that may wait for a person.
+    """
+    ids = {a.args["oid"]: a.id for a in removing if a.kind in _OF_PARTITIONS and a.blocked is None}
     for piece in _ours(view):
         if piece.rows == 0 and piece.counted and not piece.lowest and not _is_back(view, _below(view, piece)):
-            yield _merge(view, piece)
+            touched = (_below(view, piece).partition.id, piece.partition.id)
+            yield _merge(view, piece, after=tuple(ids[oid] for oid in touched if oid in ids))
 
 
 # -- rows --------------------------------------------------------------------------------------------

@@ -261,8 +261,9 @@ class Sweep:
 
     def _stay_within(self, doomed: Doomed, where: Sql, limit: int | None) -> None:
         """Count the range first where it may hold more than is left of what was approved."""
-        if self.most is None or self.most - self.tally.rows > LARGEST:
+        if self.most is None or self.most - self.tally.rows > SURPLUS * LARGEST:
             return
+        self.allow(self.tally.rows)
         due = sql.joined(" and ", [where, doomed.predicate])
         room = self.most - self.tally.rows + 1
         counted = server.count(self.session, doomed.source, due, room if limit is None else min(limit, room))
