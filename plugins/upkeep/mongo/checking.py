@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 CREATES: Final = ("createCollection", "createIndex", "collMod")
 """What partition creation does to a collection."""
 RETAINS: Final = ("find", "remove")
+FEW: Final = 2
+"""So many collections (a source and its archive) are told one by one, with what each lacks."""
 ARCHIVES: Final = ("find", "insert", "update")
 """``$merge`` asks for update, although ours never changes a document that is there."""
 
@@ -31,7 +33,7 @@ def check(session: MongoSession, target: Target) -> Iterator[Finding]:
         for name, actions in wanted.items()
         if (missing := sorted(a for a in actions if not catalog.allowed(granted, session.database.name, name, a)))
     }
-    if len(wanted) > 1 and lacking.keys() == wanted.keys():  # a reader: said once
+    if len(wanted) > FEW and lacking.keys() == wanted.keys():  # a reader: said once
         yield _missing(session, target.name, sorted({action for missing in lacking.values() for action in missing}))
     else:
         yield from (_missing(session, name, missing) for name, missing in lacking.items())

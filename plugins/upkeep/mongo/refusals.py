@@ -65,12 +65,10 @@ def of_server(
 
 def look(session: MongoSession, collection: str) -> Refusal | None:
     """Return why the server takes no writes: by deleting a document that cannot be there, confirmed by a majority."""
-    nobody = {"q": {"_id": ObjectId()}, "limit": 1}
+    nobody = {"findAndModify": collection, "query": {"_id": ObjectId()}, "remove": True}
     concern = {"w": "majority", "wtimeout": CONFIRM_MS}
     try:
-        answer = session.database.command(
-            {"delete": collection, "deletes": [nobody], "maxTimeMS": WAIT_MS, "writeConcern": concern}
-        )
+        answer = session.database.command({**nobody, "maxTimeMS": WAIT_MS, "writeConcern": concern})
     except PyMongoError as error:
         if faults.is_lost(error):
             raise
