@@ -1,10 +1,9 @@
 -- Pins every setting that our statements rely on. READ COMMITTED: each statement of a batch sees the rows that it
--- locks as they are now. No NO_ZERO_DATE: rows of other people's making must fit into the archive as they are.
--- NO_AUTO_VALUE_ON_ZERO: a row with the id 0 keeps it in an archive that counts by itself. No
+-- locks as they are now. No NO_ZERO_DATE: rows of other people's making must fit into the archive as they are. No
 -- sql_select_limit: with one, the list of a table's columns would end early, and the rest would not be archived.
 set session
 time_zone = '+00:00',
-sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO',
+sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION',
 autocommit = 1,
 tidb_txn_mode = 'pessimistic',
 transaction_isolation = 'READ-COMMITTED',
