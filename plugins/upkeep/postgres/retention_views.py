@@ -142,7 +142,10 @@ def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Loo
     view = replace(base, subject=relation.subject, relation=relation, archive=archive)
     if relation.kind not in ("r", "p"):
         kind = KINDS.get(relation.kind, "something else")
-        problem = (f"it is {kind}, no table: its rows are not its own to delete", "name the table itself in the fleet file")
+        problem = (
+            f"it is {kind}, no table: its rows are not its own to delete",
+            "name the table itself in the fleet file",
+        )
         return replace(view, problem=problem)
     facts = lookup.facts.get(relation.oid)
     found = age_type(relation, facts, view.age) or _type_below(relation, view.age, lookup)
