@@ -305,7 +305,7 @@ def test_a_cancelled_undo_is_a_finished_run(
         runner.cancel()
         raise CancelledError("asked to stop")
 
-    monkeypatch.setattr("upkeep.postgres.detaching.reattach", reattach)
+    monkeypatch.setattr("upkeep.postgres.reattaching.reattach", reattach)
     with pytest.raises(CancelledError):
         runner.undo(run_id, actor="test")
     assert attached(db) == ["parts_2"]
