@@ -233,8 +233,8 @@ class Runner:
             if not plan.actions:
                 return []
             bounded = self._is_late(run, declared, plan)
-            ended = {o.action_id for o in self.ledger.outcomes(run_id, target) if o.status is OutcomeStatus.DONE}
             if bounded:  # a cleared task: what this run has done already stays told as done
+                ended = {o.action_id for o in self.ledger.outcomes(run_id, target) if o.status is OutcomeStatus.DONE}
                 plan = plan.model_copy(update={"actions": tuple(a for a in plan.actions if a.id not in ended)})
                 observation, plan = self._restricted(run, declared, plan, gate, approved=approval is not None)
             else:

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from upkeep.plan import Action, FindingStatus, Json, Plan, ReasonCode, Requirement, Severity, digest
+from upkeep.plan import Action, FindingStatus, Json, Plan, ReasonCode, Severity, digest
+from upkeep.retention.marker import stricter
 
 if TYPE_CHECKING:
     from upkeep.fleet import Target
@@ -94,7 +95,7 @@ def _held_against(action: Action, today: Action, *, approved: bool, counted: boo
     """Return the action as far as its counterpart of today allows; ``counted``: what it follows knew how many rows."""
     if today.blocked is not None:
         return _blocked(action, *today.blocked)
-    requires = _stricter(action.requires, today.requires)
+    requires = stricter(action.requires, today.requires)
     if not approved and "approval" in (action.requires.kind, today.requires.kind):
         text = "under today's policy it waits for a person's approval"
         return _blocked(action, ReasonCode.NEEDS_APPROVAL, text)
@@ -117,14 +118,6 @@ def _narrowed(action: Action, today: Action) -> Json:
         still = {leaf["oid"] for leaf in today.args["leaves"]}
         args["leaves"] = [leaf for leaf in args["leaves"] if leaf["oid"] in still]
     return args | {key: today.args[key] for key in ("quality", "snapshot_after") if key in today.args}
-
-
-def _stricter(one: Requirement, other: Requirement) -> Requirement:
-    """Return the stricter of two requirements: nothing < approval < a verified backup, the younger the stricter."""
-    ages = [r.backup_age_seconds for r in (one, other) if r.kind == "backup" and r.backup_age_seconds is not None]
-    if "backup" in (one.kind, other.kind):
-        return Requirement(kind="backup", backup_age_seconds=min(ages, default=None))
-    return Requirement(kind="approval") if "approval" in (one.kind, other.kind) else one
 
 
 def _blocked(action: Action, code: ReasonCode, text: str) -> Action:
