@@ -14,11 +14,12 @@ from upkeep.intervals import Duration
 from upkeep.partitioning.axis import Axis
 from upkeep.postgres.archiving import drift, fits
 from upkeep.postgres.catalog import Partition, Relation
+from upkeep.postgres.names import column_of
 from upkeep.postgres.retention_checks import archive_gap
 from upkeep.postgres.retention_frames import visible
 from upkeep.postgres.retention_plan import going
 from upkeep.postgres.retention_rows import Doomed
-from upkeep.postgres.retention_view import Leaf, Piece, TableView, column_of
+from upkeep.postgres.retention_view import Leaf, Piece, TableView
 from upkeep.retention.cutoff import cut_off, kept_from
 from upkeep.retention.limits import over_limit
 from upkeep.retention.marker import NEVER, kept_until, read_marker, read_otherwise, required, terms, write_marker

@@ -6,15 +6,13 @@ anything else is left alone.
 
 from __future__ import annotations
 
-import secrets
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pymongo.errors import OperationFailure
 
 from upkeep.mongo import catalog, faults, outcomes
 from upkeep.mongo.creation_care import Care, cares
-from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError
+from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError, drop_empty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from upkeep.jobs import Work
     from upkeep.mongo.session import Doc, MongoSession
     from upkeep.plan import Action, Outcome
-
-EXISTS: Final = (48, 85, 86)
-"""NamespaceExists, IndexOptionsConflict, IndexKeySpecsConflict."""
 
 
 def _session(work: Work) -> MongoSession:
@@ -57,7 +52,7 @@ def _create(work: Work, progress: Progress) -> None:
         try:
             outcomes.change(session, catalog.value(args["command"]), work.sleep)
         except OperationFailure as error:
-            if faults.code(error) not in EXISTS:
+            if faults.code(error) not in faults.EXISTS:
                 raise
         else:
             row = _row(session, args["collection"]) or {}
@@ -144,27 +139,3 @@ def _drop_index(session: MongoSession, name: str, evidence: Mapping[str, Any]) -
         return f"index {evidence['index']} is gone already"
     session.database[name].drop_index(evidence["index"])
     return f"dropped index {evidence['index']}"
-
-
-def drop_empty(session: MongoSession, name: str, row: Doc, evidence: Mapping[str, Any]) -> str:
-    """Drop a collection that we made, if nothing was ever written to it.
-
-    It is renamed first, so that no document can come in between the look and the drop; the server renames no
-    time-series collection, so those are left to a person.
-    """
-    if not evidence.get("created"):
-        raise NotSupportedError("it was there already: it is not ours to drop")
-    if row["kind"] == "timeseries":
-        text = f"a measurement could arrive between a look and the drop; when nothing writes: db.{name}.drop()"
-        raise NotSupportedError(text)
-    if session.database[name].find_one({}, {"_id": 1}) is not None:
-        raise NotSupportedError("there are documents in it by now: it stays")
-    aside = f"{name}.upkeep_{secrets.token_hex(4)}"
-    session.database[name].rename(aside)
-    if session.database[aside].find_one({}, {"_id": 1}) is None:
-        session.database[aside].drop()
-        return f"dropped {name}, which was empty"
-    with suppress(OperationFailure):
-        session.database[aside].rename(name)
-        raise NotSupportedError("a document arrived at this moment: it stays")
-    raise StateChangedError(f"documents arrived at this moment: look at {aside}, and at {name}, made anew by a writer")

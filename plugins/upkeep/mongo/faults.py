@@ -23,6 +23,8 @@ TIMED_OUT: Final = (50, 24)
 """maxTimeMS is over (also while waiting for a lock), LockTimeout."""
 INTERRUPTED: Final = 11601
 UNAUTHORIZED: Final = (13, 18)
+EXISTS: Final = (48, 85, 86)
+"""NamespaceExists, IndexOptionsConflict, IndexKeySpecsConflict."""
 NO_NAMESPACE: Final = 26
 _GOING: Final = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 """The primary steps down or shuts down: another try finds the next one."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.mongo import catalog, faults, refusals
@@ -180,3 +182,27 @@ def change(session: MongoSession, command: Doc, sleep: Callable[[float], None]) 
 def immediately(seconds: float) -> None:
     """Stand in for the runner's sleep where none is given: an undo is short."""
     time.sleep(seconds)
+
+
+def drop_empty(session: MongoSession, name: str, row: Doc, evidence: Mapping[str, Any]) -> str:
+    """Drop a collection that we made, if nothing was ever written to it.
+
+    It is renamed first, so that no document can come in between the look and the drop; the server renames no
+    time-series collection, so those are left to a person.
+    """
+    if not evidence.get("created"):
+        raise NotSupportedError("it was there already: it is not ours to drop")
+    if row["kind"] == "timeseries":
+        text = f"a measurement could arrive between a look and the drop; when nothing writes: db.{name}.drop()"
+        raise NotSupportedError(text)
+    if session.database[name].find_one({}, {"_id": 1}) is not None:
+        raise NotSupportedError("there are documents in it by now: it stays")
+    aside = f"{name}.upkeep_{secrets.token_hex(4)}"
+    session.database[name].rename(aside)
+    if session.database[aside].find_one({}, {"_id": 1}) is None:
+        session.database[aside].drop()
+        return f"dropped {name}, which was empty"
+    with suppress(OperationFailure):
+        session.database[aside].rename(name)
+        raise NotSupportedError("a document arrived at this moment: it stays")
+    raise StateChangedError(f"documents arrived at this moment: look at {aside}, and at {name}, made anew by a writer")

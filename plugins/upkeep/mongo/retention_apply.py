@@ -9,9 +9,9 @@ from pymongo.errors import OperationFailure
 
 from upkeep.mongo import catalog, faults, measurements, outcomes
 from upkeep.mongo.ages import known
-from upkeep.mongo.creation_apply import EXISTS, drop_empty
 from upkeep.mongo.document_batches import Doomed, Sweep
-from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError
+from upkeep.mongo.faults import EXISTS
+from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError, drop_empty
 from upkeep.mongo.retention_view import NIGHT, before, leads
 from upkeep.mongo.session import LOOK_MS
 

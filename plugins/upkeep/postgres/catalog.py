@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
     from upkeep.postgres.session import PostgresSession, Row
 
+KINDS: Final = {
+    "f": "a foreign table",
+    "v": "a view",
+    "m": "a materialized view",
+    "S": "a sequence",
+    "i": "an index",
+    "I": "an index",
+    "c": "a composite type",
+    "t": "a TOAST table",
+}
+
+
 PAGE_BYTES: Final = 8192
 """Bytes of a page in every usual build of PostgreSQL."""
 STRATEGIES: Final = {"r": "range", "l": "list", "h": "hash"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from upkeep import checks
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import catalog, names
-from upkeep.postgres.conversion_refusals import KINDS
+from upkeep.postgres.catalog import KINDS
 from upkeep.postgres.session import TESTED_VERSIONS, PostgresSession
 
 if TYPE_CHECKING:

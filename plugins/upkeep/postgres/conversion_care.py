@@ -15,9 +15,11 @@ from upkeep.partitioning.layout import Span
 from upkeep.partitioning.limits import misread
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import names
+from upkeep.postgres.catalog import KINDS
 from upkeep.postgres.conversion_model import Conversion
-from upkeep.postgres.conversion_refusals import KEY_TYPES, KINDS, Refusal, of_before_triggers, refusals
-from upkeep.postgres.creation_care import axis_of, column_of
+from upkeep.postgres.conversion_refusals import KEY_TYPES, Refusal, of_before_triggers, refusals
+from upkeep.postgres.creation_care import axis_of
+from upkeep.postgres.names import column_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

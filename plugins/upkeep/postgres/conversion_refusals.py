@@ -15,16 +15,6 @@ if TYPE_CHECKING:
 
     from upkeep.postgres.conversion_model import Facts
 
-KINDS: Final = {
-    "f": "a foreign table",
-    "v": "a view",
-    "m": "a materialized view",
-    "S": "a sequence",
-    "i": "an index",
-    "I": "an index",
-    "c": "a composite type",
-    "t": "a TOAST table",
-}
 KEY_TYPES: Final = ("timestamptz", "timestamp", "date", "int2", "int4", "int8")
 _DEPENDENT_REMEDIES: Final = {
     "foreign key": "drop the foreign key; one that points to the partitioned table can be added after",

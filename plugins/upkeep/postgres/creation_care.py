@@ -12,16 +12,15 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from upkeep.errors import ConfigurationError
 from upkeep.fleet import HashLevel, ListLevel, RangeLevel
 from upkeep.partitioning.limits import misread
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.postgres import bounds, catalog, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
-from upkeep.postgres.catalog import Relation
-from upkeep.postgres.conversion_refusals import KINDS
+from upkeep.postgres.catalog import KINDS, Relation
 from upkeep.postgres.creation_model import AnyLevel, Care, Default, Known
 from upkeep.postgres.creation_sets import Child, and_default, hashes, lists
+from upkeep.postgres.names import column_of
 from upkeep.postgres.partition_plan import Span, Wish, layout
 from upkeep.retention.cutoff import kept_from
 
@@ -273,14 +272,6 @@ def _not_partitioned(table: Relation, part: AnyLevel) -> Finding:
         text += f"; its key {'; '.join(lacking)} lacks the partition column {part.by}, which PostgreSQL demands"
         remedy = f"first make {part.by} part of every primary and unique key; then {remedy}"
     return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy=remedy)
-
-
-def column_of(by: str) -> str:
-    """Return the column that a policy names, written as in SQL."""
-    try:
-        return names.parse(f"x.{by}").name
-    except ConfigurationError:
-        return by
 
 
 def keys_without(table: Relation, column: str) -> list[str]:

@@ -15,14 +15,15 @@ from upkeep.fleet.tables import Top
 from upkeep.partitioning.limits import counts_time, told_by
 from upkeep.plan import Observation
 from upkeep.postgres import catalog, conversion_observe, creation_alike, faults, holders, names
-from upkeep.postgres.creation_care import column_of, with_default
+from upkeep.postgres.creation_care import with_default
 from upkeep.postgres.creation_forms import Span, Values, form_args
 from upkeep.postgres.creation_model import Care
 from upkeep.postgres.creation_names import names_thought_of
 from upkeep.postgres.creation_statements import belongs
-from upkeep.postgres.creation_times import sample
 from upkeep.postgres.creation_tree import cares
 from upkeep.postgres.creation_values import ask, compare
+from upkeep.postgres.names import column_of
+from upkeep.postgres.sampling import sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

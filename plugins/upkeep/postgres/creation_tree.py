@@ -25,7 +25,6 @@ from upkeep.postgres.creation_care import (
     absent,
     axis_of,
     care_of,
-    column_of,
     keys_without,
     misnamed,
     unsupported,
@@ -35,6 +34,7 @@ from upkeep.postgres.creation_forms import Form, Rest
 from upkeep.postgres.creation_model import Branch, Care, Known
 from upkeep.postgres.creation_sets import Known as Declared
 from upkeep.postgres.creation_sets import unclear, whole
+from upkeep.postgres.names import column_of
 from upkeep.postgres.partition_plan import Wish, layout
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from upkeep.fleet import ListLevel
 from upkeep.fleet.tables import Top
 from upkeep.postgres import bounds
 from upkeep.postgres.bounds import UnknownBoundsError
-from upkeep.postgres.creation_care import CHILDLESS, column_of
+from upkeep.postgres.creation_care import CHILDLESS
 from upkeep.postgres.creation_model import Care
 from upkeep.postgres.creation_sets import texts, to_ask
+from upkeep.postgres.names import column_of
 
 if TYPE_CHECKING:
     from upkeep.fleet import HashLevel, RangeLevel

@@ -14,7 +14,7 @@ from upkeep.partitioning.axis import UnknownBoundsError, brief
 from upkeep.plan import Finding, Severity
 from upkeep.postgres import bounds, names
 from upkeep.postgres.catalog import PAGE_BYTES
-from upkeep.postgres.retention_view import column_of
+from upkeep.postgres.names import column_of
 from upkeep.retention.cutoff import moment
 from upkeep.retention.marker import kept_until, read_otherwise, terms
 

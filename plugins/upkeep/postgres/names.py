@@ -164,3 +164,11 @@ def _like(pattern: str) -> re.Pattern[str]:
     pieces = re.findall(r"\\.|[^\\]", pattern, re.DOTALL)
     wild = {"%": ".*", "_": "."}
     return re.compile("".join(wild.get(p) or re.escape(p[-1]) for p in pieces), re.DOTALL)
+
+
+def column_of(text: str) -> str:
+    """Return a column's name as the catalog has it, from how the owner writes it (as in SQL)."""
+    try:
+        return parse(f"x.{text.strip()}").name
+    except ConfigurationError:
+        return text.strip()

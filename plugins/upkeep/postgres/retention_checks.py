@@ -13,8 +13,8 @@ from upkeep.postgres import names
 from upkeep.postgres.archive_drift import table_drift
 from upkeep.postgres.archiving import drift
 from upkeep.postgres.catalog import PAGE_BYTES
+from upkeep.postgres.names import column_of
 from upkeep.postgres.retention_rows import is_table_name
-from upkeep.postgres.retention_view import column_of
 from upkeep.retention.refusal import Refusal
 
 if TYPE_CHECKING:

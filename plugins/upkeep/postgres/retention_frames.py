@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from upkeep.plan import OutcomeStatus
+from upkeep.postgres.names import column_of
 from upkeep.postgres.retention_checks import refusals, space, unindexed_leaves
-from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.retention_views import views
 from upkeep.retention.cutoff import requirement
 

@@ -25,11 +25,11 @@ from upkeep.postgres import (
     retention_staying,
 )
 from upkeep.postgres.counting import CHECK_TIMEOUT
-from upkeep.postgres.creation_times import sample
 from upkeep.postgres.detached import droppable
+from upkeep.postgres.names import column_of
 from upkeep.postgres.retention_rows import Doomed, is_table_name
-from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.retention_views import frames_policies, tells_age, views
+from upkeep.postgres.sampling import sample
 from upkeep.retention.cutoff import moment
 from upkeep.retention.marker import drop_after, read_marker
 

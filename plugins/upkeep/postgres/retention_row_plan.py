@@ -12,9 +12,9 @@ from upkeep.postgres import names
 from upkeep.postgres.archiving import move_args, move_parts
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.file_archive import file_args, statement_parts
+from upkeep.postgres.names import column_of
 from upkeep.postgres.retention_rows import Doomed, row_args
 from upkeep.postgres.retention_sizes import row_estimate
-from upkeep.postgres.retention_view import column_of
 from upkeep.postgres.session import statement
 from upkeep.retention.cutoff import requirement
 

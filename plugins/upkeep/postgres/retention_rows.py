@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from psycopg import sql
 
 from upkeep.postgres import names
-from upkeep.postgres.retention_view import column_of
+from upkeep.postgres.names import column_of
 from upkeep.stores.location import is_location
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from upkeep.postgres import creation_care, names
+from upkeep.postgres import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -252,8 +252,3 @@ class TableView:
     def references(self) -> list[Row]:
         """Foreign keys whose rows keep ours from going (NO ACTION, RESTRICT)."""
         return [key for key in (self.facts or {}).get("referenced_by") or [] if key["on_delete"] in ("a", "r")]
-
-
-def column_of(text: str) -> str:
-    """Return a column's name as the catalog has it, from how the owner writes it (as in SQL)."""
-    return creation_care.column_of(text.strip())

@@ -13,9 +13,9 @@ from upkeep.errors import ConfigurationError
 from upkeep.partitioning.limits import misread
 from upkeep.postgres import bounds, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
-from upkeep.postgres.catalog import Partition, Relation, by_policy
-from upkeep.postgres.conversion_refusals import KINDS
-from upkeep.postgres.retention_view import Leaf, Marked, Piece, TableView, column_of
+from upkeep.postgres.catalog import KINDS, Partition, Relation, by_policy
+from upkeep.postgres.names import column_of
+from upkeep.postgres.retention_view import Leaf, Marked, Piece, TableView
 from upkeep.retention.cutoff import age_axis, cut_off, moment
 from upkeep.retention.marker import read_marker
 

@@ -6,14 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from upkeep.partitioning.axis import LOWEST
+from upkeep.partitioning.layout import Span
+from upkeep.plan import Json
 from upkeep.retention.marker import MARKER_BEGINS
 from upkeep.tidb import names
+from upkeep.tidb.faults import StateChangedError
+from upkeep.tidb.keys import Scale
 from upkeep.tidb.names import Pattern
 from upkeep.tidb.sql import Sql, fill
 
 if TYPE_CHECKING:
     from upkeep.tidb.session import Row, TiDBSession
 
+NAME_A_TABLE: Final = "name the table itself in the fleet file, or take the policy out"
 SYSTEM: Final = ("mysql", "information_schema", "performance_schema", "metrics_schema", "sys")
 
 
@@ -137,3 +143,21 @@ def _among(patterns: Sequence[Pattern], alias: str) -> Sql:
     if any(p.is_glob for p in patterns):
         return Sql("true")
     return fill(f"{alias}.table_name in %(names)s", {"names": sorted({p.name for p in patterns})})
+
+
+def partitions_of(session: TiDBSession, table: Json) -> list[Partition]:
+    """Return the table's partitions. Raises `StateChangedError` when it is another table by now."""
+    here = {"schema": table["schema"], "name": table["name"]}
+    pattern = Pattern(table["name"], table["schema"], table["name"], (True, True))
+    found = [row for row in tables(session, [pattern]) if row["id"] == table["id"]]
+    if not found:
+        raise StateChangedError("the table was dropped, renamed or made anew since it was observed")
+    return [Partition(**row) for row in of_tables(session, "partitions", [here], "p")]
+
+
+def read_spans(children: Iterable[Partition], scale: Scale) -> list[tuple[Span, Partition]]:
+    """Return each partition with its span: from the bound below it to its own. Raises `UnknownBoundsError`."""
+    ordered = sorted(children, key=lambda p: p.place)
+    uppers = [scale.read(p.upper_bound) for p in ordered]
+    lowers = [LOWEST, *uppers]
+    return [(Span(low, high), p) for low, high, p in zip(lowers, uppers, ordered, strict=False)]

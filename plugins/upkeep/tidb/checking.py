@@ -8,7 +8,7 @@ import pymysql
 
 from upkeep import checks
 from upkeep.plan import Finding, FindingStatus, Severity
-from upkeep.tidb import catalog, creation_care, ddl, faults, names, server
+from upkeep.tidb import catalog, ddl, faults, names, server
 from upkeep.tidb.catalog import Table
 from upkeep.tidb.session import TESTED_VERSIONS, TiDBSession
 
@@ -45,7 +45,7 @@ def _tables(session: TiDBSession, target: Target) -> Iterator[Finding]:
     for key, matched in catalog.by_policy(relations, patterns, session.database).items():
         kind = catalog.kind_of(others, patterns[key], session.database)
         if not matched and kind is not None:
-            yield _finding("table", key, _BAD, f"it is {kind}, not a table", creation_care.NAME_A_TABLE)
+            yield _finding("table", key, _BAD, f"it is {kind}, not a table", catalog.NAME_A_TABLE)
         elif not matched:
             yield _finding("table", key, _BAD, "there is no such table", "check database, name and quotes")
         for table in matched:

@@ -13,11 +13,10 @@ import pymysql
 
 from upkeep.partitioning.axis import HIGHEST
 from upkeep.plan import Action, Json, Outcome
-from upkeep.tidb import catalog, creation_plan, ddl, faults, keys, outcomes, server, sql
-from upkeep.tidb.catalog import Partition
+from upkeep.tidb import creation_plan, ddl, faults, keys, outcomes, server, sql
+from upkeep.tidb.catalog import Partition, partitions_of
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.faults import StateChangedError
-from upkeep.tidb.names import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,20 +39,10 @@ def apply(work: Work) -> Outcome:
     return outcomes.attempt(work.action, carry_out)
 
 
-def partitions(session: TiDBSession, table: Json) -> list[Partition]:
-    """Return the table's partitions. Raises `StateChangedError` when it is another table by now."""
-    here = {"schema": table["schema"], "name": table["name"]}
-    pattern = Pattern(table["name"], table["schema"], table["name"], (True, True))
-    found = [row for row in catalog.tables(session, [pattern]) if row["id"] == table["id"]]
-    if not found:
-        raise StateChangedError("the table was dropped, renamed or made anew since it was observed")
-    return [Partition(**row) for row in catalog.of_tables(session, "partitions", [here], "p")]
-
-
 def _create(tools: Tools, args: Json) -> Json:
     table = args["table"]
     ddl.settle(tools, table["schema"], table["name"])
-    if _already(partitions(tools.session, table), args):
+    if _already(partitions_of(tools.session, table), args):
         return {"partitions": [p["name"] for p in args["partitions"]], "message": "they were there already"}
     _recheck(tools, args)
     statement = creation_plan.statement(args)
@@ -65,7 +54,7 @@ def _create(tools: Tools, args: Json) -> Json:
             ddl.run(tools, creation_plan.statement({**args, "method": "add"}), what="adding partitions")
         elif faults.code(error) not in _OVERTAKEN:
             raise
-    now = partitions(tools.session, table)
+    now = partitions_of(tools.session, table)
     if not _already(now, args):
         raise StateChangedError("somebody else has changed its partitions meanwhile; the next run looks again")
     wanted = {keys.place(p["bound"]) for p in args["partitions"]}
@@ -74,7 +63,7 @@ def _create(tools: Tools, args: Json) -> Json:
 
 
 def _recheck(tools: Tools, args: Json) -> None:
-    now = partitions(tools.session, args["table"])
+    now = partitions_of(tools.session, args["table"])
     finite = [p for p in now if keys.place(p.upper_bound) < HIGHEST]
     last = finite[-1].upper_bound if finite else None
     if last is not None and args["last"] is not None and keys.place(last) != keys.place(args["last"]):
@@ -106,7 +95,7 @@ def undo(session: TiDBSession, action: Action, outcome: Outcome) -> Outcome:
 
 def _drop(tools: Tools, args: Json, ids: set[int]) -> Json:
     session, table = tools.session, args["table"]
-    here = [p for p in partitions(session, table) if p.id in ids]
+    here = [p for p in partitions_of(session, table) if p.id in ids]
     if len(here) != len(ids):
         raise StateChangedError("its partitions have been changed since; nothing was dropped")
     if args["maxvalue"] is not None:

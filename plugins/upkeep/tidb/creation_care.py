@@ -7,7 +7,7 @@ takes everything from the last bound on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import pairwise
@@ -20,7 +20,7 @@ from upkeep.partitioning.layout import Layout, Span, Wish, layout
 from upkeep.plan import Finding, FindingStatus, Severity
 from upkeep.retention.cutoff import kept_from, moment
 from upkeep.tidb import catalog, keys, names
-from upkeep.tidb.catalog import Partition, Table
+from upkeep.tidb.catalog import NAME_A_TABLE, Partition, Table, read_spans
 from upkeep.tidb.keys import Scale
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ Frames: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 
 INTERVAL_NAME: Final = "P_LT_"
 """How TiDB names the partitions of an INTERVAL partitioned table; nothing else in the catalog tells."""
-NAME_A_TABLE: Final = "name the table itself in the fleet file, or take the policy out"
 INTERVAL_ENDS: Final = ("P_NULL", "P_MAXVALUE")
 
 
@@ -204,14 +203,6 @@ def _care(key: str, policy: TablePolicy, table: Table, known: _Known) -> Care:
         max_rows=counted.get("rows", 0),
         max_inside=counted.get("inside", 0),
     )
-
-
-def read_spans(children: Iterable[Partition], scale: Scale) -> list[tuple[Span, Partition]]:
-    """Return each partition with its span: from the bound below it to its own. Raises `UnknownBoundsError`."""
-    ordered = sorted(children, key=lambda p: p.place)
-    uppers = [scale.read(p.upper_bound) for p in ordered]
-    lowers = [LOWEST, *uppers]
-    return [(Span(low, high), p) for low, high, p in zip(lowers, uppers, ordered, strict=False)]
 
 
 def _scale(table: Table, part: PartitionPolicy, children: Sequence[Partition], known: _Known) -> Scale | Finding:

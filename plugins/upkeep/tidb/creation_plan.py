@@ -7,15 +7,16 @@ MAXVALUE partition nothing can be added; it is divided instead, which copies its
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from upkeep.partitioning import limits
 from upkeep.partitioning.axis import HIGHEST, LOWEST, Value
 from upkeep.plan import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
-from upkeep.tidb import ddl, keys, names, sql
+from upkeep.tidb import keys, names, sql
 from upkeep.tidb.creation_care import INTERVAL_NAME, Care, cares, finding, regular
-from upkeep.tidb.server import not_seen
+from upkeep.tidb.ddl import bound_literal, definition
+from upkeep.tidb.server import not_available, stuck_jobs
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def statement(args: Json) -> Sql:
     table = sql.identifier(args["table"]["schema"], args["table"]["name"])
     new = args["partitions"]
     if args["method"] == "last":
-        return sql.statement("last_partition", table=table, bound=_bound(new[-1]["bound"]))
+        return sql.statement("last_partition", table=table, bound=bound_literal(new[-1]["bound"]))
     parts = sql.joined(", ", (definition(p["name"], p["bound"]) for p in new))
     if args["method"] == "reorganize":
         old = args["divided"]
@@ -96,16 +97,6 @@ def statement(args: Json) -> Sql:
 
 def _place(partition: Partition) -> Json:
     return {"id": partition.id, "name": partition.name, "bound": keys.bare(partition.upper_bound)}
-
-
-def definition(name: str, bound: str) -> Sql:
-    """Return one partition's definition; ``bound`` as the catalog has it."""
-    return sql.fill("partition {name} values less than ({bound})", name=sql.identifier(name), bound=_bound(bound))
-
-
-def _bound(text: str) -> Sql:
-    known = keys.bare(text)
-    return Sql(known) if known.lstrip("-").isdigit() or known.upper() == "MAXVALUE" else sql.literal(known)
 
 
 def _method(care: Care) -> str:
@@ -237,31 +228,3 @@ def _of_maxvalue(care: Care) -> Iterator[Finding]:
         text = f"{count} rows lie in the MAXVALUE partition {name}, beyond the declared partitions"
         remedy = "correct their time, or raise 'ahead' when they are right"
         yield finding("default_future_rows", care.subject, Severity.WARNING, text, evidence=evidence, remedy=remedy)
-
-
-def stuck_jobs(jobs: Any) -> Iterator[Finding]:
-    """Yield the schema changes that have been in TiDB's queue for too long."""
-    for job in jobs:
-        if job["seconds"] < ddl.STUCK_SECONDS:
-            continue
-        age = timedelta(seconds=round(job["seconds"]))
-        subject = names.display(job["schema"] or "-", job["table"] or "-")
-        text = f"the schema change {job['job_id']} ({job['type']}) has been {job['state']} for {age}"
-        remedy = f"admin show ddl jobs; end the transaction it waits for, or admin cancel ddl jobs {job['job_id']}"
-        yield finding("ddl_job", subject, Severity.WARNING, text, evidence=dict(job), remedy=remedy)
-
-
-def not_available(server: Any) -> Iterator[Finding]:
-    """Yield what this server cannot tell."""
-    yield _unseen("disk_free", "free disk space cannot be seen through SQL", "watch it on the hosts")
-    text = not_seen(server["placement_driver"])
-    if text is not None:
-        yield _unseen("placement_driver", text, "nothing is decided from them")
-    if server["longest_transaction_seconds"] is None:
-        text = "how long the oldest transaction is open is unknown: our user does not see those of others"
-        yield _unseen("transactions", text, "grant process on *.* to it")
-
-
-def _unseen(check: str, summary: str, remedy: str) -> Finding:
-    state = FindingStatus.NOT_AVAILABLE
-    return Finding(check=check, subject="server", status=state, severity=Severity.INFO, summary=summary, remedy=remedy)

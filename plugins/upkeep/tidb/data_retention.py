@@ -24,7 +24,7 @@ from upkeep.tidb import (
     retention_plan,
     server,
 )
-from upkeep.tidb.creation_apply import partitions
+from upkeep.tidb.catalog import partitions_of
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.doomed import Doomed
 from upkeep.tidb.faults import LockNotObtainedError, StateChangedError
@@ -150,7 +150,7 @@ def _rows(work: Work) -> Outcome:
 
 def _same_table(work: Work) -> None:
     args = work.action.args
-    here = partitions(cast("TiDBSession", work.session), args["table"])
+    here = partitions_of(cast("TiDBSession", work.session), args["table"])
     if "partition" in args and not any(p.name == args["partition"] and p.id == args["oid"] for p in here):
         raise StateChangedError(f"{args['partition']} is not the partition any more that was planned for")
 

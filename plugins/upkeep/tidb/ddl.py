@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pymysql
 
 from upkeep.errors import UpkeepError
-from upkeep.tidb import faults, names, sql
+from upkeep.tidb import faults, keys, names, sql
 from upkeep.tidb.faults import LockNotObtainedError
 from upkeep.tidb.sql import Sql
 
@@ -199,3 +199,16 @@ def _shown(row: Row) -> Row:
 def is_on(job: dict[str, Any], schema: str, name: str) -> bool:
     """Return whether a job changes that table."""
     return names.same(str(job["schema"]), schema) and names.same(str(job["table"]), name)
+
+
+def definition(name: str, bound: str) -> Sql:
+    """Return one partition's definition; ``bound`` as the catalog has it."""
+    return sql.fill(
+        "partition {name} values less than ({bound})", name=sql.identifier(name), bound=bound_literal(bound)
+    )
+
+
+def bound_literal(text: str) -> Sql:
+    """Return a partition's bound as a statement takes it: numbers and MAXVALUE as they are, the rest in quotes."""
+    known = keys.bare(text)
+    return Sql(known) if known.lstrip("-").isdigit() or known.upper() == "MAXVALUE" else sql.literal(known)

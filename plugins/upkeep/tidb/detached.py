@@ -9,8 +9,8 @@ import pymysql
 from upkeep.retention.cutoff import moment
 from upkeep.retention.marker import drop_after, read_marker, write_marker
 from upkeep.tidb import ddl, exchange, faults, keeping, keeping_facts, keys, names, server, sql
-from upkeep.tidb.creation_apply import partitions
-from upkeep.tidb.creation_plan import definition
+from upkeep.tidb.catalog import partitions_of
+from upkeep.tidb.ddl import definition
 from upkeep.tidb.exchange import MERGE_ROWS, Place, by_id
 from upkeep.tidb.faults import StateChangedError
 from upkeep.tidb.keeping import DETACHED, RETURNING
@@ -129,7 +129,7 @@ def put_back(tools: Tools, args: Json) -> str:
 
 def _put_back(tools: Tools, args: Json) -> str:
     table, session = args["table"], tools.session
-    if any(p.id == args["oid"] for p in partitions(session, table)):
+    if any(p.id == args["oid"] for p in partitions_of(session, table)):
         return f"{args['partition']} is part of the table again already{_finish(tools, args)}; {AGAIN}"
     here = by_id(session, args["oid"])
     marker = read_marker(here.comment) if here is not None else None
@@ -188,7 +188,7 @@ def _room(tools: Tools, args: Json) -> str:
     """Return the partition with exactly the old range; cut it out of the one that took it over, if need be."""
     table = args["table"]
     lower, upper = (keys.place(bound) if bound is not None else None for bound in args["bounds"])
-    now = exchange.spans(partitions(tools.session, table))
+    now = exchange.spans(partitions_of(tools.session, table))
     exact = next((p for low, high, p in now if high == upper and (low == lower or lower is None)), None)
     if exact is not None:
         return exact.name

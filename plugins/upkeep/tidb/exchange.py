@@ -23,9 +23,8 @@ from upkeep.partitioning.axis import LOWEST
 from upkeep.retention.marker import read_marker, write_marker
 from upkeep.tidb import catalog, create_text, ddl, faults, keys, names, server, sql, ttl
 from upkeep.tidb.ages import ageless
-from upkeep.tidb.creation_apply import partitions
-from upkeep.tidb.creation_plan import definition
-from upkeep.tidb.ddl import Tools
+from upkeep.tidb.catalog import partitions_of
+from upkeep.tidb.ddl import Tools, definition
 from upkeep.tidb.faults import ConservationError, NotSupportedError, StateChangedError
 from upkeep.tidb.keeping import DETACHED, PREPARING, RETURNING, table_name
 from upkeep.tidb.sql import Sql
@@ -111,7 +110,7 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo, within:
 def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo, within: Within | None) -> Json:
     table = args["table"]
     ddl.settle(tools, table["schema"], table["name"])
-    known = {p.id: p for p in partitions(tools.session, table)}
+    known = {p.id: p for p in partitions_of(tools.session, table)}
     here = known.get(args["oid"])
     if here is not None:
         _require_whole(tools, args, here, within)
@@ -248,7 +247,7 @@ def _is_bare_copy(session: TiDBSession, args: Json, name: str) -> bool:
     table = args["table"]
     here = [{"schema": table["schema"], "name": name}]
     theirs = [row["upper_bound"] for row in catalog.of_tables(session, "partitions", here, "p")]
-    return theirs == [p.upper_bound for p in partitions(session, table)]
+    return theirs == [p.upper_bound for p in partitions_of(session, table)]
 
 
 def _marked(session: TiDBSession, schema: str, name: str) -> Json | None:
@@ -317,7 +316,7 @@ def merge(tools: Tools, args: Json) -> Json:
 def _merge(tools: Tools, args: Json) -> Json:
     session, table = tools.session, args["table"]
     ddl.settle(tools, table["schema"], table["name"])
-    now = [(p, end) for p in partitions(session, table) if (end := keys.place(p.upper_bound)) > LOWEST]
+    now = [(p, end) for p in partitions_of(session, table) if (end := keys.place(p.upper_bound)) > LOWEST]
     place = next((n for n, (_, end) in enumerate(now) if end == keys.place(args["bounds"][1])), None)
     if not place:
         return {"message": "it is merged already" if place is None else "it is the lowest partition by now"}

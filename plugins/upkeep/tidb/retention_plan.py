@@ -19,11 +19,11 @@ from upkeep.retention.cutoff import requirement
 from upkeep.retention.limits import over_limit
 from upkeep.retention.refusal import Refusal
 from upkeep.tidb import detached_plan, exchange, keeping, sql
-from upkeep.tidb.creation_plan import not_available, stuck_jobs
 from upkeep.tidb.retention_checks import left_to_ttl, refusals
 from upkeep.tidb.retention_findings import findings
 from upkeep.tidb.retention_view import Piece, views
 from upkeep.tidb.row_plan import intent, row_action
+from upkeep.tidb.server import not_available, stuck_jobs
 
 if TYPE_CHECKING:
     from upkeep.fleet import Target

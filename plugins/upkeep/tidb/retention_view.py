@@ -15,7 +15,7 @@ from upkeep.partitioning.axis import HIGHEST, LOWEST, UnknownBoundsError, Value
 from upkeep.partitioning.layout import Span
 from upkeep.retention.cutoff import age_axis, cut_off, moment
 from upkeep.retention.marker import read_marker
-from upkeep.tidb import catalog, creation_care, keys, names, ttl
+from upkeep.tidb import catalog, keys, names, ttl
 from upkeep.tidb.ages import age_text
 from upkeep.tidb.catalog import Partition, Table
 from upkeep.tidb.keys import Scale
@@ -247,7 +247,7 @@ def views(observation: Observation, target: Target) -> list[TableView]:
             kind = catalog.kind_of(frames.get("no_tables", ()), patterns[name], default)
             problem = ("the table does not exist", "correct the name, or create the table")
             if kind is not None:
-                problem = (f"it is {kind}, not a table: its rows lie elsewhere", creation_care.NAME_A_TABLE)
+                problem = (f"it is {kind}, not a table: its rows lie elsewhere", catalog.NAME_A_TABLE)
             result.append(replace(base, problem=problem))
         found_here = found[name]
         if patterns[name].is_glob:  # an archive is only meant by its name in full
@@ -314,7 +314,7 @@ def _with_pieces(view: TableView, frames: Frames) -> TableView:
     unsigned = "unsigned" in column["type"].lower()
     scale = keys.scale(key, column["base"].lower(), axis.zone, axis.unit, unsigned=unsigned)
     try:
-        spans = creation_care.read_spans(children, scale)
+        spans = catalog.read_spans(children, scale)
     except UnknownBoundsError as error:
         return replace(view, odd_bound=str(error))
     finite = [(span, p) for span, p in spans if LOWEST < span.upper < HIGHEST]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from upkeep.tidb import faults, sql
+from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.tidb import ddl, faults, names, sql
 
 if TYPE_CHECKING:
     from upkeep.tidb.session import Row, TiDBSession
@@ -95,3 +98,31 @@ def _longest(session: TiDBSession) -> float | None:
         return float(session.rows("transactions")[0]["longest"] or 0)
     except pymysql.MySQLError:
         return None
+
+
+def stuck_jobs(jobs: Any) -> Iterator[Finding]:
+    """Yield the schema changes that have been in TiDB's queue for too long."""
+    for job in jobs:
+        if job["seconds"] < ddl.STUCK_SECONDS:
+            continue
+        age = timedelta(seconds=round(job["seconds"]))
+        subject = names.display(job["schema"] or "-", job["table"] or "-")
+        text = f"the schema change {job['job_id']} ({job['type']}) has been {job['state']} for {age}"
+        remedy = f"admin show ddl jobs; end the transaction it waits for, or admin cancel ddl jobs {job['job_id']}"
+        yield Finding.of("ddl_job", subject, Severity.WARNING, text, remedy, evidence=dict(job))
+
+
+def not_available(server: Any) -> Iterator[Finding]:
+    """Yield what this server cannot tell."""
+    yield _unseen("disk_free", "free disk space cannot be seen through SQL", "watch it on the hosts")
+    text = not_seen(server["placement_driver"])
+    if text is not None:
+        yield _unseen("placement_driver", text, "nothing is decided from them")
+    if server["longest_transaction_seconds"] is None:
+        text = "how long the oldest transaction is open is unknown: our user does not see those of others"
+        yield _unseen("transactions", text, "grant process on *.* to it")
+
+
+def _unseen(check: str, summary: str, remedy: str) -> Finding:
+    state = FindingStatus.NOT_AVAILABLE
+    return Finding(check=check, subject="server", status=state, severity=Severity.INFO, summary=summary, remedy=remedy)
