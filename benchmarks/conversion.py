@@ -16,9 +16,10 @@ from multiprocessing.synchronize import Event
 import psycopg
 
 from benchmarks import harness, report, servers
-from upkeep import jobs
+from upkeep import engines, model
 from upkeep.fleet import Target
-from upkeep.plan import Outcome
+from upkeep.jobs import contract, spec
+from upkeep.model import Outcome
 
 PERIOD = 0.005
 ROWS = 10_000_000
@@ -33,7 +34,7 @@ def main() -> bool:
     with servers.postgres() as server:
         prepare(server.uri())
         report.line("size of the table [MB]", round(size(server.uri()) / 1e6))
-        with jobs.engine("postgres").open(servers.address(server), application="benchmark") as session:
+        with engines.engine("postgres").open(servers.address(server), application="benchmark") as session:
             times = watched(server.uri(), session)
         with psycopg.connect(server.uri()) as connection:
             row = connection.execute("select count(*), count(distinct id) from events").fetchone()
@@ -82,7 +83,7 @@ def size(uri: str) -> int:
         return int(row[0])
 
 
-def watched(uri: str, session: jobs.Session) -> dict[tuple[str, str], list[float]]:
+def watched(uri: str, session: contract.Session) -> dict[tuple[str, str], list[float]]:
     """Convert and put back beside the writers; return how long their inserts took, in seconds, by table and phase."""
     context = multiprocessing.get_context("spawn")
     ready, stop = [context.Event() for _ in TABLES], context.Event()
@@ -113,7 +114,7 @@ def watched(uri: str, session: jobs.Session) -> dict[tuple[str, str], list[float
     return found
 
 
-def convert(session: jobs.Session) -> tuple[object, Outcome]:
+def convert(session: contract.Session) -> tuple[object, Outcome]:
     """Convert the table; print what the outcome says of it."""
     target = Target.model_validate(
         {
@@ -123,9 +124,9 @@ def convert(session: jobs.Session) -> tuple[object, Outcome]:
             "tables": {"public.events": {"partition": {"by": "at", "every": "1 month", "ahead": 3}}},
         }
     )
-    job = jobs.job("partition_creation", "postgres")
+    job = spec.job("partition_creation", "postgres")
     assert job is not None  # noqa: S101
-    action = job.plan(job.observe(session, target, datetime.now(UTC), jobs.Memory()), target).actions[0]
+    action = job.plan(job.observe(session, target, datetime.now(UTC), model.Memory()), target).actions[0]
     (outcome,) = harness.run(session, target, "partition_creation", datetime.now(UTC))
     report.line("conversion [s]", f"{outcome.seconds:.2f}")
     report.line("of that validation, writers passing [s]", outcome.evidence["validation_seconds"])
@@ -135,9 +136,9 @@ def convert(session: jobs.Session) -> tuple[object, Outcome]:
     return action, outcome
 
 
-def put_back(session: jobs.Session, done: tuple[object, Outcome]) -> None:
+def put_back(session: contract.Session, done: tuple[object, Outcome]) -> None:
     """Put the plain table back."""
-    job = jobs.job("partition_creation", "postgres")
+    job = spec.job("partition_creation", "postgres")
     assert job is not None  # noqa: S101
     action, outcome = done
     started = time.monotonic()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from upkeep import jobs
+from upkeep.engines import Session
 from upkeep.fleet import Target
-from upkeep.jobs import Memory, Session, Work
-from upkeep.plan import Json, Outcome, OutcomeStatus
+from upkeep.jobs import spec
+from upkeep.jobs.contract import Work
+from upkeep.model import Json, Memory, Outcome, OutcomeStatus
 
 
 def run(session: Session, target: Target, job_name: str, at: datetime, memory: Memory | None = None) -> list[Outcome]:
@@ -19,7 +20,7 @@ def run(session: Session, target: Target, job_name: str, at: datetime, memory: M
     RuntimeError
         An action was not done, or there was none: the figures would mean nothing.
     """
-    job = jobs.job(job_name, target.engine)
+    job = spec.job(job_name, target.engine)
     if job is None:
         raise RuntimeError(f"no {job_name} on {target.engine}")
     observation = job.observe(session, target, at, memory or Memory())

@@ -16,8 +16,9 @@ from multiprocessing.synchronize import Event
 import psycopg
 
 from benchmarks import harness, report, servers
-from upkeep import jobs
+from upkeep import engines
 from upkeep.fleet import Target
+from upkeep.jobs import contract
 
 PERIOD = 0.005
 PARTITIONS = 40
@@ -33,7 +34,7 @@ def main() -> bool:
         with servers.postgres() as server:
             prepare(server.uri(), default=default)
             quiet = watched(server.uri(), lambda: time.sleep(QUIET_SECONDS))
-            with jobs.engine("postgres").open(servers.address(server), application="benchmark") as session:
+            with engines.engine("postgres").open(servers.address(server), application="benchmark") as session:
                 busy = watched(server.uri(), lambda: maintain(session))
             quiet += watched(server.uri(), lambda: time.sleep(QUIET_SECONDS))
         reached &= judge(quiet, busy)
@@ -64,7 +65,7 @@ def prepare(uri: str, *, default: bool) -> None:
         connection.execute("analyze events")
 
 
-def maintain(session: jobs.Session) -> None:
+def maintain(session: contract.Session) -> None:
     """Create forty partitions ahead, then detach and drop those of the past."""
     policy = {
         "partition": {"by": "at", "every": "1 day", "ahead": PARTITIONS},

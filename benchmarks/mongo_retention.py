@@ -23,7 +23,7 @@ from pymongo import WriteConcern
 
 from benchmarks import harness, report
 from local.servers import MongoServer, start_mongo, temporary_directory
-from upkeep import connections, jobs
+from upkeep import connections, engines
 from upkeep.fleet import Target
 
 ROWS = 100_000
@@ -117,7 +117,7 @@ def target(*, archive: bool) -> Target:
 def by_upkeep(server: MongoServer, *, archive: bool) -> tuple[int, float, int]:
     """Return documents, seconds and the average batch."""
     address = connections.parse("benchmark", server.uri(DATABASE))
-    with jobs.engine("mongo").open(address, application="benchmark") as session:
+    with engines.engine("mongo").open(address, application="benchmark") as session:
         outcomes = harness.run(session, target(archive=archive), "data_retention", _edge(server))
     rows, seconds = sum(outcome.rows or 0 for outcome in outcomes), sum(outcome.seconds for outcome in outcomes)
     batches = sum(int(outcome.evidence.get("batches", 0)) for outcome in outcomes)

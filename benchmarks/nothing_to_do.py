@@ -11,9 +11,10 @@ import psycopg
 
 from benchmarks import report, servers
 from local.servers import PostgresServer
-from upkeep import jobs
+from upkeep import engines
 from upkeep.fleet import Target
-from upkeep.jobs import Memory
+from upkeep.jobs import spec
+from upkeep.model import Memory
 from upkeep.postgres.session import PostgresSession
 
 PARENTS = 100
@@ -54,13 +55,13 @@ def fleet() -> Target:
 def main() -> bool:
     """Run the benchmark and return whether its goals are reached."""
     report.heading(f"nothing to do: {PARENTS} tables, {PARENTS * PARTITIONS} partitions")
-    target, job = fleet(), jobs.job("partition_creation", "postgres")
+    target, job = fleet(), spec.job("partition_creation", "postgres")
     assert job is not None  # noqa: S101
     with servers.postgres() as server:
         prepare(server)
         with (
             psycopg.connect(server.uri(), autocommit=True) as plain,
-            jobs.engine("postgres").open(servers.address(server), application="benchmark") as session,
+            engines.engine("postgres").open(servers.address(server), application="benchmark") as session,
         ):
             assert isinstance(session, PostgresSession)  # noqa: S101
             sent: list[str] = []

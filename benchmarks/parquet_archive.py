@@ -24,7 +24,7 @@ from pyarrow import csv
 
 from benchmarks import harness, report, servers
 from local.servers import PostgresServer
-from upkeep import jobs
+from upkeep import engines
 from upkeep.fleet import Target
 
 ROWS = 1_000_000
@@ -101,7 +101,7 @@ def by_upkeep(server: PostgresServer, folder: Path) -> tuple[int, float]:
     target = Target.model_validate(
         {"name": "t", "engine": "postgres", "connection": "c", "tables": {"public.logs": {"retain": retain}}}
     )
-    with jobs.engine("postgres").open(servers.address(server), application="benchmark") as session:
+    with engines.engine("postgres").open(servers.address(server), application="benchmark") as session:
         outcomes = [o for o in harness.run(session, target, "data_retention", datetime.now(UTC)) if o.rows]
     return sum(o.rows or 0 for o in outcomes), sum(o.seconds for o in outcomes)
 

@@ -21,7 +21,7 @@ import redis
 
 from benchmarks import harness, report
 from local.servers import RedisServer, start_redis, temporary_directory
-from upkeep import connections, jobs
+from upkeep import connections, engines
 from upkeep.fleet import Target
 
 ENTRIES = 1_000_000
@@ -114,7 +114,7 @@ def by_upkeep(running: RedisServer) -> tuple[float, int]:
         }
     )
     address = connections.parse("benchmark", running.uri())
-    with jobs.engine("redis").open(address, application="benchmark") as session:
+    with engines.engine("redis").open(address, application="benchmark") as session:
         (outcome,) = harness.run(session, wanted, "data_retention", AT)
     if outcome.rows != DUE:
         raise RuntimeError(f"deleted {outcome.rows} entries")

@@ -20,9 +20,9 @@ import psycopg
 
 from benchmarks import harness, report, servers
 from local.servers import PostgresServer
-from upkeep import jobs
+from upkeep import engines
+from upkeep.engines import Address
 from upkeep.fleet import Target
-from upkeep.jobs import Address
 
 ROWS = 1_000_000
 DUE = 0.6
@@ -88,7 +88,7 @@ def by_upkeep(address: Address, *, archive: bool) -> tuple[int, float, int]:
     target = Target.model_validate(
         {"name": "t", "engine": "postgres", "connection": "c", "tables": {"public.logs": {"retain": retain}}}
     )
-    with jobs.engine("postgres").open(address, application="benchmark") as session:
+    with engines.engine("postgres").open(address, application="benchmark") as session:
         outcomes = harness.run(session, target, "data_retention", datetime.now(UTC))
     moved = [outcome for outcome in outcomes if outcome.rows]
     rows, seconds = sum(outcome.rows or 0 for outcome in moved), sum(outcome.seconds for outcome in moved)

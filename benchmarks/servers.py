@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from local.servers import PostgresServer, start_postgres, temporary_directory
 from upkeep import connections
-from upkeep.jobs import Address
+from upkeep.engines import Address
 
 SETTINGS = {
     "shared_buffers": "1GB",

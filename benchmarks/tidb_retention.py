@@ -19,7 +19,7 @@ import pymysql
 
 from benchmarks import harness, report
 from local.servers import TidbServer, start_tidb, temporary_directory
-from upkeep import connections, jobs
+from upkeep import connections, engines
 from upkeep.fleet import Target
 
 ROWS = 300_000
@@ -112,7 +112,7 @@ def by_upkeep(server: TidbServer, *, archive: bool) -> tuple[int, float, int]:
         {"name": "t", "engine": "tidb", "connection": "c", "tables": {"logs": {"retain": retain}}}
     )
     address = connections.parse("benchmark", server.uri(server.database))
-    with jobs.engine("tidb").open(address, application="benchmark") as session:
+    with engines.engine("tidb").open(address, application="benchmark") as session:
         outcomes = harness.run(session, target, "data_retention", datetime.now(UTC))
     rows, seconds = sum(outcome.rows or 0 for outcome in outcomes), sum(outcome.seconds for outcome in outcomes)
     batches = sum(int(outcome.evidence.get("batches", 0)) for outcome in outcomes)

@@ -16,7 +16,8 @@ from rich.panel import Panel
 from local.errors import LocalError
 from local.stack import airflow_env
 from local.stack.state import State
-from upkeep import connections, console
+from upkeep import connections
+from upkeep.cli import console
 from upkeep.ledger import Ledger
 
 NIGHTLY = ("partition_creation", "data_retention")

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from upkeep import settings
+from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
-from upkeep.jobs import Address
 
 CONTROL = "upkeep_control"
 """Connection id of the control database, where the ledger lives."""

@@ -1,6 +1,6 @@
 """The exceptions of Upkeep: one small tree. Every message says what is wrong and how to mend it."""
 
-from upkeep.plan import ReasonCode
+from upkeep.model import ReasonCode
 
 
 class UpkeepError(Exception):

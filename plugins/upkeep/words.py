@@ -10,13 +10,13 @@ from collections import Counter
 from datetime import UTC
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from upkeep.plan import OutcomeStatus, Severity, TargetStatus
+from upkeep.model import OutcomeStatus, Severity, TargetStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
 
-    from upkeep.plan import Action, Outcome, PlanState
+    from upkeep.model import Action, Outcome, PlanState
 
 Word: TypeAlias = tuple[str, str]
 
@@ -161,3 +161,21 @@ def duration(length: timedelta) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004
+
+
+def count(number: int | None) -> str:
+    """Return a number with thin grouping, or a dash when unknown.
+
+    >>> count(1234567), count(None)
+    ('1 234 567', '–')
+    """
+    return "–" if number is None else f"{number:,}".replace(",", " ")
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "target"), counted(1200, "target")
+    ('1 target', '1 200 targets')
+    """
+    return f"{count(number)} {word}{'s' * (number != 1)}"

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FORBIDDEN = ["psycopg", "pymysql", "pymongo", "redis", "pandas", "numpy", "great_expectations"]
-FORBIDDEN += ["upkeep.plan", "upkeep.fleet", "upkeep.runner", "upkeep.gates", "upkeep.ledger", "upkeep.web", "fastapi"]
+FORBIDDEN += [
+    "upkeep.model",
+    "upkeep.fleet",
+    "upkeep.run.runner",
+    "upkeep.gates",
+    "upkeep.ledger",
+    "upkeep.web",
+    "fastapi",
+]
 PARSE_SECONDS = 1.0
 _READ = """
 import json, runpy, sys, time

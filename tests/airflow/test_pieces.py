@@ -13,7 +13,7 @@ import pytest
 
 from upkeep.airflow import markdown
 from upkeep.errors import ConfigurationError, UnreachableError
-from upkeep.plan import Action, Observation, Plan, Requirement
+from upkeep.model import Action, Observation, Plan, Requirement
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Airflow's own
 
@@ -222,7 +222,7 @@ def test_a_location_goes_through_its_connection(airflow_home: Path, monkeypatch:
     class Known(MemoryFileSystem):
         """As if made with the credentials of an Airflow connection."""
 
-    monkeypatch.setattr("upkeep.stores.location.LOST", frozenset())
+    monkeypatch.setattr("upkeep.fleet.location.LOST", frozenset())
     attach("memory", conn_id="my_store", fs=Known())
     before = opener.set(open_url)
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from upkeep.ledger import Ledger
-from upkeep.plan import (
+from upkeep.model import (
     Action,
     Finding,
     FindingStatus,

@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.integration.retention_help import AT, Book, Run
 from upkeep.fleet import Target
-from upkeep.jobs import RestoreRequest
-from upkeep.plan import Observation
+from upkeep.jobs.contract import RestoreRequest
+from upkeep.model import Observation
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
 

@@ -8,7 +8,7 @@ import psycopg
 
 from tests.integration import creation_help as help_
 from upkeep import fleet
-from upkeep.plan import Action, Outcome, Plan
+from upkeep.model import Action, Outcome, Plan
 from upkeep.postgres.partition_creation import JOB
 from upkeep.postgres.session import PostgresSession
 

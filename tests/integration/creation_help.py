@@ -12,8 +12,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from upkeep import fleet
-from upkeep.jobs import Address, Memory, Work
-from upkeep.plan import Action, Observation, Outcome, Plan
+from upkeep.engines import Address
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Memory, Observation, Outcome, Plan
 from upkeep.postgres.engine import ENGINE
 from upkeep.postgres.partition_creation import JOB
 from upkeep.postgres.session import PostgresSession

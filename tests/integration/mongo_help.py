@@ -14,12 +14,13 @@ from typing import Any
 import pymongo
 
 from local.servers import MongoServer
-from upkeep import connections, fleet, gates, jobs
+from upkeep import connections, fleet, gates
 from upkeep.fleet import Target
-from upkeep.jobs import Memory, Work
+from upkeep.jobs import spec
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Finding, GateResult, Json, Memory, Observation, Outcome, OutcomeStatus, Plan
 from upkeep.mongo.engine import ENGINE
 from upkeep.mongo.session import MongoSession
-from upkeep.plan import Action, Finding, GateResult, Json, Observation, Outcome, OutcomeStatus, Plan
 
 AT = datetime(2024, 3, 15, 12, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -112,7 +113,7 @@ def nothing(message: str = "", *, rows: int = 0) -> None:
 
 
 def observe(session: MongoSession, wanted: Target, job: str, at: datetime = AT) -> Observation:
-    found = jobs.job(job, "mongo")
+    found = spec.job(job, "mongo")
     assert found is not None
     return found.observe(session, wanted, at, Memory())
 
@@ -129,7 +130,7 @@ def run(
     gate: bool = True,
 ) -> Run:
     """Observe, gate, plan, apply what is not blocked (whatever it requires), observe, gate."""
-    job = jobs.job(job_name, "mongo")
+    job = spec.job(job_name, "mongo")
     assert job is not None
     observation = job.observe(session, wanted, at, Memory())
     Observation.model_validate(observation.model_dump())

@@ -12,10 +12,11 @@ from typing import Any
 import redis
 
 from local.servers import RedisServer
-from upkeep import connections, fleet, gates, jobs
+from upkeep import connections, fleet, gates
 from upkeep.fleet import Target
-from upkeep.jobs import Memory, Work
-from upkeep.plan import Action, Finding, GateResult, Json, Outcome, Plan
+from upkeep.jobs import spec
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Finding, GateResult, Json, Memory, Outcome, Plan
 from upkeep.redis.engine import ENGINE
 from upkeep.redis.session import RedisSession
 
@@ -116,7 +117,7 @@ def run(
     between: Any = nothing,
 ) -> Run:
     """Observe, gate, plan, apply what is not blocked (whatever it requires), observe, gate."""
-    job = jobs.job(JOB, "redis")
+    job = spec.job(JOB, "redis")
     assert job is not None
     instant = at or datetime.now(UTC)
     observation = job.observe(session, wanted, instant, Memory())

@@ -12,8 +12,8 @@ import psycopg
 
 from tests.integration.creation_help import nothing, session, target
 from upkeep.fleet import Target
-from upkeep.jobs import Memory, Work
-from upkeep.plan import Action, Finding, Observation, Outcome, OutcomeStatus, Plan
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Finding, Memory, Observation, Outcome, OutcomeStatus, Plan
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
 

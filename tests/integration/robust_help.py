@@ -27,7 +27,8 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from upkeep import cli, gates
+from upkeep import gates
+from upkeep.cli import main
 from upkeep.ledger.control import Control
 from upkeep.postgres.session import PostgresSession
 
@@ -170,7 +171,7 @@ class Bed:
                     watch(stage)
                 if before is not None:
                     before()
-                cli.main(["--fleet", str(fleet or self.fleet), *arguments], prog_name="upkeep")
+                main.main(["--fleet", str(fleet or self.fleet), *arguments], prog_name="upkeep")
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else 1
             except BaseException as error:  # noqa: BLE001 - a traceback is what the test is to see

@@ -17,9 +17,9 @@ from tests.integration.retention_help import AT, Book, session, target
 from tests.integration.test_archive_kill import KINDS, in_files, in_table, settled
 from tests.integration.test_retention_kill import prepare
 from upkeep.errors import UnreachableError
+from upkeep.jobs.data_retention.pace import Pace
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
-from upkeep.retention.pace import Pace
 from upkeep.stores.store import Store
 
 COMMIT = "commit"
@@ -27,8 +27,8 @@ COMMIT = "commit"
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upkeep.postgres.file_archive.pace", lambda: Pace(size=25))
-    monkeypatch.setattr("upkeep.postgres.row_batches.ROWS_ON_A_PAGE", 25)
+    monkeypatch.setattr("upkeep.postgres.data_retention.files.archive.pace", lambda: Pace(size=25))
+    monkeypatch.setattr("upkeep.postgres.data_retention.batches.ROWS_ON_A_PAGE", 25)
     monkeypatch.setattr(Pace, "learn", lambda *_: None)
 
 

@@ -24,8 +24,8 @@ from local.servers.postgres import free_port
 from tests.integration.archive_help import policy, restored, said
 from tests.integration.retention_help import AT, Book, count, session, target
 from upkeep.errors import ConfigurationError
-from upkeep.postgres.file_archive import FileArchive
-from upkeep.retention.pace import Pace
+from upkeep.jobs.data_retention.pace import Pace
+from upkeep.postgres.data_retention.files.archive import FileArchive
 from upkeep.stores import parquet
 from upkeep.stores.store import LocalStore, StoreError, open_store, opener
 
@@ -70,7 +70,7 @@ def everything(db: psycopg.Connection[Any], into: Path) -> list[int]:
 def test_a_full_disk(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.file_archive.pace", lambda: Pace(size=100))
+    monkeypatch.setattr("upkeep.postgres.data_retention.files.archive.pace", lambda: Pace(size=100))
     monkeypatch.setattr(Pace, "learn", lambda *_: None)
     logs(db)
     run(database, tmp_path / "warm")  # what Python caches on disk is there already
@@ -138,7 +138,7 @@ def test_too_little_room_is_seen_before(
 def test_a_location_that_cannot_be_used(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.file_archive.pace", lambda: Pace(size=100))
+    monkeypatch.setattr("upkeep.postgres.data_retention.files.archive.pace", lambda: Pace(size=100))
     monkeypatch.setattr(Pace, "learn", lambda *_: None)
     logs(db)
     into = tmp_path / "archive"
@@ -210,7 +210,7 @@ def test_what_is_read_back_must_be_what_was_sent(
 def test_rows_that_others_change_meanwhile(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.file_archive.pace", lambda: Pace(size=40))
+    monkeypatch.setattr("upkeep.postgres.data_retention.files.archive.pace", lambda: Pace(size=40))
     monkeypatch.setattr(Pace, "learn", lambda *_: None)
     logs(db)
     stop = threading.Event()
@@ -276,7 +276,7 @@ def test_a_transaction_that_nobody_can_know(
     note = undecided(tmp_path, **HISTORIES[case])
     before = note.read_text()
     if case == "frozen long ago":
-        monkeypatch.setattr("upkeep.postgres.file_archive.end_of", lambda *_: None)
+        monkeypatch.setattr("upkeep.postgres.data_retention.files.archive.end_of", lambda *_: None)
     done = run(database, tmp_path)
     assert done.kinds == ["settle_files"]
     assert done.statuses == ["failed"]
@@ -442,7 +442,7 @@ def test_a_location_that_is_not_mounted(db: psycopg.Connection[Any], database: s
 def test_a_location_that_changes_within_a_run(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.file_archive.pace", lambda: Pace(size=100))
+    monkeypatch.setattr("upkeep.postgres.data_retention.files.archive.pace", lambda: Pace(size=100))
     monkeypatch.setattr(Pace, "learn", lambda *_: None)
     logs(db)
     into, kept = tmp_path / "mount", tmp_path / "disk"
@@ -468,7 +468,7 @@ def test_a_store_that_forgets_is_refused() -> None:
 
 
 def test_an_object_store(db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upkeep.stores.location.LOST", frozenset())
+    monkeypatch.setattr("upkeep.fleet.location.LOST", frozenset())
     logs(db)
     files = fsspec.filesystem("memory")
     url = "memory://bucket/archive"
@@ -549,7 +549,7 @@ def test_a_store_that_is_not_installed(db: psycopg.Connection[Any], database: st
 def test_wide_rows_and_no_rows(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.file_archive.MOST_BYTES", 8 << 20)
+    monkeypatch.setattr("upkeep.postgres.data_retention.files.archive.MOST_BYTES", 8 << 20)
     db.execute("create table logs (id bigint, at timestamptz, msg text)")
     assert run(database, tmp_path).kinds == []
     db.execute("insert into logs select n, '2024-01-01', repeat(md5(n::text), 1000) from generate_series(1, 1500) n")
@@ -564,7 +564,7 @@ def test_rows_so_wide_that_few_fit(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, indexed: bool
 ) -> None:
     """Bytes bound a transaction also where that makes it smaller than any batch of narrow rows."""
-    monkeypatch.setattr("upkeep.postgres.file_archive.MOST_BYTES", 3 << 20)
+    monkeypatch.setattr("upkeep.postgres.data_retention.files.archive.MOST_BYTES", 3 << 20)
     db.execute("create table logs (id bigint, at timestamptz, msg text)")
     db.execute("alter table logs alter msg set storage external")
     db.execute(

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration import conversion_help as conv
 from tests.integration import creation_help as help_
-from upkeep.plan import Severity
+from upkeep.model import Severity
 from upkeep.postgres.partition_creation import JOB
 
 HOSTILE = ("public.logs", "public"), ('"we.ird; S"."Ta%%ble ""x"" ' + "a" * 45 + '"', '"we.ird; S"')

@@ -10,7 +10,7 @@ import pytest
 from tests.integration import conversion_help as conv
 from tests.integration import creation_help as help_
 from tests.integration.retention_help import Book
-from upkeep.plan import Severity
+from upkeep.model import Severity
 from upkeep.postgres.partition_creation import JOB
 
 WHAT = help_.target({"public.t": conv.POLICY})
@@ -91,7 +91,7 @@ def test_carried_over_and_back(database: str, db: Any, case: str) -> None:
 def test_what_would_not_be_carried_over_undoes_it(database: str, db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table is never left without something: the result is compared with the plan before anybody sees it."""
     db.execute("create policy p on public.t using (true)")
-    monkeypatch.setattr("upkeep.postgres.conversion_statements.policies", lambda *_: iter(()))
+    monkeypatch.setattr("upkeep.postgres.partition_creation.conversion.statements.policies", lambda *_: iter(()))
     before = conv.catalog(db, "public.t")
     with help_.session(database) as session:
         _, _, outcome = conv.convert(session, WHAT)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration import conversion_help as conv
 from tests.integration import creation_help as help_
-from upkeep.plan import Severity
+from upkeep.model import Severity
 
 
 @pytest.fixture

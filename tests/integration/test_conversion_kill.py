@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration import conversion_help as conv
 from tests.integration import creation_help as help_
-from upkeep.plan import Action, Outcome
+from upkeep.model import Action, Outcome
 from upkeep.postgres.partition_creation import JOB
 from upkeep.postgres.session import ConnectionLostError, PostgresSession
 

@@ -11,9 +11,9 @@ from tests.integration import conversion_help as conv
 from tests.integration import creation_help as help_
 from upkeep import gates
 from upkeep.fleet import Target
-from upkeep.plan import FindingStatus, GateResult, Observation, ReasonCode, Severity
-from upkeep.postgres import conversion_observe
+from upkeep.model import FindingStatus, GateResult, Observation, ReasonCode, Severity
 from upkeep.postgres.partition_creation import JOB
+from upkeep.postgres.partition_creation.conversion import observe
 
 AT = help_.on("2024-02-15 12:00")
 PLAIN = "create table public.t (id int not null, at timestamptz not null, x text)"
@@ -283,7 +283,7 @@ def test_policies_that_do_not_fit(database: str, db: Any, policy: str, text: str
 
 
 def test_what_could_not_be_looked_at_is_no_refusal(database: str, db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion_observe, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(observe, "LOOK_SECONDS", 0.001)
     db.execute(PLAIN)
     db.execute("insert into public.t select g, now() from generate_series(1, 100000) g")
     what = help_.target({"public.t": conv.POLICY})

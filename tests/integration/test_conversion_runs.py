@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 
 from tests.integration import conversion_help as conv
 from tests.integration import creation_help as help_
-from upkeep import veto
-from upkeep.cli import main
+from upkeep.cli.main import main
 from upkeep.postgres.partition_creation import JOB
+from upkeep.run import veto
 
 FLEET = """\
 version: 1

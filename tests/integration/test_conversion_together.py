@@ -13,9 +13,10 @@ import pytest
 
 from tests.integration import conversion_help as conv
 from tests.integration import creation_help as help_
-from upkeep.plan import ReasonCode
-from upkeep.postgres import conversion_apply, ddl
+from upkeep.model import ReasonCode
+from upkeep.postgres import ddl
 from upkeep.postgres.partition_creation import JOB
+from upkeep.postgres.partition_creation.conversion import apply
 
 ROWS = 20_000
 WHAT = help_.target({"public.logs": conv.POLICY})
@@ -136,7 +137,7 @@ def waiters(db: conv.Db) -> int:
 
 @pytest.mark.parametrize("held", ["public.logs", "public.places"])
 def test_a_long_reader_makes_it_give_up(database: str, db: Any, held: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion_apply, "RETRY", ddl.LockRetry(first_wait=0.03, last_wait=0.05, budget=1.5, hold=2.0))
+    monkeypatch.setattr(apply, "RETRY", ddl.LockRetry(first_wait=0.03, last_wait=0.05, budget=1.5, hold=2.0))
     with help_.session(database) as session, psycopg.connect(database) as reader:
         reader.execute(f"select count(*) from {held}")  # holds its lock until its transaction ends
         slowest = 0.0

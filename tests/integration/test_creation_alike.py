@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.integration import creation_help as help_
-from upkeep.plan import Finding, Outcome, OutcomeStatus, Plan, ReasonCode
+from upkeep.model import Finding, Outcome, OutcomeStatus, Plan, ReasonCode
 
 AT = help_.on("2024-05-15")
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from local.servers import MongoServer, RedisServer, TidbServer
 from tests.integration import mongo_help, redis_help, tidb_help
 from upkeep import fleet
-from upkeep.cli import main
+from upkeep.cli.main import main
 
 
 def first_file(monkeypatch: pytest.MonkeyPatch, folder: Path, uri: str) -> tuple[str, fleet.Target]:

@@ -15,7 +15,7 @@ import pytest
 from upkeep import connections
 from upkeep.errors import ApprovalRefusedError, ConfigurationError, LedgerError
 from upkeep.ledger import NOT_FINISHED, ApprovalState, Ledger, schema
-from upkeep.plan import (
+from upkeep.model import (
     Action,
     Finding,
     FindingStatus,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.servers import PostgresServer
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
 
 AT = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
 JOB = "data_retention"
@@ -269,7 +269,7 @@ def test_a_connection_lost_while_idle_is_opened_again(ledger: Ledger, control_da
         assert ledger.runs()[0].targets == {"pipeline": "ok"}
         execute(control_database, END_LEDGER_SESSIONS)
         ledger.save_plan(run_id, plan(action()))
-    assert execute(control_database, "select count(*) from upkeep.plan") == [(2,)]
+    assert execute(control_database, "select count(*) from upkeep.model.plan") == [(2,)]
 
 
 def test_no_ledger_no_change(own_postgres_server: PostgresServer) -> None:
@@ -781,9 +781,9 @@ def test_using_races_with_planning_anew(ledger: Ledger, address: Address, contro
             planned(ledger, action(f"new{number}"))
             racer.result()
     overtaken = """
-        select a.plan_id from upkeep.approval a join upkeep.plan p on p.plan_id = a.plan_id
+        select a.plan_id from upkeep.approval a join upkeep.model.plan p on p.plan_id = a.plan_id
         where a.event = 'used' and exists (
-            select from upkeep.plan n where n.target = p.target and n.job = p.job and n.plan_id <> p.plan_id
+            select from upkeep.model.plan n where n.target = p.target and n.job = p.job and n.plan_id <> p.plan_id
             and n.id > p.id and n.id < a.id)
     """
     assert execute(control_database, overtaken) == []

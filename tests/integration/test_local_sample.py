@@ -11,7 +11,7 @@ from local.servers import PostgresServer
 from tests.integration import creation_help
 from tests.servers import fresh_database
 from upkeep import fleet, settings
-from upkeep.plan import Severity
+from upkeep.model import Severity
 
 ALERTS = "public.alerts_configuration"
 

@@ -16,11 +16,11 @@ from tests.pooler import Pooler
 from upkeep import connections
 from upkeep.errors import CancelledError, LeaseBusyError, LeaseLostError, LedgerError
 from upkeep.ledger import Ledger
-from upkeep.locks import exclusive
+from upkeep.run.lease import exclusive
 
 if TYPE_CHECKING:
     from local.servers import PostgresServer
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
 
 IDENTITY = "postgres:7301:16384"
 
@@ -167,7 +167,7 @@ def test_an_owner_killed_outright_is_followed_by_the_next(address: Address, cont
         f"""
         import sys, time
         from upkeep import connections
-        from upkeep.locks import exclusive
+        from upkeep.run.lease import exclusive
         address = connections.parse("upkeep_control", sys.argv[1])
         with exclusive(address, {IDENTITY!r}, owner="killed", deadline_seconds=5):
             print("held", flush=True)

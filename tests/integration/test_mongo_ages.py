@@ -11,9 +11,9 @@ from bson import DatetimeMS, Decimal128, Int64, ObjectId, Timestamp
 
 from local.servers import MongoServer
 from tests.integration.mongo_help import AT, Place, Run, fresh_place, run, target
-from upkeep.mongo import ages
+from upkeep.model import Severity
+from upkeep.mongo.data_retention import ages
 from upkeep.mongo.session import MongoSession
-from upkeep.plan import Severity
 
 JOB = "data_retention"
 OLD, NEW = AT - timedelta(days=40), AT - timedelta(days=1)

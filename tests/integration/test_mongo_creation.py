@@ -9,9 +9,9 @@ from pymongo.errors import WriteError
 
 from local.servers import MongoServer
 from tests.integration.mongo_help import Place, fresh_place, nothing, observe, run, target
-from upkeep import jobs
+from upkeep.jobs import contract, spec
+from upkeep.model import Severity
 from upkeep.mongo.session import MongoSession
-from upkeep.plan import Severity
 
 JOB = "partition_creation"
 METRICS = """
@@ -114,7 +114,7 @@ def test_corrections_are_made_where_the_policy_says_so_and_taken_back(
     assert run(session, wanted, JOB).kinds == ["raise_granularity"]
     assert place.options("metrics")["timeseries"]["granularity"] == "hours"
     assert run(session, wanted, JOB).kinds == []
-    job = jobs.job(JOB, "mongo")
+    job = spec.job(JOB, "mongo")
     assert job is not None
     undone = [job.undo(session, a, first.outcomes[a.id]) for a in reversed(first.plan.actions)]
     by_kind = {a.kind: o for a, o in zip(reversed(first.plan.actions), undone, strict=True)}
@@ -169,14 +169,14 @@ def test_documents_that_break_a_unique_index_fail_that_index_without_their_value
 
 def test_what_somebody_made_meanwhile_is_taken_as_it_is_or_left_alone(session: MongoSession, place: Place) -> None:
     wanted = target(METRICS)
-    job = jobs.job(JOB, "mongo")
+    job = spec.job(JOB, "mongo")
     assert job is not None
     observation = observe(session, wanted, JOB)
     create, index = job.plan(observation, wanted).actions
     place.db.create_collection("metrics", timeseries={"timeField": "at", "metaField": "other"})
 
-    def work(action: object) -> jobs.Work:
-        return jobs.Work(session, wanted, action, observation, nothing, lambda _: None, lambda _: None)  # type: ignore[arg-type]
+    def work(action: object) -> contract.Work:
+        return contract.Work(session, wanted, action, observation, nothing, lambda _: None, lambda _: None)  # type: ignore[arg-type]
 
     assert job.apply(work(create)).reason_code == "state_changed"
     place.db.metrics.drop()
@@ -192,7 +192,7 @@ def test_undo_drops_only_what_is_empty(session: MongoSession, place: Place) -> N
     wanted = target("a: {indexes: [{keys: {x: 1}, name: x}]}\nb: {indexes: [{keys: {x: 1}, name: x}]}")
     done = run(session, wanted, JOB)
     place.db.b.insert_one({})
-    job = jobs.job(JOB, "mongo")
+    job = spec.job(JOB, "mongo")
     assert job is not None
     results = {
         a.subject: job.undo(session, a, done.outcomes[a.id]) for a in done.plan.actions if a.kind == "create_collection"

@@ -17,9 +17,11 @@ from pymongo import monitoring
 
 from local.servers import MongoServer, start_mongo, temporary_directory
 from tests.integration.mongo_help import AT, Place, fresh_place, run, target
-from upkeep.mongo import document_batches, measurements, outcomes
+from upkeep.jobs import spec
+from upkeep.jobs.data_retention import pace
+from upkeep.mongo import outcomes
+from upkeep.mongo.data_retention import batches, measurements
 from upkeep.mongo.session import MongoSession
-from upkeep.retention import pace
 
 RETENTION = "data_retention"
 OLD, NEW = AT - timedelta(days=40), AT - timedelta(days=1)
@@ -62,7 +64,7 @@ class Stages(monitoring.CommandListener):
 
 
 def small() -> None:
-    pace.SMALLEST = pace.LARGEST = document_batches.FIRST = 10  # type: ignore[misc]
+    pace.SMALLEST = pace.LARGEST = batches.FIRST = 10  # type: ignore[misc]
     measurements.RANGE_ROWS, measurements.TOO_MANY = 12, 1  # type: ignore[misc]
 
 
@@ -223,7 +225,7 @@ def test_the_primary_goes_in_the_middle_and_the_run_ends_well(
     policy: str,
 ) -> None:
     fill_many(own_place)
-    for module, names in ((pace, ("SMALLEST", "LARGEST")), (document_batches, ("FIRST",))):
+    for module, names in ((pace, ("SMALLEST", "LARGEST")), (batches, ("FIRST",))):
         for name in names:
             monkeypatch.setattr(module, name, 20)
     seen = 0
@@ -251,7 +253,7 @@ def test_a_primary_that_does_not_come_back_is_said_and_the_next_run_carries_on(
     own_place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outcomes, "ELECTION_SECONDS", 1.0)
-    monkeypatch.setattr(document_batches, "FIRST", 100)
+    monkeypatch.setattr(batches, "FIRST", 100)
     fill_many(own_place)
     calls = 0
 
@@ -317,7 +319,7 @@ def test_the_identity_is_that_of_the_replica_set_whatever_the_address(place: Pla
 
 def test_least_privileges(place: Place) -> None:
     """A user with readWrite alone works on ordinary collections; what is missing elsewhere is said, not stumbled on."""
-    from upkeep import connections, jobs  # noqa: PLC0415
+    from upkeep import connections  # noqa: PLC0415
     from upkeep.mongo.engine import ENGINE  # noqa: PLC0415
 
     fill(place)
@@ -333,7 +335,7 @@ def test_least_privileges(place: Place) -> None:
                 assert done.before.success, done.before.failed
                 assert set(done.statuses) == {"done"}
                 continue
-            job = jobs.job(RETENTION, "mongo")
+            job = spec.job(RETENTION, "mongo")
             assert job is not None
             fill_again = [{"_id": 100 + n, "at": OLD} for n in range(3)]
             place.db.events.insert_many(fill_again)

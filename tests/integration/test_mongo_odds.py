@@ -16,11 +16,12 @@ from pymongo.errors import OperationFailure
 from local.servers import MongoServer
 from tests.integration.mongo_help import AT, Place, Run, fresh_place, observe, run, target
 from upkeep import connections
-from upkeep.mongo import document_batches, outcomes
+from upkeep.model import FindingStatus, Severity
+from upkeep.mongo import outcomes
+from upkeep.mongo.data_retention import batches
+from upkeep.mongo.data_retention.measurements import Pair
 from upkeep.mongo.engine import ENGINE
-from upkeep.mongo.measurements import Pair
 from upkeep.mongo.session import MongoSession
-from upkeep.plan import FindingStatus, Severity
 
 JOB = "data_retention"
 OLD, NEW = AT - timedelta(days=40), AT - timedelta(days=1)
@@ -149,7 +150,7 @@ def test_a_transaction_that_the_cache_has_no_room_for_is_made_smaller(
 ) -> None:
     """The server says write conflict, again and again, as it does when another writes the same documents."""
     place.db.events.insert_many([{"_id": n, "at": OLD, "text": "x" * 1_000} for n in range(500)])
-    real, tried = document_batches.Sweep._within, []
+    real, tried = batches.Sweep._within, []
 
     def within(sweep: Any, own: Any, low: Any, *, compare: bool) -> Any:
         tried.append(sweep.room)
@@ -157,7 +158,7 @@ def test_a_transaction_that_the_cache_has_no_room_for_is_made_smaller(
             raise OperationFailure("WriteConflict", 112, {"errorLabels": ["TransientTransactionError"], "code": 112})
         return real(sweep, own, low, compare=compare)
 
-    monkeypatch.setattr(document_batches.Sweep, "_within", within)
+    monkeypatch.setattr(batches.Sweep, "_within", within)
     monkeypatch.setattr(outcomes, "AGAIN_SECONDS", 0.0)
     well(run(session, target(ARCHIVE, "limits: {share: 100 %}"), JOB))
     assert place.db.kept.count_documents({}) == 500

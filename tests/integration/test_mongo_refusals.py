@@ -14,11 +14,12 @@ import pytest
 from local.process import free_port, give_to_account
 from local.servers import MongoServer, start_mongo, temporary_directory
 from tests.integration.mongo_help import AT, Place, Run, fresh_place, run, target
-from upkeep import checks, connections
+from upkeep import connections
+from upkeep.model import Severity
 from upkeep.mongo import outcomes, refusals
 from upkeep.mongo.engine import ENGINE
 from upkeep.mongo.session import MongoSession
-from upkeep.plan import Severity
+from upkeep.run import check as checks
 
 JOB = "data_retention"
 OLD, NEW = AT - timedelta(days=40), AT - timedelta(days=1)

@@ -10,11 +10,13 @@ from pymongo import IndexModel
 
 from local.servers import MongoServer
 from tests.integration.mongo_help import AT, Place, Run, fresh_place, run, target
+from upkeep import model
 from upkeep.errors import OverLimitError
-from upkeep.mongo import document_batches
+from upkeep.jobs import spec
+from upkeep.jobs.data_retention import pace
+from upkeep.model import Severity
+from upkeep.mongo.data_retention import batches
 from upkeep.mongo.session import MongoSession
-from upkeep.plan import Severity
-from upkeep.retention import pace
 
 JOB = "data_retention"
 OLD, NEW = AT - timedelta(days=40), AT - timedelta(days=1)
@@ -37,7 +39,7 @@ def session(place: Place) -> Iterator[MongoSession]:
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "SMALLEST", 7)
-    monkeypatch.setattr(document_batches, "FIRST", 7)
+    monkeypatch.setattr(batches, "FIRST", 7)
     monkeypatch.setattr(pace, "LARGEST", 7)
 
 
@@ -159,7 +161,7 @@ def test_many_documents_of_one_age_move_in_bounded_batches(
 def test_large_documents_make_small_transactions(
     session: MongoSession, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document_batches, "BATCH_BYTES", 100_000)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 100_000)
     place.db.events.insert_many([{"at": OLD, "n": n, "text": "x" * 40_000} for n in range(10)])
     place.db.events.create_index("at")
     done = run(session, target(ARCHIVE), JOB)
@@ -391,7 +393,7 @@ def test_a_document_changed_during_its_transaction_moves_as_it_is_then(
     session: MongoSession, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(place, old=5, new=10)
-    real = document_batches.Sweep._within
+    real = batches.Sweep._within
     calls = []
 
     def within(self: Any, own: Any, low: Any, *, compare: bool) -> Any:
@@ -402,7 +404,7 @@ def test_a_document_changed_during_its_transaction_moves_as_it_is_then(
             place.db.events.update_one({"_id": 3}, {"$set": {"at": NEW}})
         return real(self, own, low, compare=compare)
 
-    monkeypatch.setattr(document_batches.Sweep, "_within", within)
+    monkeypatch.setattr(batches.Sweep, "_within", within)
     well(run(session, target(ARCHIVE), JOB))
     assert len(calls) > 1
     assert place.db.kept.find_one({"_id": 2})["text"] == "changed"
@@ -426,30 +428,32 @@ def test_paused_between_two_batches_and_going_on(session: MongoSession, place: P
 
 
 def test_another_collection_of_the_same_name_is_left_alone(session: MongoSession, place: Place) -> None:
-    from upkeep import jobs  # noqa: PLC0415
+    from upkeep.jobs import contract  # noqa: PLC0415
 
     fill(place)
     planned = run(session, target(DELETE), JOB, apply=False)
     place.db.events.drop()
     fill(place)
-    job = jobs.job(JOB, "mongo")
+    job = spec.job(JOB, "mongo")
     assert job is not None
-    observation = job.observe(session, target(DELETE), AT, jobs.Memory())
-    work = jobs.Work(session, target(DELETE), planned.plan.actions[0], observation, Meanwhile(print, 99), print, print)
+    observation = job.observe(session, target(DELETE), AT, model.Memory())
+    work = contract.Work(
+        session, target(DELETE), planned.plan.actions[0], observation, Meanwhile(print, 99), print, print
+    )
     assert job.apply(work).reason_code == "state_changed"
     assert len(ids(place, "events")) == 70
 
 
 def carried_out(session: MongoSession, planned: Run, wanted: str, **changed: Any) -> Any:
     """Apply the plan's destructive action later, with some of its args narrowed."""
-    from upkeep import jobs  # noqa: PLC0415
+    from upkeep.jobs import contract  # noqa: PLC0415
 
-    job = jobs.job(JOB, "mongo")
+    job = spec.job(JOB, "mongo")
     assert job is not None
     (action,) = (a for a in planned.plan.actions if a.destructive)
     narrowed = action.model_copy(update={"args": {**action.args, **changed}})
-    observation = job.observe(session, target(wanted), AT, jobs.Memory())
-    return job.apply(jobs.Work(session, target(wanted), narrowed, observation, Meanwhile(print, 99), print, print))
+    observation = job.observe(session, target(wanted), AT, model.Memory())
+    return job.apply(contract.Work(session, target(wanted), narrowed, observation, Meanwhile(print, 99), print, print))
 
 
 @pytest.mark.parametrize("policy", [DELETE, ARCHIVE])
@@ -512,7 +516,7 @@ def test_a_lagging_member_is_waited_for(
 ) -> None:
     lags = iter([None, 30.0, 12.0, 0.5])
     monkeypatch.setattr("upkeep.mongo.catalog.replication_lag", lambda _: next(lags, None))
-    monkeypatch.setattr("upkeep.mongo.document_batches.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("upkeep.mongo.data_retention.batches.LOOK_SECONDS", 0.0)
     fill(place)
     said = []
 
@@ -533,11 +537,10 @@ def test_globs_take_what_is_there(session: MongoSession, place: Place) -> None:
 
 
 def test_undo_says_what_it_cannot(session: MongoSession, place: Place) -> None:
-    from upkeep import jobs  # noqa: PLC0415
 
     fill(place)
     done = run(session, target(ARCHIVE), JOB)
-    job = jobs.job(JOB, "mongo")
+    job = spec.job(JOB, "mongo")
     assert job is not None
     for action in done.plan.actions:
         undone = job.undo(session, action, done.outcomes[action.id])

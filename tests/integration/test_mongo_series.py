@@ -9,12 +9,15 @@ import pytest
 
 from local.servers import MongoServer
 from tests.integration.mongo_help import Place, Run, fresh_place, run, target
-from upkeep import jobs
-from upkeep.mongo import measurements, outcomes, retention_apply
-from upkeep.mongo.measurements import Pair
+from upkeep import model
+from upkeep.jobs import contract, spec
+from upkeep.model import Severity
+from upkeep.mongo import outcomes
+from upkeep.mongo.data_retention import apply as retention_apply
+from upkeep.mongo.data_retention import measurements
+from upkeep.mongo.data_retention.measurements import Pair
 from upkeep.mongo.outcomes import ConservationError
 from upkeep.mongo.session import MongoSession
-from upkeep.plan import Severity
 
 JOB = "data_retention"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -145,7 +148,7 @@ def test_what_the_server_does_not_do_is_said(session: MongoSession, place: Place
 
 def test_undo_restores_what_deletes_less_and_refuses_what_deletes_more(session: MongoSession, place: Place) -> None:
     fill(place, expire=NINETY * 2)
-    job = jobs.job(JOB, "mongo")
+    job = spec.job(JOB, "mongo")
     assert job is not None
     done = run(session, target(DELETE), JOB, at=NOW)
     (action,) = done.plan.actions
@@ -268,7 +271,7 @@ def test_expiry_is_not_set_when_something_is_missing_in_the_archive_at_that_mome
 
 def test_an_approval_sets_the_longer_expiry_of_today(session: MongoSession, place: Place) -> None:
     fill(place)
-    job = jobs.job(JOB, "mongo")
+    job = spec.job(JOB, "mongo")
     assert job is not None
     planned, longer = target(DELETE), target(DELETE.replace("90 days", "100 days"))
     (action,) = run(session, planned, JOB, at=NOW, apply=False).plan.actions
@@ -278,12 +281,12 @@ def test_an_approval_sets_the_longer_expiry_of_today(session: MongoSession, plac
     (other,) = (a for a in run(session, target(ARCHIVE), JOB, at=NOW, apply=False).plan.actions if a.destructive)
     assert other.intent != action.intent
     narrowed = action.model_copy(update={"args": {**action.args, "seconds": today.args["seconds"]}})
-    observation = job.observe(session, longer, NOW, jobs.Memory())
-    outcome = job.apply(jobs.Work(session, longer, narrowed, observation, print, print, print))
+    observation = job.observe(session, longer, NOW, model.Memory())
+    outcome = job.apply(contract.Work(session, longer, narrowed, observation, print, print, print))
     assert outcome.status == "done"
     assert expiry(place) == 100 * 86_400
     frames = job.frames(
-        job.observe(session, longer, NOW, jobs.Memory()),
+        job.observe(session, longer, NOW, model.Memory()),
         longer,
         "after",
         run(session, planned, JOB, at=NOW, apply=False).plan.model_copy(update={"actions": (action,)}),

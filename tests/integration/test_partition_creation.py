@@ -10,9 +10,9 @@ from psycopg import sql
 
 from tests.integration import creation_help as help_
 from tests.integration.creation_help import MONTHLY, on
-from upkeep import rules
-from upkeep.plan import FindingStatus, Severity, TargetReport, TargetStatus
+from upkeep.model import FindingStatus, Severity, TargetReport, TargetStatus
 from upkeep.postgres.partition_creation import JOB
+from upkeep.run import rules
 
 AT = on("2024-02-15 12:00")
 

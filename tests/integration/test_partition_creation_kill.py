@@ -15,8 +15,7 @@ import pytest
 
 from tests.integration import creation_help as help_
 from tests.integration.creation_help import on
-from upkeep.postgres import creation_moves
-from upkeep.postgres.partition_creation import JOB
+from upkeep.postgres.partition_creation import JOB, moves
 from upkeep.postgres.session import PostgresSession
 
 AT = on("2024-02-15 12:00")
@@ -120,7 +119,7 @@ def test_killed_before_each_statement(
     kill: Callable[[str, int, str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(creation_moves, "DIRECT_ROWS", 0 if kind == "moved in steps" else 10**6)
+    monkeypatch.setattr(moves, "DIRECT_ROWS", 0 if kind == "moved in steps" else 10**6)
     what = help_.target({"public.logs": POLICY})
     prepare(db, kind)
     with help_.session(database) as session:
@@ -143,7 +142,7 @@ def test_killed_before_each_statement(
 def test_what_somebody_attached_since_is_not_dropped(
     database: str, db: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(creation_moves, "DIRECT_ROWS", 0)
+    monkeypatch.setattr(moves, "DIRECT_ROWS", 0)
     prepare(db, "moved in steps")
     for number in range(1, 40):
         killed_process(database, number, "moved in steps")
@@ -195,7 +194,7 @@ def test_a_sub_partitioned_child_killed_before_each_statement(
     kill: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(creation_moves, "DIRECT_ROWS", 0 if kind == "moved in steps" else 10**6)
+    monkeypatch.setattr(moves, "DIRECT_ROWS", 0 if kind == "moved in steps" else 10**6)
     what, rows = help_.target({"public.logs": LISTS}), 0 if kind == "plain" else ROWS
     prepare_regions(db, kind)
     with help_.session(database) as session:

@@ -11,9 +11,9 @@ import pytest
 
 from tests.integration import creation_help as help_
 from tests.integration.creation_help import on
-from upkeep.plan import Outcome
-from upkeep.postgres import creation_apply, ddl
-from upkeep.postgres.partition_creation import JOB
+from upkeep.model import Outcome
+from upkeep.postgres import ddl
+from upkeep.postgres.partition_creation import JOB, apply
 
 AT = on("2024-02-15 12:00")
 POLICY = "partition: {by: at, every: 1 month, ahead: 1}"
@@ -35,7 +35,7 @@ def db(database: str) -> Any:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creation_apply, "RETRY", SHORT)
+    monkeypatch.setattr(apply, "RETRY", SHORT)
 
 
 def waiters(db: psycopg.Connection[Any]) -> int:

@@ -13,8 +13,8 @@ import pytest
 
 from tests.integration import creation_help as help_
 from tests.integration.creation_help import on
-from upkeep.plan import Severity
-from upkeep.postgres import creation_moves
+from upkeep.model import Severity
+from upkeep.postgres.partition_creation import moves
 
 AT = on("2024-02-15 12:00")
 POLICY = "partition: {by: at, every: 1 month, ahead: 1, move_default_rows: 200000}"
@@ -153,7 +153,7 @@ def test_no_reader_or_writer_loses_or_misses_a_row(
     database: str, db: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, direct: bool
 ) -> None:
     fill(db, 4000)
-    monkeypatch.setattr(creation_moves, "DIRECT_ROWS", 10_000_000 if direct else 0)
+    monkeypatch.setattr(moves, "DIRECT_ROWS", 10_000_000 if direct else 0)
     written: list[int] = []
     deleted: list[int] = []
     counts: list[int] = []
@@ -208,7 +208,7 @@ def test_rows_that_are_alike_are_counted(
     database: str, db: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No key at all, and rows that are equal: the log balances them as a multiset."""
-    monkeypatch.setattr(creation_moves, "DIRECT_ROWS", 0)
+    monkeypatch.setattr(moves, "DIRECT_ROWS", 0)
     db.execute("create table public.bag (at timestamptz not null, j json) partition by range (at)")
     db.execute("create table public.bag_default partition of public.bag default")
     db.execute("insert into public.bag select '2024-02-02', '{\"a\": 1}' from generate_series(1, 500)")

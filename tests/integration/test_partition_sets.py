@@ -11,7 +11,7 @@ from psycopg import sql
 from tests.integration import creation_help as help_
 from tests.integration.creation_help import on
 from upkeep import gates
-from upkeep.plan import Action, Finding, FindingStatus, Outcome, OutcomeStatus, Severity
+from upkeep.model import Action, Finding, FindingStatus, Outcome, OutcomeStatus, Severity
 from upkeep.postgres.partition_creation import JOB
 
 AT = on("2024-02-15 12:00")

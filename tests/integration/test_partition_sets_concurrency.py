@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration import creation_help as help_
 from tests.integration.creation_help import on
-from upkeep.postgres import creation_moves
+from upkeep.postgres.partition_creation import moves
 
 AT = on("2024-02-15 12:00")
 ROWS = 3000
@@ -66,7 +66,7 @@ def background(*works: Callable[[threading.Event], None]) -> Iterator[None]:
 def test_no_row_of_the_default_is_missed_while_it_moves(
     database: str, db: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, kind: str, direct: bool
 ) -> None:
-    monkeypatch.setattr(creation_moves, "DIRECT_ROWS", 10_000_000 if direct else 0)
+    monkeypatch.setattr(moves, "DIRECT_ROWS", 10_000_000 if direct else 0)
     value = "'eu'" if kind == "below" else "'us'"
     if kind == "below":
         db.execute("create table public.t_eu partition of public.t for values in ('eu') partition by range (at)")

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.integration.retention_help import attached, count
-from upkeep.cli import main
+from upkeep.cli.main import main
 
 BETWEEN = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "amount", "min_value": 0}}
 Upkeep = Callable[..., Result]
@@ -90,7 +90,7 @@ def test_what_fails_stays_and_the_rest_goes(
 def test_mostly_counts_over_all_batches(
     db: psycopg.Connection[Any], upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.quality_rows.BATCH_ROWS", 7)
+    monkeypatch.setattr("upkeep.postgres.data_retention.quality.BATCH_ROWS", 7)
     sales(db, 100)
     db.execute("update sales set amount = -1 where id <= 7")  # the whole first batch, and 7 % of all
     strict = {"type": BETWEEN["type"], "kwargs": {"column": "amount", "min_value": 0, "mostly": 0.95}}
@@ -104,7 +104,7 @@ def test_mostly_counts_over_all_batches(
 def test_rows_that_change_after_the_look_stay(
     db: psycopg.Connection[Any], upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from upkeep import quality  # noqa: PLC0415 - patched
+    from upkeep.run import quality  # noqa: PLC0415 - patched
 
     sales(db)
     examine = quality.examine
@@ -149,7 +149,7 @@ def test_partitions(db: psycopg.Connection[Any], upkeep: Upkeep, tmp_path: Path,
 def test_a_row_that_reaches_a_partition_after_the_look_keeps_it(
     db: psycopg.Connection[Any], upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch, grace: str, below: bool
 ) -> None:
-    from upkeep import quality  # noqa: PLC0415 - patched
+    from upkeep.run import quality  # noqa: PLC0415 - patched
 
     for name in ("sales", "other"):
         db.execute(f"create table {name} (id int, at timestamptz, amount int) partition by range (at)")

@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from upkeep.postgres.receiving import Received
+from upkeep.postgres.data_retention.files.receive import Received
 
 ROWS = "copy (select n, repeat('x', n % 300) from generate_series(1, 20000) n) to stdout (format csv)"
 

@@ -16,14 +16,17 @@ from click.testing import CliRunner, Result
 
 from local.servers import RedisServer
 from tests.integration.redis_help import Place, fresh_place, run, target
-from upkeep import checks, connections, jobs
-from upkeep.cli import main
+from upkeep import connections, model
+from upkeep.cli.main import main
 from upkeep.errors import ConfigurationError, OverLimitError
-from upkeep.plan import FindingStatus, OutcomeStatus, ReasonCode, Severity
-from upkeep.redis import retention_apply, streams
+from upkeep.jobs import contract, spec
+from upkeep.jobs.data_retention import pace
+from upkeep.model import FindingStatus, OutcomeStatus, ReasonCode, Severity
+from upkeep.redis import streams
+from upkeep.redis.data_retention import apply
 from upkeep.redis.entries import EntryId
 from upkeep.redis.session import RedisSession
-from upkeep.retention import pace
+from upkeep.run import check as checks
 
 DELETE = "s: {retain: {for: 30 days, then: delete, requires: nothing}}"
 DAY = 86_400_000
@@ -43,7 +46,7 @@ def session(place: Place) -> Iterator[RedisSession]:
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((pace, "SMALLEST"), (retention_apply, "FIRST"), (retention_apply, "LARGEST")):
+    for module, name in ((pace, "SMALLEST"), (apply, "FIRST"), (apply, "LARGEST")):
         monkeypatch.setattr(module, name, 100)
 
 
@@ -270,12 +273,14 @@ def test_a_stream_that_lives_on_is_the_one_that_was_planned(
 def test_an_approval_takes_what_the_narrowed_cut_off_says(session: RedisSession, place: Place) -> None:
     place.fill("s")
     ids = place.ids("s")
-    job = jobs.job("data_retention", "redis")
+    job = spec.job("data_retention", "redis")
     assert job is not None
-    observation = job.observe(session, target(DELETE), datetime.now(UTC), jobs.Memory())
+    observation = job.observe(session, target(DELETE), datetime.now(UTC), model.Memory())
     (action,) = job.plan(observation, target(DELETE)).actions
     narrowed = action.model_copy(update={"args": {**action.args, "cut_off": ids[7]}})
-    work = jobs.Work(session, target(DELETE), narrowed, observation, lambda *_, **__: None, time.sleep, lambda _: None)
+    work = contract.Work(
+        session, target(DELETE), narrowed, observation, lambda *_, **__: None, time.sleep, lambda _: None
+    )
     assert job.apply(work).rows == 7
     assert place.ids("s") == ids[7:]
 
@@ -433,11 +438,11 @@ def test_a_user_without_rights_is_told_which(place: Place) -> None:
 
 def test_observing_sends_nothing_that_could_change(place: Place) -> None:
     place.fill("s")
-    job = jobs.job("data_retention", "redis")
+    job = spec.job("data_retention", "redis")
     assert job is not None
     with place.session() as session:
         place.client.config_resetstat()
-        job.observe(session, target(DELETE, "mode: observe"), datetime.now(UTC), jobs.Memory())
+        job.observe(session, target(DELETE, "mode: observe"), datetime.now(UTC), model.Memory())
         sent = {name.removeprefix("cmdstat_") for name in place.client.info("commandstats")}
     assert not sent & {"eval", "xtrim", "xadd", "xdel", "set", "del"}
     assert place.client.xlen("s") == 70
@@ -466,7 +471,7 @@ def test_a_run_that_is_stopped_keeps_what_was_done(session: RedisSession, place:
         if len(calls) > 3:
             raise OverLimitError("paused")
 
-    job = jobs.job("data_retention", "redis")
+    job = spec.job("data_retention", "redis")
     assert job is not None
     with pytest.raises(OverLimitError):
         run(session, target(DELETE), checkpoint=checkpoint)
@@ -529,7 +534,7 @@ def test_killed_at_any_step_the_next_run_finishes(place: Place, step: int) -> No
     pid = os.fork()
     if pid == 0:
         try:
-            pace.SMALLEST = retention_apply.FIRST = retention_apply.LARGEST = 100  # type: ignore[misc]
+            pace.SMALLEST = apply.FIRST = apply.LARGEST = 100  # type: ignore[misc]
             with place.session() as session:
                 run(session, target(DELETE), checkpoint=dies(step))
         finally:
@@ -557,12 +562,12 @@ def test_the_server_killed_in_the_middle(own_redis_server: RedisServer, small_st
             if len(calls) == 4:
                 server.kill()
 
-        wanted, job = target(DELETE), jobs.job("data_retention", "redis")
+        wanted, job = target(DELETE), spec.job("data_retention", "redis")
         assert job is not None
         with place.session() as session:
-            observation = job.observe(session, wanted, datetime.now(UTC), jobs.Memory())
+            observation = job.observe(session, wanted, datetime.now(UTC), model.Memory())
             (action,) = job.plan(observation, wanted).actions
-            work = jobs.Work(session, wanted, action, observation, checkpoint, time.sleep, lambda _: None)
+            work = contract.Work(session, wanted, action, observation, checkpoint, time.sleep, lambda _: None)
             outcome = job.apply(work)
         assert outcome.reason_code is ReasonCode.CONNECTION_LOST
         assert outcome.rows == 300
@@ -576,7 +581,7 @@ def test_the_server_killed_in_the_middle(own_redis_server: RedisServer, small_st
 def test_undo_says_that_it_cannot(session: RedisSession, place: Place) -> None:
     place.fill("s")
     done = run(session, target(DELETE))
-    job = jobs.job("data_retention", "redis")
+    job = spec.job("data_retention", "redis")
     assert job is not None
     outcome = job.undo(session, done.action("s"), done.outcome("s"))
     assert outcome.reason_code is ReasonCode.NOT_SUPPORTED

@@ -17,12 +17,12 @@ from click.testing import CliRunner
 
 from tests.integration.archive_help import of_another_history, policy, restored, said
 from tests.integration.retention_help import AT, Book, attached, count, months, session, target
-from upkeep.cli import main
+from upkeep.cli.main import main
 from upkeep.errors import ConfigurationError, UnreachableError
-from upkeep.jobs import RestoreRequest
+from upkeep.jobs.contract import RestoreRequest
+from upkeep.jobs.data_retention.pace import Pace
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
-from upkeep.retention.pace import Pace
 from upkeep.stores.shelf import OWNER
 from upkeep.stores.store import Store, StoreError
 
@@ -38,7 +38,7 @@ def db(database: str) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture(autouse=True)
 def _small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upkeep.postgres.file_archive.pace", lambda: Pace(size=20))
+    monkeypatch.setattr("upkeep.postgres.data_retention.files.archive.pace", lambda: Pace(size=20))
     monkeypatch.setattr(Pace, "learn", lambda *_: None)
 
 
@@ -267,7 +267,7 @@ def test_a_restore_settles_first(
                 Book().apply(opened, what, planned.actions[0], observation)
         assert ids(db) == list(range(1, 21))
         with monkeypatch.context() as patched:
-            patched.setattr("upkeep.postgres.file_archive.end_of", lambda *_: None)
+            patched.setattr("upkeep.postgres.data_retention.files.archive.end_of", lambda *_: None)
             outcome = Book().apply(opened, what, planned.actions[0], observation)
         assert outcome.status == "failed"
         assert "cannot know" in str(outcome.message)

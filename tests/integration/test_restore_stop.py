@@ -16,8 +16,8 @@ from tests.integration.archive_help import policy
 from tests.integration.robust_help import Bed, Db
 from tests.integration.test_robust_kill import AT, CASES, ROWS
 from tests.integration.test_robust_stop import asleep, stopped
-from upkeep.postgres import file_archive, restore_file, restore_pages
-from upkeep.retention.pace import Pace
+from upkeep.jobs.data_retention.pace import Pace
+from upkeep.postgres.data_retention.files import archive, load, pages
 
 DUE = ROWS // 2
 FILE = 12
@@ -33,7 +33,7 @@ def db(bed: Bed) -> Any:
 
 def small() -> None:
     """Make files of few rows, in the command's process."""
-    file_archive.pace = lambda: Pace(size=FILE)
+    archive.pace = lambda: Pace(size=FILE)
     setattr(Pace, "learn", lambda *_: None)  # noqa: B010
 
 
@@ -90,8 +90,8 @@ def test_a_server_too_slow_for_one_statement(bed: Bed, db: Db, tmp_path: Path) -
     slow(db, "true", 0.1)
 
     def impatient() -> None:
-        restore_pages.SAY_SECONDS = 0  # type: ignore[misc]
-        restore_file.STATEMENT_TIMEOUT = "1s"  # type: ignore[misc]
+        pages.SAY_SECONDS = 0  # type: ignore[misc]
+        load.STATEMENT_TIMEOUT = "1s"  # type: ignore[misc]
 
     done = bed.upkeep(*BACK, before=impatient)
     assert done.status == 0, done.said

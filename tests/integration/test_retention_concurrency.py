@@ -17,9 +17,9 @@ import psycopg
 import pytest
 
 from tests.integration.retention_help import Book, count, session, target
-from upkeep.plan import ReasonCode
+from upkeep.jobs.data_retention.pace import Pace
+from upkeep.model import ReasonCode
 from upkeep.postgres.data_retention import JOB
-from upkeep.retention.pace import Pace
 
 ARCHIVE = "retain: {by: at, for: 1 day, then: archive, into: public.old, precision: row, requires: nothing}"
 DELETE = "retain: {by: at, for: 1 day, then: delete, precision: row, requires: nothing}"
@@ -120,7 +120,7 @@ class Others:
 def test_every_snapshot_shows_every_row_once(
     db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch, partitioned: bool
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.retention_apply.Pace", lambda: Pace(size=300))
+    monkeypatch.setattr("upkeep.postgres.data_retention.apply.Pace", lambda: Pace(size=300))
     make(db, partitioned=partitioned)
     db.execute(f"create table tally as select {ROWS}::bigint as inserted, 0::bigint as deleted")
     others = Others(database)
@@ -173,8 +173,8 @@ def test_a_row_changed_while_its_lock_is_waited_for_moves_as_it_is_then(
 def test_a_row_that_others_hold_all_the_time_is_left_to_the_next_run(
     db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.row_batches.LOCK_WAIT", "100ms")
-    monkeypatch.setattr("upkeep.postgres.retention_apply.Pace", lambda: Pace(size=500))
+    monkeypatch.setattr("upkeep.postgres.data_retention.batches.LOCK_WAIT", "100ms")
+    monkeypatch.setattr("upkeep.postgres.data_retention.apply.Pace", lambda: Pace(size=500))
     make(db, partitioned=False)
     row = db.execute("select id from logs order by at limit 1").fetchone()
     with session(database) as opened, psycopg.connect(database) as other:
@@ -209,7 +209,7 @@ def test_a_table_held_exclusively_does_not_stop_the_others(db: psycopg.Connectio
 def test_a_table_held_exclusively_after_the_plan(
     db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.row_batches.LOCK_WAIT", "100ms")
+    monkeypatch.setattr("upkeep.postgres.data_retention.batches.LOCK_WAIT", "100ms")
     make(db, partitioned=False)
     book, what = Book(), target({"public.logs": DELETE})
     with session(database) as opened, psycopg.connect(database) as holder:

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from tests.integration.retention_help import AT, Book, Run, attached, months, session, target
-from upkeep.plan import OutcomeStatus, ReasonCode
-from upkeep.postgres import retention_held
+from upkeep.model import OutcomeStatus, ReasonCode
+from upkeep.postgres.data_retention import held
 
 DELETE = "retain: {by: at, for: 30 days, requires: nothing, then: delete}"
 ROWS = "retain: {by: at, for: 30 days, requires: nothing, then: delete, precision: row}"
@@ -123,7 +123,7 @@ def test_many_due_partitions_in_catalogs_that_were_never_analysed(
         "day := day + '1 day'; end loop; end $$"
     )
     db.execute("create view v as select * from logs_0; create table other (c logs_1[])")
-    monkeypatch.setattr(retention_held, "CHECK_TIMEOUT", "5s")
+    monkeypatch.setattr(held, "CHECK_TIMEOUT", "5s")
     what = target({"public.logs": DELETE})
     with session(database) as opened:
         plan = Book().plan(opened, what, AT)
@@ -140,7 +140,7 @@ def test_what_cannot_be_looked_at_stays(
     with session(database) as opened:
         observation = book.observe(opened, what, AT)
         (first, *_) = book.plan(opened, what, AT).actions
-        monkeypatch.setattr(retention_held, "CHECK_TIMEOUT", "1ms")
+        monkeypatch.setattr(held, "CHECK_TIMEOUT", "1ms")
         outcome = book.apply(opened, what, first, observation)
         done = book.run(opened, what, AT)
     assert (outcome.status, outcome.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED)

@@ -15,10 +15,10 @@ import pytest
 
 from local.servers import PostgresServer
 from tests.integration.retention_help import AT, Book, attached, count, exists, session, target
-from upkeep.plan import Action
+from upkeep.jobs.data_retention.pace import Pace
+from upkeep.model import Action
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
-from upkeep.retention.pace import Pace
 
 ROWS = 60
 KINDS = {
@@ -39,8 +39,8 @@ def db(database: str) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upkeep.postgres.retention_apply.Pace", lambda: Pace(size=25))
-    monkeypatch.setattr("upkeep.postgres.row_batches.ROWS_ON_A_PAGE", 25)
+    monkeypatch.setattr("upkeep.postgres.data_retention.apply.Pace", lambda: Pace(size=25))
+    monkeypatch.setattr("upkeep.postgres.data_retention.batches.ROWS_ON_A_PAGE", 25)
 
 
 def prepare(db: psycopg.Connection[Any], kind: str) -> None:

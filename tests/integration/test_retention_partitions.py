@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 
 from tests.integration.retention_help import AT, Book, attached, count, exists, months, session, target
-from upkeep.plan import FindingStatus, ReasonCode, Severity
+from upkeep.model import FindingStatus, ReasonCode, Severity
 from upkeep.postgres.data_retention import JOB
 
 DELETE = "retain: {by: at, for: 2 months, then: delete, requires: nothing}"
@@ -348,7 +348,7 @@ def test_a_reader_who_holds_the_table_is_not_fought(
     db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # pg_partman#626, #834 (anchors B4): give up in time, leave no waiter, nothing pending, the others go on
-    monkeypatch.setattr("upkeep.postgres.detaching.HOLDERS_TRIES", 3)
+    monkeypatch.setattr("upkeep.postgres.data_retention.detach.HOLDERS_TRIES", 3)
     months(db, 3, 6)
     months(db, 3, 6, name="other")
     with psycopg.connect(database) as reader, session(database) as opened:
@@ -422,13 +422,14 @@ def test_what_somebody_else_left_pending_needs_a_person(db: psycopg.Connection[A
 def test_what_is_pending_after_a_lost_lock_is_completed_in_the_same_run(
     db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.detaching.QUIET_SECONDS", 0.2)
+    monkeypatch.setattr("upkeep.postgres.data_retention.detach.QUIET_SECONDS", 0.2)
     months(db, 3, 6)
     book = Book()
     with psycopg.connect(database) as reader, session(database) as opened:
         # the reader comes between the look for holders and the statement
         monkeypatch.setattr(
-            "upkeep.postgres.detaching._wait_for_holders", lambda *_: reader.execute("select count(*) from logs")
+            "upkeep.postgres.data_retention.detach._wait_for_holders",
+            lambda *_: reader.execute("select count(*) from logs"),
         )
         threading.Timer(1.5, reader.rollback).start()
         run = book.run(opened, target({"public.logs": DELETE}), AT)

@@ -15,7 +15,7 @@ from local.servers import PostgresServer, temporary_directory
 from local.servers.postgres import postgres_bin, postgres_environment
 from tests.integration import retention_help as help_
 from tests.integration.creation_help import session, target
-from upkeep.postgres import pace
+from upkeep.postgres.data_retention import throttle
 
 POLICY = "retain: {by: at, for: 30 days, then: delete, precision: row, requires: nothing}"
 
@@ -45,9 +45,9 @@ def replica(own_postgres_server: PostgresServer) -> Iterator[psycopg.Connection[
 def test_a_deletion_waits_for_a_replica_that_is_behind(
     own_postgres_server: PostgresServer, replica: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr("upkeep.postgres.retention_apply.Pace", lambda: pace.Pace(size=10))
-    monkeypatch.setattr(pace, "MAX_LAG_SECONDS", 1.0)
+    monkeypatch.setattr(throttle, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("upkeep.postgres.data_retention.apply.Pace", lambda: throttle.Pace(size=10))
+    monkeypatch.setattr(throttle, "MAX_LAG_SECONDS", 1.0)
     uri = own_postgres_server.uri()
     with psycopg.connect(uri, autocommit=True) as db:
         db.execute("create table logs (id bigint primary key, at timestamptz not null)")

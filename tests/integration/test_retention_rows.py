@@ -13,10 +13,10 @@ from psycopg.sql import SQL
 
 from tests.integration.creation_help import session as as_role
 from tests.integration.retention_help import AT, Book, attached, count, months, session, target
-from upkeep.plan import ReasonCode
+from upkeep.jobs.data_retention.pace import Pace
+from upkeep.model import ReasonCode
 from upkeep.postgres.data_retention import JOB
-from upkeep.postgres.row_batches import Tally
-from upkeep.retention.pace import Pace
+from upkeep.postgres.data_retention.batches import Tally
 
 DELETE = "retain: {by: at, for: 30 days, then: delete, precision: row, requires: nothing}"
 ARCHIVE = "retain: {by: at, for: 30 days, then: archive, into: public.old, precision: row, requires: nothing}"
@@ -65,7 +65,7 @@ def test_exactly_the_due_rows_go(db: psycopg.Connection[Any], database: str) -> 
 
 
 def test_many_batches(db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upkeep.postgres.retention_apply.Pace", lambda: Pace(size=7))
+    monkeypatch.setattr("upkeep.postgres.data_retention.apply.Pace", lambda: Pace(size=7))
     logs(db, 1500)
     done = run(database, DELETE)
     assert count(db, "logs", CUT_OFF) == 0
@@ -76,7 +76,7 @@ def test_many_batches(db: psycopg.Connection[Any], database: str, monkeypatch: p
 def test_more_rows_of_one_age_than_a_batch(
     db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.retention_apply.Pace", lambda: Pace(size=500))
+    monkeypatch.setattr("upkeep.postgres.data_retention.apply.Pace", lambda: Pace(size=500))
     logs(db, 1000)
     db.execute(f"insert into logs (at, msg) select '2024-01-01', 'same' from generate_series(1, {rows})")
     db.execute(f"insert into logs (at, msg) select '2024-02-01', 'same' from generate_series(1, {rows})")
@@ -92,9 +92,9 @@ def test_more_rows_of_one_age_than_a_batch(
 def test_ranges_cut_by_a_sample(
     db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch, age: str, size: int
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.row_batches.FINE_ROWS", 50)
-    monkeypatch.setattr("upkeep.postgres.retention_row_plan.SAMPLE_ROWS", 100)
-    monkeypatch.setattr("upkeep.postgres.retention_apply.Pace", lambda: Pace(size=size))
+    monkeypatch.setattr("upkeep.postgres.data_retention.batches.FINE_ROWS", 50)
+    monkeypatch.setattr("upkeep.postgres.data_retention.row_plan.SAMPLE_ROWS", 100)
+    monkeypatch.setattr("upkeep.postgres.data_retention.apply.Pace", lambda: Pace(size=size))
     monkeypatch.setattr(Pace, "learn", lambda *_: None)
     sizes: list[int] = []
     add = Tally.add

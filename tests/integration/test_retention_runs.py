@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from psycopg import sql
 
 from tests.integration.retention_help import attached, count, exists, months
-from upkeep.cli import main
+from upkeep.cli.main import main
 
 FLEET = """\
 version: 1

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.integration.retention_help import AT, Book, attached, count, exists, session, target
-from upkeep.plan import OutcomeStatus, Severity
+from upkeep.model import OutcomeStatus, Severity
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
 

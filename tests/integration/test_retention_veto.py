@@ -16,8 +16,8 @@ from tests.integration.creation_help import nothing
 from tests.integration.retention_help import AT, Book, Run, count, exists, months, session, target
 from tests.integration.test_retention_partitions import leave_pending
 from upkeep.errors import OverLimitError
-from upkeep.jobs import Work
-from upkeep.plan import OutcomeStatus, ReasonCode, Severity
+from upkeep.jobs.contract import Work
+from upkeep.model import OutcomeStatus, ReasonCode, Severity
 from upkeep.postgres.data_retention import JOB
 
 DELETE = "retain: {by: at, for: 2 months, then: delete, requires: nothing, grace: 1 day}"

@@ -17,7 +17,8 @@ import pytest
 
 from tests.integration import robust_help as help_
 from tests.integration.robust_help import Bed, Db
-from upkeep.postgres import creation_moves, pace, row_batches
+from upkeep.postgres.data_retention import batches, throttle
+from upkeep.postgres.partition_creation import moves
 
 AT = ("--at", "2024-03-15T12:00:00+00:00", "--json")
 MONTH = "for values from ('2024-{:02}-01 00:00+00') to ('2024-{:02}-01 00:00+00')"
@@ -118,14 +119,14 @@ def tune(case: Case) -> Callable[[], None]:
 
     def before() -> None:
         if case.small_batches:
-            for module in (pace, row_batches):
+            for module in (throttle, batches):
                 for name in ("FIRST", "SMALLEST", "LARGEST"):
                     if hasattr(module, name):
                         setattr(module, name, 12)
-            rest = (pace.Pace.__init__.__defaults__ or ())[1:]
-            pace.Pace.__init__.__defaults__ = (12, *rest)  # type: ignore[misc]
+            rest = (throttle.Pace.__init__.__defaults__ or ())[1:]
+            throttle.Pace.__init__.__defaults__ = (12, *rest)  # type: ignore[misc]
         if case.in_steps:
-            creation_moves.DIRECT_ROWS = 0  # type: ignore[misc]
+            moves.DIRECT_ROWS = 0  # type: ignore[misc]
 
     return before
 

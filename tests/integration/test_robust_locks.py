@@ -17,7 +17,8 @@ from tests.integration import robust_help as help_
 from tests.integration import test_robust_kill as kill
 from tests.integration.robust_help import Bed, Db
 from tests.integration.test_robust_kill import AT, CASES, ROWS
-from upkeep.postgres import ddl, detaching, row_batches
+from upkeep.postgres import ddl
+from upkeep.postgres.data_retention import batches, detach
 
 BUDGET = 2.5
 """Seconds that a lock is tried for in these tests, instead of 45."""
@@ -32,8 +33,8 @@ def impatient() -> None:
         return real(ddl.LockRetry(attempts=min(retry.attempts, 6), budget=BUDGET, hold=retry.hold), sleep)
 
     ddl._tries = tries
-    detaching.HOLDERS_TRIES = 5  # type: ignore[misc]
-    row_batches.TRIES = 2  # type: ignore[misc]
+    detach.HOLDERS_TRIES = 5  # type: ignore[misc]
+    batches.TRIES = 2  # type: ignore[misc]
 
 
 @dataclass

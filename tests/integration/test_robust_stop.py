@@ -17,8 +17,8 @@ from tests.integration import robust_help as help_
 from tests.integration import test_robust_kill as kill
 from tests.integration.robust_help import Bed, Command, Db
 from tests.integration.test_robust_kill import AT, CASES, ROWS
-from upkeep import application
 from upkeep.fleet import Window
+from upkeep.run import application
 
 DELETES = CASES["delete rows"]
 DUE = ROWS // 2

@@ -15,7 +15,7 @@ from tests.integration import robust_help as help_
 from tests.integration import test_robust_kill as kill
 from tests.integration.robust_help import Bed, Db
 from tests.integration.test_robust_kill import AT, CASES
-from upkeep import application
+from upkeep.run import application
 
 
 @pytest.fixture

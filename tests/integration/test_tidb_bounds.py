@@ -15,7 +15,7 @@ from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
 from upkeep import gates
-from upkeep.plan import Severity
+from upkeep.model import Severity
 
 pytestmark = pytest.mark.tidb
 AT = on("2024-05-15 12:00")

@@ -19,7 +19,7 @@ from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
 from upkeep.errors import CancelledError
-from upkeep.plan import ReasonCode
+from upkeep.model import ReasonCode
 from upkeep.tidb import ddl
 from upkeep.tidb.engine import ENGINE
 from upkeep.tidb.session import TiDBSession
@@ -265,7 +265,7 @@ def test_a_schema_change_that_waits_is_cancelled_with_the_task(db: Db) -> None:
 
 def test_a_schema_change_that_takes_too_long_is_given_up_and_reported(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
     events(db)
-    monkeypatch.setattr("upkeep.tidb.creation_apply.ddl.WAIT_SECONDS", 2.0)
+    monkeypatch.setattr("upkeep.tidb.partition_creation.apply.ddl.WAIT_SECONDS", 2.0)
     other = db.connect()
     other.begin()
     other.cursor().execute("select * from events limit 1")

@@ -11,10 +11,11 @@ import pytest
 from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
-from upkeep.plan import ReasonCode, Severity
-from upkeep.retention import pace
-from upkeep.tidb import exchange, server
-from upkeep.tidb.doomed import Doomed, archive, delete
+from upkeep.jobs.data_retention import pace
+from upkeep.model import ReasonCode, Severity
+from upkeep.tidb import server
+from upkeep.tidb.data_retention import exchange
+from upkeep.tidb.data_retention.doomed import Doomed, archive, delete
 from upkeep.tidb.sql import Sql
 
 pytestmark = pytest.mark.tidb
@@ -474,7 +475,7 @@ def test_keys_of_every_type(db: Db, key: str, value: str, policy: str, monkeypat
     db.many(insert, [(n,) for n in range(60)])
     before = set(db.run("select hex(cast(k as char)), id from events where at < '2024-04-15'"))
     assert len(before) == 30
-    monkeypatch.setattr("upkeep.tidb.row_batches.SMALLEST", 0)
+    monkeypatch.setattr("upkeep.tidb.data_retention.batches.SMALLEST", 0)
     monkeypatch.setattr(pace.Pace.__init__, "__defaults__", (7, pace.TARGET_SECONDS, pace.LARGEST, None))
     monkeypatch.setattr(pace.Pace, "learn", lambda *_: None)
     with help_.session(db) as session:

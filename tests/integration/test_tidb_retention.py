@@ -12,8 +12,8 @@ from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
 from upkeep import gates
-from upkeep.plan import ReasonCode, Severity
-from upkeep.tidb import detached
+from upkeep.model import ReasonCode, Severity
+from upkeep.tidb.data_retention import detached
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.engine import ENGINE
 from upkeep.tidb.faults import StateChangedError

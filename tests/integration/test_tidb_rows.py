@@ -13,8 +13,8 @@ from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
 from upkeep import gates
-from upkeep.plan import ReasonCode
-from upkeep.retention import pace
+from upkeep.jobs.data_retention import pace
+from upkeep.model import ReasonCode
 from upkeep.tidb.session import TiDBSession
 
 pytestmark = pytest.mark.tidb
@@ -31,7 +31,7 @@ def db(tidb_server: TidbServer) -> Iterator[Db]:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upkeep.tidb.row_batches.SMALLEST", 0)
+    monkeypatch.setattr("upkeep.tidb.data_retention.batches.SMALLEST", 0)
     monkeypatch.setattr(pace.Pace.__init__, "__defaults__", (50, pace.TARGET_SECONDS, pace.LARGEST, None))
     monkeypatch.setattr(pace.Pace, "learn", lambda *_: None)
 
@@ -135,7 +135,7 @@ def test_a_row_that_is_in_the_archive_already_stops_its_batch(db: Db) -> None:
 
 def test_without_an_index_a_large_table_is_refused_with_the_remedy(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
     logs(db, index="")
-    monkeypatch.setattr("upkeep.tidb.retention_observe.SMALL_ROWS", 100)
+    monkeypatch.setattr("upkeep.tidb.data_retention.observe.SMALL_ROWS", 100)
     runs = retention()
     with help_.session(db) as session:
         planned = runs.plan(session, AT)

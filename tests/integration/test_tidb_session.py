@@ -11,7 +11,7 @@ from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db
 from upkeep import gates
 from upkeep.errors import ConfigurationError, UnreachableError
-from upkeep.plan import FindingStatus
+from upkeep.model import FindingStatus
 from upkeep.tidb.engine import ENGINE
 from upkeep.tidb.sql import Sql
 

@@ -17,10 +17,10 @@ from click.testing import CliRunner
 from local.servers import TidbServer
 from tests.integration import tidb_help as help_
 from tests.integration.tidb_help import Db, Runs, on
-from upkeep import veto
-from upkeep.cli import main
+from upkeep.cli.main import main
 from upkeep.errors import OverLimitError
-from upkeep.plan import OutcomeStatus, ReasonCode, Severity
+from upkeep.model import OutcomeStatus, ReasonCode, Severity
+from upkeep.run import veto
 
 pytestmark = pytest.mark.tidb
 KEEP = "retain: {by: at, for: 30 days, then: delete, requires: nothing, grace: 1 second}"
@@ -372,7 +372,7 @@ def test_undo_says_that_it_is_taken_out_again_and_what_forbids_it(db: Db) -> Non
 
 def planned_detach(db: Db, marker: Any) -> Any:
     """Return the action and the outcome of the detaching, as the ledger would give them to an undo."""
-    from upkeep.plan import Action, Outcome  # noqa: PLC0415
+    from upkeep.model import Action, Outcome  # noqa: PLC0415
 
     table = {"id": marker["parent_oid"], "schema": db.name, "name": "events"}
     args = {key: marker[key] for key in ("oid", "parent_oid", "partition", "bounds", "lowest")} | {"table": table}
@@ -400,7 +400,7 @@ def test_whole_objects_are_counted_again_before_they_go(db: Db, most: int, goes:
     assert db.value("select count(*) from events") == (0 if goes else 109)
 
 
-# -- what was planned under another policy (the veto itself is `upkeep.veto`) ------------------------------
+# -- what was planned under another policy (the veto itself is `upkeep.run.veto`) ------------------------------
 
 
 ROWS = "retain: {by: at, for: 30 days, then: delete, precision: row, requires: approval}"

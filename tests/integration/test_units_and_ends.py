@@ -12,7 +12,7 @@ import pytest
 from tests.integration import creation_help as help_
 from tests.integration.creation_help import on
 from tests.integration.retention_help import Book, attached, count
-from upkeep.plan import Finding, Severity
+from upkeep.model import Finding, Severity
 from upkeep.postgres.engine import ENGINE
 from upkeep.postgres.partition_creation import JOB
 

@@ -16,11 +16,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from upkeep import connections
-from upkeep.cli import main
+from upkeep.cli.main import main
 from upkeep.errors import CancelledError
 from upkeep.fleet import Fleet, parse
 from upkeep.ledger import Ledger
-from upkeep.runner import Runner
+from upkeep.run.runner import Runner
 
 Db = psycopg.Connection[Any]
 FOR, MODE = "for: 30 days", "mode: enforce"
@@ -305,7 +305,7 @@ def test_a_cancelled_undo_is_a_finished_run(
         runner.cancel()
         raise CancelledError("asked to stop")
 
-    monkeypatch.setattr("upkeep.postgres.reattaching.reattach", reattach)
+    monkeypatch.setattr("upkeep.postgres.data_retention.reattach.reattach", reattach)
     with pytest.raises(CancelledError):
         runner.undo(run_id, actor="test")
     assert attached(db) == ["parts_2"]

@@ -13,9 +13,11 @@ from typing import Any
 import pymysql
 
 from local.servers import TidbServer
-from upkeep import connections, fleet, jobs
-from upkeep.jobs import Address, Memory, Work
-from upkeep.plan import Action, Observation, Outcome, Plan
+from upkeep import connections, fleet
+from upkeep.engines import Address
+from upkeep.jobs import spec
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Memory, Observation, Outcome, Plan
 from upkeep.tidb.engine import ENGINE
 from upkeep.tidb.session import TiDBSession
 
@@ -118,7 +120,7 @@ class Runs:
     """A job on a target, step by step, remembering what it did as the ledger would."""
 
     def __init__(self, job: str, what: fleet.Target) -> None:
-        found = jobs.job(job, "tidb")
+        found = spec.job(job, "tidb")
         assert found is not None
         self.job, self.what = found, what
         self.detached: dict[str, Any] = {}

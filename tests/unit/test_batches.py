@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from upkeep.postgres.row_batches import Removed, Tally
-from upkeep.retention.pace import FIRST, LARGEST, MAX_GROWTH, SMALLEST, TARGET_SECONDS, Pace
+from upkeep.jobs.data_retention.pace import FIRST, LARGEST, MAX_GROWTH, SMALLEST, TARGET_SECONDS, Pace
+from upkeep.postgres.data_retention.batches import Removed, Tally
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(1_000_000, LARGEST), (20_000, 10_000), (100, SMALLEST)])

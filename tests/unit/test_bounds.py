@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upkeep.partitioning.axis import implausible
+from upkeep.jobs.partition_creation.axis import implausible
 from upkeep.postgres.bounds import HIGHEST, LOWEST, Axis, UnknownBoundsError, read, texts
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from upkeep import brief
-from upkeep.plan import (
+from upkeep.cli import brief
+from upkeep.model import (
     Action,
     Finding,
     FindingStatus,
@@ -19,7 +19,7 @@ from upkeep.plan import (
     TargetReport,
     TargetStatus,
 )
-from upkeep.watching import LOG_SECONDS, Meter
+from upkeep.run.progress import LOG_SECONDS, Meter
 
 APPROVAL = Requirement(kind="approval")
 

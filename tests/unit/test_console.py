@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from upkeep import console
+from upkeep.cli import console
 from upkeep.ledger import RunSummary
-from upkeep.plan import (
+from upkeep.model import (
     Action,
     Finding,
     GateResult,

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from upkeep.fleet import RangeLevel
-from upkeep.partitioning.axis import Axis
-from upkeep.postgres.conversion_care import APPROVAL, PROOF, room, span
-from upkeep.postgres.conversion_refusals import of_dependents
+from upkeep.jobs.partition_creation.axis import Axis
+from upkeep.postgres.partition_creation.conversion.care import APPROVAL, PROOF, room, span
+from upkeep.postgres.partition_creation.conversion.refusals import of_dependents
 
 ZONED = Axis("timestamptz", ZoneInfo("UTC"))
 BERLIN = Axis("timestamptz", ZoneInfo("Europe/Berlin"))

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.unit.test_retention_plan import UTC_ZONE, on, policy, view
-from upkeep.partitioning.axis import Axis
-from upkeep.postgres.detached import droppable, why_kept
-from upkeep.postgres.retention_view import Marked
-from upkeep.retention.marker import terms
+from upkeep.jobs.data_retention.marker import terms
+from upkeep.jobs.partition_creation.axis import Axis
+from upkeep.postgres.data_retention.detached import droppable, why_kept
+from upkeep.postgres.data_retention.view import Marked
 
 AXIS = Axis("timestamptz", UTC_ZONE)
 MARKER: dict[str, Any] = {

@@ -7,10 +7,10 @@ import pytest
 import redis
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 
-from upkeep import faults
 from upkeep.errors import UpkeepError
 from upkeep.mongo import faults as mongo
 from upkeep.redis import faults as of_redis
+from upkeep.run import faults
 from upkeep.tidb import faults as tidb
 
 VALUE = "quetzal-4711"

@@ -7,7 +7,7 @@ import pytest
 
 from upkeep import fleet, settings
 from upkeep.errors import ConfigurationError
-from upkeep.intervals import Duration
+from upkeep.model.intervals import Duration
 
 HEAD = "version: 1\ntargets:\n  a:\n    engine: postgres\n    connection: c\n"
 

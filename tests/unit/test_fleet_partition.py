@@ -8,7 +8,7 @@ import pytest
 from upkeep import fleet
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import HashLevel, HashPolicy, ListPolicy, PartitionPolicy
-from upkeep.intervals import Duration
+from upkeep.model.intervals import Duration
 
 
 def table(text: str, engine: str = "postgres") -> fleet.TablePolicy:

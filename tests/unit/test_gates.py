@@ -8,6 +8,7 @@ import pytest
 
 from upkeep import gates, settings
 from upkeep.errors import ConfigurationError
+from upkeep.gates import backend
 
 SUITES = sorted((settings.include_dir() / "expectations").glob("*.json"))
 SERVER_OK = {
@@ -182,11 +183,11 @@ def test_no_suite_is_an_error() -> None:
 
 @pytest.mark.parametrize("path", SUITES, ids=lambda p: p.name)
 def test_every_suite_is_one_that_great_expectations_can_build(path: Path) -> None:
-    gates._context()  # its import warns of what others deprecate
+    backend.context()  # its import warns of what others deprecate
     job, stage, *engine = path.stem.split(".")
     suite = gates.load(job, stage, engine[0] if engine else "none")
     for checks in suite.frames.values():
-        assert len(gates._ge_suite(suite.name, tuple(range(len(checks))), checks).expectations) == len(checks)
+        assert len(backend.ge_suite(suite.name, tuple(range(len(checks))), checks).expectations) == len(checks)
 
 
 def test_what_was_left_undone_on_purpose_is_not_judged_but_what_was_done_is() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upkeep.intervals import Duration, floor, following, shift
+from upkeep.model.intervals import Duration, floor, following, shift
 
 ZONES = [
     "UTC",

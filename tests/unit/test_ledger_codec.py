@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from upkeep.errors import LedgerError
 from upkeep.ledger import codec
-from upkeep.plan import Observation
+from upkeep.model import Observation
 
 ZONES = st.one_of(st.none(), st.just(UTC), st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m))))
 LEAVES = st.one_of(

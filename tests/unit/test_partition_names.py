@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upkeep.intervals import Duration
+from upkeep.jobs.partition_creation.layout import Span
+from upkeep.model.intervals import Duration
 from upkeep.postgres.bounds import Axis
-from upkeep.postgres.creation_statements import child_names
-from upkeep.postgres.partition_plan import Span
+from upkeep.postgres.partition_creation.statements import child_names
 
 UTC = Axis("timestamptz", ZoneInfo("UTC"))
 BERLIN = Axis("timestamptz", ZoneInfo("Europe/Berlin"))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upkeep.intervals import Duration
+from upkeep.jobs.partition_creation.layout import Layout, Span, Wish, layout
+from upkeep.model.intervals import Duration
 from upkeep.postgres.bounds import HIGHEST, LOWEST, Axis
-from upkeep.postgres.partition_plan import Layout, Span, Wish, layout
 
 UTC_AXIS = Axis("timestamptz", ZoneInfo("UTC"))
 BERLIN = Axis("timestamptz", ZoneInfo("Europe/Berlin"))

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upkeep.fleet import HashLevel, ListLevel
-from upkeep.plan import Severity
+from upkeep.model import Severity
 from upkeep.postgres import bounds
-from upkeep.postgres.creation_forms import Remainder, Rest, Values, meets
-from upkeep.postgres.creation_sets import Child, Known, Sets, and_default, hashes, lists, to_ask, unclear
-from upkeep.postgres.creation_statements import child_names
+from upkeep.postgres.partition_creation.forms import Remainder, Rest, Values, meets
+from upkeep.postgres.partition_creation.sets import Child, Known, Sets, and_default, hashes, lists, to_ask, unclear
+from upkeep.postgres.partition_creation.statements import child_names
 
 
 def children(*texts: str) -> list[Child]:

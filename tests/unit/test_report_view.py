@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from upkeep.ledger import RunRecord, RunSummary
-from upkeep.plan import (
+from upkeep.model import (
     Action,
     Finding,
     FindingStatus,

@@ -10,19 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upkeep.fleet import Limits, RetainPolicy, Target
-from upkeep.intervals import Duration
-from upkeep.partitioning.axis import Axis
-from upkeep.postgres.archiving import drift, fits
+from upkeep.jobs.data_retention.cutoff import cut_off, kept_from
+from upkeep.jobs.data_retention.limits import over_limit
+from upkeep.jobs.data_retention.marker import (
+    NEVER,
+    kept_until,
+    read_marker,
+    read_otherwise,
+    required,
+    terms,
+    write_marker,
+)
+from upkeep.jobs.partition_creation.axis import Axis
+from upkeep.model.intervals import Duration
 from upkeep.postgres.catalog import Partition, Relation
+from upkeep.postgres.data_retention.archive_table import drift, fits
+from upkeep.postgres.data_retention.checks import archive_gap
+from upkeep.postgres.data_retention.frames import visible
+from upkeep.postgres.data_retention.plan import going
+from upkeep.postgres.data_retention.rows import Doomed
+from upkeep.postgres.data_retention.view import Leaf, Piece, TableView
 from upkeep.postgres.names import column_of
-from upkeep.postgres.retention_checks import archive_gap
-from upkeep.postgres.retention_frames import visible
-from upkeep.postgres.retention_plan import going
-from upkeep.postgres.retention_rows import Doomed
-from upkeep.postgres.retention_view import Leaf, Piece, TableView
-from upkeep.retention.cutoff import cut_off, kept_from
-from upkeep.retention.limits import over_limit
-from upkeep.retention.marker import NEVER, kept_until, read_marker, read_otherwise, required, terms, write_marker
 
 BERLIN = ZoneInfo("Europe/Berlin")
 UTC_ZONE = ZoneInfo("UTC")

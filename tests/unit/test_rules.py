@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from upkeep import rules
 from upkeep.fleet import Target
-from upkeep.plan import (
+from upkeep.model import (
     Action,
     Finding,
     FindingStatus,
@@ -26,6 +25,7 @@ from upkeep.plan import (
     TargetReport,
     TargetStatus,
 )
+from upkeep.run import rules
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 NOTHING, APPROVAL = Requirement(), Requirement(kind="approval")

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upkeep.errors import ConfigurationError
-from upkeep.intervals import Duration
-from upkeep.partitioning.axis import HIGHEST, LOWEST, UnknownBoundsError
-from upkeep.tidb import archiving, create_text, keeping, keys, names, sql, ttl
+from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, UnknownBoundsError
+from upkeep.model.intervals import Duration
+from upkeep.tidb import create_text, keys, names, sql, ttl
+from upkeep.tidb.data_retention import archive_table, keeping
 
 UTC_ZONE = ZoneInfo("UTC")
 
@@ -243,7 +244,7 @@ def test_a_table_is_taken_apart_whatever_its_texts_contain() -> None:
     ],
 )
 def test_types_fit(source: str, archive: str, expected: bool) -> None:
-    assert archiving.fits(source, archive) == expected
+    assert archive_table.fits(source, archive) == expected
 
 
 @given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64), st.integers(1, 2**62))
@@ -280,7 +281,7 @@ def _key(*parts: str | None, name: str = "u", **more: object) -> list[dict[str, 
     ],
 )
 def test_unique_keys_of_an_archive(ours: list[dict[str, object]], theirs: list[dict[str, object]], safe: bool) -> None:
-    assert (archiving.key_drift(ours, theirs, "kept", copied=("id", "at", "mail", "k")) == []) == safe
+    assert (archive_table.key_drift(ours, theirs, "kept", copied=("id", "at", "mail", "k")) == []) == safe
 
 
 def test_checks_and_foreign_keys_are_read_from_the_text() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from upkeep import veto
-from upkeep.plan import Action, Finding, Observation, Plan, ReasonCode, Requirement, Severity
+from upkeep.jobs import contract
+from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Requirement, Severity
+from upkeep.run import veto
 
 AT = datetime(2026, 11, 26, tzinfo=UTC)
 SEEN = Observation(target="shop", engine="postgres", job="data_retention", identity="i", version="15", at=AT, frames={})
@@ -114,4 +115,4 @@ def test_a_plan_of_an_earlier_release_is_planned_again() -> None:
 
 @pytest.mark.parametrize(("planned", "most"), [(0, 1_000), (31, 1_031), (10_000, 11_000), (1_000_000, 1_100_000)])
 def test_how_many_more_may_go(planned: int, most: int) -> None:
-    assert veto.tolerated(planned) == most
+    assert contract.tolerated(planned) == most

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
-from upkeep.jobs import Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from upkeep.plan import PlanState
+    from upkeep.model import PlanState
 
 Entry: TypeAlias = dict[str, Any]
 """What `HandOver` is given for one plan: ``trigger_run_id``, ``conf``; to take a question back, ``reset_dag_run``."""

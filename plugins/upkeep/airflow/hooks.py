@@ -16,13 +16,13 @@ from airflow.providers.mongo.hooks.mongo import MongoHook
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.providers.redis.hooks.redis import RedisHook
 
-from upkeep import jobs
+from upkeep import engines
 from upkeep.airflow.addresses import from_connection
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from upkeep.jobs import Address, Session
+    from upkeep.engines import Address, Session
 
 
 class _Reach:
@@ -38,7 +38,7 @@ class _Reach:
 
     def session(self, application: str = "airflow") -> AbstractContextManager[Session]:
         """Open a session of the engine's room. Raises `UnreachableError` without showing the password."""
-        return jobs.engine(self.engine).open(self.address(), application=application)
+        return engines.engine(self.engine).open(self.address(), application=application)
 
 
 class UpkeepPostgresHook(_Reach, PostgresHook):

@@ -10,7 +10,7 @@ from upkeep import words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from upkeep.plan import Action, Plan
+    from upkeep.model import Action, Plan
 
 MOST_ROWS = 50
 """Actions listed in the approval task; a longer plan is whole on its tab, which the question links."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from upkeep.plan import TargetReport
-    from upkeep.runner import Runner
+    from upkeep.model import TargetReport
+    from upkeep.run.runner import Runner
 
 APPROVALS = "approved_changes"
 """The DAG that asks for and applies what is pending."""

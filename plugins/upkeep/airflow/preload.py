@@ -27,22 +27,23 @@ _MODULES = (
     "upkeep.airflow.handover",
     "upkeep.airflow.markdown",
     "upkeep.airflow.runtime",
-    "upkeep.application",
+    "upkeep.run.application",
     "upkeep.gates",
-    "upkeep.locks",
+    "upkeep.run.lease",
 )
 _ENGINES = ("postgres", "tidb", "mongo", "redis")
 
 
 def preload() -> None:
     """Import, build the gates' context, and leave all of it to the forks unchanged (``gc.freeze``)."""
-    from upkeep import gates, jobs  # noqa: PLC0415 - after the environment is set up by the caller
+    from upkeep import gates  # noqa: PLC0415 - after the environment is set up by the caller
+    from upkeep.jobs import spec  # noqa: PLC0415 - after the environment is set up by the caller
 
     for name in (*_MODULES, *(f"upkeep.{engine}.engine" for engine in _ENGINES)):
         _attempt(name, partial(importlib.import_module, name))
     for engine in _ENGINES:
-        for job in jobs.JOBS:
-            _attempt(f"{job} on {engine}", partial(jobs.job, job, engine))
+        for job in spec.JOBS:
+            _attempt(f"{job} on {engine}", partial(spec.job, job, engine))
     gates.preload()
     gc.collect()
     gc.freeze()  # the collector of a forked child then leaves these pages shared

@@ -15,17 +15,17 @@ from upkeep.airflow import addresses, stores
 from upkeep.connections import CONTROL
 from upkeep.errors import ConfigurationError
 from upkeep.ledger import ApprovalState, Ledger
-from upkeep.plan import RunReport, Severity, TargetReport, TargetStatus
-from upkeep.runner import Runner
+from upkeep.model import RunReport, Severity, TargetReport, TargetStatus
+from upkeep.run.progress import Meter
+from upkeep.run.runner import Runner
 from upkeep.stores.store import opener
-from upkeep.watching import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from upkeep.ledger import PendingPlan
-    from upkeep.runner import Progress
+    from upkeep.run.progress import Progress
 
 log = logging.getLogger("upkeep")
 
@@ -119,7 +119,7 @@ def waiting_plans(report: RunReport, pending: Iterable[PendingPlan]) -> list[tup
 
     They are those whose actions were left for a person, less those that were answered in the meantime.
     """
-    from upkeep import rules  # noqa: PLC0415 - only the last task of a run needs it
+    from upkeep.run import rules  # noqa: PLC0415 - only the last task of a run needs it
 
     open_plans = {p.plan.plan_id for p in pending if p.state is not ApprovalState.GRANTED}
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from upkeep.stores.location import connection_of
+from upkeep.fleet.location import connection_of
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from upkeep import settings
 from upkeep.fleet.tables import BackupRule, RetainPolicy
 from upkeep.fleet.values import Strict
-from upkeep.intervals import Duration
+from upkeep.model.intervals import Duration
 
 LEAST_GRACE = Duration(days=1)
 """Time-series with an archive: so far ahead of the server's own expiry a nightly archive must be, at least."""

@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from upkeep.fleet import suites
+from upkeep.fleet import location, suites
 from upkeep.fleet.levels import FORMS, HashLevel, Level, ListLevel, RangeLevel, SubLevel, form_of, tables_of
 from upkeep.fleet.values import Length, LengthOrZero, Strict, Zone
-from upkeep.intervals import Duration
-from upkeep.stores import location
+from upkeep.model.intervals import Duration
 
 MAX_CREATIONS = 200
 """Partitions created per table and run: a wrong interval must not create thousands (pg_partman#213)."""

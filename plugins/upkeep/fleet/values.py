@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
-from upkeep.intervals import Duration
+from upkeep.model.intervals import Duration
 
 _MULTIPLES = {"": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9}
 

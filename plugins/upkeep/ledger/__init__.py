@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
 
 __all__ = [
     "NOT_FINISHED",

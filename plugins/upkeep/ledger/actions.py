@@ -7,17 +7,16 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from upkeep.errors import ConfigurationError
-from upkeep.jobs import Memory
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
 from upkeep.ledger.records import DoneAction
-from upkeep.plan import Action, Outcome
+from upkeep.model import Action, Memory, Outcome
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from upkeep.ledger.control import Row
-    from upkeep.plan import Json
+    from upkeep.model import Json
 
 
 class Actions(Part):

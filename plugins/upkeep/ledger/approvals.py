@@ -13,13 +13,13 @@ from upkeep.ledger import codec, decisions
 from upkeep.ledger.base import Part
 from upkeep.ledger.decisions import Standing
 from upkeep.ledger.records import ApprovalState, PendingPlan
-from upkeep.plan import Plan
+from upkeep.model import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from upkeep.ledger.control import Row
-    from upkeep.plan import PlanState
+    from upkeep.model import PlanState
 
 
 class Approvals(Part):

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from upkeep.errors import ConfigurationError
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
-from upkeep.plan import GateResult, Observation, Outcome, Plan
+from upkeep.model import GateResult, Observation, Outcome, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from upkeep.jobs import Stage
-    from upkeep.plan import Finding
+    from upkeep.model import Finding, Stage
 
 
 class Contents(Part):

@@ -20,7 +20,7 @@ from upkeep.sqlfiles import load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
 
 Row: TypeAlias = dict[str, Any]
 Connection: TypeAlias = psycopg.Connection[Row]

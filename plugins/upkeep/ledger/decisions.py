@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from upkeep.errors import ApprovalRefusedError
 from upkeep.ledger.records import ApprovalState
-from upkeep.plan import PlanState
+from upkeep.model import PlanState
 
 if TYPE_CHECKING:
     from upkeep.ledger.control import Row

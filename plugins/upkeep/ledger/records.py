@@ -1,4 +1,4 @@
-"""What the ledger answers with, besides the values of `upkeep.plan`."""
+"""What the ledger answers with, besides the values of `upkeep.model.plan`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from upkeep.plan import Action, Json, Outcome, Plan
+    from upkeep.model import Action, Json, Outcome, Plan
 
 NOT_FINISHED = "not_finished"
 """State of a target that has no end: the run still goes on, or was killed."""

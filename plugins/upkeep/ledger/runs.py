@@ -10,7 +10,7 @@ from upkeep.errors import ConfigurationError, LedgerError
 from upkeep.ledger import codec
 from upkeep.ledger.approvals import Approvals
 from upkeep.ledger.records import NOT_FINISHED, RunRecord, RunSummary
-from upkeep.plan import (
+from upkeep.model import (
     Finding,
     GateResult,
     Outcome,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from upkeep.ledger.control import Row
-    from upkeep.plan import Json, PlanState
+    from upkeep.model import Json, PlanState
 
 
 SKEW = timedelta(minutes=1)

@@ -18,7 +18,7 @@ from upkeep.errors import LedgerError
 from upkeep.ledger.control import StatementError, connect, reason
 
 if TYPE_CHECKING:
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
     from upkeep.ledger.control import Control
 
 VERSION = "0001"

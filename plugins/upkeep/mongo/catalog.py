@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
     from upkeep.mongo.session import Doc, MongoSession
 
+CREATES: Final = ("createCollection", "createIndex", "collMod")
+"""What partition creation does to a collection."""
+RETAINS: Final = ("find", "remove")
+ARCHIVES: Final = ("find", "insert", "update")
+"""``$merge`` asks for update, although ours never changes a document that is there."""
 _BUCKETS: Final = "system.buckets."
 _RELAXED: Final = JSONOptions(json_mode=JSONMode.RELAXED, tz_aware=True)
 

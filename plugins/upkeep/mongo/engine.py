@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
 
-from upkeep import checks
+from upkeep.engines import connected
 from upkeep.errors import UnreachableError
-from upkeep.mongo.checking import check
+from upkeep.model import Finding
+from upkeep.mongo.check import check
 from upkeep.mongo.session import TESTED, MongoSession
-from upkeep.plan import Finding
 
 if TYPE_CHECKING:
+    from upkeep.engines import Address
     from upkeep.fleet import Target
-    from upkeep.jobs import Address
 
 
 class MongoEngine:
@@ -45,7 +45,7 @@ class MongoEngine:
 
     def check(self, session: MongoSession, target: Target) -> list[Finding]:
         """Return reachability, version, topology, and privileges on what is in care."""
-        reached = checks.connected(target, session.version, tested=session.tested, tested_versions=", ".join(TESTED))
+        reached = connected(target, session.version, tested=session.tested, tested_versions=", ".join(TESTED))
         return [reached, *check(session, target)]
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from upkeep.plan import Finding, Severity
+from upkeep.model import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from upkeep.fleet import RetainPolicy
-    from upkeep.plan import Json
+    from upkeep.model import Json
 
 LARGEST: Final = 2_147_483_647
 """The server refuses more: 68 years. Also what it stores instead of NaN."""

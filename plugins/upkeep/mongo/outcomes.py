@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 from pymongo.errors import OperationFailure, PyMongoError
 
 from upkeep.errors import UnreachableError, UpkeepError
+from upkeep.jobs.data_retention.pace import OverloadedError
+from upkeep.model import Outcome, OutcomeStatus, ReasonCode
 from upkeep.mongo import catalog, faults, refusals
 from upkeep.mongo.session import MAJORITY_MS
-from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
-from upkeep.retention.pace import OverloadedError
 
 if TYPE_CHECKING:
-    from upkeep.jobs import Work
+    from upkeep.jobs.contract import Work
+    from upkeep.model import Action, Json
     from upkeep.mongo.session import Doc, MongoSession
-    from upkeep.plan import Action, Json
 
 T = TypeVar("T")
 Apply: TypeAlias = "Callable[[Work, Progress], None]"

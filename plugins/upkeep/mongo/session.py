@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
 
 Doc: TypeAlias = dict[str, Any]
 

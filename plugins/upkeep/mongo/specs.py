@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from upkeep.model import Severity
 from upkeep.mongo import catalog
-from upkeep.plan import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from upkeep.fleet import CollectionPolicy, IndexPolicy
-    from upkeep.plan import Json
+    from upkeep.model import Json
 
 GRANULARITIES: Final = ("seconds", "minutes", "hours")
 """In the only order in which the server changes them, one step at a time."""

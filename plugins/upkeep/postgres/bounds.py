@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final, cast
 
-from upkeep.partitioning.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value, length
+from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value, length
 
 __all__ = [
     "HIGHEST",

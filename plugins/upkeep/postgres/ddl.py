@@ -27,7 +27,7 @@ from upkeep.postgres.session import LOCK_TIMEOUT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from upkeep.jobs import Checkpoint
+    from upkeep.jobs.contract import Checkpoint
     from upkeep.postgres.session import PostgresSession
 
 T = TypeVar("T")

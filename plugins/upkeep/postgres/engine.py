@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from upkeep.postgres import checking
+from upkeep.postgres import check
 from upkeep.postgres.session import PostgresSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from upkeep.engines import Address
     from upkeep.fleet import Target
-    from upkeep.jobs import Address
-    from upkeep.plan import Finding
+    from upkeep.model import Finding
 
 
 class PostgresEngine:
@@ -32,7 +32,7 @@ class PostgresEngine:
 
     def check(self, session: PostgresSession, target: Target) -> list[Finding]:
         """Return what `upkeep check` says of a target."""
-        return checking.check(session, target)
+        return check.check(session, target)
 
 
 ENGINE: Final = PostgresEngine()

@@ -23,7 +23,7 @@ from upkeep.postgres import faults, names
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
 
 Row: TypeAlias = dict[str, Any]
 Params: TypeAlias = Mapping[str, Any]
@@ -60,7 +60,7 @@ class ConnectionLostError(UnreachableError):
 
 
 class PostgresSession:
-    """An open session; implements `upkeep.jobs.Session`.
+    """An open session; implements `upkeep.engines.Session`.
 
     Attributes
     ----------

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from upkeep import checks
+from upkeep.engines import connected
 from upkeep.errors import UnreachableError
-from upkeep.redis.checking import check
+from upkeep.redis.check import check
 from upkeep.redis.session import RIGHTS, TESTED, RedisSession
 
 if TYPE_CHECKING:
+    from upkeep.engines import Address
     from upkeep.fleet import Target
-    from upkeep.jobs import Address
-    from upkeep.plan import Finding
+    from upkeep.model import Finding
 
 
 class RedisEngine:
@@ -48,8 +48,8 @@ class RedisEngine:
 
     def check(self, session: RedisSession, target: Target) -> list[Finding]:
         """Return reachability, version, role, and what our user may do."""
-        connected = checks.connected(target, session.version, tested=session.tested, tested_versions=", ".join(TESTED))
-        return [connected, *check(session, target)]
+        reached = connected(target, session.version, tested=session.tested, tested_versions=", ".join(TESTED))
+        return [reached, *check(session, target)]
 
 
 ENGINE = RedisEngine()

@@ -18,7 +18,7 @@ from upkeep import settings
 from upkeep.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
 
 TESTED: Final = ("7.0",)
 OLDEST: Final = 7

@@ -14,7 +14,7 @@ from upkeep.redis.entries import EntryId
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from upkeep.plan import Json
+    from upkeep.model import Json
     from upkeep.redis.session import RedisSession
 
 LOOK_SECONDS: Final = 20.0

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final, TypeVar
 from urllib.parse import unquote
 
-from upkeep.stores.location import folder
+from upkeep.fleet.location import folder
 from upkeep.stores.manifest import MANIFESTS, RESTORED, UNDECIDED, Manifest, Mark, Note
 from upkeep.stores.store import DRAFT, Store, StoreError, open_store
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from upkeep.errors import ConfigurationError, UpkeepError
-from upkeep.stores.location import connection_of, problem
+from upkeep.fleet.location import connection_of, problem
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

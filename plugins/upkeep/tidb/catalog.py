@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from upkeep.partitioning.axis import LOWEST
-from upkeep.partitioning.layout import Span
-from upkeep.plan import Json
-from upkeep.retention.marker import MARKER_BEGINS
+from upkeep.jobs.data_retention.marker import MARKER_BEGINS
+from upkeep.jobs.partition_creation.axis import LOWEST
+from upkeep.jobs.partition_creation.layout import Span
+from upkeep.model import Json
 from upkeep.tidb import names
 from upkeep.tidb.faults import StateChangedError
 from upkeep.tidb.keys import Scale

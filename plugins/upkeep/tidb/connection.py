@@ -10,7 +10,7 @@ from pymysql.cursors import Cursor, DictCursor
 from upkeep.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
 
 Connection: TypeAlias = "pymysql.connections.Connection[Any]"
 

@@ -30,7 +30,7 @@ from upkeep.tidb.faults import LockNotObtainedError
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
-    from upkeep.jobs import Checkpoint
+    from upkeep.jobs.contract import Checkpoint
     from upkeep.tidb.session import Row, TiDBSession
 
 WAIT_SECONDS: Final = 60.0

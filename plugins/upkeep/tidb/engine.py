@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from upkeep.tidb import checking
+from upkeep.tidb import check
 from upkeep.tidb.session import TiDBSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from upkeep.engines import Address
     from upkeep.fleet import Target
-    from upkeep.jobs import Address
-    from upkeep.plan import Finding
+    from upkeep.model import Finding
 
 
 class TiDBEngine:
@@ -32,7 +32,7 @@ class TiDBEngine:
 
     def check(self, session: TiDBSession, target: Target) -> list[Finding]:
         """Return what `upkeep check` says of a target."""
-        return checking.check(session, target)
+        return check.check(session, target)
 
 
 ENGINE: Final = TiDBEngine()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, cast
 import pymysql
 
 from upkeep.errors import UpkeepError
-from upkeep.plan import ReasonCode
+from upkeep.model import ReasonCode
 from upkeep.tidb import server, sql
 
 if TYPE_CHECKING:
-    from upkeep.plan import Action, Json, Outcome
+    from upkeep.model import Action, Json, Outcome
     from upkeep.tidb.session import Row, TiDBSession
 
 _UNSEEN: Final = "; who holds it cannot be seen: grant process on *.* to our user"

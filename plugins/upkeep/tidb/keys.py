@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
-from upkeep.partitioning.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value, length
+from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value, length
 from upkeep.tidb import names, sql
 from upkeep.tidb.sql import Sql
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from upkeep.intervals import Duration
+    from upkeep.model.intervals import Duration
 
 TIMES: Final = {"date": "date", "datetime": "timestamp", "timestamp": "timestamptz"}
 """TiDB's types of time and what they are on an axis: TIMESTAMP is an instant, DATETIME a wall clock."""

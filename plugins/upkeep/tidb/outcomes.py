@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pymysql
 
 from upkeep.errors import UnreachableError
-from upkeep.plan import Outcome, OutcomeStatus, ReasonCode
-from upkeep.retention.pace import OverloadedError
+from upkeep.jobs.data_retention.pace import OverloadedError
+from upkeep.model import Outcome, OutcomeStatus, ReasonCode
 from upkeep.tidb import faults
 from upkeep.tidb.faults import ConservationError, LockNotObtainedError, NotSupportedError, StateChangedError
 
 if TYPE_CHECKING:
-    from upkeep.plan import Action, Json
+    from upkeep.model import Action, Json
 
 _SKIPPED: Final = {
     LockNotObtainedError: ReasonCode.LOCK_NOT_OBTAINED,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from upkeep.plan import Finding, FindingStatus, Severity
+from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.tidb import ddl, faults, names, sql
 
 if TYPE_CHECKING:

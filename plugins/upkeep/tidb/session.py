@@ -24,7 +24,7 @@ from upkeep.tidb.faults import ConnectionLostError
 from upkeep.tidb.sql import Params, Sql
 
 if TYPE_CHECKING:
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
     from upkeep.tidb.connection import Connection
 
 Row: TypeAlias = dict[str, Any]
@@ -50,7 +50,7 @@ class Result:
 
 
 class TiDBSession:
-    """An open session; implements `upkeep.jobs.Session`.
+    """An open session; implements `upkeep.engines.Session`.
 
     Attributes
     ----------

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from upkeep.intervals import Duration
+from upkeep.model.intervals import Duration
 
 _TTL: Final = re.compile(r"/\*T!\[ttl\] TTL=`((?:[^`]|``)+)` \+ INTERVAL (\d+) (\w+) \*/")
 _OFF: Final = re.compile(r"/\*T!\[ttl\] TTL_ENABLE='OFF' \*/")

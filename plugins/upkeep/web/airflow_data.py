@@ -21,7 +21,7 @@ from upkeep.web.view import Asked
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from upkeep.jobs import Address
+    from upkeep.engines import Address
 
 APPROVALS = "approved_changes"
 _OPEN = ("queued", "running")

@@ -25,7 +25,7 @@ from starlette.responses import Response
 
 from upkeep.connections import CONTROL
 from upkeep.errors import ConfigurationError, LedgerError
-from upkeep.jobs import JOBS
+from upkeep.jobs.spec import JOBS
 from upkeep.web import airflow_data, view
 
 if TYPE_CHECKING:

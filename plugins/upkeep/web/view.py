@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from upkeep import words
-from upkeep.plan import FindingStatus, PlanState, TargetReport, TargetStatus
+from upkeep.model import FindingStatus, PlanState, TargetReport, TargetStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from upkeep.ledger import RunRecord, RunSummary
-    from upkeep.plan import Action, Finding, GateResult, Outcome, Plan, RunReport
+    from upkeep.model import Action, Finding, GateResult, Outcome, Plan, RunReport
 
 MOST_ACTIONS = 200
 """Actions shown for each target, unless all are asked for; what a person approves is always shown whole."""

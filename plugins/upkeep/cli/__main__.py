@@ -1,0 +1,5 @@
+"""``python -m upkeep.cli``."""
+
+from upkeep.cli.main import main
+
+main()

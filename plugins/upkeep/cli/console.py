@@ -1,0 +1,270 @@
+"""What people read on a terminal: reports, plans, pending approvals, checks. No decisions here.
+
+Nothing is drawn around a text, so that it can be copied; what is long is wrapped, statements are not.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from upkeep import words
+from upkeep.cli import brief
+from upkeep.model import FindingStatus, OutcomeStatus, PlanState
+from upkeep.words import count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from upkeep.cli.brief import Alike
+    from upkeep.ledger import PendingPlan, RunRecord, RunSummary
+    from upkeep.model import Action, Finding, Outcome, RunReport, TargetReport
+    from upkeep.run.check import TargetCheck
+    from upkeep.words import Word
+
+PIPE_COLUMNS: Final = 120
+"""Width of what does not go to a terminal: a log, a file, a page of CI."""
+_STYLES: Final = {"good": "green", "warn": "yellow", "bad": "red", "wait": "cyan", "quiet": "dim"}
+_OUTCOME_WIDTH: Final = 14  # "needs approval"
+_NARROWEST: Final = 20
+_NAMED: Final = 4
+"""Names in a line that stands for many."""
+_FEW_FINE: Final = 20
+"""Objects of a target that are named although nothing is wrong with them."""
+_ENDS: Final = {"redis": ""}
+"""What ends a statement where it is no semicolon."""
+_COMMENTS: Final = {"mongo": "//", "redis": "#"}
+
+
+def screen(*, stderr: bool = False) -> Console:
+    """Return a console as wide as the terminal; where there is none, wide enough to read."""
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = PIPE_COLUMNS
+    return made
+
+
+def say(console: Console, text: str, tone: str = "", *, indent: int = 0, wrap: bool = True) -> None:
+    """Print a text."""
+    _put(console, Text(words.visible(text), style=_STYLES.get(tone, tone)), indent, wrap=wrap)
+
+
+def _put(console: Console, text: Text, indent: int = 0, *, hang: int = 0, wrap: bool = True) -> None:
+    """Print a text, its further lines indented by ``hang`` more; nothing is filled up with spaces."""
+    if not wrap:
+        console.print(Text(" " * indent).append_text(text), soft_wrap=True)
+        return
+    width = max(_NARROWEST, console.width - indent - hang)
+    for number, line in enumerate(text.wrap(console, width)):
+        line.rstrip()
+        console.print(Text(" " * (indent + hang * bool(number))).append_text(line), soft_wrap=True)
+
+
+def report(
+    console: Console, run: RunReport, *, statements: bool = False, record: RunRecord | None = None, whole: bool = False
+) -> None:
+    """Print a run: what came of it in a line or two, then the targets that somebody must read about.
+
+    Parameters
+    ----------
+    record
+        How it was begun, where that is not known to the reader.
+    whole
+        Whether the healthy targets are told in full too, though there are others.
+    """
+    head = f"{words.plain(run.job)}, run {run.run_id}, as of {words.moment(run.at)}"
+    say(console, head, "bold", wrap=False)
+    if record is not None:
+        say(console, begun(record), "dim", wrap=False)
+    for note in run.notes:
+        say(console, f"note: {note}", "warn")
+    for finding in run.findings:
+        _finding(console, finding)
+    say(console, brief.line(run.targets))
+    ordered = sorted(run.targets, key=lambda t: (words.ATTENTION.index(t.status), t.target))
+    short = {t.target: t for t in ordered if brief.healthy(t)} if len(ordered) > 1 and not whole else {}
+    for target in ordered:
+        if target.target not in short or target.actions:
+            _target(console, target, statements=statements, short=target.target in short)
+    idle = [t for t in short.values() if not t.actions]
+    if idle:
+        told = sum(f.status is not FindingStatus.OK for t in idle for f in t.findings)
+        more = f"; {count(told)} INFO: upkeep show {run.run_id} --all" if told else ""
+        console.print()
+        say(console, f"nothing to do: {names([t.target for t in idle])}{more}", "good")
+
+
+def begun(run: RunRecord | RunSummary) -> str:
+    """Return how a run was begun, and how long it took."""
+    took = f"took {words.duration(run.finished_at - run.started_at)}" if run.finished_at else words.UNFINISHED[0]
+    only = "; plan only" if run.options.get("plan_only") else ""
+    return f"begun by {run.trigger} ({run.actor}) at {words.moment(run.started_at)}, {took}{only}"
+
+
+def names(found: Sequence[str]) -> str:
+    """Return names in a line; of many, how many there are and the first and last."""
+    if len(found) <= _NAMED:
+        return ", ".join(found)
+    return f"{count(len(found))} targets ({', '.join(found[: _NAMED - 1])} … {found[-1]})"
+
+
+def _target(console: Console, target: TargetReport, *, statements: bool, short: bool) -> None:
+    word, tone = words.STATUS[target.status]
+    heading = Text.assemble((words.visible(target.target), "bold"), f" ({target.engine}): ", (word, _STYLES[tone]))
+    if not short:
+        console.print()
+    console.print(heading, soft_wrap=True)
+    if target.plan_state is not None:
+        word, tone = words.fate(target.plan_state)
+        say(console, f"plan {target.plan_id} {word}", tone, indent=2)
+    if target.error:
+        say(console, target.error, "bad", indent=2)
+    for finding in sorted(target.findings, key=lambda f: -f.severity.rank):
+        if finding.status is not FindingStatus.OK and not short:
+            _finding(console, finding)
+    for alike in brief.fold(target.actions, target.outcomes):
+        _actions(console, alike, short=short)
+    if not short:
+        _gates(console, target)
+    if statements:
+        _statements(console, target)
+
+
+def _gates(console: Console, target: TargetReport) -> None:
+    for gate in target.gates:
+        left_out = f"; left undone on purpose, so not looked at: {', '.join(gate.left_out)}" if gate.left_out else ""
+        verdict = "passed" if gate.success else f"{len(gate.failed)} not met"
+        text = f"gate {gate.stage}: {verdict} ({gate.evaluated} expectations{left_out})"
+        say(console, text, "dim" if gate.success else "bad", indent=2)
+        for failure in gate.failed:
+            say(console, failure.summary, indent=4)
+            if failure.remedy:
+                say(console, f"→ {failure.remedy}", "dim", indent=6)
+    if target.plan_id and not (target.gates or target.error or target.actions):
+        say(console, "gate before: not evaluated, since nothing would be changed", "dim", indent=2)
+
+
+def _actions(console: Console, alike: Alike, *, short: bool) -> None:
+    action, ended = alike.actions[0], alike.outcomes[0]
+    word, tone = words.outcome(action, ended)
+    numbers = [f"{'~' * alike.estimated}{count(alike.rows)} rows"] if alike.rows else []
+    numbers += [words.duration(timedelta(seconds=alike.seconds))] if alike.seconds else []
+    numbers += [f"needs {words.needs(action)}"] if ended is None and action.needs_person else []
+    head = Text.assemble(
+        (word.ljust(_OUTCOME_WIDTH), _STYLES[tone]),
+        " ",
+        (words.visible(f"{words.plain(action.kind)} {action.subject}"), "bold"),
+        words.visible(f", {alike.detail}" if short and alike.detail else ""),
+        f": {', '.join(numbers)}" if numbers else "",
+    )
+    _put(console, head, 2, hang=_OUTCOME_WIDTH + 1)
+    if not short:
+        say(console, " – ".join(filter(None, (alike.detail, _why(action, ended)))), "dim", indent=3 + _OUTCOME_WIDTH)
+
+
+def _why(action: Action, ended: Outcome | None) -> str:
+    message = ended.message if ended else action.blocked[1] if action.blocked else None
+    if ended and ended.status is OutcomeStatus.FAILED:
+        return message or action.reason
+    return "; ".join(dict.fromkeys(filter(None, (action.reason, message or action.over_limit))))
+
+
+def _statements(console: Console, target: TargetReport) -> None:
+    """Print what can be copied into a client as it is: nothing is wrapped, each statement ends."""
+    comment, end = _COMMENTS.get(target.engine, "--"), _ENDS.get(target.engine, ";")
+    explained = words.explains(s for a in target.actions for s in a.statements)
+    if explained:
+        console.print()
+        say(console, f"{comment} {explained}", wrap=False)
+    for action in target.actions:
+        console.print()
+        about = " ".join(
+            words.visible(f"{target.target}: {words.plain(action.kind)} {action.subject} {action.detail}").split()
+        )
+        say(console, f"{comment} {about}", wrap=False)
+        for statement in action.statements:
+            lines = statement.strip().rstrip(";").splitlines()
+            text = "\n".join(lines)
+            if end and not all(line.lstrip().startswith("--") for line in lines):
+                text += f"\n{end}" if "--" in lines[-1] else end
+            say(console, text, wrap=False)
+
+
+def _finding(console: Console, finding: Finding) -> None:
+    state = "" if finding.status is FindingStatus.FINDING else f" ({words.plain(finding.status.value)})"
+    text = Text.assemble(
+        (f"{finding.severity.value}{state}", _STYLES[words.SEVERITY[finding.severity]]),
+        " ",
+        (words.visible(finding.subject), "bold"),
+        " ",
+        words.visible(finding.summary),
+    )
+    _put(console, text, 2, hang=2)
+    if finding.remedy:
+        say(console, f"→ {finding.remedy}", "dim", indent=4)
+
+
+def checks(console: Console, found: Sequence[TargetCheck]) -> None:
+    """Print what `check` found: what needs somebody in full, what is fine in short."""
+    states = [check.status for check in found]
+    parts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states, reverse=True))]
+    severities = brief.severities(f for check in found for f in check.findings)
+    say(
+        console,
+        "; ".join(filter(None, (f"{words.counted(len(found), 'target')}: {', '.join(parts)}", severities))),
+        "bold",
+    )
+    fine = [check for check in found if all(f.status is FindingStatus.OK for f in check.findings)]
+    for check in found:
+        if check not in fine or len(found) == 1:
+            _check(console, check)
+    if fine and len(found) > 1:
+        say(console, f"ok: {names([check.target for check in fine])}", "good")
+
+
+def _check(console: Console, check: TargetCheck) -> None:
+    say(console, check.heading, "bold")
+    good = [f for f in check.findings if f.status is FindingStatus.OK]
+    for finding in check.findings:
+        if finding.status is not FindingStatus.OK:
+            _finding(console, finding)
+    for finding in good[:_FEW_FINE]:
+        say(console, f"ok {finding.subject} {finding.summary}", "green", indent=2)
+    if good[_FEW_FINE:]:
+        say(console, f"ok {count(len(good) - _FEW_FINE)} more", "green", indent=2)
+
+
+def pending(console: Console, entry: PendingPlan) -> None:
+    """Print a plan that waits for a person."""
+    plan = entry.plan
+    word, tone = standing(entry)
+    say(console, f"{plan.plan_id}  {words.plain(plan.job)} on {plan.target}", "bold", wrap=False)
+    say(console, word, tone, indent=2)
+    say(console, f"planned by run {entry.run_id} at {words.moment(entry.created_at)}", "dim", indent=2)
+    for alike in brief.fold(plan.awaiting, ()):
+        _actions(console, alike, short=False)
+
+
+def standing(entry: PendingPlan) -> Word:
+    """Return where a plan stands."""
+    at = entry.expires_at if entry.state.value == "expired" else entry.decided_at
+    return words.fate(PlanState(state=entry.state.value, planned_by=entry.run_id, by=entry.decided_by, at=at))
+
+
+def run_line(console: Console, run: RunSummary) -> None:
+    """Print a line of the list of runs."""
+    took = words.duration(run.finished_at - run.started_at) if run.finished_at else words.UNFINISHED[0]
+    found = {name: words.state(state)[0] for name, state in run.targets.items()}
+    states = [f"{name}: {word}" for name, word in found.items()]
+    if len(found) > _NAMED:
+        alike = {word: [name for name, other in found.items() if other == word] for word in found.values()}
+        states = [
+            f"{len(some)} {word}" + (f" ({names(some)})" if len(some) < _NAMED else "") for word, some in alike.items()
+        ]
+    only = "plan only; " if run.options.get("plan_only") else ""
+    head = f"{run.run_id}  {run.job:18}  {run.trigger} by {run.actor}, {took}"
+    say(console, f"{head}  {only}{', '.join(states) or 'no target'}", wrap=False)

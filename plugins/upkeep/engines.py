@@ -1,0 +1,99 @@
+"""What an engine is to the rest: an address to reach it, a session on it, and what its room offers.
+
+Drivers are imported by an engine's own room only, and a room is imported only when a target asks for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, cast
+
+from upkeep.fleet import Target
+from upkeep.model import Finding, FindingStatus, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How to reach a server: a resolved Airflow connection, without Airflow.
+
+    ``password`` never appears in ``repr``. ``options`` are the connection's extras, as strings
+    (``sslmode``, ``connect_timeout`` …).
+    """
+
+    connection_id: str
+    host: str
+    port: int | None
+    user: str
+    database: str
+    password: str = field(default="", repr=False)
+    options: Mapping[str, str] = field(default_factory=dict)
+    kind: str = ""
+    """The connection's type (URI scheme), to notice a connection that belongs to another engine."""
+
+
+class Session(Protocol):
+    """An open connection to one target, made by its engine's room."""
+
+    @property
+    def identity(self) -> str:
+        """The physical database, e.g. ``postgres:7301…:16384``; equal whatever the address."""
+
+    @property
+    def version(self) -> str:
+        """The server's version as it prints it."""
+
+    @property
+    def tested(self) -> bool:
+        """Whether the version is in the tested list (else observe only, unless the target allows it)."""
+
+    def now(self) -> datetime:
+        """Return the server's clock, in UTC."""
+
+    def cancel(self) -> None:
+        """Cancel the running statement on the server; callable from another thread or a signal handler."""
+
+    def close(self) -> None:
+        """Close; never raises."""
+
+
+class Engine(Protocol):
+    """What each engine's room offers as ``engine.ENGINE``."""
+
+    name: str
+
+    def open(self, address: Address, *, application: str) -> AbstractContextManager[Session]:
+        """Connect. Raises `UnreachableError` with host, port, user and a remedy, never the password."""
+
+    def check(self, session: Session, target: Target) -> list[Finding]:
+        """Return what `upkeep check` says of a target: version, role, privileges on what is in care."""
+
+
+def engine(name: str) -> Engine:
+    """Return an engine's room, importing its driver only now."""
+    return cast("Engine", importlib.import_module(f"upkeep.{name}.engine").ENGINE)
+
+
+def connected(target: Target, version: str, *, tested: bool, tested_versions: str) -> Finding:
+    """Return the finding that every engine begins with: reached, and is this version in the tested list?"""
+    if tested or target.allow_untested:
+        return Finding(
+            check="connection",
+            subject=target.name,
+            status=FindingStatus.OK,
+            severity=Severity.INFO,
+            summary=f"connected, version {version}",
+            evidence={"version": version, "tested": tested},
+        )
+    return Finding(
+        check="version",
+        subject=target.name,
+        status=FindingStatus.FINDING,
+        severity=Severity.WARNING,
+        summary=f"version {version} is not in the tested list ({tested_versions}): observe only",
+        evidence={"version": version, "tested": False},
+        remedy="set allow_untested: true on the target once you have tried it on a copy",
+    )

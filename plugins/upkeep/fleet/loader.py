@@ -1,0 +1,129 @@
+"""Reading a fleet file: every mistake with file, line, key and remedy, all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from upkeep import settings
+from upkeep.errors import ConfigurationError
+from upkeep.fleet.levels import FORMS
+from upkeep.fleet.target import Fleet
+
+RESERVED = ("keys", "backup", "health", "ttl", "indexes", "cache", "quality", "pause", "pools")
+"""Keys that later jobs will read; until then a fleet file that uses them is told so."""
+
+
+def load(path: Path) -> Fleet:
+    """Read and validate a fleet file.
+
+    Raises
+    ------
+    ConfigurationError
+        The file is missing, is not YAML, or says something impossible; one line for each mistake:
+        ``file:line: key: what is wrong; remedy``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"{path}: cannot read the fleet file: {error.strerror}; give one with --fleet or UPKEEP_FLEET"
+        raise ConfigurationError(message) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        message = f"{path}:{line}: not UTF-8; save the file as UTF-8 text"
+        raise ConfigurationError(message) from None
+    except ValueError as error:
+        raise ConfigurationError(f"{str(path)!r} is no path ({error}); give one with --fleet") from None
+    return parse(text, str(path), folder=path.parent)
+
+
+def parse(text: str, name: str = "fleet.yaml", *, folder: Path | None = None) -> Fleet:
+    """Validate the text of a fleet file; raises as `load` does.
+
+    Parameters
+    ----------
+    name
+        What errors call it.
+    folder
+        Where files lie that it names; by default (and besides) in the checkout.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines: dict[tuple[str, ...], int] = {}
+        duplicates = _index(node, (), lines) if node is not None else []
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}" if mark else name
+        message = f"{where}: not YAML: {getattr(error, 'problem', None) or error}; check indentation and quotes"
+        raise ConfigurationError(message) from error
+    except RecursionError:
+        raise ConfigurationError(
+            f"{name}: nested too deeply for a fleet file; check brackets and indentation"
+        ) from None
+    except ValueError as error:  # 2026-13-45 looks like a date
+        message = f"{name}: a value cannot be read: {error}; write it in quotes"
+        raise ConfigurationError(message) from None
+    if duplicates:
+        raise ConfigurationError(
+            "\n".join(f"{name}:{line}: {key}: written twice; keep one" for key, line in duplicates)
+        )
+    if not isinstance(data, dict):
+        message = f"{name}:1: a fleet file is a mapping that starts with 'version: 1' and 'targets:'"
+        raise ConfigurationError(message)
+    try:
+        return Fleet.model_validate(data, context={"folder": folder or settings.checkout()})
+    except ValidationError as error:
+        problems = [_describe(e, lines, name) for e in error.errors()]
+        raise ConfigurationError("\n".join(dict.fromkeys(problems))) from None
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of the fleet file, for editors."""
+    return Fleet.model_json_schema(by_alias=True)
+
+
+def _index(node: yaml.Node, path: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> list[tuple[str, int]]:
+    duplicates: list[tuple[str, int]] = []
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*path, str(key.value))
+            if inner in lines:
+                duplicates.append((".".join(inner), key.start_mark.line + 1))
+            lines[inner] = key.start_mark.line + 1
+            duplicates += _index(value, inner, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            duplicates += _index(value, (*path, str(number)), lines)
+    return duplicates
+
+
+def _describe(error: Any, lines: Mapping[tuple[str, ...], int], name: str) -> str:
+    location = tuple(str(part) for part in error["loc"] if part not in FORMS.values())
+    known = location
+    while known and known not in lines:
+        known = known[:-1]
+    key = ".".join(known) or "the file"
+    line = lines.get(known, 1)
+    return f"{name}:{line}: {key}: {_say(error, location)}"
+
+
+def _say(error: Any, location: tuple[str, ...]) -> str:
+    kind, last = error["type"], location[-1] if location else ""
+    if kind == "extra_forbidden":
+        if last in RESERVED:
+            return f"'{last}' is reserved for a later job and not available yet; leave it out"
+        return f"unknown key '{last}'; check its spelling against the documentation"
+    if kind == "missing":
+        return f"'{last}' is missing; add it"
+    if kind == "literal_error":
+        return f"{error['input']!r} is not possible; write {error['ctx']['expected']}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return (
+        message if "input" not in error or isinstance(error["input"], dict) else f"{message} (got {error['input']!r})"
+    )

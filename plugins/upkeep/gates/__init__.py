@@ -1,0 +1,8 @@
+"""Gates: what must hold before and after a job, as Great Expectations suites that are data."""
+
+from upkeep.gates.backend import preload
+from upkeep.gates.evaluation import EVIDENCE_ROWS, complete, evaluate
+from upkeep.gates.owners import RowCount, count_rows
+from upkeep.gates.suites import Check, Suite, load
+
+__all__ = ["EVIDENCE_ROWS", "Check", "RowCount", "Suite", "complete", "count_rows", "evaluate", "load", "preload"]

@@ -1,0 +1,39 @@
+"""The values that travel through a run: observation, plan, action, outcome, finding, gate result, report.
+
+All of them are frozen, compare by value, and go to JSON and back unchanged. They hold no connection
+and know no engine; what an engine needs to carry an action out lies in ``Action.args``.
+"""
+
+from upkeep.model.action import Action, ReasonCode, Requirement
+from upkeep.model.finding import Finding, FindingStatus, Severity
+from upkeep.model.gate import GateFailure, GateResult, Stage
+from upkeep.model.memory import Memory
+from upkeep.model.observation import Observation
+from upkeep.model.outcome import Outcome, OutcomeStatus
+from upkeep.model.plan import Plan
+from upkeep.model.report import PlanState, RunReport, TargetReport, TargetStatus
+from upkeep.model.value import Json, Value, digest
+
+__all__ = [
+    "Action",
+    "Finding",
+    "FindingStatus",
+    "GateFailure",
+    "GateResult",
+    "Json",
+    "Memory",
+    "Observation",
+    "Outcome",
+    "OutcomeStatus",
+    "Plan",
+    "PlanState",
+    "ReasonCode",
+    "Requirement",
+    "RunReport",
+    "Severity",
+    "Stage",
+    "TargetReport",
+    "TargetStatus",
+    "Value",
+    "digest",
+]

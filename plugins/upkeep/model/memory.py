@@ -1,0 +1,31 @@
+"""What the ledger remembers that a plan needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from upkeep.model.value import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the ledger remembers that a plan needs.
+
+    Attributes
+    ----------
+    detached
+        Object id (as text) → the evidence recorded when Upkeep detached that partition.
+    intents
+        Intents without an outcome: what an earlier, killed run had begun. Newest last;
+        each the action's JSON with ``run_id`` and ``intended_at``.
+    locations
+        Archive location → the mark that lay there when rows last went into it.
+    expiries
+        Collection's uuid → the expiry that Upkeep gave it last: ``kind``, ``seconds``, ``recorded_at``.
+    """
+
+    detached: Mapping[str, Json] = field(default_factory=dict)
+    intents: Sequence[Json] = ()
+    locations: Mapping[str, str] = field(default_factory=dict)
+    expiries: Mapping[str, Json] = field(default_factory=dict)

@@ -1,0 +1,5 @@
+"""Data retention on MongoDB."""
+
+from upkeep.mongo.data_retention.job import JOB
+
+__all__ = ["JOB"]

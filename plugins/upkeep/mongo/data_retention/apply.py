@@ -1,0 +1,182 @@
+"""Carrying out one action of retention, and taking back what can be."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pymongo.errors import OperationFailure
+
+from upkeep.mongo import catalog, faults, outcomes
+from upkeep.mongo.data_retention import measurements
+from upkeep.mongo.data_retention.ages import known
+from upkeep.mongo.data_retention.batches import Doomed, Sweep
+from upkeep.mongo.data_retention.view import NIGHT, before, leads
+from upkeep.mongo.faults import EXISTS
+from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError, drop_empty
+from upkeep.mongo.session import LOOK_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from upkeep.jobs.contract import Work
+    from upkeep.model import Action, Outcome
+    from upkeep.mongo.session import Doc, MongoSession
+
+
+def _session(work: Work) -> MongoSession:
+    return cast("MongoSession", work.session)
+
+
+def _row(session: MongoSession, args: Mapping[str, Any]) -> Doc:
+    """Return the collection; raise when it is not the one that the plan saw."""
+    found = catalog.collections(session, [args["collection"]])
+    if not found or (args["uuid"] is not None and found[0]["uuid"] != args["uuid"]):
+        raise StateChangedError("the collection is another one, or gone: the next run looks again")
+    return found[0]
+
+
+def _require_archive(session: MongoSession, args: Mapping[str, Any]) -> None:
+    """Raise when the archive is gone, or another collection than the one that was planned to be added to."""
+    found = catalog.collections(session, [args["into"]])
+    if not found:
+        raise StateChangedError(f"the archive {args['into']} is gone: the next run makes it")
+    if args["archive"] is not None and found[0]["uuid"] != args["archive"]:
+        text = f"the archive {args['into']} was dropped and made anew since it was planned"
+        raise StateChangedError(f"{text}: see what became of the documents in it, and plan again")
+
+
+def _create_archive(work: Work, progress: Progress) -> None:
+    session, args = _session(work), work.action.args
+    work.checkpoint(f"create {args['collection']}")
+    try:
+        outcomes.change(session, catalog.value(args["command"]), work.sleep)
+    except OperationFailure as error:
+        if faults.code(error) not in EXISTS:
+            raise
+        progress.message = "it is there already"
+        return
+    row = catalog.collections(session, [args["collection"]])[0]
+    progress.evidence = {"created": True, "uuid": row["uuid"]}
+
+
+def _rows(work: Work, progress: Progress) -> None:
+    session, args = _session(work), work.action.args
+    row = outcomes.persist(work, lambda: _row(session, args))
+    doomed = Doomed.from_args(args)
+    if doomed.index is not None and not any(i["name"] == doomed.index and leads(i, doomed.age) for i in row["indexes"]):
+        raise StateChangedError(f"the index {doomed.index} is gone, hidden or another one: the next run looks again")
+    moving = work.action.kind == "archive_rows"
+    if moving:
+        outcomes.persist(work, lambda: _require_archive(session, args))
+    sweep = Sweep(session, work, doomed, args["into"] if moving else None)
+    try:
+        sweep.run()
+    finally:
+        progress.rows = sweep.tally.deleted
+        progress.evidence = {
+            **sweep.tally.evidence(moving=moving),
+            "cut_off": args["cut_off"],
+            "waited_seconds": round(sweep.waited, 1),
+        }
+
+
+def _archive(work: Work, progress: Progress) -> None:
+    session, args = _session(work), work.action.args
+    outcomes.persist(work, lambda: _row(session, args))
+    outcomes.persist(work, lambda: _require_archive(session, args))
+    pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
+    measurements.archive(work, progress, pair, datetime.fromisoformat(args["cut_off"]))
+
+
+def _expiry(work: Work, progress: Progress) -> None:
+    """Change when measurements expire; never so that one goes which is not in the archive."""
+    session, args = _session(work), work.action.args
+    row = outcomes.persist(work, lambda: _row(session, args))
+    progress.evidence = {"before": row["expires"], "after": args["seconds"], "uuid": row["uuid"]}
+    if row["expires"] == args["seconds"]:
+        progress.message = "it is so already"
+        return
+    if row["expires"] != args["expected"]:
+        raise StateChangedError(f"its expireAfterSeconds is {row['expires']} by now, planned was {args['expected']}")
+    if work.action.kind == "set_expiry" and args["into"]:
+        if args["archive"] is not None:  # else nothing was due yet, or it was made since: what is in it is proven here
+            outcomes.persist(work, lambda: _require_archive(session, args))
+        pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
+        reach = session.now() - timedelta(seconds=args["seconds"]) + NIGHT
+        if not outcomes.persist(work, lambda: pair.is_archived(reach)):
+            text = f"measurements before {reach:%Y-%m-%d %H:%M} are not all in {args['into']}: they would be deleted"
+            raise StateChangedError(f"{text} before the archive has them; the next run archives and tries again")
+    if work.action.destructive and work.most is not None:
+        work.allow(outcomes.persist(work, lambda: _would_expire(session, args)))
+    work.checkpoint(f"{work.action.kind} {args['collection']}")
+    outcomes.change(session, _expire_after(args["collection"], args["seconds"]), work.sleep)
+    progress.rows = 0  # the server deletes, from now on
+
+
+def _would_expire(session: MongoSession, args: Mapping[str, Any]) -> int:
+    """Count what of the planned range the server would expire at once; raise when that cannot be counted.
+
+    Nobody approved an unknown. What came of age since the plan is not counted: an expiry lets time pass, that is what
+    was approved.
+    """
+    planned = datetime.fromisoformat(args["expired_before"])
+    bounds = {args["time"]: {"$lt": min(planned, before(session.now(), args["seconds"]))}}
+    found = known(lambda: session.database[args["collection"]].count_documents(bounds, maxTimeMS=LOOK_MS))
+    if found is None:
+        raise StateChangedError("how many measurements would expire could not be counted in time: plan again")
+    return int(found)
+
+
+def _expire_after(name: str, seconds: int | None) -> Doc:
+    return {"collMod": name, "expireAfterSeconds": "off" if seconds is None else seconds}
+
+
+_KINDS: Final[Mapping[str, Apply]] = {
+    "delete_rows": _rows,
+    "archive_rows": _rows,
+    "create_archive": _create_archive,
+    "archive_measurements": _archive,
+    "set_expiry": _expiry,
+    "lengthen_expiry": _expiry,
+    "suspend_expiry": _expiry,
+}
+
+
+def apply(work: Work) -> Outcome:
+    """Carry one action out; raises what stops the run."""
+    return outcomes.carry_out(work, _KINDS[work.action.kind])
+
+
+# -- taking back -------------------------------------------------------------------------------------
+
+
+def undo(session: MongoSession, action: Action, outcome: Outcome) -> Outcome:
+    """Restore the expiry that was there, drop an archive that is empty; say so where nothing can be taken back."""
+    return outcomes.take_back(action, lambda: _undo(session, action, outcome.evidence))
+
+
+def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) -> str:
+    kind, args = action.kind, action.args
+    if kind == "create_archive":
+        row = _row(session, {"collection": args["collection"], "uuid": evidence.get("uuid")})
+        return drop_empty(session, args["collection"], row, evidence)
+    if kind.endswith("_expiry"):
+        return _restore_expiry(session, args, evidence)
+    if kind == "archive_measurements":
+        raise NotSupportedError(f"nothing was taken away: the copies in {args['into']} may stay")
+    if kind == "archive_rows":
+        raise NotSupportedError(f"the documents are in {args['into']}: copy them back by hand ($merge)")
+    raise NotSupportedError("what was deleted comes back only from a backup")
+
+
+def _restore_expiry(session: MongoSession, args: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
+    row = _row(session, args)
+    before, after = evidence.get("before"), evidence.get("after")
+    if row["expires"] != after:
+        raise StateChangedError(f"its expireAfterSeconds is {row['expires']} by now: somebody changed it, it stays")
+    if before is not None and (after is None or before < after):
+        text = f"going back to {before:,} s would delete more, which needs a plan and what the policy requires"
+        raise NotSupportedError(text)
+    outcomes.change(session, _expire_after(args["collection"], before), outcomes.immediately)
+    return f"expireAfterSeconds is {'off' if before is None else before} again; what has expired does not come back"

@@ -1,0 +1,141 @@
+"""Making or correcting one collection or index, and taking that back.
+
+Every change looks at the state again first; what somebody else made meanwhile in the declared way counts as done,
+anything else is left alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pymongo.errors import OperationFailure
+
+from upkeep.mongo import catalog, faults, outcomes
+from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError, drop_empty
+from upkeep.mongo.partition_creation.care import Care, cares
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from upkeep.jobs.contract import Work
+    from upkeep.model import Action, Outcome
+    from upkeep.mongo.session import Doc, MongoSession
+
+
+def _session(work: Work) -> MongoSession:
+    return cast("MongoSession", work.session)
+
+
+def _row(session: MongoSession, name: str) -> Doc | None:
+    found = catalog.collections(session, [name])
+    return found[0] if found else None
+
+
+def _now(work: Work) -> Care:
+    """Return the collection as it is now beside its policy."""
+    name = work.action.args["collection"]
+    row = _row(_session(work), name)
+    frames = {**work.observation.frames, "collections": [row] if row else []}
+    return next(care for care in cares(frames, work.target) if care.subject == name)
+
+
+def _same(row: Doc | None, uuid: str | None) -> None:
+    if row is None or (uuid is not None and row["uuid"] != uuid):
+        raise StateChangedError("the collection is another one, or gone: the next run looks again")
+
+
+def _create(work: Work, progress: Progress) -> None:
+    session, args = _session(work), work.action.args
+    care = _now(work)
+    if care.row is None:
+        work.checkpoint(f"create {args['collection']}")
+        try:
+            outcomes.change(session, catalog.value(args["command"]), work.sleep)
+        except OperationFailure as error:
+            if faults.code(error) not in faults.EXISTS:
+                raise
+        else:
+            row = _row(session, args["collection"]) or {}
+            progress.evidence = {"created": True, "uuid": row.get("uuid")}
+            return
+        care = _now(work)
+    fatal = [d for d in care.differences if d.check in ("kind", "timeseries", "granularity", "validator")]
+    if fatal:
+        raise StateChangedError(f"somebody else made it meanwhile, and differently: {fatal[0].text}")
+    progress.message = "it is there already"
+
+
+def _index(work: Work, progress: Progress) -> None:
+    session, args = _session(work), work.action.args
+    care = _now(work)
+    _same(care.row, args["uuid"])
+    if not any(index.name == args["index"] for index in care.missing_indexes):
+        _index_is_there(care, args["index"], progress)
+        return
+    work.checkpoint(f"build {args['index']} on {args['collection']}")
+    session.database.command(catalog.value(args["command"]))
+    progress.evidence = {"created": True, "uuid": (care.row or {}).get("uuid"), "index": args["index"]}
+
+
+def _index_is_there(care: Care, name: str, progress: Progress) -> None:
+    wrong = [d for d in care.differences if d.check in ("index_name", "index_conflict") and name in d.text]
+    if wrong:
+        raise StateChangedError(wrong[0].text)
+    progress.message = "it is there already"
+
+
+def _correct(work: Work, progress: Progress) -> None:
+    session, args = _session(work), work.action.args
+    care = _now(work)
+    _same(care.row, args["uuid"])
+    commands = [catalog.text(d.command) for d in care.differences if d.command is not None]
+    if args["command"] not in commands:
+        raise StateChangedError("it differs no more, or in another way: the next run looks again")
+    work.checkpoint(f"{work.action.kind} {args['collection']}")
+    outcomes.change(session, catalog.value(args["command"]), work.sleep)
+    progress.evidence = {"uuid": args["uuid"], "reverse": args["reverse"]}
+
+
+_KINDS: Final[Mapping[str, Apply]] = {
+    "create_collection": _create,
+    "create_index": _index,
+    "modify_validator": _correct,
+    "raise_granularity": _correct,
+    "unhide_index": _correct,
+}
+
+
+def apply(work: Work) -> Outcome:
+    """Carry one action out; raises what stops the run."""
+    return outcomes.carry_out(work, _KINDS[work.action.kind])
+
+
+# -- taking back -------------------------------------------------------------------------------------
+
+
+def undo(session: MongoSession, action: Action, outcome: Outcome) -> Outcome:
+    """Drop what we created while it is empty, or restore what was there before."""
+    return outcomes.take_back(action, lambda: _undo(session, action, outcome.evidence))
+
+
+def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) -> str:
+    name = action.args["collection"]
+    row = _row(session, name)
+    _same(row, evidence.get("uuid"))
+    if action.kind == "create_index":
+        return _drop_index(session, name, evidence)
+    if action.kind == "create_collection":
+        return drop_empty(session, name, row or {}, evidence)
+    if not evidence.get("reverse"):
+        raise NotSupportedError("the server does not let it go back")
+    outcomes.change(session, catalog.value(evidence["reverse"]), outcomes.immediately)
+    return f"restored: {action.args['reverse']}"
+
+
+def _drop_index(session: MongoSession, name: str, evidence: Mapping[str, Any]) -> str:
+    if not evidence.get("created"):
+        raise NotSupportedError("the index was there already: it is not ours to drop")
+    if not any(index["name"] == evidence["index"] for index in catalog.indexes(session, name)):
+        return f"index {evidence['index']} is gone already"
+    session.database[name].drop_index(evidence["index"])
+    return f"dropped index {evidence['index']}"

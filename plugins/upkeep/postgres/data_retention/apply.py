@@ -1,0 +1,348 @@
+"""Carrying out one action of retention: expected trouble becomes an outcome with what was done so far."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import psycopg
+from psycopg import errors
+
+from upkeep.errors import UnreachableError, UpkeepError
+from upkeep.jobs.contract import TOLERATED_SHARE
+from upkeep.model import Outcome, OutcomeStatus, ReasonCode
+from upkeep.postgres import faults, holders, names
+from upkeep.postgres.data_retention import archive_table, counting, detach, drop, held
+from upkeep.postgres.data_retention.archive_table import ConservationError
+from upkeep.postgres.data_retention.batches import RangeHeldError, Sweep, deleting
+from upkeep.postgres.data_retention.detach import AlreadyDoneError, StateChangedError, Tools
+from upkeep.postgres.data_retention.files import archive, load
+from upkeep.postgres.data_retention.files.archive import FileArchive, UndecidedError
+from upkeep.postgres.data_retention.row_plan import clean_up_statement
+from upkeep.postgres.data_retention.rows import Doomed
+from upkeep.postgres.data_retention.throttle import OverloadedError, Pace
+from upkeep.postgres.data_retention.views import frames_policies
+from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
+from upkeep.stores.shelf import Shelf
+from upkeep.stores.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from upkeep.fleet import RetainPolicy
+    from upkeep.jobs.contract import Work
+    from upkeep.model import Action, Json
+    from upkeep.postgres.data_retention.batches import Way
+    from upkeep.postgres.session import PostgresSession
+
+_EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, ReasonCode]]] = (
+    ((StateChangedError, OverloadedError), OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED),
+    (
+        (LockNotObtainedError, HeldTooLongError, RangeHeldError, errors.LockNotAvailable),
+        OutcomeStatus.SKIPPED,
+        ReasonCode.LOCK_NOT_OBTAINED,
+    ),
+    ((ConservationError,), OutcomeStatus.FAILED, ReasonCode.CONSERVATION),
+    ((StoreError, UndecidedError, load.RowsThereError), OutcomeStatus.FAILED, ReasonCode.ERROR),
+    ((UnreachableError,), OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST),
+)
+
+
+@dataclass
+class Progress:
+    """What the action has done so far; right also when it ends early."""
+
+    rows: int = 0
+    evidence: Json | None = None
+
+
+def apply(work: Work) -> Outcome:
+    """Carry one action out.
+
+    Raises
+    ------
+    LeaseLostError, StopError, OverLimitError, CancelledError
+        The run must stop; rows done so far are in the ledger as a note.
+    """
+    progress = Progress()
+    try:
+        _KINDS[work.action.kind](work, progress)
+    except AlreadyDoneError as error:
+        progress.evidence = error.evidence
+        return _outcome(work, progress, OutcomeStatus.DONE, None, str(error))
+    except (UpkeepError, psycopg.Error) as error:
+        verdict = _verdict(work, error)
+        if verdict is None:
+            if progress.rows:
+                with contextlib.suppress(UpkeepError):
+                    work.note({"rows": progress.rows, **(progress.evidence or {})})
+            raise
+        return _outcome(work, progress, *verdict)
+    return _outcome(work, progress, OutcomeStatus.DONE, None, None)
+
+
+def _verdict(work: Work, error: Exception) -> tuple[OutcomeStatus, ReasonCode, str] | None:
+    """Return what an expected trouble means; ``None`` when the run itself must stop."""
+    for kinds, status, code in _EXPECTED:
+        if isinstance(error, kinds):
+            text = str(error) if isinstance(error, UpkeepError) else _held(work)
+            return status, code, text
+    if not isinstance(error, psycopg.Error):
+        return None
+    connection = cast("PostgresSession", work.session).connection
+    if connection.closed or connection.broken:
+        text = "the connection was lost; the next run looks at the state and carries on"
+        return OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text
+    return OutcomeStatus.FAILED, ReasonCode.ERROR, _refused(work.action, error)
+
+
+def _held(work: Work) -> str:
+    args = work.action.args
+    tables = [*args.get("leaves", ()), *args.get("tables", ()), args, args.get("archive", {})]
+    oids = [table["oid"] for table in tables if "oid" in table]
+    return f"others held the table for too long{holders.held_by(cast('PostgresSession', work.session), oids)}"
+
+
+def _refused(action: Action, error: psycopg.Error) -> str:
+    """Return what the server said, and what to do where the archive refused a row."""
+    text = faults.describe(error)
+    if "archive" not in action.args:
+        return text
+    if isinstance(error, errors.UniqueViolation | errors.ExclusionViolation):
+        return (
+            f"a row is in the archive already that has the same key ({error.diag.constraint_name}): nothing of this "
+            "batch was moved or changed. Compare the two; they may be two different rows, so nothing in the archive "
+            "may go unless all its columns are equal: else give the archive a key that tells them apart"
+        )
+    if isinstance(error, errors.CheckViolation) and error.diag.constraint_name is None:
+        return f"{text}; create the archive's partition for these rows"
+    return text
+
+
+def _outcome(
+    work: Work, progress: Progress, status: OutcomeStatus, code: ReasonCode | None, message: str | None
+) -> Outcome:
+    return Outcome(
+        action_id=work.action.id,
+        status=status,
+        reason_code=code,
+        rows=progress.rows,
+        bytes=work.action.bytes if status is OutcomeStatus.DONE and work.action.kind == "drop_partition" else None,
+        message=message,
+        evidence=progress.evidence or {},
+    )
+
+
+def _tools(work: Work) -> Tools:
+    return Tools(cast("PostgresSession", work.session), work.checkpoint, work.sleep)
+
+
+def _detach(work: Work, progress: Progress) -> None:
+    policy = policy_of(work.action, work)
+    held.require_free(cast("PostgresSession", work.session), work.action.args["oid"])
+    if work.action.args["mode"] != "finalize":  # nobody sees its rows any more
+        _stay_within(work)
+    progress.evidence = detach.detach(_tools(work), work.action.args, grace=policy.grace, zone=policy.zone)
+    progress.rows = progress.evidence.get("rows", work.action.rows or 0)
+
+
+def _drop(work: Work, progress: Progress) -> None:
+    _stay_within(work)
+    progress.evidence = drop.drop(_tools(work), work.action.args)
+    progress.rows = work.action.rows or 0
+
+
+def _stay_within(work: Work) -> None:
+    """Count a table that goes whole before it goes, with nothing locked.
+
+    Where that takes too long its size tells. A table that has not grown by a page holds what it held when it was
+    planned for: then the estimate was wrong, and planning again would not mend that.
+
+    Raises
+    ------
+    OverLimitError
+        It holds more than was approved.
+    """
+    session = cast("PostgresSession", work.session)
+    here = detach.place(session, work.action.args["oid"])
+    if work.most is None or here is None or here.kind not in ("r", "p"):
+        return
+    rows = counting.count(session, here.table, work.most + 1)
+    if rows is not None and rows <= work.most:
+        return
+    planned = (work.action.bytes or 0) * (1 if rows is not None else 1 + TOLERATED_SHARE)
+    if session.rows("retention_bytes", {"oid": here.oid})[0]["bytes"] > planned:
+        work.allow(work.most + 1)
+
+
+def _delete(work: Work, progress: Progress) -> None:
+    _sweep(work, progress, moving=False)
+
+
+def _archive(work: Work, progress: Progress) -> None:
+    _sweep(work, progress, moving=True)
+
+
+def _settle(work: Work, progress: Progress) -> None:
+    settled = _settled(work, _shelf(work))
+    progress.evidence = settled.evidence()
+    if settled.unknown:
+        raise UndecidedError(
+            f"this server cannot know what became of the transactions of {len(settled.unknown)} file(s) (too long ago, "
+            "or it is a copy, was restored, promoted or started again since); the first is "
+            f"{settled.unknown[0]}: nothing was removed and they do not count. If this is the only server with this "
+            "archive, compare them with the table, then remove file and manifest, or move the manifest from "
+            "_undecided to _manifests; a copy of a server needs an archive location of its own"
+        )
+
+
+def _restore(work: Work, progress: Progress) -> None:
+    shelf, session = _shelf(work), cast("PostgresSession", work.session)
+    settled = archive.settle(session, shelf, work.checkpoint, work.sleep)
+    file = work.action.args["manifest"]["file"]
+    if file in settled.unknown_files:
+        raise UndecidedError(
+            f"{file}: this server cannot know (yet) what became of a transaction that archived or restored it; "
+            "nothing of it was loaded: look at its note in _undecided, compare it with the table, then remove it or "
+            "move it to _manifests (_restored)"
+        )
+    progress.evidence, trouble = load.restore(work, shelf)
+    progress.rows = progress.evidence["rows_restored"]
+    if trouble is not None:
+        raise StoreError(f"{trouble}; its rows are in the table, and the next run notes that")
+
+
+def _shelf(work: Work) -> Shelf:
+    files, session = work.action.args["files"], cast("PostgresSession", work.session)
+    return Shelf.open(files["location"], files["schema"], files["name"], session.identity, session.instance)
+
+
+def _settled(work: Work, shelf: Shelf) -> archive.Settled:
+    """Decide what earlier runs left undecided."""
+    session = cast("PostgresSession", work.session)
+    settled = archive.settle(session, shelf, work.checkpoint, work.sleep)
+    if settled.missing:
+        raise ConservationError(
+            f"{settled.missing[0]} is not there, but its rows are gone from the table: find out who removed it, put it "
+            "back, or restore the rows from a backup"
+        )
+    return settled
+
+
+def _clean_up(work: Work, progress: Progress) -> None:
+    session = cast("PostgresSession", work.session)
+    cleaned = []
+    for table in work.action.args["tables"]:
+        here = detach.place(session, table["oid"])
+        if here is None:
+            continue
+        work.checkpoint(f"statistics of {here.subject}")
+        session.execute(session.statement(clean_up_statement(table), table=here.table))
+        cleaned.append(here.subject)
+    progress.evidence = {"cleaned": cleaned}
+
+
+_KINDS: Final[Mapping[str, Callable[[Work, Progress], None]]] = {
+    "detach_partition": _detach,
+    "drop_partition": _drop,
+    "delete_rows": _delete,
+    "archive_rows": _archive,
+    "archive_partition": _archive,
+    "settle_files": _settle,
+    "restore_file": _restore,
+    "analyze": _clean_up,
+}
+
+
+def policy_of(action: Action, work: Work) -> RetainPolicy:
+    """Return the policy that an action's table belongs to."""
+    table = names.parse(action.subject).exact
+    globs = []
+    for name, policy in frames_policies(work.target).items():
+        pattern = names.parse(name)
+        if policy.retain is not None and pattern.matches(table.schema, table.name):
+            if not pattern.is_glob:
+                return policy.retain
+            globs.append(policy.retain)
+    if not globs:
+        raise StateChangedError(f"the fleet file says nothing of {action.subject} any more")
+    return globs[0]
+
+
+def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
+    """Delete or move the due rows of all leaves that the action names."""
+    session = cast("PostgresSession", work.session)
+    args = work.action.args
+    files = _into_files(work) if "files" in args else None
+    remove = files or (archive_table.archiving(session, args) if moving else deleting(session))
+    sweep = Sweep(session, remove, work.checkpoint, work.sleep, work.most, work.allow)
+    sweep.pace = files.pace if files else Pace()
+    snapshot = session.rows("retention_clock")[0]["snapshot"]
+    if work.seen is not None:
+        snapshot = f"{work.seen}:{work.seen}:"  # what was not looked at arrived late
+    missing: list[str] = []
+    try:
+        for leaf in args["leaves"]:
+            here = detach.place(session, leaf["oid"])
+            if here is None:
+                missing.append(leaf["name"])
+                continue
+            doomed = Doomed.from_args(args, {"oid": leaf["oid"], "schema": here.schema, "name": here.name})
+            doomed = replace(doomed, seen=work.seen)
+            _sweep_leaf(sweep, doomed, leaf["way"])
+    finally:
+        progress.rows = sweep.tally.rows
+        progress.evidence = _evidence(sweep, args, snapshot, moving=moving)
+        if files is not None:
+            progress.evidence |= files.evidence()
+        if missing:
+            progress.evidence["missing"] = missing
+    if files is not None:
+        files.finish()
+    if sweep.tally.held:
+        raise RangeHeldError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
+
+
+def _into_files(work: Work) -> FileArchive:
+    """Return what removes ranges into files, with everything decided that an earlier run left undecided."""
+    shelf, session = _shelf(work), cast("PostgresSession", work.session)
+    location = shelf.store.location
+    known = {row["location"]: row["id"] for row in work.observation.frames.get("locations", ())}.get(location)
+    shelf.store.prepare(known)
+    shelf.claim()
+    _settled(work, shelf)
+    action = work.action
+    found = FileArchive(session, shelf, action.args, action.subject, action.id, archive.pace(), work.sleep)
+    found.known, found.note = known, work.note
+    return found
+
+
+def _sweep_leaf(sweep: Sweep, doomed: Doomed, way: Way) -> None:
+    for _ in range(MAX_PASSES):  # rows that refer to each other go level by level
+        start = sweep.tally.rows
+        sweep.run(doomed, way=way)
+        if not doomed.has_references or sweep.tally.rows == start:
+            break
+
+
+MAX_PASSES: Final = 20
+"""Levels of rows that refer to rows of the same table, removed in one run."""
+
+
+def _evidence(sweep: Sweep, args: Json, snapshot: str, *, moving: bool) -> Json:
+    tally = sweep.tally
+    found: dict[str, Any] = {
+        "rows_deleted": tally.rows,
+        "batches": tally.batches,
+        "ranges_left": tally.held,
+        "sweep_seconds": round(tally.seconds, 3),
+        "waited_seconds": round(sweep.throttle.waited, 1),
+        "cut_off": args["cut_off"],
+        "snapshot": snapshot,
+    }
+    if moving:
+        found |= {"rows_copied": tally.rows, "rows_archived": tally.archived, "proof": args["proof"]}
+        if args["proof"] != "count":
+            found |= {"hash_source": f"{tally.hash_source:016x}", "hash_archive": f"{tally.hash_archive:016x}"}
+    return found

@@ -1,0 +1,123 @@
+"""Dropping a table that was a partition: after its grace period, and only when nothing about it has changed.
+
+Looked at again under the lock: the same object, detached still, with our marker of the same detaching, past
+its date by the server's clock, where and as it was left, nothing else depending on it, and empty where its rows
+should be in the archive. Never with CASCADE.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from psycopg import errors, sql
+
+from upkeep.jobs.data_retention.cutoff import moment
+from upkeep.jobs.data_retention.marker import drop_after, read_marker
+from upkeep.postgres import ddl, faults
+from upkeep.postgres.data_retention import counting
+from upkeep.postgres.data_retention.detach import AlreadyDoneError, Place, StateChangedError, Tools, place
+from upkeep.postgres.data_retention.detached import difference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from upkeep.model import Json
+
+COUNTED_UNDER_LOCK: Final = 50_000
+"""So many rows are counted once more under the lock, in some 5 ms; nobody reads the table through its parent then."""
+
+
+def drop(tools: Tools, args: Json) -> Json:
+    """Drop the detached table that the action names; return the evidence.
+
+    Raises
+    ------
+    AlreadyDoneError
+        It is gone.
+    StateChangedError
+        It is not, or no longer, what was planned for.
+    LockNotObtainedError
+        Others held the table for too long.
+    """
+    session = tools.session
+    here = _expected(tools, args)
+    rows = _as_left(tools, here, args, count=lambda limit: counting.count(session, here.table, limit))
+    for constraint in args.get("foreign_keys") or ():
+        _drop_foreign_key(tools, here, constraint)
+
+    def count_under_lock(limit: int) -> int | None:
+        if rows is None or rows > COUNTED_UNDER_LOCK:
+            return rows  # many: whether the table grew tells what arrived since
+        statement = session.statement("retention_count", table=here.table, limit=sql.Literal(limit))
+        return int(session.execute(statement).fetchall()[0]["found"])
+
+    def body() -> None:
+        ddl.lock_tree(session, here.table, "access exclusive")
+        _as_left(tools, _expected(tools, args), args, count=count_under_lock)
+        if args.get("must_be_empty") and _holds_rows(tools, here):
+            raise StateChangedError(f"{here.subject} holds rows that are not in the archive; the next run moves them")
+        session.execute(session.statement("drop_table", table=here.table))
+
+    try:
+        ddl.attempt(session, body, checkpoint=tools.checkpoint, sleep=tools.sleep, what=f"dropping {here.subject}")
+    except errors.DependentObjectsStillExist as error:
+        raise StateChangedError(
+            f"{here.subject} is still needed: {error.diag.message_detail or faults.describe(error)}"
+        ) from error
+    return {"oid": args["oid"], "partition": here.subject}
+
+
+def _expected(tools: Tools, args: Json) -> Place:
+    here = place(tools.session, args["oid"])
+    if here is None:
+        raise AlreadyDoneError("the table is gone already", {"oid": args["oid"]})
+    if here.is_partition:
+        raise StateChangedError(f"{here.subject} is a partition again; its marker is out of date")
+    marker = read_marker(here.comment)
+    if marker is None or marker.get("bounds") != args["bounds"] or marker.get("parent_oid") != args["parent_oid"]:
+        raise StateChangedError(f"{here.subject} does not carry Upkeep's marker of this detaching any more")
+    if args.get("detached_at") and marker["at"] != args["detached_at"]:
+        raise StateChangedError(f"{here.subject} was detached again since; its grace period begins anew")
+    if marker.get("oid", here.oid) != here.oid:
+        raise StateChangedError(f"{here.subject} carries the marker of another table")
+    now = moment(tools.session.rows("retention_clock")[0]["now"])
+    until = max(drop_after(marker), moment(args.get("kept_until") or marker["drop_after"]))
+    if now < until:
+        raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")
+    return here
+
+
+def _as_left(tools: Tools, here: Place, args: Json, *, count: Callable[[int], int | None]) -> int | None:
+    """See that the table is where and as it was left; return how many rows it holds, as far as that was recorded.
+
+    What must be empty is looked at for rows, whatever size it has.
+    """
+    left = {"partition": args["partition"], **(read_marker(here.comment) or {})}
+    empty = bool(args.get("must_be_empty"))
+    known = isinstance(left.get("rows"), int) and not empty
+    rows = count(left["rows"] + 1) if known else None
+    if known and rows is None:
+        raise StateChangedError(f"how many rows {here.subject} holds could not be counted in time: it stays")
+    now = next(iter(tools.session.rows("retention_detached", {"oid": here.oid})), None)
+    if now is None:
+        raise StateChangedError(f"{here.subject} does not carry Upkeep's marker any more")
+    if now["dependants"]:
+        raise StateChangedError(f"{here.subject} is still needed: {', '.join(now['dependants'])} depends on it")
+    changed = difference(
+        left, subject=here.subject, pages=0 if empty else now["pages"], rows=rows, objects=now["objects"]
+    )
+    if changed is not None:
+        raise StateChangedError(f"{here.subject} is not as it was left: {changed}")
+    return rows
+
+
+def _drop_foreign_key(tools: Tools, here: Place, constraint: str) -> None:
+    """Drop one foreign key of the table, in a transaction of its own: each locks another table."""
+    statement = tools.session.statement("drop_constraint", table=here.table, name=sql.Identifier(constraint))
+    what = f"dropping foreign key {constraint} of {here.subject}"
+    ddl.run(tools.session, [statement], checkpoint=tools.checkpoint, sleep=tools.sleep, what=what)
+
+
+def _holds_rows(tools: Tools, here: Place) -> bool:
+    statement = tools.session.statement("retention_not_empty", table=here.table)
+    return bool(tools.session.execute(statement).fetchall()[0]["found"])

@@ -1,0 +1,272 @@
+"""What retention would do, and why: pure decisions over a `TableView`.
+
+Whole partitions: archived (when the policy says so) while attached, detached when every row of theirs is due,
+dropped in a later run when their grace period is over. Rows: one action for each table, over all its leaves.
+What exists is looked at one by one: a gap stops nothing, and the last partition is never taken.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg import sql
+
+from upkeep.jobs.data_retention.cutoff import requirement
+from upkeep.jobs.data_retention.limits import over_limit
+from upkeep.jobs.data_retention.refusal import Refusal
+from upkeep.jobs.partition_creation.axis import brief
+from upkeep.model import Action, Finding, FindingStatus, Plan, Requirement, Severity
+from upkeep.postgres.catalog import PAGE_BYTES
+from upkeep.postgres.data_retention.checks import refusals
+from upkeep.postgres.data_retention.detached import orphans, today
+from upkeep.postgres.data_retention.drop_plan import drop_at_once, drops, terms_since
+from upkeep.postgres.data_retention.findings import findings, strays
+from upkeep.postgres.data_retention.row_plan import archive_partition, delete_rows, effect, quality_args, settle_files
+from upkeep.postgres.data_retention.sizes import row_estimate, table_rows
+from upkeep.postgres.data_retention.views import marks, views
+from upkeep.postgres.session import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from upkeep.fleet import Target
+    from upkeep.model import Json, Observation, ReasonCode
+    from upkeep.postgres.data_retention.view import Piece
+    from upkeep.postgres.data_retention.view import TableView as View
+
+NOTHING: Final = Requirement()
+
+
+def plan(observation: Observation, target: Target) -> Plan:
+    """Return what would be done to every table in care."""
+    actions: list[Action] = []
+    found: list[Finding] = [*_unseen(observation), *strays(observation)]
+    seen = views(observation, target)
+    found += orphans(observation, marks(observation.frames), seen)
+    for view in seen:
+        refused = refusals(view)
+        busy = _busy(view, observation)
+        decided = [] if busy else list(_decide(view, refused))
+        found += [*([busy] if busy else []), *findings(view, refused)]
+        actions += _limited(view, decided, target)
+    return Plan.make(observation, actions, found)
+
+
+def _unseen(observation: Observation) -> Iterator[Finding]:
+    """Yield that what slows a deletion down cannot be seen: other roles' transactions and the lag of replicas."""
+    if not observation.frames["server"][0].get("sees_all", True):
+        yield Finding(
+            check="server_activity",
+            subject="server",
+            status=FindingStatus.NOT_AVAILABLE,
+            severity=Severity.INFO,
+            summary="our role does not see other roles' transactions and the lag of replicas: neither is waited for",
+            remedy="grant pg_monitor to our role",
+        )
+
+
+def _busy(view: View, observation: Observation) -> Finding | None:
+    held = {row["oid"]: row.get("held_by", "") for row in observation.frames["busy"]}
+    if view.relation is None or view.relation.oid not in held:
+        return None
+    who = held[view.relation.oid]
+    return Finding(
+        check="lock",
+        subject=view.subject,
+        status=FindingStatus.NOT_AVAILABLE,
+        severity=Severity.WARNING,
+        summary=f"another session holds it exclusively: what is due could not be seen; the next run looks again{who}",
+    )
+
+
+def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
+    if view.problem is not None or view.relation is None:
+        return
+    blocked = (refused[0].code, refused[0].text) if refused else None
+    if view.files is not None and view.files["undecided"]:
+        yield settle_files(view)
+    if view.by_partition:
+        yield from _pending(view, blocked)
+        yield from _pieces(view, blocked)
+    else:
+        yield from delete_rows(view, blocked)
+        yield from _pending(view, blocked)
+        yield from _empty_pieces(view)
+    yield from drops(view, blocked)
+
+
+# -- whole partitions --------------------------------------------------------------------------------
+
+
+def _pieces(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
+    for piece in going(view):
+        after: tuple[str, ...] = ()
+        if view.policy.then == "archive":
+            archive = archive_partition(view, piece, blocked)
+            yield archive
+            after = (archive.id,)
+        detach = _detach(view, piece, blocked, after)
+        yield detach
+        yield from drop_at_once(view, piece, detach, blocked)
+
+
+def _empty_pieces(view: View) -> Iterator[Action]:
+    """Yield the end of partitions that row by row became empty: else they would pile up for ever."""
+    for piece in going(view):
+        leaves = view.leaves_below(piece.partition.oid)
+        if leaves and all(leaf.pages == 0 or (leaf.due == 0 and leaf.referenced == 0) for leaf in leaves):
+            detach = _detach(view, piece, None, empty=True)
+            yield detach
+            yield from drop_at_once(view, piece, detach, None)
+
+
+def going(view: View) -> list[Piece]:
+    """Return the due partitions that may go.
+
+    None that is still referred to or held, never the last one of its parent, and none that somebody attached again
+    while it carries our marker.
+    """
+    kept_back = {*(view.referenced_pieces or {}), *(view.held_pieces or {})}
+    due = [p for p in view.due_pieces if p.partition.oid not in kept_back and not view.holds_reattached(p)]
+    last = {piece.parent.oid: piece for piece in due}  # they come in the order of their ends
+    kept = {oid for oid in last if sum(p.parent.oid == oid for p in due) == len(view.staying(oid))}
+    return [p for p in due if not (p.parent.oid in kept and p is last[p.parent.oid])]
+
+
+def _detach(
+    view: View,
+    piece: Piece,
+    blocked: tuple[ReasonCode, str] | None,
+    after: tuple[str, ...] = (),
+    *,
+    empty: bool = False,
+) -> Action:
+    parent, partition = piece.parent.full_name.identifier, piece.partition
+    default = piece.parent.default_oid
+    mode = "plainly" if default else "concurrently"
+    name = "detach_partition" if default else "retention_detach_concurrently"
+    known: Json = {"oid": partition.oid, **_parent(view, piece), "bounds": partition.bounds}
+    args: Json = {
+        **known,
+        "mode": mode,
+        "terms": today(view),
+        "must_be_empty": empty or view.policy.then == "archive",
+        "referencing": [
+            {"oid": k["oid"], "schema": k["schema"], "table": k["table"]}
+            for k in (view.facts or {}).get("referenced_by") or ()
+        ],
+    }
+    if not args["must_be_empty"]:  # else its rows were looked at when they moved
+        leaves = view.leaves_below(partition.oid)
+        args |= quality_args(
+            view,
+            [{"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name} for leaf in leaves],
+            partition.subject,
+        )
+    child = partition.full_name.identifier
+    text = _text(name, parent=parent, **{"child" if default else "partition": child})
+    return Action.make(
+        kind="detach_partition",
+        subject=view.subject,
+        args=args,
+        intent={**known, **effect(view)},
+        statements=(text,),
+        reason=f"all rows of {partition.subject} are older than {view.policy.for_}: it ends at "
+        f"{_end(view, piece)}, the cut-off is {view.cut_off_text}",
+        detail=f"{partition.subject}, to {_end(view, piece)}",
+        destructive=True,
+        precondition="the same object with the same bounds, still attached"
+        + (", and empty" if args["must_be_empty"] else ""),
+        undo=f"upkeep undo re-attaches it, until it is dropped ({view.policy.grace} later)",
+        lock=_detach_lock(mode, args["referencing"]),
+        rows=0 if args["must_be_empty"] else row_estimate(view, piece),
+        bytes=_bytes(view, piece),
+        requires=requirement(view.policy),
+        blocked=blocked,
+        after=after,
+    )
+
+
+def _detach_lock(mode: str, referencing: Sequence[Json]) -> str:
+    if mode == "concurrently":
+        text = "SHARE UPDATE EXCLUSIVE on the parent: readers and writers pass"
+    else:
+        text = "ACCESS EXCLUSIVE on the parent for milliseconds (it has a default partition)"
+    return text + (", SHARE ROW EXCLUSIVE on the tables that refer to it" if referencing else "")
+
+
+def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
+    """Yield the completion of detachings that an earlier run left pending, and what was to follow them."""
+    for piece in view.pieces:
+        partition = piece.partition
+        if not partition.detach_pending or view.relation is None:
+            continue
+        marker = next((m.marker for m in view.marked if m.oid == partition.oid), {})
+        ours = bool(marker) or partition.oid in view.begun
+        rule = requirement(view.policy)
+        known = {"oid": partition.oid, **_parent(view, piece), "bounds": marker.get("bounds") or partition.bounds}
+        parts: dict[str, sql.Composable] = {
+            "parent": piece.parent.full_name.identifier,
+            "partition": partition.full_name.identifier,
+        }
+        detach = Action.make(
+            kind="detach_partition",
+            subject=view.subject,
+            args={**known, "mode": "finalize", "terms": terms_since(view, marker)},
+            intent={**known, "mode": "finalize"},
+            statements=(_text("retention_detach_finalize", **parts),),
+            reason=f"the detaching of {partition.subject} was interrupted: queries no longer see it, and no sibling "
+            "can be detached concurrently" + ("" if ours else "; Upkeep did not begin it"),
+            detail=partition.subject,
+            destructive=True,
+            precondition="the detaching is still pending",
+            undo="upkeep undo re-attaches it, until it is dropped",
+            lock="SHARE UPDATE EXCLUSIVE on the parent, ACCESS EXCLUSIVE on the partition that nobody sees",
+            rows=round(max(partition.rows, 0)),
+            requires=NOTHING if ours else Requirement(kind="approval") if rule.kind == "nothing" else rule,
+        )
+        yield detach
+        yield from drop_at_once(view, piece, detach, blocked)
+
+
+# -- limits ------------------------------------------------------------------------------------------
+
+
+def _limited(view: View, actions: list[Action], target: Target) -> list[Action]:
+    """Mark all that removes rows of a table, when together it is more than a run may remove unasked."""
+    counting = [a for a in actions if a.destructive and a.kind != "drop_partition" and a.args.get("mode") != "finalize"]
+    if any(a.rows is None for a in counting):
+        text: str | None = "how many rows would go could not be found out"
+    else:
+        text = over_limit(sum(a.rows or 0 for a in counting), table_rows(view), target)
+    if text is None:
+        return actions
+    touched = {a.id for a in counting}
+    marked = []
+    for action in actions:
+        if action.id in touched or touched & set(action.after):
+            marked.append(action.model_copy(update={"over_limit": text}))
+        else:
+            marked.append(action)
+    return marked
+
+
+def _parent(view: View, piece: Piece) -> Json:
+    """Return what the partition is detached from; and the table itself, when that is another one."""
+    known: Json = {"parent_oid": piece.parent.oid}
+    if view.relation is not None and view.relation.oid != piece.parent.oid:
+        known["root_oid"] = view.relation.oid
+    return known
+
+
+def _end(view: View, piece: Piece) -> str:
+    return brief(view.axis.write(piece.upper)) if view.axis and piece.upper is not None else ""
+
+
+def _bytes(view: View, piece: Piece) -> int:
+    leaves = view.leaves_below(piece.partition.oid)
+    return (sum(leaf.pages for leaf in leaves) if leaves else piece.partition.pages) * PAGE_BYTES
+
+
+def _text(name: str, **parts: Any) -> str:
+    return statement(name, **parts).as_string(None)

@@ -1,0 +1,277 @@
+"""Row-wise actions: which leaves, how, and what a person reads of it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg import sql
+
+from upkeep.jobs.data_retention.cutoff import requirement
+from upkeep.model import Action
+from upkeep.postgres import names
+from upkeep.postgres.catalog import PAGE_BYTES
+from upkeep.postgres.data_retention.archive_table import move_args, move_parts
+from upkeep.postgres.data_retention.files.archive import file_args, statement_parts
+from upkeep.postgres.data_retention.rows import Doomed, row_args
+from upkeep.postgres.data_retention.sizes import row_estimate
+from upkeep.postgres.names import column_of
+from upkeep.postgres.session import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from upkeep.model import Json, ReasonCode
+    from upkeep.postgres.data_retention.batches import Way
+    from upkeep.postgres.data_retention.view import Leaf, Marked, Piece
+    from upkeep.postgres.data_retention.view import TableView as View
+
+SHOWN: Final = 3
+"""Leaves whose statements are shown in full."""
+SAMPLE_ROWS: Final = 200_000
+SAMPLE_SHARE: Final = 0.2
+SAMPLE_MOST_PAGES: Final = 2_000_000
+"""One page in a hundred of a larger table (16 GB) would take seconds to read: there the index tells the ends."""
+ANALYZE_ROWS: Final = 50_000
+ANALYZE_SHARE: Final = 0.1
+"""The planner's statistics are made anew when more rows, or a greater share of the table, go."""
+VACUUM_SHARE: Final = 0.2
+"""Where autovacuum is off, the space is made reusable when so much of the table goes."""
+
+
+def delete_rows(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
+    """Yield the one action that deletes or archives the due rows of all leaves, when there are any."""
+    leaves = [leaf for leaf in view.row_leaves() if leaf.kind == "r" and leaf.due != 0]
+    if not leaves:
+        return
+    counts = [leaf.due for leaf in leaves]
+    rows = None if any(n is None for n in counts) else sum(n or 0 for n in counts)
+    whole = {p.partition.oid for p in view.due_pieces}
+    action = _row_action(
+        view,
+        "archive_rows" if view.policy.then == "archive" else "delete_rows",
+        [_leaf_args(leaf, "pages" if not leaf.ordered or whole & set(leaf.path) else _by_key(leaf)) for leaf in leaves],
+        rows=rows,
+        rough=any(leaf.due_is_least for leaf in leaves),
+        reason=f"rows with {view.age} before {view.cut_off_text} are older than {view.policy.for_}",
+        blocked=blocked,
+    )
+    yield action
+    yield from _clean_up(view, action, leaves, blocked)
+
+
+def _clean_up(
+    view: View, action: Action, leaves: Sequence[Leaf], blocked: tuple[ReasonCode, str] | None
+) -> Iterator[Action]:
+    """Yield fresh statistics (and, where autovacuum is off, VACUUM) for the leaves that lose much."""
+    much = [leaf for leaf in leaves if (leaf.due or 0) > min(ANALYZE_ROWS, ANALYZE_SHARE * (leaf.rows or 0))]
+    if not much:
+        return
+    tables: list[Json] = [
+        {
+            "oid": leaf.oid,
+            "schema": leaf.schema,
+            "name": leaf.name,
+            "vacuum": leaf.autovacuum_off and (leaf.due or 0) > VACUUM_SHARE * (leaf.rows or 0),
+        }
+        for leaf in much
+    ]
+    yield Action.make(
+        kind="analyze",
+        subject=view.subject,
+        args={"tables": tables},
+        intent={"table": view.relation.oid if view.relation else None},
+        statements=tuple(_text(clean_up_statement(t), table=sql.Identifier(t["schema"], t["name"])) for t in tables),
+        reason="the planner's statistics are wrong after so many rows went",
+        detail=f"{len(tables)} table{'s' if len(tables) > 1 else ''}",
+        destructive=False,
+        precondition="the rows have gone",
+        lock="SHARE UPDATE EXCLUSIVE: readers and writers pass; skipped where others hold it",
+        blocked=blocked,
+        after=(action.id,),
+    )
+
+
+def clean_up_statement(table: Json) -> str:
+    """Return the name of the statement that cleans a table up."""
+    return "retention_vacuum" if table["vacuum"] else "retention_analyze"
+
+
+def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] | None) -> Action:
+    """Return the moving of a due partition's rows, while it is attached."""
+    leaves = view.leaves_below(piece.partition.oid)
+    return _row_action(
+        view,
+        "archive_partition",
+        [_leaf_args(leaf, "pages") for leaf in leaves],
+        of=piece.partition.subject,
+        oid=piece.partition.oid,
+        rows=row_estimate(view, piece),
+        rough=True,
+        reason=f"all rows of {piece.partition.subject} are older than {view.policy.for_}: they move before it goes",
+        blocked=blocked,
+    )
+
+
+def archive_marked(view: View, marked: Marked, blocked: tuple[ReasonCode, str] | None) -> Action:
+    """Return the moving of rows that a detached table holds."""
+    itself = {"oid": marked.oid, "schema": marked.schema, "name": marked.name, "way": "pages"}
+    leaves = [_leaf_args(leaf, "pages") for leaf in marked.leaves if leaf.kind == "r"]
+    return _row_action(
+        view,
+        "archive_partition",
+        leaves or [itself],
+        oid=marked.oid,
+        rows=round(max(marked.rows, 0)),
+        rough=True,
+        reason=f"{marked.subject} was detached with rows in it: they move before it is dropped",
+        blocked=blocked,
+    )
+
+
+def effect(view: View) -> Json:
+    """Return what becomes of rows, for an action's intent: never how far back, when, or what it requires."""
+    axis = view.axis
+    return {
+        "then": view.policy.then,
+        "into": view.policy.into,
+        "archive": view.archive.oid if view.archive else None,
+        "age": column_of(view.age),
+        "type": axis.type if axis else None,
+        "unit": axis.unit if axis else None,
+        "timezone": axis.zone.key if axis else None,
+    }
+
+
+def _leaf_args(leaf: Leaf, way: Way) -> Json:
+    return {"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name, "way": way}
+
+
+def _by_key(leaf: Leaf) -> Way:
+    """Return how ranges of the age column are cut: by a sample where much of a large table goes."""
+    due = leaf.due or 0
+    large = due >= SAMPLE_ROWS and due >= SAMPLE_SHARE * (leaf.rows or 0) and leaf.pages <= SAMPLE_MOST_PAGES
+    return "sample" if large else "keys"
+
+
+def _row_action(
+    view: View,
+    kind: str,
+    leaves: list[Json],
+    *,
+    of: str | None = None,
+    oid: int | None = None,
+    rows: int | None,
+    rough: bool,
+    reason: str,
+    blocked: tuple[ReasonCode, str] | None,
+) -> Action:
+    args: Json = {**row_args(view), "leaves": leaves, **quality_args(view, leaves, of)}
+    archive, facts = view.archive, view.archive_facts
+    if view.files is not None and view.relation is not None:
+        relation = view.relation
+        args |= file_args(view.policy.into or "", (view.facts or {})["columns"], relation.schema, relation.name)
+    elif blocked is None and archive is not None and facts is not None:
+        args |= move_args((view.facts or {})["columns"], archive, facts)
+    verb = "deletes" if kind == "delete_rows" else "moves"
+    return Action.make(
+        kind=kind,
+        subject=view.subject,
+        args=args,
+        intent={"table": view.relation.oid if view.relation else None, "partition": oid, **effect(view)},
+        reach=view.cut_off,
+        statements=_row_statements(args, leaves) if kind == "delete_rows" or args.keys() & {"archive", "files"} else (),
+        reason=reason,
+        detail=_detail(view, kind, leaves),
+        destructive=True,
+        precondition=f"each batch {verb} only rows that are due at that moment, whatever was planned",
+        undo=_undo(kind, args),
+        lock=f"row locks of one batch for about {'one and a half seconds' if 'files' in args else 'half a second'}",
+        rows=rows,
+        rough=rough,
+        bytes=_row_bytes(view, leaves, rows),
+        requires=requirement(view.policy),
+        blocked=blocked,
+    )
+
+
+def quality_args(view: View, leaves: Sequence[Json], of: str | None = None) -> Json:
+    """Return what an action must say so that the owner's expectations are asked before it runs."""
+    if view.quality is None:
+        return {}
+    facts = (view.facts or {}).get("columns") or ()
+    about = {"suite": view.quality, "leaves": list(leaves), "of": of, **row_args(view)}
+    return {"quality": {**about, "columns": [{"name": c["name"], "type": c["type"]} for c in facts]}}
+
+
+def quality_of_whole(view: View, oid: int, subject: str) -> Json:
+    """Return the same for a detached table, which goes with whatever rows it holds by then."""
+    return {"quality": {"suite": view.quality, "whole": oid, "of": subject}} if view.quality is not None else {}
+
+
+def _undo(kind: str, args: Json) -> str:
+    if kind == "delete_rows":
+        return "none but a restore"
+    return "upkeep restore-archive" if "files" in args else "none: copy the rows back from the archive by hand"
+
+
+def settle_files(view: View) -> Action:
+    """Return the deciding of files that an earlier run left undecided."""
+    relation = view.relation
+    files = {"location": view.policy.into, "schema": relation.schema, "name": relation.name} if relation else {}
+    return Action.make(
+        kind="settle_files",
+        subject=view.subject,
+        args={"files": files},
+        statements=(re.sub(r"%\((\w+)\)s", r"{\1}", _text("retention_transaction_end")),),
+        reason="an earlier run ended before it knew what became of its last transaction",
+        detail=f"files in {view.policy.into}",
+        destructive=False,
+        precondition="the server knows the transaction still",
+        lock="none",
+    )
+
+
+def _detail(view: View, kind: str, leaves: Sequence[Json]) -> str:
+    if kind == "archive_partition":
+        return names.display(leaves[0]["schema"], leaves[0]["name"]) if len(leaves) == 1 else f"{len(leaves)} leaves"
+    where = f" in {len(leaves)} partitions" if view.is_partitioned else ""
+    return f"{view.age} before {view.cut_off_text}{where}"
+
+
+def _row_statements(args: Json, leaves: Sequence[Json]) -> tuple[str, ...]:
+    """Return the statements of one batch of each of the first leaves, for reading."""
+    shown = []
+    where = sql.SQL("t.ctid >= {first} and t.ctid < {last}")
+    for leaf in leaves[:SHOWN]:
+        doomed = Doomed.from_args(args, leaf)
+        part = (
+            where
+            if leaf["way"] == "pages"
+            else sql.SQL("t.{} >= {} and t.{} < {}").format(
+                doomed.age, sql.SQL("{first}"), doomed.age, sql.SQL("{last}")
+            )
+        )
+        composed = sql.Composed([part])
+        if "files" in args:
+            shown.append(_text("retention_archive_file", **statement_parts(args, doomed, composed)))
+        elif "archive" in args:
+            shown.append(_text("retention_archive", **move_parts(args, doomed, composed)))
+        else:
+            shown.append(_text("retention_delete", table=doomed.table, range=composed, due=doomed.predicate))
+    if len(leaves) > len(shown):
+        shown.append(f"-- and the same on {len(leaves) - len(shown)} more partitions")
+    return tuple(shown)
+
+
+def _row_bytes(view: View, leaves: Sequence[Json], rows: int | None) -> int | None:
+    oids = {leaf["oid"] for leaf in leaves}
+    of = [leaf for leaf in view.leaves if leaf.oid in oids]
+    total = sum(leaf.rows or 0 for leaf in of)
+    if not total or rows is None:
+        return None
+    return round(sum(leaf.pages for leaf in of) * PAGE_BYTES * min(rows / total, 1))
+
+
+def _text(name: str, **parts: Any) -> str:
+    return statement(name, **parts).as_string(None)

@@ -1,0 +1,57 @@
+"""What `upkeep check` says of a Redis target: role, and whether its streams can be looked at and trimmed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import redis
+
+from upkeep.model import Finding, Severity
+from upkeep.redis import refusals, streams
+from upkeep.redis.session import RIGHTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from upkeep.fleet import Target
+    from upkeep.model import Json
+    from upkeep.redis.session import RedisSession
+
+
+def check(session: RedisSession, target: Target) -> Iterator[Finding]:
+    """Yield what stands in the way of work on a target."""
+    server = streams.server(session)
+    if server["is_replica"]:
+        yield Finding.of(
+            "role",
+            target.name,
+            Severity.ERROR,
+            "it is a replica: it refuses changes",
+            "point the connection at the primary",
+        )
+    if server["mode"] != "standalone":
+        text = f"it runs as {server['mode']}: Upkeep works on single primaries"
+        yield Finding.of(
+            "role", target.name, Severity.ERROR, text, "point the connection at a primary that is no cluster's"
+        )
+    try:
+        for row in streams.declared(session, target.streams):
+            yield from _stream(session, row, writes=target.mode == "enforce" and not server["is_replica"])
+    except redis.RedisError as error:
+        refusal = refusals.of(error)
+        if refusal is None:
+            raise
+        yield Finding.of("server_refuses", target.name, Severity.ERROR, *refusal)
+
+
+def _stream(session: RedisSession, row: Json, *, writes: bool) -> Iterator[Finding]:
+    name, kind, remedy = row["name"], row["kind"], f"ACL SETUSER … {RIGHTS}, and the key"
+    if kind == "denied":
+        text = f"our user may not look at it: {row['denied']}"
+        yield Finding.of("privileges", name, Severity.ERROR, text, remedy)
+    elif kind == "none":
+        yield Finding.of("exists", name, Severity.WARNING, "there is no such stream", "correct the name")
+    elif kind != "stream":
+        yield Finding.of("kind", name, Severity.ERROR, f"it is a {kind}, not a stream", "correct the name")
+    elif writes and not streams.may_trim(session, name):
+        yield Finding.of("privileges", name, Severity.ERROR, "our user may not delete entries", remedy)

@@ -1,0 +1,133 @@
+"""Deleting due entries of a stream, step by step; each step is one script, which the server does whole or not."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+import redis
+
+from upkeep.errors import UpkeepError
+from upkeep.jobs.data_retention.pace import Pace
+from upkeep.model import Outcome, OutcomeStatus, ReasonCode
+from upkeep.redis import faults, refusals
+from upkeep.redis.session import RIGHTS
+
+if TYPE_CHECKING:
+    from upkeep.jobs.contract import Work
+    from upkeep.model import Action, Json
+    from upkeep.redis.session import RedisSession
+
+FIRST: Final = 10_000
+LARGEST: Final = 100_000
+STEP_SECONDS: Final = 0.005
+"""A step takes about so long: the server does nothing else meanwhile. Between two steps others have their turn."""
+
+
+class StateChangedError(UpkeepError):
+    """The stream is not the one that was planned."""
+
+
+@dataclass
+class Tally:
+    """What was done so far; right also when it ends early."""
+
+    deleted: int = 0
+    lost: int = 0
+    steps: int = 0
+    slowest: float = 0.0
+    bound: str = ""
+    emptied: bool = False
+
+    def evidence(self) -> Json:
+        """Return what the outcome keeps: the server's counts, and the length that was lost in the same steps."""
+        return {
+            "rows_deleted": self.deleted,
+            "length_lost": self.lost,
+            "steps": self.steps,
+            "slowest_step_seconds": round(self.slowest, 4),
+            "bound": self.bound,
+            "emptied": self.emptied,
+        }
+
+
+def apply(work: Work) -> Outcome:
+    """Delete what is due; raises what stops the run, with what was done in the ledger as a note."""
+    tally = Tally()
+    try:
+        _run(work, cast("RedisSession", work.session), tally)
+    except StateChangedError as error:
+        return _outcome(work.action, tally, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:  # one that loads its data, too
+        text = f"the connection to the server was lost ({faults.describe(error)}); the next run carries on"
+        return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
+    except redis.exceptions.ReadOnlyError:
+        text = "the server is a replica by now; point the connection at the primary"
+        return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
+    except redis.RedisError as error:
+        refusal = refusals.of(error)
+        text = f"the server refused: {faults.describe(error)}; our user needs {RIGHTS}"
+        if refusal is not None:
+            text = f"{refusal.text}; {refusal.remedy}"
+        return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.ERROR, text)
+    except UpkeepError:
+        if tally.deleted:
+            with contextlib.suppress(UpkeepError):
+                work.note({"rows": tally.deleted, **tally.evidence()})
+        raise
+    return _outcome(work.action, tally, OutcomeStatus.DONE, None, None)
+
+
+def _run(work: Work, session: RedisSession, tally: Tally) -> None:
+    args = work.action.args
+    pace = Pace(size=FIRST, target=STEP_SECONDS, largest=LARGEST)
+    deleted, witness = 0, args["last"] or ""
+    while True:
+        work.checkpoint(f"{tally.deleted:,} entries deleted", rows=deleted)
+        if work.most is not None:
+            left = work.most - tally.deleted
+            if left <= 0:
+                work.allow(tally.deleted + session.look("any_before", args["key"], args["cut_off"]))
+            pace.size = min(pace.size, max(left, 1))
+        started = time.monotonic()
+        verdict, deleted, before, after, bound = session.change(
+            "trim_stream", args["key"], args["cut_off"], pace.size, args["added"], args["first"] or "", witness
+        )
+        took = time.monotonic() - started
+        if verdict == "gone":
+            raise StateChangedError("there is no such stream any more; the next run looks again")
+        if verdict == "changed":
+            raise StateChangedError(
+                "the stream was deleted and made anew since it was planned; the next run looks again"
+            )
+        witness = ""  # it may have gone with what was due
+        tally.deleted += deleted
+        tally.lost += before - after
+        tally.steps += deleted > 0
+        tally.slowest = max(tally.slowest, took)
+        tally.bound = bound
+        if deleted == 0:
+            tally.emptied = True
+            return
+        pace.learn(deleted, took)
+
+
+def _outcome(action: Action, tally: Tally, status: OutcomeStatus, code: ReasonCode | None, text: str | None) -> Outcome:
+    return Outcome(
+        action_id=action.id,
+        status=status,
+        reason_code=code,
+        rows=tally.deleted,
+        message=text,
+        evidence=tally.evidence(),
+    )
+
+
+def undo(action: Action) -> Outcome:
+    """Say that it cannot be taken back."""
+    text = "what was deleted comes back only from a backup"
+    return Outcome(
+        action_id=action.id, status=OutcomeStatus.SKIPPED, reason_code=ReasonCode.NOT_SUPPORTED, message=text
+    )

@@ -1,0 +1,76 @@
+"""What the gates of retention look at, before and after. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from upkeep.jobs.data_retention.cutoff import requirement
+from upkeep.model import OutcomeStatus
+from upkeep.redis.data_retention.plan import refusal
+from upkeep.redis.data_retention.view import View, views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from upkeep.fleet import Target
+    from upkeep.model import Observation, Outcome, Plan
+
+
+def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``server`` and ``tables`` of the gate before."""
+    return {"server": observation.frames["server"], "tables": [_before(view) for view in views(observation, target)]}
+
+
+def _before(view: View) -> dict[str, Any]:
+    exists = view.kind not in ("none", "denied", "unreadable")
+    refused = refusal(view)
+    check = refused.check if refused is not None else None
+    aged = exists and check not in ("kind", "ids_are_times")
+    return {
+        "subject": view.subject,
+        "exists": exists,
+        "age_column_exists": aged,
+        "age_indexed": aged,  # a stream is kept in order of its ids
+        "archive_exists": None,
+        "archive_drift": None,
+        "requirement": requirement(view.policy).kind,
+        "writable": check != "privileges",
+    }
+
+
+def after(
+    observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``tables`` and ``outcomes`` of the gate after."""
+    actions = {a.id: a for a in (plan.actions if plan else ())}
+    done = {actions[o.action_id].subject: o for o in outcomes if o.action_id in actions}
+    return {
+        "tables": [_after(view, done.get(view.subject)) for view in views(observation, target)],
+        "outcomes": [
+            {
+                "subject": subject,
+                "kind": "delete_entries",
+                "status": outcome.status.value,
+                "rows_deleted": outcome.evidence.get("rows_deleted"),
+                "length_lost": outcome.evidence.get("length_lost"),
+                "rows_copied": None,
+                "rows_archived": None,
+                "hash_source": None,
+                "hash_archive": None,
+            }
+            for subject, outcome in done.items()
+        ],
+    }
+
+
+def _after(view: View, outcome: Outcome | None) -> dict[str, Any]:
+    """Return what is still due; what was acknowledged, or became due, after the last step counts as late."""
+    done = outcome is not None and outcome.status is OutcomeStatus.DONE
+    emptied = done and outcome is not None and bool(outcome.evidence.get("emptied"))
+    return {
+        "subject": view.subject,
+        "due_remaining": view.due if done and not emptied else 0,
+        "late_arrivals": view.due if emptied else 0,
+        "due_total": view.due,
+        "kept_referenced": view.row.get("held"),
+    }

@@ -1,0 +1,87 @@
+"""What retention reads: the declared streams, and of each how many entries may go. Changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from upkeep.errors import UnreachableError
+from upkeep.model import Observation
+from upkeep.redis import faults, refusals, streams
+from upkeep.redis.data_retention.view import View, of_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from upkeep.fleet import Target
+    from upkeep.model import Json
+    from upkeep.redis.session import RedisSession
+
+
+def observe(session: RedisSession, target: Target, at: datetime) -> Observation:
+    """Read what the plan and the gates need."""
+    server = streams.server(session)
+    frames: dict[str, list[dict[str, Any]]] = {"server": [server], "streams": []}
+    try:
+        frames["streams"] = streams.declared(session, target.declared("data_retention"))
+        _look(session, of_frames(frames, target, at), probe=target.mode == "enforce" and not server["is_replica"])
+    except redis.RedisError as error:
+        refusal = refusals.of(error)
+        if refusal is not None:
+            server |= {"refuses": refusal.text, "remedy": refusal.remedy}
+        elif isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
+            text = f"the connection to the server was lost ({faults.describe(error)}); the next run looks again"
+            raise UnreachableError(text) from error
+        else:
+            raise
+    return Observation(
+        target=target.name,
+        engine="redis",
+        job="data_retention",
+        identity=session.identity,
+        version=session.version,
+        at=at,
+        frames=frames,
+    )
+
+
+def _look(session: RedisSession, seen: Sequence[View], *, probe: bool) -> None:
+    """Add to each stream's row what may go, then whether we may delete: what the server as a whole refuses ends it."""
+    found = [view for view in seen if view.kind == "stream"]
+    for view in found:
+        view.row.update(_counted(session, view))
+    for view in found:
+        if probe and not view.row.get("denied"):
+            view.row.update(_probed(session, view))
+
+
+def _probed(session: RedisSession, view: View) -> Json:
+    try:
+        return {"may_trim": streams.may_trim(session, view.subject)}
+    except redis.exceptions.ResponseError as error:
+        return _denied(error)
+
+
+def _denied(error: redis.RedisError) -> Json:
+    if refusals.of(error) is not None:
+        raise error
+    text = faults.describe(error)  # deleted, or made anew as something else, meanwhile
+    return {"due": None, "held": None, "denied": text}
+
+
+def _counted(session: RedisSession, view: View) -> Json:
+    first, due, held = view.first, 0, 0
+    counted: Json = {}
+    try:
+        if first is not None and not first.is_early:
+            due_or_none = streams.count(session, view.subject, "-", view.bound) if first < view.bound else 0
+            counted["due"] = due_or_none
+            low = str(view.bound)
+            counted["held"] = streams.count(session, view.subject, low, view.wanted) if view.bound < view.wanted else 0
+        else:
+            counted = {"due": due, "held": held}
+    except redis.exceptions.ResponseError as error:
+        counted = _denied(error)
+    return counted

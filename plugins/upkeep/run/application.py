@@ -1,0 +1,247 @@
+"""Carrying out one plan under one lease: each action on its own, so that one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from upkeep import words
+from upkeep.engines import Address, Session
+from upkeep.errors import (
+    ApprovalRefusedError,
+    CancelledError,
+    LeaseBusyError,
+    LeaseLostError,
+    StopError,
+    UnreachableError,
+)
+from upkeep.fleet import Target
+from upkeep.jobs.contract import Examines, Job, RowBatch, Work, tolerated
+from upkeep.model import Action, Finding, Json, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
+from upkeep.run import faults, recurrence, rules
+from upkeep.run.stopping import Stop
+
+if TYPE_CHECKING:
+    from upkeep.ledger import DoneAction, Ledger
+    from upkeep.run.lease import Lease
+    from upkeep.run.progress import Progress
+
+LEASE_WAIT_SECONDS = 1800.0
+"""How long a run waits for another run on the same database before it fails visibly."""
+PAUSE_CHECK_SECONDS = 1.0
+"""How often a running action asks whether somebody paused the target."""
+PROGRESS_SECONDS = 5.0
+"""How often the ledger is told how far an action is: what is known of it should its process be killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakingBack:
+    """Stands in for a job whose actions take others back: `apply` undoes what the entry of that action did."""
+
+    job: Job
+    entries: Mapping[str, DoneAction]
+
+    def apply(self, work: Work) -> Outcome:
+        """Take one action back."""
+        entry = self.entries[work.action.id]
+        outcome = self.job.undo(work.session, entry.action, entry.outcome)
+        return outcome.model_copy(update={"action_id": work.action.id})
+
+
+@dataclass
+class Application:
+    """Carrying out one plan under one lease.
+
+    Attributes
+    ----------
+    bounded
+        Whether what goes is counted against what was planned: an approved or late plan (`upkeep.run.veto`).
+    use_approval
+        Uses the approval up, just before the first action that is let through; raises `ApprovalRefusedError`.
+    """
+
+    run_id: str
+    target: Target
+    job: Job
+    plan: Plan
+    observation: Observation
+    approved: bool
+    ledger: Ledger
+    control: Address
+    connect: Callable[[], AbstractContextManager[Session]]
+    stop: Stop
+    say: Progress
+    now: Callable[[], datetime]
+    bounded: bool = False
+    use_approval: Callable[[], None] | None = None
+    lease: Lease | None = None
+    asked_at: float = 0.0
+    told_at: float = 0.0
+    gone: int = 0
+    running: Action | None = None
+    done: set[str] = field(default_factory=set)
+    noted: Json = field(default_factory=dict)
+
+    def carry_out(self) -> list[Outcome]:
+        """Apply the actions in order, each on its own: one that fails does not stop the others."""
+        decided = {a.id: self._decide(a) for a in self.plan.actions}
+        if all(decided.values()):  # nothing may run: no lease, no session
+            return [self._record(outcome) for outcome in decided.values() if outcome]
+        from upkeep.run import lease as locks  # noqa: PLC0415 - not needed by a run that changes nothing
+
+        try:
+            with locks.exclusive(
+                self.control,
+                self.plan.identity,
+                owner=f"{self.run_id} ({self.target.name})",
+                deadline_seconds=LEASE_WAIT_SECONDS,
+                waiting=lambda text: self.say(self.target.name, text),
+                cancelled=self.stop.raise_if_asked,
+            ) as self.lease:
+                return list(self._all())
+        except LeaseBusyError as error:
+            for action in self.plan.actions:
+                self._record(decided[action.id] or rules.skipped(action, ReasonCode.LEASE_BUSY, str(error)))
+            raise
+
+    def _all(self) -> Iterator[Outcome]:
+        waiting = list(self.plan.actions)
+        while waiting:
+            with self.connect() as session:  # anew after a lost connection
+                if session.identity != self.plan.identity:
+                    message = "the connection now leads to another database than the one that was planned for"
+                    yield from (self._record(rules.skipped(a, ReasonCode.STATE_CHANGED, message)) for a in waiting)
+                    return
+                while waiting:
+                    action = waiting.pop(0)
+                    outcome = self._one(session, action)
+                    yield outcome
+                    if outcome.reason_code == ReasonCode.CONNECTION_LOST:
+                        break
+
+    def _one(self, session: Session, action: Action) -> Outcome:
+        outcome = self._decide(action)
+        if outcome is not None:
+            return self._record(outcome)
+        self.say(self.target.name, f"{words.plain(action.kind)} {action.subject}", total=action.rows or 0)
+        started = self.told_at = time.monotonic()
+        self.noted, self.gone, self.running = {}, 0, action
+        try:
+            self._checkpoint()
+            work = self._work(session, action)
+            finding, seen = self._examine(work) if "quality" in action.args else (None, None)
+            if finding is not None:
+                self.ledger.save_findings(self.run_id, self.target.name, [finding])
+                outcome = rules.skipped(action, ReasonCode.QUALITY_FAILED, finding.summary)
+            else:
+                self._use_approval()
+                self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
+                outcome = self.job.apply(replace(work, seen=seen))
+                outcome = recurrence.named(self.ledger, self.run_id, self.target.name, self.plan.job, action, outcome)
+            outcome = outcome.model_copy(update={"seconds": time.monotonic() - started})
+        except StopError as stop:
+            outcome = self._so_far(rules.skipped(action, stop.code, str(stop), seconds=time.monotonic() - started))
+        except ApprovalRefusedError:
+            raise
+        except (LeaseLostError, CancelledError) as error:
+            code = ReasonCode.CANCELLED if isinstance(error, CancelledError) else ReasonCode.LEASE_LOST
+            self._record(self._so_far(rules.failed(action, code, str(error), seconds=time.monotonic() - started)))
+            raise
+        except UnreachableError as error:
+            outcome = rules.failed(action, ReasonCode.CONNECTION_LOST, str(error), seconds=time.monotonic() - started)
+        except Exception as error:  # noqa: BLE001 - one failing table must not stop the others (pg_partman#732)
+            text = faults.unexpected(error)
+            outcome = rules.failed(action, ReasonCode.ERROR, text, seconds=time.monotonic() - started)
+        if outcome.status is OutcomeStatus.FAILED and self.stop.asked:
+            self._record(outcome.model_copy(update={"reason_code": ReasonCode.CANCELLED}))
+            raise CancelledError("the run was asked to stop; the statement was cancelled on the server")
+        if outcome.status is OutcomeStatus.DONE:
+            self.done.add(action.id)
+        return self._record(outcome)
+
+    def _use_approval(self) -> None:
+        use, self.use_approval = self.use_approval, None
+        if use is not None:
+            use()
+
+    def _examine(self, work: Work) -> tuple[Finding | None, str | None]:
+        """Look at the rows that are about to go with the owner's own expectations."""
+        from upkeep.run import quality  # noqa: PLC0415 - only where a policy asks for it
+
+        self.say(self.target.name, f"the owner's expectations of {work.action.subject}")
+        batches = cast("Examines", self.job).doomed_rows(work)
+        with contextlib.closing(cast("Generator[RowBatch]", batches)):
+            return quality.examine(work.action, self._watched(batches))
+
+    def _watched(self, batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
+        for batch in batches:
+            self._checkpoint()
+            yield batch
+
+    def _work(self, session: Session, action: Action) -> Work:
+        return Work(
+            session=session,
+            target=self.target,
+            action=action,
+            observation=self.observation,
+            checkpoint=self._checkpoint,
+            sleep=self._sleep,
+            note=lambda note: self._note(action, note),
+            most=self._most(action),
+        )
+
+    def _most(self, action: Action) -> int | None:
+        if not self.bounded or action.rows is None:
+            return None
+        return tolerated(action.rows, rough=action.rough)
+
+    def _note(self, action: Action, note: Json) -> None:
+        self.noted = note
+        self.ledger.note(self.run_id, self.target.name, action.id, note)
+
+    def _so_far(self, outcome: Outcome) -> Outcome:
+        """Return the outcome of an action that had to stop, with what it had noted of its work until then."""
+        if "rows" not in self.noted:
+            return outcome
+        evidence = {key: value for key, value in self.noted.items() if key != "rows"}
+        return outcome.model_copy(update={"rows": self.noted["rows"], "evidence": evidence})
+
+    def _decide(self, action: Action) -> Outcome | None:
+        ledger, name = self.ledger, self.target.name
+        return rules.decide(
+            action,
+            self.target,
+            approved=self.approved,
+            done=self.done,
+            planned={a.id for a in self.plan.actions},
+            now=self.now(),
+            paused=ledger.paused(name),
+            tested=self.observation.tested,
+            backup_at=ledger.newest_verified_backup(name) if action.requires.kind == "backup" else None,
+        )
+
+    def _checkpoint(self, message: str = "", *, rows: int = 0) -> None:
+        self.stop.raise_if_asked()
+        if self.lease is not None:
+            self.lease.verify()
+        if time.monotonic() - self.asked_at >= PAUSE_CHECK_SECONDS:
+            self.asked_at = time.monotonic()
+            rules.stop_if_closed(self.target, self.now(), self.ledger.paused(self.target.name))
+        self.gone += rows
+        if rows and self.running is not None and time.monotonic() - self.told_at >= PROGRESS_SECONDS:
+            self.told_at = time.monotonic()
+            self.ledger.note(self.run_id, self.target.name, self.running.id, {"rows_so_far": self.gone})
+        if message or rows:
+            self.say(self.target.name, message, rows=rows)
+
+    def _sleep(self, seconds: float) -> None:
+        self.stop.wait(seconds)
+
+    def _record(self, outcome: Outcome) -> Outcome:
+        self.ledger.record(self.run_id, self.target.name, outcome)
+        return outcome

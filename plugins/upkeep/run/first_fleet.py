@@ -1,0 +1,58 @@
+"""`upkeep init --from CONNECTION`: a commented first fleet file for an existing database.
+
+What exists is continued (partitions, time-series); how long rows are needed is the owner's to say, so retention rules
+are commented out. Each engine's room has an ``introspection`` module with ``SECTION`` and ``lines``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from upkeep import engines
+from upkeep.connections import SCHEMES
+from upkeep.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from upkeep.engines import Address
+
+
+_HEAD = """\
+# A first fleet file, made by looking at the database behind '{connection}'.
+# mode: observe means: plan and report, change nothing. Read what `upkeep plan partition_creation` and
+# `upkeep plan data_retention` say, put in how long rows are really needed, then write mode: enforce.
+version: 1
+
+targets:
+  {name}:
+    engine: {engine}
+    connection: {connection}
+    mode: observe
+"""
+
+
+def first_fleet(connection_id: str, address: Address) -> str:
+    """Return the text of a fleet file for one database.
+
+    Raises
+    ------
+    ConfigurationError
+        The connection's type belongs to no engine.
+    UnreachableError
+        The server does not answer.
+    """
+    engine = next((name for name, schemes in SCHEMES.items() if address.kind in schemes), None)
+    if engine is None:
+        known = ", ".join(kind for kinds in SCHEMES.values() for kind in kinds)
+        raise ConfigurationError(f"connection '{connection_id}' is of type '{address.kind}'; known types: {known}")
+    called = address.database if not address.database.isdigit() else ""  # Redis numbers its databases
+    name = "".join(c if c.isalnum() else "_" for c in called or connection_id).lower()
+    text = _HEAD.format(connection=connection_id, name=name, engine=engine)
+    module = importlib.import_module(f"upkeep.{engine}.introspection")
+    with engines.engine(engine).open(address, application="upkeep init") as session:
+        found = list(module.lines(session))
+    if not found:
+        return text
+    declares = any(line.strip() and not line.strip().startswith("#") for line in found)
+    lines = ("\\n".join(line.splitlines()) for line in found)  # a name in a comment may hold line breaks
+    return f"{text}    {'' if declares else '# '}{module.SECTION}:\n" + "\n".join(lines) + "\n"

@@ -1,0 +1,108 @@
+"""Bringing archived rows back: a run of its own, planned, fenced and recorded like every other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from upkeep import connections
+from upkeep.errors import CancelledError, ConfigurationError, UpkeepError
+from upkeep.model import Observation
+from upkeep.run.application import Application
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from upkeep.fleet import Target
+    from upkeep.jobs.contract import RestoreRequest, Restores
+    from upkeep.model import Plan, RunReport
+    from upkeep.run.runner import Runner
+
+JOB = "data_retention"
+"""The job whose archives come back; its actions carry the restoring out."""
+
+
+def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, apply: bool) -> RunReport:
+    """Plan, and with ``apply`` carry out, the restoring of archived rows on one target.
+
+    Raises
+    ------
+    ConfigurationError
+        The engine cannot, or the request names what is not there.
+    """
+    target = runner.fleet.target(name)
+    job = runner.job(JOB, target)
+    if not hasattr(job, "plan_restore"):
+        raise ConfigurationError(f"archives in files are not available on {target.engine} yet")
+    if apply and target.mode == "observe":
+        raise ConfigurationError(f"target '{name}' is in mode: observe; nothing is restored there")
+    now = runner.now()
+    planned = _tried(runner, target, cast("Restores", job), request, now)
+    options = {"restore": request.table, "into": request.into, "plan_only": not apply}
+    run_id = runner.ledger.start_run(JOB, now, trigger="restore", actor=actor, options=options)
+    runner.ledger.start_target(run_id, name, target.engine)
+    try:
+        with runner.step(run_id, name):
+            if isinstance(planned, Exception):
+                raise planned
+            observation, plan = planned
+            runner.ledger.save_plan(run_id, plan)
+            runner.ledger.save_findings(run_id, name, plan.findings)
+            rows = sum(action.rows or 0 for action in plan.actions)
+            runner.say(name, f"{len(plan.actions)} action(s), at most {rows:,} rows")
+            if apply and plan.actions:
+                Application(
+                    run_id=run_id,
+                    target=target,
+                    job=job,
+                    plan=plan,
+                    observation=observation,
+                    approved=False,
+                    ledger=runner.ledger,
+                    control=runner.addresses(connections.CONTROL),
+                    connect=lambda: runner.open(target),
+                    stop=runner.stop,
+                    say=runner.say,
+                    now=runner.now,
+                ).carry_out()
+        runner.finish(run_id, name)
+    except CancelledError as error:
+        raise CancelledError(
+            f"{error}. Files that were loaded stay, the one in work was rolled back, and the same command goes on from "
+            f"there. What was done until then: upkeep show {run_id}"
+        ) from error
+    except ConfigurationError:
+        raise
+    except UpkeepError:
+        return runner.report(run_id)
+    finally:
+        runner.ledger.finish_run(run_id)
+    return runner.report(run_id)
+
+
+def _tried(
+    runner: Runner, target: Target, job: Restores, request: RestoreRequest, now: datetime
+) -> tuple[Observation, Plan] | Exception:
+    """Return the plan, or what is to be recorded as the run's failure; a wrong request is no run and raises."""
+    try:
+        return _plan(runner, target, job, request, now)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the run's step tells what is expected from what is not
+        return error
+
+
+def _plan(
+    runner: Runner, target: Target, job: Restores, request: RestoreRequest, now: datetime
+) -> tuple[Observation, Plan]:
+    with runner.open(target) as session:
+        observation = Observation(
+            target=target.name,
+            engine=target.engine,
+            job=JOB,
+            identity=session.identity,
+            version=session.version,
+            at=now,
+            frames={},
+            tested=session.tested,
+        )
+        return observation, job.plan_restore(session, target, request, observation)

@@ -1,0 +1,309 @@
+"""The decisions that are alike on all engines: may this action run now, and how did a target end?
+
+Pure functions over values; the safety rules of the product (approval, backup, window, limits, pause,
+observe only) are here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from upkeep.errors import NotSupportedError, StopError, UnreachableError
+from upkeep.model import (
+    Action,
+    Finding,
+    FindingStatus,
+    GateResult,
+    Outcome,
+    OutcomeStatus,
+    Plan,
+    ReasonCode,
+    RunReport,
+    Severity,
+    TargetReport,
+    TargetStatus,
+)
+
+if TYPE_CHECKING:
+    from upkeep.fleet import Target
+    from upkeep.ledger import Pause
+
+LEASE = frozenset({ReasonCode.LEASE_BUSY, ReasonCode.LEASE_LOST})
+"""Another run changes the database, or nobody can say that none does: the whole target stops."""
+INCOMPLETE = LEASE | {
+    ReasonCode.LOCK_NOT_OBTAINED,
+    ReasonCode.CONNECTION_LOST,
+    ReasonCode.STATE_CHANGED,
+    ReasonCode.INTERRUPTED,
+}
+"""Reasons that say "not now": nothing is wrong with the plan, the next run tries again."""
+WAITING = frozenset({ReasonCode.NEEDS_APPROVAL, ReasonCode.OVER_LIMIT})
+"""Reasons that say "a person must look"."""
+
+
+ON_PURPOSE = WAITING | {
+    ReasonCode.NEEDS_BACKUP,
+    ReasonCode.OBSERVE_ONLY,
+    ReasonCode.PAUSED,
+    ReasonCode.OUTSIDE_WINDOW,
+    ReasonCode.QUALITY_FAILED,
+}
+"""Reasons that leave an action undone on purpose: the state after is not expected to be as declared."""
+
+
+def skipped(action: Action, code: ReasonCode, message: str, *, seconds: float = 0.0) -> Outcome:
+    """Return the outcome of an action that was not carried out."""
+    return Outcome(
+        action_id=action.id, status=OutcomeStatus.SKIPPED, reason_code=code, message=message, seconds=seconds
+    )
+
+
+def failed(action: Action, code: ReasonCode, message: str, *, seconds: float = 0.0) -> Outcome:
+    """Return the outcome of an action that was tried and failed."""
+    return Outcome(action_id=action.id, status=OutcomeStatus.FAILED, reason_code=code, message=message, seconds=seconds)
+
+
+def decide(
+    action: Action,
+    target: Target,
+    *,
+    approved: bool,
+    done: Collection[str],
+    planned: Collection[str],
+    now: datetime,
+    paused: str | None,
+    tested: bool,
+    backup_at: datetime | None,
+) -> Outcome | None:
+    """Return why the action may not run, as its outcome, or ``None`` when it may.
+
+    Parameters
+    ----------
+    approved
+        Whether a person approved exactly this plan.
+    done, planned
+        Ids of the actions already done in this run, and of all in the plan.
+    now
+        The real clock.
+    backup_at
+        Snapshot time of the newest verified backup.
+    """
+    if action.blocked is not None:
+        return skipped(action, *action.blocked)
+    if target.mode == "observe":
+        return skipped(action, ReasonCode.OBSERVE_ONLY, "mode: observe – reported, not done")
+    if not tested and not target.allow_untested:
+        message = "this server version is not in the tested list: observe only; allow_untested: true overrides"
+        return skipped(action, ReasonCode.OBSERVE_ONLY, message)
+    if paused:
+        return skipped(action, ReasonCode.PAUSED, paused)
+    if target.window is not None and not target.window.contains(now):
+        return skipped(action, ReasonCode.OUTSIDE_WINDOW, f"changes are made {target.window} only")
+    missing = [a for a in action.after if a in planned and a not in done]
+    refusal = _requirement(action, approved=approved, now=now, backup_at=backup_at)
+    if refusal is not None:
+        return refusal
+    if missing:
+        return skipped(action, ReasonCode.DEPENDENCY, f"waits for {len(missing)} action(s) that are not done")
+    return None
+
+
+def _requirement(action: Action, *, approved: bool, now: datetime, backup_at: datetime | None) -> Outcome | None:
+    if action.requires.kind == "backup":
+        age = timedelta(seconds=action.requires.backup_age_seconds or 0)
+        if backup_at is None:
+            return skipped(
+                action, ReasonCode.NEEDS_BACKUP, f"no verified backup is recorded; one younger than {age} is required"
+            )
+        if now - backup_at > age:
+            text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; it must be younger than {age}"
+            return skipped(action, ReasonCode.NEEDS_BACKUP, text)
+        after = action.args.get("snapshot_after")
+        if after is not None and backup_at <= datetime.fromisoformat(str(after)):
+            text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; it must be taken after {after}"
+            return skipped(action, ReasonCode.NEEDS_BACKUP, text)
+    if action.over_limit and not approved:
+        return skipped(action, ReasonCode.OVER_LIMIT, f"{action.over_limit}; waits for approval")
+    if action.requires.kind == "approval" and not approved:
+        return skipped(action, ReasonCode.NEEDS_APPROVAL, "waits for a person's approval of this plan")
+    return None
+
+
+def stop_if_closed(target: Target, now: datetime, paused: str | None) -> None:
+    """Raise `StopError` when the target was paused or its window has closed."""
+    if paused:
+        raise StopError(ReasonCode.PAUSED, paused)
+    if target.window is not None and not target.window.contains(now):
+        raise StopError(
+            ReasonCode.OUTSIDE_WINDOW, f"the window {target.window} has closed; the next run goes on from here"
+        )
+
+
+LONG_PAUSE = timedelta(days=7)
+"""A pause that lasts longer was perhaps forgotten, while what is due piles up."""
+
+
+def paused(target: str, pause: Pause, now: datetime) -> Finding:
+    """Return that a target is paused, since when and by whom; a long pause is a warning."""
+    long = now - pause.paused_at > LONG_PAUSE
+    return Finding.of(
+        "paused",
+        target,
+        Severity.WARNING if long else Severity.INFO,
+        f"nothing is changed: {pause.text}" + (f" ({(now - pause.paused_at).days} days ago)" if long else ""),
+        f"upkeep resume{f' {pause.target}' if pause.target is not None else ''}",
+        evidence={"by": pause.actor, "since": pause.paused_at.isoformat(), "whole_fleet": pause.target is None},
+    )
+
+
+def departed(row: Mapping[str, Any]) -> Finding:
+    """Return that a detached table stays where it is: its target has left the fleet file, or declares no retention."""
+    seen = f", last seen at {row['last_seen']:%Y-%m-%d %H:%M} UTC" if row["last_seen"] else ""
+    return Finding.of(
+        "departed",
+        row["partition"] or "a detached table",
+        Severity.WARNING,
+        f"detached by Upkeep on {row['recorded_at']:%Y-%m-%d}{seen}; target '{row['target']}' has left the fleet file "
+        "since (or declares no retention any more), so it is kept for ever and nobody looks at it",
+        f"put target and policy back and run `upkeep undo {row['run_id']}`, or drop the table by hand",
+        evidence={"run_id": row["run_id"], "detached_at": row["recorded_at"].isoformat()},
+    )
+
+
+def status_of(error: Exception) -> TargetStatus:
+    """Return how a target ends whose step raised."""
+    if isinstance(error, NotSupportedError):
+        return TargetStatus.NOT_SUPPORTED
+    return TargetStatus.UNREACHABLE if isinstance(error, UnreachableError) else TargetStatus.FAILED
+
+
+def stopped_by_gate(plan: Plan, gate: GateResult) -> Plan:
+    """Return the plan with the actions blocked whose subject (or whole target) failed the gate before."""
+    if gate.success:
+        return plan
+    subjects = gate.stopped_subjects
+    why = {s: f.summary for f in gate.failed for s in f.subjects}
+    actions = []
+    for action in plan.actions:
+        if gate.stops_target:
+            blocked = (ReasonCode.GATE_FAILED, "; ".join(f.summary for f in gate.failed if f.stops == "target"))
+        elif action.subject in subjects:
+            blocked = (ReasonCode.GATE_FAILED, why[action.subject])
+        else:
+            actions.append(action)
+            continue
+        actions.append(action if action.blocked else action.model_copy(update={"blocked": blocked}))
+    return plan.model_copy(update={"actions": tuple(actions)})
+
+
+def observe_only(plan: Plan) -> Plan:
+    """Return the plan with every action blocked: the target is only observed, so nothing waits for approval either."""
+    reason = (ReasonCode.OBSERVE_ONLY, "mode: observe – reported, not done")
+    actions = (a if a.blocked else a.model_copy(update={"blocked": reason}) for a in plan.actions)
+    return plan.model_copy(update={"actions": tuple(actions)})
+
+
+def awaiting_part(plan: Plan) -> Plan:
+    """Return the plan with only the actions that wait for a person, and what depends on them; same id."""
+    wanted: set[str] = {a.id for a in plan.awaiting}
+    for action in plan.actions:  # dependencies come before their dependants
+        if wanted & set(action.after):
+            wanted.add(action.id)
+    return plan.model_copy(update={"actions": tuple(a for a in plan.actions if a.id in wanted), "findings": ()})
+
+
+def left_undone(plan: Plan, outcomes: Sequence[Outcome]) -> frozenset[str]:
+    """Return the subjects with an action that was left undone on purpose: the gate after proves nothing of them."""
+    subjects = {action.id: action.subject for action in plan.actions}
+    return frozenset(subjects[o.action_id] for o in outcomes if o.reason_code in ON_PURPOSE and o.action_id in subjects)
+
+
+def inverse(action: Action) -> Action:
+    """Return the action that takes ``action`` back, for the ledger (a detached partition is re-attached)."""
+    kind = {"detach_partition": "reattach_partition"}.get(action.kind, f"undo_{action.kind}")
+    return Action.make(
+        kind=kind,
+        subject=action.subject,
+        args={"undoes": action.id},
+        statements=(),
+        reason=action.undo or f"takes back: {action.reason}",
+        destructive=False,
+        precondition="the objects are still as the action left them",
+    )
+
+
+def conclude(report: TargetReport) -> TargetStatus:
+    """Return how a target ended, from its gates, outcomes and findings."""
+    outcomes = report.outcomes
+    done = [o for o in outcomes if o.status is OutcomeStatus.DONE or (o.status is OutcomeStatus.SKIPPED and o.rows)]
+    bad = [o for o in outcomes if o.status is OutcomeStatus.FAILED or o.reason_code in INCOMPLETE]
+    bad += [o for o in outcomes if o.reason_code is ReasonCode.GATE_FAILED]
+    bad += [o for o in outcomes if o.reason_code is ReasonCode.OVER_LIMIT and o.rows]  # stopped in the middle
+    serious = [
+        f for f in report.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank
+    ]
+    if any(g.stops_target for g in report.gates):
+        return TargetStatus.FAILED
+    if bad or serious or any(map(_unseen, report.findings)) or any(not g.success for g in report.gates):
+        only_bad = bad and len(bad) == len(outcomes) and not done
+        return TargetStatus.FAILED if only_bad else TargetStatus.PARTIAL
+    if any(o.reason_code in WAITING for o in outcomes):
+        return TargetStatus.AWAITING_APPROVAL
+    if any(o.reason_code is ReasonCode.PAUSED for o in outcomes):
+        return TargetStatus.PAUSED
+    if outcomes and done:
+        return TargetStatus.OK
+    return _not_done(report)
+
+
+def _not_done(report: TargetReport) -> TargetStatus:
+    """Return how a target ended of which nothing was done, and nothing went wrong."""
+    if not report.actions:
+        return TargetStatus.NOTHING_TO_DO
+    why = {o.reason_code for o in report.outcomes} or {a.blocked[0] if a.blocked else None for a in report.actions}
+    if ReasonCode.OBSERVE_ONLY in why:
+        return TargetStatus.OBSERVED
+    if not report.outcomes and any(a.needs_person for a in report.actions):
+        return TargetStatus.AWAITING_APPROVAL
+    refused = why <= {ReasonCode.NOT_SUPPORTED, ReasonCode.DEPENDENCY}
+    return TargetStatus.NOT_SUPPORTED if refused else TargetStatus.PLANNED
+
+
+def exit_status(report: RunReport) -> int:
+    """Return 0 fine, 1 failed, or 3 incomplete (DESIGN 4); a failure outweighs an incomplete target."""
+    incomplete = False
+    for target in report.targets:
+        failures = [o for o in target.outcomes if o.status is OutcomeStatus.FAILED]
+        wrong = [o for o in failures if o.reason_code not in INCOMPLETE]
+        serious = [
+            f for f in target.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank
+        ]
+        if wrong or serious or any(not g.success and not _only_undone(g, target) for g in target.gates):
+            return 1
+        if (
+            target.status is TargetStatus.FAILED
+            and target.error
+            and not any(o.reason_code in LEASE for o in target.outcomes)
+        ):
+            return 1
+        incomplete |= target.status is TargetStatus.UNREACHABLE or any(
+            o.reason_code in INCOMPLETE for o in target.outcomes
+        )
+        incomplete |= any(map(_unseen, target.findings))
+    return 3 if incomplete else 0
+
+
+def _unseen(finding: Finding) -> bool:
+    """Return whether something that matters could not be looked at: that is never "nothing found"."""
+    return finding.status is FindingStatus.NOT_AVAILABLE and finding.severity.rank >= Severity.WARNING.rank
+
+
+def _only_undone(gate: GateResult, target: TargetReport) -> bool:
+    """Return whether a gate after missed nothing but what could not be done now: it is incomplete, not wrong."""
+    subjects = {action.id: action.subject for action in target.actions}
+    undone = {subjects.get(o.action_id) for o in target.outcomes if o.reason_code in INCOMPLETE}
+    return gate.stage == "after" and all(
+        f.stops == "subject" and f.subjects and undone >= {*f.subjects} for f in gate.failed
+    )

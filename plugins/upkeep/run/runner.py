@@ -1,0 +1,489 @@
+"""The order of a run: observe → gate → plan → apply → observe → gate, every step in the ledger.
+
+Each step is a method that can run in a process of its own (an Airflow task) and passes nothing on but
+the run's id and the target's name. What is alike on all engines is decided here: approval, backup,
+window, limits, pause, the lease on the physical database; what is to be done is the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from upkeep import connections, engines
+from upkeep.engines import Address, Session
+from upkeep.errors import CancelledError, ConfigurationError, NotSupportedError, UpkeepError
+from upkeep.jobs import spec
+from upkeep.jobs.contract import Job
+from upkeep.model import (
+    Action,
+    Finding,
+    GateResult,
+    Json,
+    Observation,
+    Outcome,
+    OutcomeStatus,
+    Plan,
+    ReasonCode,
+    RunReport,
+    Severity,
+    Stage,
+    TargetReport,
+    TargetStatus,
+)
+from upkeep.run import faults, rules, veto
+from upkeep.run.application import Application, TakingBack
+from upkeep.run.progress import Progress
+from upkeep.run.stopping import Stop
+
+if TYPE_CHECKING:
+    from upkeep.fleet import Fleet, Target
+    from upkeep.ledger import DoneAction, Ledger, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """A reference to what a step stored: small enough to pass between tasks."""
+
+    run_id: str
+    target: str
+    rows: int
+
+
+@dataclass
+class Runner:
+    """Runs the steps of one or more runs.
+
+    Attributes
+    ----------
+    addresses
+        Resolves a connection id; raises `ConfigurationError`.
+    progress
+        Told what happens.
+    now
+        The real clock, for windows and ages of approvals and backups.
+    """
+
+    fleet: Fleet
+    ledger: Ledger
+    addresses: Callable[[str], Address] = connections.resolve
+    progress: Progress | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    stop: Stop = field(default_factory=Stop, repr=False)
+
+    # -- the run ------------------------------------------------------------------------------------
+
+    def targets(self, job: str, names: Sequence[str] = ()) -> list[str]:
+        """Return the targets that declare something for the job, or of ``names`` those given.
+
+        Raises `ConfigurationError` for an unknown job or target, or a named target without such a policy.
+        """
+        spec.require(job)
+        for name in names:
+            if not any(True for _ in spec.policies(self.fleet.target(name), job)):
+                raise ConfigurationError(f"target '{name}' declares nothing for {job}; add it to the fleet file")
+        declared = [
+            name for name, target in self.fleet.targets.items() if any(True for _ in spec.policies(target, job))
+        ]
+        return [name for name in declared if not names or name in names]
+
+    def start(
+        self,
+        job: str,
+        at: datetime,
+        *,
+        trigger: str,
+        actor: str,
+        targets: Sequence[str] = (),
+        options: Json | None = None,
+    ) -> str:
+        """Begin a run over the targets and return its id."""
+        names = self.targets(job, targets)
+        run_id = self.ledger.start_run(job, at, trigger=trigger, actor=actor, options=options or {})
+        for name in names:
+            self.ledger.start_target(run_id, name, self.fleet.target(name).engine)
+        if not targets:
+            self._tell_of_departed(run_id, job)
+        return run_id
+
+    def _tell_of_departed(self, run_id: str, job: str) -> None:
+        """Report what targets of an earlier fleet file still keep detached: nobody may connect there any more.
+
+        Targets too that are there still and declare nothing for the job: it does not look at them.
+        """
+        found: dict[str, list[Finding]] = {}
+        for row in self.ledger.departed(job, self.targets(job)):
+            found.setdefault(row["target"], []).append(rules.departed(row))
+        for name, findings in found.items():
+            self.ledger.save_findings(run_id, name, findings)
+
+    def start_approved(self, plan_id: str, *, trigger: str, actor: str, options: Json | None = None) -> tuple[str, str]:
+        """Begin a run of its own that will apply the part of a recorded plan that waits for a person.
+
+        Returns
+        -------
+        tuple
+            The run's id and the target's name.
+        """
+        origin, plan = self.ledger.find_plan(plan_id)
+        self.fleet.target(plan.target)
+        merged = {**(options or {}), "plan_id": plan.plan_id, "planned_by": origin}
+        run_id = self.ledger.start_run(plan.job, plan.at, trigger=trigger, actor=actor, options=merged)
+        self.ledger.start_target(run_id, plan.target, plan.engine)
+        self.ledger.save_plan(run_id, rules.awaiting_part(plan))
+        return run_id, plan.target
+
+    def report(self, run_id: str) -> RunReport:
+        """Return everything that the run did."""
+        return self.ledger.report(run_id)
+
+    def cancel(self) -> None:
+        """Stop as soon as possible: cancel the running statement on the server; callable from a signal handler."""
+        self.stop.cancel()
+
+    # -- the steps ----------------------------------------------------------------------------------
+
+    def observe(self, run_id: str, target: str, stage: Stage = "before") -> StepResult:
+        """Read the target's state and store it."""
+        with self.step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            job = self.job(run.job, declared)
+            observation = self._look(job, declared, run.at)
+            self.ledger.save_observation(run_id, target, stage, observation)
+            rows = sum(len(frame) for frame in observation.frames.values())
+            self.say(target, f"observed {rows} rows")
+            return StepResult(run_id, target, rows)
+
+    def gate(self, run_id: str, target: str, stage: Stage) -> GateResult:
+        """Evaluate the stage's suite on the stored observation and store the result; never raises for a failed gate."""
+        from upkeep import gates  # noqa: PLC0415 - Great Expectations takes seconds to import
+
+        with self.step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            job = self.job(run.job, declared)
+            observation = self.ledger.load_observation(run_id, target, stage)
+            if stage == "before":
+                result = gates.evaluate(
+                    run.job, declared.engine, stage, job.frames(observation, declared, stage, None, ())
+                )
+            else:
+                plan, outcomes = self.ledger.load_plan(run_id, target), self.ledger.outcomes(run_id, target)
+                frames = job.frames(observation, declared, stage, plan, outcomes)
+                undone = rules.left_undone(plan, outcomes)
+                result = gates.evaluate(run.job, declared.engine, stage, frames, left_out=undone)
+            self.ledger.save_gate(run_id, target, result)
+            self.say(target, f"gate {stage}: {'passed' if result.success else 'FAILED'}")
+            return result
+
+    def plan(self, run_id: str, target: str) -> Plan:
+        """Decide from the stored observation what to do, and store it with its findings."""
+        with self.step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            job = self.job(run.job, declared)
+            observation = self.ledger.load_observation(run_id, target, "before")
+            plan = job.plan(observation, declared).model_copy(update={"policy": veto.policy_of(declared)})
+            gate = self.ledger.load_gate(run_id, target, "before")
+            if gate is not None:
+                plan = rules.stopped_by_gate(plan, gate)
+            if declared.mode == "observe":
+                plan = rules.observe_only(plan)
+            self.ledger.save_plan(run_id, plan)
+            self.ledger.save_findings(run_id, target, plan.findings)
+            self.say(target, f"planned {len(plan.actions)} actions")
+            return plan
+
+    def apply(self, run_id: str, target: str, *, approval: str | None = None) -> list[Outcome]:
+        """Carry out the stored plan; without ``approval`` only what needs no person.
+
+        Parameters
+        ----------
+        approval
+            The id of this very plan: its recorded approval is used up.
+
+        Raises
+        ------
+        ApprovalRefusedError
+            No valid approval of exactly this plan is recorded.
+        LeaseLostError, CancelledError
+            The run had to stop; what was done is recorded.
+        """
+        with self.step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            plan = self.ledger.load_plan(run_id, target)
+            if approval is not None:
+                if approval != plan.plan_id:
+                    raise ConfigurationError(f"the approval names plan {approval}, but this run planned {plan.plan_id}")
+                self.ledger.require_approval(plan.plan_id)
+            gate = self.ledger.load_gate(run_id, target, "before")
+            if gate is not None and gate.stops_target:
+                return self._skip_all(run_id, plan, ReasonCode.GATE_FAILED, "the gate before it failed")
+            if not plan.actions:
+                return []
+            bounded = self._is_late(run, declared, plan)
+            if bounded:  # a cleared task: what this run has done already stays told as done
+                ended = {o.action_id for o in self.ledger.outcomes(run_id, target) if o.status is OutcomeStatus.DONE}
+                plan = plan.model_copy(update={"actions": tuple(a for a in plan.actions if a.id not in ended)})
+                observation, plan = self._restricted(run, declared, plan, gate, approved=approval is not None)
+            else:
+                observation = self.ledger.load_observation(run_id, target, "before")
+            application = Application(
+                run_id=run_id,
+                target=declared,
+                job=self.job(run.job, declared),
+                plan=plan,
+                observation=observation,
+                approved=approval is not None,
+                ledger=self.ledger,
+                control=self.addresses(connections.CONTROL),
+                connect=lambda: self.open(declared),
+                stop=self.stop,
+                say=self.say,
+                now=self.now,
+                bounded=bounded,
+                use_approval=None if approval is None else lambda: self.ledger.use_approval(approval, run_id=run_id),
+            )
+            return application.carry_out()
+
+    def _is_late(self, run: RunRecord, target: Target, plan: Plan) -> bool:
+        """Return whether the plan is another run's, old, or of another policy: then today's has a veto."""
+        return "planned_by" in run.options or veto.is_needed(
+            plan, target, planned_at=self.ledger.planned_at(run.run_id, target.name), now=self.now()
+        )
+
+    def _restricted(
+        self, run: RunRecord, target: Target, plan: Plan, gate: GateResult | None, *, approved: bool
+    ) -> tuple[Observation, Plan]:
+        """Return a fresh observation, and the plan as far as today's plan and the gate before allow it."""
+        job = self.job(run.job, target)
+        observation = self._look(job, target, plan.at)
+        self.say(target.name, "holding the plan against today's fleet file and the present state")
+        allowed = veto.restrict(plan, job.plan(observation, target), approved=approved)
+        return observation, allowed if gate is None else rules.stopped_by_gate(allowed, gate)
+
+    def finish(self, run_id: str, target: str, error: str | None = None) -> TargetReport:
+        """Conclude a target: its status from outcomes, gates and findings; return its report."""
+        self.ledger.save_findings(run_id, target, self._pause(target))
+        report = self._target_report(run_id, target)
+        status = TargetStatus.FAILED if error else rules.conclude(report)
+        plan_at = report.at
+        self.ledger.finish_target(run_id, target, status, at=plan_at, error=error)
+        return report.model_copy(update={"status": status, "error": error})
+
+    def run_target(
+        self, run_id: str, target: str, *, apply: bool, approve: bool = False, actor: str = ""
+    ) -> TargetReport:
+        """Do all steps for one target in this process; failures end in the report, not in an exception.
+
+        Parameters
+        ----------
+        apply
+            ``False``: stop after the plan.
+        approve
+            Approve, as ``actor``, what this very run plans.
+        """
+        try:
+            self.observe(run_id, target)
+            if not apply:
+                return self._plan_only(run_id, target)
+            gate = self.gate(run_id, target, "before")
+            plan = self.plan(run_id, target)
+            approval = None
+            if approve and plan.awaiting and not gate.stops_target:
+                self.ledger.approve(plan.plan_id, actor=actor, how="non-interactive")
+                approval = plan.plan_id
+            return self._apply_and_prove(run_id, target, approval)
+        except CancelledError:
+            raise
+        except UpkeepError:
+            return self._target_report(run_id, target)
+
+    def _plan_only(self, run_id: str, target: str) -> TargetReport:
+        """Plan; the gate, which takes seconds to import, is evaluated when something would have to pass it."""
+        from upkeep import gates  # noqa: PLC0415 - as in `gate`
+
+        with self.step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            job = self.job(run.job, declared)
+            observation = self.ledger.load_observation(run_id, target, "before")
+            frames = job.frames(observation, declared, "before", None, ())
+            seen = gates.complete(run.job, declared.engine, "before", frames)
+            idle = seen and not job.plan(observation, declared).actions
+        if not idle:
+            self.gate(run_id, target, "before")
+        self.plan(run_id, target)
+        return self.finish(run_id, target)
+
+    def run_approved(self, run_id: str, target: str, plan_id: str) -> TargetReport:
+        """Do all steps of an approved plan's own run in this process (begun by `start_approved`)."""
+        try:
+            self.observe(run_id, target)
+            self.gate(run_id, target, "before")
+            return self._apply_and_prove(run_id, target, plan_id)
+        except CancelledError:
+            raise
+        except UpkeepError:
+            return self._target_report(run_id, target)
+
+    def undo(self, what: str, *, actor: str) -> RunReport:
+        """Take back the done actions of a run (or one action), newest first, in a run of its own.
+
+        Window, pause, mode, an untested version and another run's lease forbid it as they forbid every change.
+
+        Raises
+        ------
+        ConfigurationError
+            Nothing done is known under that id, or its target is no longer in the fleet.
+        """
+        done = self.ledger.done_actions(what)
+        if not done:
+            raise ConfigurationError(
+                f"nothing that was done is known as {what!r}; `upkeep runs` and `upkeep show RUN` list ids"
+            )
+        names = list(dict.fromkeys(entry.target for entry in done))
+        for name in names:
+            self.fleet.target(name)
+        run_id = self.ledger.start_run(done[0].job, self.now(), trigger="undo", actor=actor, options={"undo": what})
+        try:
+            for name in names:
+                declared = self.fleet.target(name)
+                self.ledger.start_target(run_id, name, declared.engine)
+                try:
+                    with self.step(run_id, name):
+                        self._undo_target(run_id, declared, [entry for entry in done if entry.target == name])
+                    self.finish(run_id, name)
+                except CancelledError:
+                    raise
+                except UpkeepError:
+                    continue
+        finally:
+            self.ledger.finish_run(run_id)
+        return self.report(run_id)
+
+    def _undo_target(self, run_id: str, target: Target, entries: Sequence[DoneAction]) -> None:
+        job = self.job(entries[0].job, target)
+        inverse = [rules.inverse(entry.action) for entry in entries]
+        with self.open(target) as session:
+            observation = Observation(
+                target=target.name,
+                engine=target.engine,
+                job=job.name,
+                identity=self.ledger.load_plan(entries[0].run_id, target.name).identity,
+                version=session.version,
+                at=self.now(),
+                frames={},
+                tested=session.tested,
+            )
+        plan = Plan.make(observation, inverse)
+        self.ledger.save_plan(run_id, plan)
+        back = {action.id: entry for entry, action in zip(entries, inverse, strict=True)}
+        outcomes = Application(
+            run_id=run_id,
+            target=target,
+            job=cast("Job", TakingBack(job, back)),
+            plan=plan,
+            observation=observation,
+            approved=False,
+            ledger=self.ledger,
+            control=self.addresses(connections.CONTROL),
+            connect=lambda: self.open(target),
+            stop=self.stop,
+            say=self.say,
+            now=self.now,
+        ).carry_out()
+        undone = [back[o.action_id].action for o in outcomes if o.status is OutcomeStatus.DONE]
+        self.ledger.save_findings(run_id, target.name, self._repeated(job, target, undone))
+
+    def _repeated(self, job: Job, target: Target, undone: Sequence[Action]) -> list[Finding]:
+        """Say of what was taken back that the next run would do it again under today's policy."""
+        if not undone:
+            return []
+        today = {_wish(action) for action in job.plan(self._look(job, target, self.now()), target).actions}
+        return [
+            Finding.of(
+                "done_again",
+                action.subject,
+                Severity.WARNING,
+                f"the next run of {job.name} does it again under today's policy: {action.kind.replace('_', ' ')} "
+                f"{action.detail}",
+                "change the policy in the fleet file before that, or pause the target",
+            )
+            for action in undone
+            if _wish(action) in today
+        ]
+
+    def _apply_and_prove(self, run_id: str, target: str, approval: str | None) -> TargetReport:
+        self.apply(run_id, target, approval=approval)
+        self.observe(run_id, target, "after")
+        self.gate(run_id, target, "after")
+        return self.finish(run_id, target)
+
+    # -- helpers ------------------------------------------------------------------------------------
+
+    def job(self, name: str, target: Target) -> Job:
+        """Return a job on a target's engine. Raises `ConfigurationError` when it is not available there."""
+        job = spec.job(name, target.engine)
+        if job is None:
+            raise NotSupportedError(f"{name} is not available on {target.engine} yet; take it out of '{target.name}'")
+        return job
+
+    @contextmanager
+    def open(self, target: Target) -> Iterator[Session]:
+        """Connect to a target; `cancel` reaches the session."""
+        address = self.addresses(target.connection)
+        connections.require_engine(address, target.engine)
+        engine = engines.engine(target.engine)
+        with engine.open(address, application="upkeep") as session, self.stop.watching(session):
+            yield session
+
+    @contextmanager
+    def step(self, run_id: str, target: str) -> Iterator[None]:
+        """Record how the target ended when a step cannot go on."""
+        try:
+            self.stop.raise_if_asked()
+            yield
+        except Exception as error:
+            status = rules.status_of(error)
+            expected = isinstance(error, UpkeepError)
+            text = faults.unexpected(error)
+            self.ledger.finish_target(run_id, target, status, at=None, error=text)
+            self.say(target, f"{status.value}: {text}")
+            if self.stop.asked and not expected:
+                raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
+            if not expected:
+                raise UpkeepError(text) from error
+            raise
+
+    def _look(self, job: Job, target: Target, at: datetime) -> Observation:
+        """Observe a target as of an instant, but never later than its server's clock."""
+        memory = self.ledger.memory(target.name, job.name)
+        with self.open(target) as session:
+            seen = job.observe(session, target, min(at, session.now()), memory)
+            return seen.model_copy(update={"tested": session.tested})
+
+    def _pause(self, target: str) -> list[Finding]:
+        """Return that the target is paused, by whom and since when; a long pause is a warning."""
+        pause = self.ledger.pause_of(target)
+        return [] if pause is None else [rules.paused(target, pause, self.now())]
+
+    def _target_report(self, run_id: str, target: str) -> TargetReport:
+        (report,) = self.ledger.report(run_id, target).targets
+        return report
+
+    def _skip_all(self, run_id: str, plan: Plan, code: ReasonCode, message: str) -> list[Outcome]:
+        outcomes = [rules.skipped(a, code, message) for a in plan.actions]
+        for outcome in outcomes:
+            self.ledger.record(run_id, plan.target, outcome)
+        return outcomes
+
+    def say(self, target: str, message: str, *, rows: int = 0, total: int | None = None) -> None:
+        """Tell those who watch."""
+        if self.progress is not None:
+            self.progress(target, message, rows=rows, total=total)
+
+
+def _wish(action: Action) -> tuple[str, Any]:
+    """Return what tells two doings of the same apart from others: the object, where it has an id, else the intent."""
+    return action.kind, action.args.get("oid") or action.intent

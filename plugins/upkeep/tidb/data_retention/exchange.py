@@ -1,0 +1,354 @@
+"""Taking a partition out, and putting it back, by EXCHANGE PARTITION: no row is copied, nobody waits.
+
+1. An empty table like the parent is made, with our marker in its COMMENT from its first moment.
+2. EXCHANGE PARTITION: the table now has the partition's data, and its id; the partition is empty.
+3. The marker says when it may be dropped.
+4. The empty partition is merged with the one below it (REORGANIZE). It is not dropped: rows that arrive at the
+   last moment would go with it, while an online reorganisation keeps them.
+
+A kill between any two steps leaves a state that the next run knows by marker and ids. The lowest partition
+only goes through 1 to 3: it stays, empty, for rows without a time and for what arrives too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import pymysql
+
+from upkeep.jobs.data_retention.marker import read_marker, write_marker
+from upkeep.jobs.partition_creation.axis import LOWEST
+from upkeep.model.intervals import Duration, shift
+from upkeep.tidb import catalog, create_text, ddl, faults, keys, names, server, sql, ttl
+from upkeep.tidb.catalog import partitions_of
+from upkeep.tidb.data_retention.ages import ageless
+from upkeep.tidb.data_retention.keeping import DETACHED, PREPARING, RETURNING, table_name
+from upkeep.tidb.ddl import Tools, definition
+from upkeep.tidb.faults import ConservationError, NotSupportedError, StateChangedError
+from upkeep.tidb.sql import Sql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from zoneinfo import ZoneInfo
+
+    from upkeep.jobs.partition_creation.axis import Value
+    from upkeep.model import Json
+    from upkeep.tidb.catalog import Partition
+    from upkeep.tidb.data_retention.view import TableView
+    from upkeep.tidb.session import TiDBSession
+
+Within: TypeAlias = Callable[[Sql, int], None]
+MERGE_ROWS: Final = 100_000
+"""Merging copies the rows of both partitions: normally none."""
+DIFFERENT: Final = (1731, 1732, 1736)
+"""The empty table is unlike the parent: altered since, other internal numbers, or made half by a killed run."""
+_WHY: Final = (
+    " (a TiFlash replica, or a placement policy of the partition alone, stands in the way); precision: row does without"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table is now; ``rows`` by statistics."""
+
+    schema: str
+    name: str
+    comment: str
+    rows: int = 0
+
+    @property
+    def identifier(self) -> Sql:
+        """The name for a statement."""
+        return sql.identifier(self.schema, self.name)
+
+    @property
+    def subject(self) -> str:
+        """The name as people read it."""
+        return names.display(self.schema, self.name)
+
+
+def subject(schema: str, name: str) -> str:
+    """Return a name as people read it."""
+    return names.display(schema, name)
+
+
+def ageless_json(view: TableView) -> Json | None:
+    """Return what tells rows without a time; ``None`` when there can be none."""
+    if not view.nullable or view.axis is None:
+        return None
+    return {"column": view.age, "type": view.axis.type}
+
+
+def by_id(session: TiDBSession, oid: int) -> Place | None:
+    """Return the table whose data has that id."""
+    rows = session.rows("table_by_id", {"id": oid})
+    return Place(**rows[0]) if rows else None
+
+
+def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo, within: Within | None = None) -> Json:
+    """Take the partition that the action names out; return the evidence.
+
+    Parameters
+    ----------
+    within
+        Raises `OverLimitError` when what is about to go (a table or partition, and its rows by statistics) is more than
+        was approved.
+
+    Raises
+    ------
+    StateChangedError
+        It is no longer the partition that was planned for, rows without a time lie in it, or somebody put it back.
+    LockNotObtainedError
+        Old transactions used the table for too long.
+    """
+    with ddl.claim(tools.session, args["parent_oid"]):
+        return _detach(tools, args, grace, zone, within)
+
+
+def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo, within: Within | None) -> Json:
+    table = args["table"]
+    ddl.settle(tools, table["schema"], table["name"])
+    known = {p.id: p for p in partitions_of(tools.session, table)}
+    here = known.get(args["oid"])
+    if here is not None:
+        _require_whole(tools, args, here, within)
+        _exchange(tools, args, here)
+    other = by_id(tools.session, args["oid"])
+    marker = read_marker(other.comment) if other is not None else None
+    if other is None or marker is None or marker.get("oid") != args["oid"]:
+        raise StateChangedError(f"the partition {args['partition']} is no longer there; nothing was changed")
+    returned = _return_ageless(tools, args, other)
+    marker = _completed(tools, other, marker, grace, zone)
+    merged = _merge(tools, args) if args.get("merges", not args["lowest"]) else None
+    kept = ("rows", "age", "unit", "timezone", "then", "grace", "requires")
+    return {
+        "oid": args["oid"],
+        "partition": other.subject,
+        "parent_oid": args["parent_oid"],
+        "bounds": args["bounds"],
+        "detached_at": marker["at"],
+        "drop_after": marker["drop_after"],
+        **{key: marker[key] for key in kept if key in marker},
+        **({"rows_returned": returned} if returned else {}),
+        **({"message": merged["message"]} if merged and "message" in merged else {}),
+    }
+
+
+def _require_whole(tools: Tools, args: Json, here: Partition, within: Within | None) -> None:
+    """Raise when the partition must not go as a whole: its end, rows without a time, more rows than were approved."""
+    table = args["table"]
+    parent = sql.identifier(table["schema"], table["name"])
+    if keys.place(here.upper_bound) != keys.place(args["bounds"][1]):
+        raise StateChangedError(f"{here.name} ends at {here.upper_bound} by now; plan again")
+    source = sql.fill("{t} partition ({p})", t=parent, p=sql.identifier(here.name))
+    if args["ageless"] is not None:
+        found = server.count(tools.session, source, _ageless(args), 1)
+        if found or (found is None and args["lowest"]):
+            raise StateChangedError(f"rows without {args['ageless']['column']} lie in {here.name} by now: it stays")
+    if within is not None:
+        within(source, here.rows)
+
+
+def _exchange(tools: Tools, args: Json, here: Partition) -> None:
+    table = args["table"]
+    parent, partition = sql.identifier(table["schema"], table["name"]), sql.identifier(here.name)
+    name = table_name(table["name"], here.name, args["oid"])
+    for again in (False, True):
+        other = _copied(tools, args, name) if again else _prepared(tools, args, name)
+        statement = sql.statement("exchange_partition", table=parent, partition=partition, other=other)
+        try:
+            ddl.run(tools, statement, what=f"exchanging {here.name}")
+        except pymysql.MySQLError as error:
+            if faults.code(error) not in DIFFERENT:
+                raise
+            _remove_empty(tools, Place(table["schema"], name, ""))
+            if again:
+                text = f"TiDB does not exchange {here.name}: {faults.describe(error)}{_WHY}"
+                raise NotSupportedError(text) from error
+        else:
+            return
+
+
+def _prepared(tools: Tools, args: Json, name: str) -> Sql:
+    """Return the empty marked table, made now or by an earlier run."""
+    table, session = args["table"], tools.session
+    identifier = sql.identifier(table["schema"], name)
+    parts = create_text.take_apart(ddl.show_create(session, table["schema"], table["name"]))
+    try:
+        ddl.run(tools, parts.like(identifier, _preparing(args)), what=f"making {name}")
+    except pymysql.MySQLError as error:
+        if faults.code(error) != 1050:  # noqa: PLR2004 - the table exists
+            raise
+        there = _marked(session, table["schema"], name)
+        _require_ours(session, args, name, there)
+        if there is not None and there.get("state") == RETURNING:  # of an undo that was killed: they are of this range
+            give_back(tools, table, Place(table["schema"], name, ""), Sql("true"))
+        if _holds_rows(session, identifier):
+            text = f"{subject(table['schema'], name)} is in the way and holds rows: see whose they are, then rename it"
+            raise StateChangedError(text) from error
+        again = sql.statement("comment_on_table", table=identifier, comment=_preparing(args))
+        ddl.run(tools, again, what=f"preparing {name}")
+    return identifier
+
+
+def _require_ours(session: TiDBSession, args: Json, name: str, there: Json | None) -> None:
+    """Raise unless a table of our name is what a killed run had prepared."""
+    place = subject(args["table"]["schema"], name)
+    ours = _is_bare_copy(session, args, name) if there is None else there.get("oid") == args["oid"]
+    if not ours:
+        raise StateChangedError(f"a table named {place} is in the way; rename it")
+    if there is not None and there.get("state") == DETACHED:
+        text = (
+            f"somebody has put {args['partition']} back: while {place} carries Upkeep's marker it is not detached again"
+        )
+        raise StateChangedError(text)
+
+
+def _copied(tools: Tools, args: Json, name: str) -> Sql:
+    """Return the empty marked table, made as a copy that keeps the internal numbers of columns and indexes.
+
+    It is partitioned until the last step, so no partition can be exchanged with it before it is ready.
+    """
+    table = args["table"]
+    identifier = sql.identifier(table["schema"], name)
+    parent = sql.identifier(table["schema"], table["name"])
+    steps = [
+        sql.statement("create_like", other=identifier, table=parent),
+        sql.statement("comment_on_table", table=identifier, comment=_preparing(args)),
+    ]
+    text = ddl.show_create(tools.session, table["schema"], table["name"])
+    if ttl.read(create_text.take_apart(text).options) is not None:
+        steps.append(sql.statement("remove_ttl", table=identifier))
+    steps.append(sql.statement("remove_partitioning", table=identifier))
+    for step in steps:
+        ddl.run(tools, step, what=f"making {name}", seconds=ddl.COPY_SECONDS)
+    return identifier
+
+
+def _preparing(args: Json) -> Sql:
+    """Return the comment that marks a table from its first moment."""
+    marker = {
+        "detached_from": subject(args["table"]["schema"], args["table"]["name"]),
+        "parent_oid": args["parent_oid"],
+        "oid": args["oid"],
+        "partition": args["partition"],
+        "bounds": args["bounds"],
+        "lowest": args["lowest"],
+        "state": PREPARING,
+        **args.get("terms", {}),
+    }
+    return sql.literal(write_marker(marker))
+
+
+def _is_bare_copy(session: TiDBSession, args: Json, name: str) -> bool:
+    """Return whether a table of our name is the copy that a killed run had no time to mark: partitioned alike."""
+    table = args["table"]
+    here = [{"schema": table["schema"], "name": name}]
+    theirs = [row["upper_bound"] for row in catalog.of_tables(session, "partitions", here, "p")]
+    return theirs == [p.upper_bound for p in partitions_of(session, table)]
+
+
+def _marked(session: TiDBSession, schema: str, name: str) -> Json | None:
+    rows = session.rows("marked_tables", {"schemas": [schema], "ids": [0]})
+    return next((read_marker(row["comment"]) for row in rows if names.same(row["name"], name)), None)
+
+
+def _return_ageless(tools: Tools, args: Json, other: Place) -> int:
+    """Put rows without a time back that were written between the count and the exchange; return how many."""
+    if args["ageless"] is None:
+        return 0
+    found = server.count(tools.session, other.identifier, _ageless(args), 1)
+    if found == 0 or (found is None and not args["lowest"]):  # in the lowest, not known is not none
+        return 0
+    return give_back(tools, args["table"], other, _ageless(args))
+
+
+def give_back(tools: Tools, table: Json, other: Place, predicate: Sql) -> int:
+    """Move rows of a detached table back into its parent, in one transaction; return how many."""
+    session = tools.session
+    listed = sql.joined(", ", (sql.identifier(c) for c in _columns(session, table)))
+    parent = sql.identifier(table["schema"], table["name"])
+    tools.checkpoint(f"returning rows of {other.subject}")
+    try:
+        with session.transaction():
+            parts = {"table": parent, "columns": listed, "other": other.identifier, "predicate": predicate}
+            copied = session.execute(sql.statement("return_rows", **parts)).count
+            deleted = session.execute(sql.statement("delete_rows", other=other.identifier, predicate=predicate)).count
+            if copied != deleted:
+                raise ConservationError(f"{copied} rows were copied back, {deleted} deleted; rolled back")
+    except pymysql.MySQLError as error:
+        if faults.code(error) != faults.DUPLICATE:
+            raise
+        text = f"rows of {other.subject} have keys that were given anew in {subject(table['schema'], table['name'])}"
+        raise ConservationError(f"{text}: none was returned; compare the two, and move or delete them") from error
+    return copied
+
+
+def _columns(session: TiDBSession, table: Json) -> list[str]:
+    among = sql.fill("c.table_name = %(name)s", {"name": table["name"]})
+    rows = session.rows("columns", {"schemas": [table["schema"]]}, among=among)
+    return [row["name"] for row in rows if not row["is_generated"]]
+
+
+def _completed(tools: Tools, other: Place, marker: Json, grace: Duration, zone: ZoneInfo) -> Json:
+    if marker.get("state") == DETACHED:
+        return marker
+    rows, now = server.count_whole(tools.session, other.identifier), tools.session.now()
+    done = {**marker, "state": DETACHED, "at": now.isoformat(), "drop_after": shift(now, grace, zone).isoformat()}
+    done |= {"rows": rows} if rows is not None else {}
+    comment = sql.literal(write_marker(done))
+    statement = sql.statement("comment_on_table", table=other.identifier, comment=comment)
+    ddl.run(tools, statement, what=f"marking {other.subject}")
+    return done
+
+
+def merge(tools: Tools, args: Json) -> Json:
+    """Merge the empty partition that the action names with the one below it; return the evidence.
+
+    It is found by its bound: after an exchange its id is another one.
+    """
+    with ddl.claim(tools.session, args["parent_oid"]):
+        return _merge(tools, args)
+
+
+def _merge(tools: Tools, args: Json) -> Json:
+    session, table = tools.session, args["table"]
+    ddl.settle(tools, table["schema"], table["name"])
+    now = [(p, end) for p in partitions_of(session, table) if (end := keys.place(p.upper_bound)) > LOWEST]
+    place = next((n for n, (_, end) in enumerate(now) if end == keys.place(args["bounds"][1])), None)
+    if not place:
+        return {"message": "it is merged already" if place is None else "it is the lowest partition by now"}
+    below, here = now[place - 1][0], now[place][0]
+    parent = sql.identifier(table["schema"], table["name"])
+    both = sql.joined(", ", (sql.identifier(below.name), sql.identifier(here.name)))
+    source = sql.fill("{t} partition ({p})", t=parent, p=both)
+    rows = server.count(session, source, Sql("true"), MERGE_ROWS + 1)
+    if rows is None or rows > MERGE_ROWS:
+        return {"message": f"{below.name} holds more than {MERGE_ROWS:,} rows: {here.name} stays, empty"}
+    statement = sql.statement(
+        "reorganize_partition", table=parent, partitions=both, into=definition(here.name, args["bounds"][1])
+    )
+    ddl.run(tools, statement, what=f"merging {below.name} into {here.name}", seconds=ddl.COPY_SECONDS)
+    return {"merged": [below.name, here.name], "rows_kept": rows}
+
+
+def _remove_empty(tools: Tools, other: Place) -> None:
+    if _holds_rows(tools.session, other.identifier):
+        raise StateChangedError(f"{other.subject} holds rows; it stays")
+    ddl.run(tools, sql.statement("drop_table", table=other.identifier), what=f"removing {other.subject}")
+
+
+def _holds_rows(session: TiDBSession, table: Sql) -> bool:
+    return server.count(session, table, Sql("true"), 1) != 0
+
+
+def _ageless(args: Json) -> Sql:
+    return ageless(args["ageless"]["column"], args["ageless"]["type"])
+
+
+def spans(now: Sequence[Partition]) -> list[tuple[Value | None, Value, Partition]]:
+    """Return each partition with its lower and upper bound as values; ``None`` below the first."""
+    uppers = [keys.place(p.upper_bound) for p in now]
+    return list(zip([None, *uppers], uppers, now, strict=False))

@@ -1,0 +1,99 @@
+"""What the gates of retention look at, before and after. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from upkeep.jobs.data_retention.cutoff import requirement
+from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan
+from upkeep.tidb.data_retention.checks import refusals
+from upkeep.tidb.data_retention.view import views
+
+if TYPE_CHECKING:
+    from upkeep.fleet import Target
+    from upkeep.tidb.data_retention.view import TableView
+
+_SERVER = (
+    *("subject", "reachable", "is_replica", "version", "version_tested"),
+    *("longest_transaction_seconds", "replication_lag_seconds", "disk_free_bytes"),
+)
+
+
+def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``server`` and ``tables`` of the gate before."""
+    server = {column: observation.frames["server"][0][column] for column in _SERVER}
+    return {"server": [server], "tables": [_before(view) for view in views(observation, target)]}
+
+
+def after(
+    observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``tables`` and ``outcomes`` of the gate after."""
+    by_id = {outcome.action_id: outcome for outcome in outcomes}
+    done = [(a, by_id[a.id]) for a in (plan.actions if plan else ()) if a.id in by_id]
+    return {
+        "tables": [_after(view, done) for view in views(observation, target)],
+        "outcomes": [_outcome(action, outcome) for action, outcome in done],
+    }
+
+
+def _before(view: TableView) -> dict[str, Any]:
+    exists = view.table is not None
+    refused = refusals(view)
+    drift = [r.text for r in refused if r.check == "archive_drift"]
+    archiving = view.policy.then == "archive"
+    return {
+        "subject": view.subject,
+        "exists": exists,
+        "age_column_exists": exists and view.axis is not None,
+        "age_indexed": exists and not any(r.check == "age_index" for r in refused),
+        "archive_exists": (view.archive is not None) if archiving and exists else None,
+        "archive_drift": "; ".join(drift) or None,
+        "requirement": requirement(view.policy).kind,
+        "writable": exists,  # TiDB has no owners; a missing privilege fails the statement before anything changes
+        "publications": None,
+    }
+
+
+def _after(view: TableView, done: Sequence[tuple[Action, Outcome]]) -> dict[str, Any]:
+    mine = [(a, o) for a, o in done if a.subject == view.subject and o.status is OutcomeStatus.DONE]
+    remaining = late = 0
+    for action, outcome in mine:
+        if action.kind == "detach_partition":
+            remaining += sum(p.partition.id == action.args["oid"] for p in view.pieces)
+        elif action.kind in ("delete_rows", "archive_rows", "archive_partition"):
+            left = _left(view, action)
+            if outcome.evidence.get("emptied"):
+                late += left  # the sweep ended with nothing due: what is there now came later
+            else:
+                remaining += left
+    return {
+        "subject": view.subject,
+        "due_remaining": remaining,
+        "late_arrivals": late,
+        "due_total": len(view.due_pieces) if view.by_partition else view.due or 0,
+        "kept_referenced": 0,
+    }
+
+
+def _left(view: TableView, action: Action) -> int:
+    """Return how many due rows are there, as the observation afterwards counted them; with another cut-off none."""
+    if view.cut_off_text != action.args["cut_off"]:
+        return 0
+    if action.kind == "archive_partition":
+        return sum(p.rows or 0 for p in view.due_pieces if p.partition.name == action.args["partition"])
+    return view.due or 0
+
+
+def _outcome(action: Action, outcome: Outcome) -> dict[str, Any]:
+    evidence = outcome.evidence
+    moving = action.kind in ("archive_rows", "archive_partition")
+    keys = ("rows_copied", "rows_archived", "hash_source", "hash_archive")
+    return {
+        "subject": action.subject,
+        "kind": action.kind,
+        "status": outcome.status.value,
+        "rows_deleted": evidence.get("rows_deleted") if moving else None,
+        **{key: evidence.get(key) if moving else None for key in keys},
+    }

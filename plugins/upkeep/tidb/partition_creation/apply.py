@@ -1,0 +1,115 @@
+"""How partitions are added: looked at again, one schema change, looked at once more.
+
+A kill at any moment leaves the table without the new partitions or with all of them: the change is one job
+of TiDB's, and a job that goes on without us is waited for by the next run before it looks.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, cast
+
+import pymysql
+
+from upkeep.jobs.partition_creation.axis import HIGHEST
+from upkeep.model import Action, Json, Outcome
+from upkeep.tidb import ddl, faults, keys, outcomes, server, sql
+from upkeep.tidb.catalog import Partition, partitions_of
+from upkeep.tidb.ddl import Tools
+from upkeep.tidb.faults import StateChangedError
+from upkeep.tidb.partition_creation import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from upkeep.jobs.contract import Work
+    from upkeep.tidb.session import TiDBSession
+
+_OVERTAKEN: Final = frozenset({1493, 1517, 1481})
+"""Somebody else has added a partition meanwhile: VALUES LESS THAN not increasing, same name, above MAXVALUE."""
+
+
+def apply(work: Work) -> Outcome:
+    """Carry the creation out; expected trouble becomes an outcome."""
+    tools = Tools(cast("TiDBSession", work.session), work.checkpoint, work.sleep)
+
+    def carry_out() -> Json:
+        with ddl.claim(tools.session, work.action.args["table"]["id"]):
+            return _create(tools, work.action.args)
+
+    return outcomes.attempt(work.action, carry_out)
+
+
+def _create(tools: Tools, args: Json) -> Json:
+    table = args["table"]
+    ddl.settle(tools, table["schema"], table["name"])
+    if _already(partitions_of(tools.session, table), args):
+        return {"partitions": [p["name"] for p in args["partitions"]], "message": "they were there already"}
+    _recheck(tools, args)
+    statement = plan.statement(args)
+    seconds = ddl.COPY_SECONDS if args["method"] == "reorganize" else ddl.WAIT_SECONDS
+    try:
+        ddl.run(tools, statement, what=f"adding {len(args['partitions'])} partitions", seconds=seconds)
+    except pymysql.MySQLError as error:
+        if faults.code(error) == faults.UNSUPPORTED and args["method"] == "last":
+            ddl.run(tools, plan.statement({**args, "method": "add"}), what="adding partitions")
+        elif faults.code(error) not in _OVERTAKEN:
+            raise
+    now = partitions_of(tools.session, table)
+    if not _already(now, args):
+        raise StateChangedError("somebody else has changed its partitions meanwhile; the next run looks again")
+    wanted = {keys.place(p["bound"]) for p in args["partitions"]}
+    made = [p for p in now if keys.place(p.upper_bound) in wanted]
+    return {"partitions": [p.name for p in made], "ids": [p.id for p in made]}
+
+
+def _recheck(tools: Tools, args: Json) -> None:
+    now = partitions_of(tools.session, args["table"])
+    finite = [p for p in now if keys.place(p.upper_bound) < HIGHEST]
+    last = finite[-1].upper_bound if finite else None
+    if last is not None and args["last"] is not None and keys.place(last) != keys.place(args["last"]):
+        raise StateChangedError(f"its last bound is {keys.bare(last)} by now, not {args['last']}; plan again")
+    top = next((p for p in now if keys.place(p.upper_bound) == HIGHEST), None)
+    if (top.id if top is not None else None) != (args["maxvalue"] or {}).get("id"):
+        raise StateChangedError("its MAXVALUE partition is another one than was observed")
+    if args["divided"] is not None:
+        identifier = sql.identifier(args["table"]["schema"], args["table"]["name"])
+        source = sql.fill("{t} partition ({p})", t=identifier, p=sql.identifier(args["divided"]["name"]))
+        rows = server.count(tools.session, source, sql.Sql("true"), args["move_at_most"] + 1)
+        if rows is None or rows > args["move_at_most"]:
+            raise StateChangedError(f"by now more than {args['move_at_most']} rows would have to be copied")
+
+
+def _already(now: Sequence[Partition], args: Json) -> bool:
+    known = {keys.place(p.upper_bound) for p in now}
+    return all(keys.place(p["bound"]) in known for p in args["partitions"])
+
+
+def undo(session: TiDBSession, action: Action, outcome: Outcome) -> Outcome:
+    """Drop the partitions that the action made, while they are empty; else say why not."""
+    ids = outcome.evidence.get("ids")
+    if action.kind != plan.KIND or not ids:
+        return outcomes.refused(action, "there is nothing to take back")
+    tools = Tools(session, _go_on, time.sleep)
+    return outcomes.attempt(action, lambda: _drop(tools, action.args, set(ids)))
+
+
+def _drop(tools: Tools, args: Json, ids: set[int]) -> Json:
+    session, table = tools.session, args["table"]
+    here = [p for p in partitions_of(session, table) if p.id in ids]
+    if len(here) != len(ids):
+        raise StateChangedError("its partitions have been changed since; nothing was dropped")
+    if args["maxvalue"] is not None:
+        raise StateChangedError("the MAXVALUE partition was divided: its rows stay where they belong")
+    identifier = sql.identifier(table["schema"], table["name"])
+    listed = sql.joined(", ", (sql.identifier(p.name) for p in here))
+    source = sql.fill("{t} partition ({p})", t=identifier, p=listed)
+    if server.count(session, source, sql.Sql("true"), 1) != 0:
+        raise StateChangedError("they hold rows by now; they stay")
+    ddl.run(tools, sql.statement("drop_partitions", table=identifier, partitions=listed), what="dropping them")
+    return {"message": f"{', '.join(p.name for p in here)} dropped"}
+
+
+def _go_on(message: str = "", *, rows: int = 0) -> None:
+    """Stand in for the runner's checkpoint: an undo is short."""
+    del message, rows

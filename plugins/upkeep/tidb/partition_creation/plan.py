@@ -1,0 +1,230 @@
+"""What partition creation decides: one action for each table that lacks partitions, findings for the rest. Pure.
+
+One statement adds all missing partitions of a table: one job for TiDB, done entirely or not at all. Above a
+MAXVALUE partition nothing can be added; it is divided instead, which copies its rows, so only when they are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from upkeep.jobs.partition_creation import limits
+from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Value
+from upkeep.model import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
+from upkeep.tidb import keys, names, sql
+from upkeep.tidb.ddl import bound_literal, definition
+from upkeep.tidb.partition_creation.care import INTERVAL_NAME, Care, cares, finding, regular
+from upkeep.tidb.server import not_available, stuck_jobs
+from upkeep.tidb.sql import Sql
+
+if TYPE_CHECKING:
+    from upkeep.fleet import Target
+    from upkeep.tidb.catalog import Partition
+    from upkeep.tidb.keys import Scale
+
+KIND: Final = "create_partition"
+SHOWN: Final = 3
+_WIDER: Final = (
+    "make a new table partitioned by a wider column (bigint, or datetime) and move the rows there in time: the type of "
+    "a partition key cannot be altered"
+)
+
+
+def plan(observation: Observation, target: Target) -> Plan:
+    """Return what would be done, and what was seen."""
+    found = cares(observation.frames, target, observation.at)
+    actions: list[Action] = []
+    findings: list[Finding] = []
+    for care in found:
+        findings += _of_table(care, observation.at)
+        if care.table is not None and care.scale is not None and care.new_bounds:
+            actions.append(_creation(care, care.scale))
+        findings += _of_maxvalue(care)
+    findings += stuck_jobs(observation.frames["jobs"])
+    findings += not_available(observation.frames["server"][0])
+    return Plan.make(observation, actions, findings)
+
+
+def _creation(care: Care, scale: Scale) -> Action:
+    table = care.table
+    assert table is not None  # noqa: S101 - only tables that exist get here
+    new = [{"name": name, "bound": scale.number(bound)} for name, bound in _named(care, scale)]
+    args: Json = {
+        "table": {"id": table.id, "schema": table.schema, "name": table.name},
+        "method": _method(care),
+        "partitions": new,
+        "last": scale.number(care.last) if care.last > LOWEST else None,
+        "maxvalue": {"id": care.maxvalue.id, "name": care.maxvalue.name} if care.maxvalue is not None else None,
+        "divided": _place(care.divided) if care.divided is not None else None,
+        "move": care.max_rows or 0,
+        "move_at_most": care.policy.move_default_rows,
+    }
+    first, last = care.new_bounds[0], care.new_bounds[-1]
+    listed = ", ".join(p["name"] for p in new[:SHOWN]) + (f" … {new[-1]['name']}" if len(new) > SHOWN else "")
+    return Action.make(
+        kind=KIND,
+        subject=table.subject,
+        args=args,
+        intent={"table": table.id, "bounds": [p["bound"] for p in new]},
+        statements=(statement(args).text,),
+        reason=_reason(care),
+        detail=f"{len(new)} partitions: {listed}; from {scale.text(care.last)} to {scale.text(last)}",
+        destructive=False,
+        precondition=f"the last bound is still {scale.text(care.last)}, the next {scale.text(first)} is not there yet",
+        undo="upkeep undo drops the partitions while they are empty",
+        lock=_lock(care),
+        rows=care.max_rows or 0,
+        blocked=_blocked(care),
+    )
+
+
+def statement(args: Json) -> Sql:
+    """Return the statement that an action stands for."""
+    table = sql.identifier(args["table"]["schema"], args["table"]["name"])
+    new = args["partitions"]
+    if args["method"] == "last":
+        return sql.statement("last_partition", table=table, bound=bound_literal(new[-1]["bound"]))
+    parts = sql.joined(", ", (definition(p["name"], p["bound"]) for p in new))
+    if args["method"] == "reorganize":
+        old = args["divided"]
+        rest = definition(old["name"], old["bound"])
+        into = sql.joined(", ", (parts, rest) if keys.place(old["bound"]) == HIGHEST else (rest, parts))
+        return sql.statement("reorganize_partition", table=table, partitions=sql.identifier(old["name"]), into=into)
+    return sql.statement("add_partition", table=table, partitions=parts)
+
+
+def _place(partition: Partition) -> Json:
+    return {"id": partition.id, "name": partition.name, "bound": keys.bare(partition.upper_bound)}
+
+
+def _method(care: Care) -> str:
+    if care.divided is not None:
+        return "reorganize"  # SPLIT MAXVALUE PARTITION says "unsupported" unless the interval is plain
+    only_intervals = all(p.name.startswith(INTERVAL_NAME) for _, p in care.partitions)
+    to_end = care.scale is not None and care.scale.is_end(care.new_bounds[-1])
+    return "last" if care.is_interval and only_intervals and regular(care) and not to_end else "add"
+
+
+def _named(care: Care, scale: Scale) -> Iterator[tuple[str, Value]]:
+    """Yield a name for each new bound: the period it ends, or as TiDB names intervals; never one that is taken."""
+    taken = {p.name.lower() for _, p in care.partitions}
+    taken |= {care.maxvalue.name.lower()} if care.maxvalue is not None else set()
+    for bound in care.new_bounds:
+        name = INTERVAL_NAME + scale.number(bound) if care.is_interval else _period_name(care, scale, bound)
+        base, number = name[: names.MAX_CHARACTERS - 4], 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{base}_{number}"
+        taken.add(name.lower())
+        yield name, bound
+
+
+def _period_name(care: Care, scale: Scale, bound: Value) -> str:
+    """Return e.g. ``p_2024_02`` for the partition that ends with February."""
+    every = care.policy.every
+    start = scale.axis.floor(bound - 1, every)
+    if isinstance(every, int):
+        return f"p_{start}".replace("-", "minus_")
+    wall = scale.axis.instant(start).astimezone(scale.axis.zone)
+    if every.months:
+        return f"p_{wall:%Y}" if every.months % 12 == 0 else f"p_{wall:%Y_%m}"
+    if every.days:
+        return f"p_{wall:%Y_%m_%d}"
+    return f"p_{wall:%Y_%m_%d_%H}" if every.seconds % 3600 == 0 else f"p_{wall:%Y_%m_%d_%H%M%S}"
+
+
+def _reason(care: Care) -> str:
+    layout = care.layout
+    assert layout is not None  # noqa: S101 - a table with something missing has a layout
+    if care.last <= layout.current and care.new_bounds[0] <= layout.current:
+        why = "the partitions end before the current period"
+    elif care.last <= layout.current:
+        why = "the current period has no partition"
+    else:
+        why = f"{care.policy.ahead} ahead of the current one are declared, not all are there"
+    return f"{why}; copies {care.max_rows} rows of {_called(care)}" if care.max_rows else why
+
+
+def _called(care: Care) -> str:
+    return "the MAXVALUE partition" if care.maxvalue is not None else "the last partition"
+
+
+def _lock(care: Care) -> str:
+    text = "none that readers or writers feel; waits for transactions that began before it"
+    return f"{text}; {care.max_rows} rows are copied online" if care.max_rows else text
+
+
+def _blocked(care: Care) -> tuple[ReasonCode, str] | None:
+    if care.divided is None:
+        return None
+    if care.max_rows is None:
+        return ReasonCode.NOT_SUPPORTED, f"the rows of {_called(care)} could not be counted in time"
+    limit = care.policy.move_default_rows
+    if care.max_rows > limit:
+        text = f"{_called(care)} holds more than {limit} rows, and dividing it copies them all"
+        return ReasonCode.OVER_LIMIT, text
+    return None
+
+
+def _of_table(care: Care, now: datetime) -> Iterator[Finding]:
+    if care.problem is not None:
+        yield care.problem
+    if care.scale is not None and care.layout is not None:
+        key = f"{names.quote(care.scale.key.column)} ({care.scale.type})"
+        yield from limits.type_end(care.subject, key, care.scale.axis, care.layout.horizon, care.place, now, _WIDER)
+    if care.divided is not None and care.maxvalue is None:
+        yield from _undivided(care, care.divided)
+    if care.left_out or (care.layout is not None and care.layout.more):
+        more = f"at least {care.left_out}" if care.layout and care.layout.more else str(care.left_out)
+        yield finding(
+            "creation_cap",
+            care.subject,
+            Severity.WARNING,
+            f"{len(care.new_bounds)} partitions are created, {more} older ones are not: the first new one is that long",
+            evidence={"max_creations": care.policy.max_creations},
+            remedy="check 'every' and 'from', or raise max_creations",
+        )
+    for span, partition in care.partitions[-1:]:
+        known = care.scale
+        if known is not None and span.upper > LOWEST and not known.axis.is_id and not known.exact(span.upper):
+            text = f"the bound of {partition.name} is no whole unit of its key"
+            yield finding("bounds", care.subject, Severity.WARNING, text, remedy="report this")
+
+
+def _undivided(care: Care, last: Partition) -> Iterator[Finding]:
+    """Yield that partitions beyond 2^63 only come by dividing the last one, which copies its rows."""
+    if _blocked(care) is None:
+        return
+    text = f"TiDB adds no partition beyond {2**63 - 1} to a RANGE table, and {last.name} has too many rows to divide it"
+    remedy = "raise move_default_rows in the policy, or make the table anew with RANGE COLUMNS, which has no such limit"
+    yield finding("partition_bounds", care.subject, Severity.ERROR, text, remedy=remedy)
+
+
+def _of_maxvalue(care: Care) -> Iterator[Finding]:
+    if care.maxvalue is None or care.max_rows == 0:
+        return
+    name, rows, inside = care.maxvalue.name, care.max_rows, care.max_inside
+    if rows is None:
+        yield Finding(
+            check="default_rows",
+            subject=care.subject,
+            status=FindingStatus.NOT_AVAILABLE,
+            severity=Severity.WARNING,
+            summary=f"how many rows the MAXVALUE partition {name} holds could not be counted in time",
+            remedy="give its tables statistics, or divide the partition by hand",
+        )
+        return
+    evidence = {"rows": rows, "inside": inside, "partition": name}
+    over = rows > care.policy.move_default_rows
+    count = f"more than {care.policy.move_default_rows}" if over else str(rows)
+    if care.new_bounds:
+        text = f"{count} rows lie in the MAXVALUE partition {name}, {inside} of them where partitions are missing"
+        severity = Severity.ERROR if over else Severity.WARNING
+        remedy = "raise move_default_rows in the policy, or reorganise it by hand" if over else None
+        yield finding("default_rows", care.subject, severity, text, evidence=evidence, remedy=remedy)
+    else:
+        text = f"{count} rows lie in the MAXVALUE partition {name}, beyond the declared partitions"
+        remedy = "correct their time, or raise 'ahead' when they are right"
+        yield finding("default_future_rows", care.subject, Severity.WARNING, text, evidence=evidence, remedy=remedy)
