@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import upkeep
+from upkeep import settings
 from upkeep.errors import ConfigurationError
 from upkeep.sqlfiles import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -53,3 +57,23 @@ def test_what_is_said_to_the_linter_is_not_part_of_a_statement(room: str, tmp_pa
     text = "-- Says why.\nselect 1 -- noqa: PRS\nfrom t  --noqa\nwhere a = '--' -- noqa: AL05, LT01\n"
     (tmp_path / "include" / "sql" / room / "told.sql").write_text(text)
     assert load(room, "told") == "-- Says why.\nselect 1\nfrom t\nwhere a = '--'\n"
+
+
+def _said() -> set[str]:
+    """All that stands between quotes in the code."""
+    code = Path(upkeep.__file__).parent.rglob("*.py")
+    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in code)
+    return {n.value for t in trees for n in ast.walk(t) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+@pytest.mark.parametrize("engine", ["postgres", "tidb", "control"])
+def test_every_statement_is_used_and_every_one_used_is_there(engine: str) -> None:
+    folder, said = settings.include_dir() / "sql" / engine, _said()
+    there = {re.sub(r"\.pg\d+$", "", f.relative_to(folder).with_suffix("").as_posix()) for f in folder.rglob("*.sql")}
+    there = {name for name in there if not name.startswith("migrations/")}
+    unused = there - said
+    assert not unused
+    everywhere = {f.relative_to(folder.parent).with_suffix("").as_posix() for f in folder.parent.rglob("*.sql")}
+    of_jobs = {s for s in said if re.fullmatch(r"(data_retention|partition_creation)/\w+(/\w+)*", s)}
+    missing = {s for s in of_jobs if not any(e.split("/", 1)[1] == s or e.startswith(f"tidb/{s}") for e in everywhere)}
+    assert not missing

@@ -38,6 +38,6 @@ def _local(session: PostgresSession, relation: Relation, column: str) -> list[sq
     leaves = []
     with contextlib.suppress(*_UNSEEN), session.transaction():
         session.rows("set_local_timeouts", {"lock": "1s", "statement": SAMPLE_TIMEOUT})
-        leaves = session.rows("retention_leaves", {"roots": [relation.oid], "ages": [column]})
+        leaves = session.rows("leaves", {"roots": [relation.oid], "ages": [column]})
     own = [sql.Identifier(leaf["schema"], leaf["name"]) for leaf in leaves if leaf["kind"] == "r" and leaf["pages"]]
     return own[:SAMPLE_LEAVES]

@@ -239,12 +239,12 @@ class PostgresSession:
         with contextlib.suppress(psycopg.Error, UnreachableError):
             if self._second is None or self._second.closed:
                 self._second = _connect(self._address, "flush")
-                self._second.execute(self.statement("retention_flush_settings"))
+                self._second.execute(self.statement("flush_settings"))
             with contextlib.suppress(psycopg.Error):  # no PL/pgSQL for us
-                self._second.execute(self.statement("retention_witness", bits=sql.Literal(bits)))
-                witness = self._second.execute(self.statement("retention_witness_read")).fetchall()[0]["witness"]
+                self._second.execute(self.statement("witness", bits=sql.Literal(bits)))
+                witness = self._second.execute(self.statement("witness_read")).fetchall()[0]["witness"]
             try:
-                self._second.execute(self.statement("retention_flush"))
+                self._second.execute(self.statement("flush"))
             except psycopg.Error:
                 witness = None
                 raise

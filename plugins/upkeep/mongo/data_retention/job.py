@@ -5,8 +5,8 @@ refused before MongoDB 7.0): there the server expires measurements itself by ``e
 sets, keeps to the policy, and, with an archive, holds back until everything that it would delete is archived. With
 an archive it is the policy's age plus ``grace``: as long the job may fail to run before something is lost.
 
-The parts: `retention_observe` reads, `retention_view` puts policy and state together, `retention_checks` says what
-forbids to delete, `retention_plan` decides, `retention_apply` carries out with `document_batches` and
+The parts: `observe` reads, `view` puts policy and state together, `checks` says what
+forbids to delete, `plan` decides, `apply` carries out with `batches` and
 `measurements`; here they are put together as the job.
 """
 

@@ -20,7 +20,7 @@ MARK: Final = "upkeep: of this row"
 
 @cache
 def _read(name: str) -> str:
-    return (settings.include_dir() / "mongo" / f"{name}.json").read_text(encoding="utf-8")
+    return (settings.include_dir() / "mongo" / "data_retention" / f"{name}.json").read_text(encoding="utf-8")
 
 
 def load(name: str, **places: Any) -> Any:

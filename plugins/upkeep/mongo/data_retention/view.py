@@ -32,7 +32,7 @@ class View:
     row, archive
         From `catalog.collections`; ``None`` when they are not there.
     facts
-        What was counted: see `retention_observe`.
+        What was counted: see `observe`.
     cut_off
         Documents before it are due.
     now

@@ -2,8 +2,8 @@
 
 MongoDB has no partitions; what its owner declares about the shape of a collection is made here. What is missing is
 created; what differs is reported with the exact command, and corrected where the server changes it in place and the
-policy says ``corrections: apply``. The parts: `catalog` reads, `specs` compares, `creation_care` puts each declared
-collection beside what is there, `creation_plan` decides, `creation_apply` does.
+policy says ``corrections: apply``. The parts: `catalog` reads, `specs` compares, `care` puts each declared
+collection beside what is there, `plan` decides, `apply` does.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ def _stay_within(work: Work) -> None:
     if rows is not None and rows <= work.most:
         return
     planned = (work.action.bytes or 0) * (1 if rows is not None else 1 + TOLERATED_SHARE)
-    if session.rows("retention_bytes", {"oid": here.oid})[0]["bytes"] > planned:
+    if session.rows("data_retention/bytes", {"oid": here.oid})[0]["bytes"] > planned:
         work.allow(work.most + 1)
 
 
@@ -278,7 +278,7 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
     remove = files or (archive_table.archiving(session, args) if moving else deleting(session))
     sweep = Sweep(session, remove, work.checkpoint, work.sleep, work.most, work.allow)
     sweep.pace = files.pace if files else Pace()
-    snapshot = session.rows("retention_clock")[0]["snapshot"]
+    snapshot = session.rows("data_retention/clock")[0]["snapshot"]
     if work.seen is not None:
         snapshot = f"{work.seen}:{work.seen}:"  # what was not looked at arrived late
     missing: list[str] = []

@@ -1,13 +1,13 @@
 """What else keeps an archive table from taking the table's rows, found before the first one moves. Pure.
 
-`archiving.drift` compares columns; here is what refuses or loses a whole row: leaves that a crash empties or that
+`archive_table.drift` compares columns; here is what refuses or loses a whole row: leaves that a crash empties or that
 lie elsewhere, and keys, checks and foreign keys that the table itself does not have. A key of the archive fits when
 one of the table implies it: then no two rows of the table can meet there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.model import Finding, Severity
 from upkeep.postgres import names
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from upkeep.postgres.data_retention.view import TableView
     from upkeep.postgres.session import PostgresSession, Row
 
+_OF_TABLES: Final = ("data_retention/archive_keys", "data_retention/archive_constraints")
+
 
 def read(session: PostgresSession, sources: Sequence[int], archives: Sequence[int]) -> dict[int, Row]:
     """Return each table's ``tree``: itself first, then its partitions that are not like all others.
@@ -27,9 +29,9 @@ def read(session: PostgresSession, sources: Sequence[int], archives: Sequence[in
     """
     if not archives:
         return {}
-    members = session.rows("archive_members", {"oids": sorted({*sources, *archives})})
+    members = session.rows("data_retention/archive_members", {"oids": sorted({*sources, *archives})})
     every = {"oids": sorted({*sources, *(row["oid"] for row in members if row["root"] in archives)})}
-    keys, constraints = (_by_table(session.rows(name, every)) for name in ("archive_keys", "archive_constraints"))
+    keys, constraints = (_by_table(session.rows(name, every)) for name in _OF_TABLES)
     found: dict[int, Row] = {}
     for row in members:
         oid = row["oid"]
@@ -141,7 +143,7 @@ def _same(ours: Mapping[str, Any], theirs: Mapping[str, Any], view: TableView) -
 
 
 def _widened(element: Mapping[str, Any], view: TableView) -> bool:
-    """Return whether the archive's column is of another type, which `archiving.drift` found wide enough."""
+    """Return whether the archive's column is of another type, which `archive_table.drift` found wide enough."""
     types = [
         next((c["type"] for c in (facts or {}).get("columns") or () if c["name"] == element["column"]), None)
         for facts in (view.facts, view.archive_facts)

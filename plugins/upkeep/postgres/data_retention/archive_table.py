@@ -147,7 +147,7 @@ def archiving(session: PostgresSession, args: Json) -> Remover:
     """Return what moves a range into the archive, and rolls back when the sides differ."""
 
     def remove(doomed: Doomed, where: Where) -> Removed:
-        statement = session.statement("retention_archive", **move_parts(args, doomed, where))
+        statement = session.statement("data_retention/archive", **move_parts(args, doomed, where))
         with session.transaction():
             row = session.execute(statement).fetchall()[0]
             require_shape(session, args, doomed)

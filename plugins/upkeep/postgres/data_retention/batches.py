@@ -165,7 +165,7 @@ class Sweep:
             if not self.session.connection.closed:
                 self._settings(on=False)
             self.tally.seconds += time.monotonic() - started
-        self.session.rows("retention_flush")
+        self.session.rows("flush")
         self.checkpoint(rows=self._take_rows())
 
     def _through(self, ranges: Iterator[Where], doomed: Doomed) -> bool:
@@ -189,18 +189,18 @@ class Sweep:
 
     def _keys(self, doomed: Doomed, low: str | None = None) -> Iterator[Where]:
         if low is None:
-            low = self._one("retention_first", "first", doomed)
+            low = self._one("data_retention/first", "first", doomed)
         while low is not None:
-            edge = self._one("retention_edge", "edge", doomed, low=low, size=self.pace.size)
+            edge = self._one("data_retention/edge", "edge", doomed, low=low, size=self.pace.size)
             if edge == low:
                 yield from self._same_age(doomed, low)
-                edge = self._one("retention_next", "first", doomed, low=low)
+                edge = self._one("data_retention/next", "first", doomed, low=low)
             else:
                 yield doomed.between(low, edge)
             low = edge
 
     def _sampled(self, doomed: Doomed) -> Iterator[Where]:
-        low = self._one("retention_first", "first", doomed)
+        low = self._one("data_retention/first", "first", doomed)
         size, passed = 0, None
         for edge in self._edges(doomed):
             if self.pace.size < 2 * FINE_ROWS:
@@ -210,7 +210,7 @@ class Sweep:
                 continue
             if edge == low:
                 yield from self._same_age(doomed, low)
-                passed, low = low, self._one("retention_next", "first", doomed, low=low)
+                passed, low = low, self._one("data_retention/next", "first", doomed, low=low)
             else:
                 yield doomed.between(low, edge)
                 low = edge
@@ -220,18 +220,18 @@ class Sweep:
 
     def _edges(self, doomed: Doomed) -> Iterator[str]:
         """Yield ends of ranges of about `FINE_ROWS` rows; kept on the server, so that memory stays flat."""
-        pages = self.session.rows("retention_pages", {"oid": doomed.oid})[0]["pages"]
+        pages = self.session.rows("data_retention/pages", {"oid": doomed.oid})[0]["pages"]
         share = min(max(SAMPLED_SHARE, SAMPLED_PAGES / max(pages, 1)), 1.0)
         parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.due}
         parts |= {"percent": sql.Literal(share * 100), "step": sql.Literal(max(round(FINE_ROWS * share), 1))}
         with self.session.cursor("upkeep_edges", withhold=True) as cursor:
-            cursor.execute(self.session.statement("retention_sample", **parts))
+            cursor.execute(self.session.statement("data_retention/sample", **parts))
             while rows := cursor.fetchmany(1000):
                 yield from (row["edge"] for row in rows)
 
     def _same_age(self, doomed: Doomed, age: str) -> Iterator[Where]:
         parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.due}
-        statement = self.session.statement("retention_same_age", low=doomed.value(age), **parts)
+        statement = self.session.statement("data_retention/same_age", low=doomed.value(age), **parts)
         same = sql.SQL("t.{} = {}").format(doomed.age, doomed.value(age))
         with self.session.cursor("upkeep_same_age", withhold=True) as cursor:
             cursor.execute(statement)
@@ -241,7 +241,7 @@ class Sweep:
 
     def _pages(self, doomed: Doomed) -> Iterator[Where]:
         density: float = ROWS_ON_A_PAGE
-        pages = self.session.rows("retention_pages", {"oid": doomed.oid})[0]["pages"]
+        pages = self.session.rows("data_retention/pages", {"oid": doomed.oid})[0]["pages"]
         first = 0
         while first < pages:
             last = first + max(int(self.pace.size / max(density, 1)), 1)
@@ -305,7 +305,9 @@ class Sweep:
         parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age}
         parts["limit"] = sql.Literal(self.most - self.tally.rows + 1)
         due = sql.SQL("{} and {}").format(where, doomed.predicate)
-        counted = self.session.execute(self.session.statement("retention_due", due=due, **parts)).fetchall()[0]["due"]
+        counted = self.session.execute(self.session.statement("data_retention/due", due=due, **parts)).fetchall()[0][
+            "due"
+        ]
         self.allow(self.tally.rows + counted)
 
     def _pass_by(self) -> None:
@@ -331,14 +333,14 @@ class Sweep:
         else:
             values = {"lock": LOCK_TIMEOUT, "statement": STATEMENT_TIMEOUT, "seqscan": "on"}
             values |= {"work_mem": None, "commit": None}
-        self.session.rows("retention_batch_settings", values)
+        self.session.rows("data_retention/batch_settings", values)
 
 
 def deleting(session: PostgresSession) -> Remover:
     """Return what deletes a range: one statement, one commit."""
 
     def remove(doomed: Doomed, where: Where) -> Removed:
-        statement = session.statement("retention_delete", table=doomed.table, range=where, due=doomed.predicate)
+        statement = session.statement("data_retention/delete", table=doomed.table, range=where, due=doomed.predicate)
         return Removed(rows=session.execute(statement).rowcount)
 
     return remove

@@ -16,7 +16,7 @@ CHECK_TIMEOUT: Final = "30s"
 
 def count(session: PostgresSession, table: sql.Composable, limit: int, *, timeout: str = CHECK_TIMEOUT) -> int | None:
     """Return how many rows the table holds, ``limit`` at most; ``None`` when it could not be counted in time."""
-    statement = session.statement("retention_count", table=table, limit=sql.Literal(limit))
+    statement = session.statement("data_retention/count", table=table, limit=sql.Literal(limit))
     try:
         with session.transaction():
             session.rows("set_local_timeouts", {"lock": "2s", "statement": timeout})

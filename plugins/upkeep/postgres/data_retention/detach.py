@@ -8,7 +8,7 @@ With a default partition (or with a partition that must be proven empty) it is a
 lock: referring tables first, then the parent, then the partition.
 
 A COMMENT on the table says where it came from and when it may be dropped: written in the transaction of the
-plain DETACH; before a concurrent one (state ``detaching``) and completed after it (``detached``). A kill in
+plain DETACH; before a concurrent one (state ``detach``) and completed after it (``detached``). A kill in
 between leaves a state that the next run knows.
 """
 
@@ -115,7 +115,7 @@ class Tools:
 
 def place(session: PostgresSession, oid: int) -> Place | None:
     """Return where the table is, or ``None`` when it is gone."""
-    rows = session.rows("retention_where", {"oid": oid})
+    rows = session.rows("data_retention/where", {"oid": oid})
     return Place(oid=oid, **rows[0]) if rows else None
 
 
@@ -132,7 +132,7 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json
         Others held the tables for too long.
     """
     here = _expected(tools.session, args)
-    now = moment(tools.session.rows("retention_clock")[0]["now"])
+    now = moment(tools.session.rows("data_retention/clock")[0]["now"])
     marker = _marker(here, now, shift(now, grace, zone), args)
     if here.detach_pending:
         if args["mode"] != "finalize":
@@ -165,7 +165,7 @@ def _evidence(here: Place, args: Json, marker: Json) -> Json:
 def finalize(tools: Tools, here: Place) -> None:
     """Complete a pending detaching."""
     parts: dict[str, sql.Composable] = {"parent": here.parent_table, "partition": here.table}
-    statement = tools.session.statement("retention_detach_finalize", **parts)
+    statement = tools.session.statement("data_retention/detach_finalize", **parts)
     ddl.run_alone(
         tools.session,
         statement,
@@ -248,7 +248,7 @@ def _detach_concurrently(tools: Tools, here: Place, marker: Json, args: Json) ->
     waits: dict[str, Any] = {"checkpoint": tools.checkpoint, "sleep": tools.sleep}
     _mark(tools, here, {**marker, "state": "detaching"})
     parts: dict[str, sql.Composable] = {"parent": here.parent_table, "partition": here.table}
-    statement = session.statement("retention_detach_concurrently", **parts)
+    statement = session.statement("data_retention/detach_concurrently", **parts)
     what = f"detaching {here.subject}"
     waits["lock_seconds"] = None if args.get("referencing") else QUIET_SECONDS
     for number in range(CONCURRENT_TRIES):
@@ -278,7 +278,7 @@ def _unmark(tools: Tools, here: Place) -> None:
 def _wait_for_holders(tools: Tools, here: Place) -> None:
     """Wait, with nothing locked, until nobody holds the parent: begun too early, the detaching would stay pending."""
     for number in range(HOLDERS_TRIES):
-        if not tools.session.rows("retention_lockers", {"oid": here.parent})[0]["holders"]:
+        if not tools.session.rows("data_retention/lockers", {"oid": here.parent})[0]["holders"]:
             return
         tools.checkpoint(f"waiting: others use the parent of {here.subject}")
         tools.sleep(min(0.1 * 2.0**number, 3.0))
@@ -304,7 +304,7 @@ def _complete(tools: Tools, oid: int, marker: Json) -> Json:
 
 def _left(session: PostgresSession, here: Place, most: int, timeout: str) -> Json:
     """Return how a table is that was just detached: how much it holds, and what else would go with it."""
-    seen = next(iter(session.rows("retention_detached", {"oid": here.oid})), None)
+    seen = next(iter(session.rows("detached", {"oid": here.oid})), None)
     if seen is None or here.kind not in ("r", "p"):
         return {}
     rows = counting.count(session, here.table, most, timeout=timeout)
@@ -318,10 +318,10 @@ def _mark(tools: Tools, here: Place, marker: Json) -> None:
 
 
 def _holds_rows(session: PostgresSession, here: Place) -> bool:
-    statement = session.statement("retention_not_empty", table=here.table)
+    statement = session.statement("data_retention/not_empty", table=here.table)
     return bool(session.execute(statement).fetchall()[0]["found"])
 
 
 def comment_statement(session: PostgresSession, here: Place, comment: str | None) -> sql.Composed:
     """Return the statement that gives a table its comment; ``None``: none."""
-    return session.statement("retention_comment", table=here.table, comment=sql.Literal(comment))
+    return session.statement("data_retention/comment", table=here.table, comment=sql.Literal(comment))

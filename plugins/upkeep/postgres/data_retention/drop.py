@@ -48,7 +48,7 @@ def drop(tools: Tools, args: Json) -> Json:
     def count_under_lock(limit: int) -> int | None:
         if rows is None or rows > COUNTED_UNDER_LOCK:
             return rows  # many: whether the table grew tells what arrived since
-        statement = session.statement("retention_count", table=here.table, limit=sql.Literal(limit))
+        statement = session.statement("data_retention/count", table=here.table, limit=sql.Literal(limit))
         return int(session.execute(statement).fetchall()[0]["found"])
 
     def body() -> None:
@@ -80,7 +80,7 @@ def _expected(tools: Tools, args: Json) -> Place:
         raise StateChangedError(f"{here.subject} was detached again since; its grace period begins anew")
     if marker.get("oid", here.oid) != here.oid:
         raise StateChangedError(f"{here.subject} carries the marker of another table")
-    now = moment(tools.session.rows("retention_clock")[0]["now"])
+    now = moment(tools.session.rows("data_retention/clock")[0]["now"])
     until = max(drop_after(marker), moment(args.get("kept_until") or marker["drop_after"]))
     if now < until:
         raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")
@@ -98,7 +98,7 @@ def _as_left(tools: Tools, here: Place, args: Json, *, count: Callable[[int], in
     rows = count(left["rows"] + 1) if known else None
     if known and rows is None:
         raise StateChangedError(f"how many rows {here.subject} holds could not be counted in time: it stays")
-    now = next(iter(tools.session.rows("retention_detached", {"oid": here.oid})), None)
+    now = next(iter(tools.session.rows("detached", {"oid": here.oid})), None)
     if now is None:
         raise StateChangedError(f"{here.subject} does not carry Upkeep's marker any more")
     if now["dependants"]:
@@ -119,5 +119,5 @@ def _drop_foreign_key(tools: Tools, here: Place, constraint: str) -> None:
 
 
 def _holds_rows(tools: Tools, here: Place) -> bool:
-    statement = tools.session.statement("retention_not_empty", table=here.table)
+    statement = tools.session.statement("data_retention/not_empty", table=here.table)
     return bool(tools.session.execute(statement).fetchall()[0]["found"])

@@ -43,7 +43,7 @@ def _look(session: PostgresSession, oids: Sequence[int]) -> list[Row]:
     try:
         with session.transaction():
             session.rows("set_local_timeouts", {"lock": "1s", "statement": CHECK_TIMEOUT})
-            return session.rows("retention_held", {"oids": list(oids)})
+            return session.rows("data_retention/held", {"oids": list(oids)})
     except psycopg.Error as error:  # a lost connection is none of these: nobody knows what holds them, so they stay
         seen = {"owner": "", "may_drop": False, "foreign_tables": [], "dependants": []}
         return [{"oid": oid, **seen, "unseen": faults.describe(error)} for oid in oids]

@@ -1,8 +1,8 @@
 """Data retention on PostgreSQL: what is older than the policy goes, whole partitions or rows, kept or not.
 
-The parts: `retention_observe` reads, `retention_views` makes a view of each table with its cut-off,
-`retention_checks` says what forbids to delete, `retention_plan` decides, `retention_apply` carries out with
-`detaching`, `dropping`, `archiving` and `row_batches`; here they are put together as the job.
+The parts: `observe` reads, `views` makes a view of each table with its cut-off,
+`checks` says what forbids to delete, `plan` decides, `apply` carries out with
+`detach`, `drop`, `archive_table` and `batches`; here they are put together as the job.
 """
 
 from __future__ import annotations

@@ -90,8 +90,8 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
 
 
 def _server(session: PostgresSession) -> Row:
-    row = session.rows("retention_server")[0]
-    lag = session.rows("retention_pressure")[0]["lag_seconds"]
+    row = session.rows("data_retention/server")[0]
+    lag = session.rows("data_retention/pressure")[0]["lag_seconds"]
     known = {"subject": "server", "version_tested": session.tested, "replication_lag_seconds": lag}
     return {**known, **row, "now": row["now"].isoformat()}
 
@@ -144,13 +144,13 @@ def _read_branches(session: PostgresSession, target: Target, frames: dict[str, l
 def _read_marked(session: PostgresSession, target: Target, frames: dict[str, list[Row]]) -> None:
     archiving = any(p.retain and p.retain.then == "archive" for p in frames_policies(target).values())
     now = moment(frames["server"][0]["now"])
-    for row in session.rows("retention_detached", {"oid": None}):
+    for row in session.rows("detached", {"oid": None}):
         table, marker = sql.Identifier(row["schema"], row["name"]), read_marker(row["marker"])
         not_empty = counted = None
         asked = False
         if marker is not None and row["kind"] in ("r", "p") and not row["is_partition"]:
             if archiving or marker.get("then") == "archive":
-                not_empty = _found(session, "retention_not_empty", table=table)
+                not_empty = _found(session, "data_retention/not_empty", table=table)
             asked = isinstance(marker.get("rows"), int) and drop_after(marker) <= now
         if asked and marker is not None:
             counted = counting.count(session, table, marker["rows"] + 1)
@@ -159,7 +159,7 @@ def _read_marked(session: PostgresSession, target: Target, frames: dict[str, lis
         frames["marked"].append({**row, **seen})
     gone = {int(row["oid"]) for row in frames["memory"]} - {row["oid"] for row in frames["marked"]}
     if gone:
-        frames["unmarked"] = session.rows("retention_unmarked", {"oids": sorted(gone)})
+        frames["unmarked"] = session.rows("data_retention/unmarked", {"oids": sorted(gone)})
 
 
 def _read_younger(session: PostgresSession, view: TableView, frames: dict[str, list[Row]]) -> None:
@@ -172,7 +172,7 @@ def _read_younger(session: PostgresSession, view: TableView, frames: dict[str, l
         row = next(row for row in frames["marked"] if row["oid"] == marked.oid)
         parts = {"table": doomed.table, "age": doomed.age, "cut_off": doomed.value(doomed.cut_off)}
         try:
-            row["younger"] = _found(session, "retention_younger", **parts)
+            row["younger"] = _found(session, "data_retention/younger", **parts)
             row["uncounted"] |= row["younger"] is None  # not seen is not "nothing younger"
         except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction):
             row["younger"] = True  # its age column is gone, or another one
@@ -194,7 +194,7 @@ def _facts(session: PostgresSession, found: Sequence[TableView]) -> list[Row]:
         return []
     moving = [(v.relation.oid, v.archive.oid) for v in found if v.relation and v.archive]
     trees = archive_drift.read(session, [source for source, _ in moving], [archive for _, archive in moving])
-    return [row | trees.get(row["oid"], {}) for row in session.rows("retention_facts", {"oids": sorted(oids)})]
+    return [row | trees.get(row["oid"], {}) for row in session.rows("data_retention/facts", {"oids": sorted(oids)})]
 
 
 def _read_leaves(session: PostgresSession, found: Iterable[TableView], frames: dict[str, list[Row]]) -> None:
@@ -204,11 +204,11 @@ def _read_leaves(session: PostgresSession, found: Iterable[TableView], frames: d
     if not ages:
         return
     try:
-        frames["leaves"] = session.rows("retention_leaves", {"roots": list(ages), "ages": list(ages.values())})
+        frames["leaves"] = session.rows("leaves", {"roots": list(ages), "ages": list(ages.values())})
     except psycopg.errors.LockNotAvailable:  # somebody holds one of them exclusively: ask for each alone
         for oid, age in ages.items():
             try:
-                frames["leaves"] += session.rows("retention_leaves", {"roots": [oid], "ages": [age]})
+                frames["leaves"] += session.rows("leaves", {"roots": [oid], "ages": [age]})
             except psycopg.errors.LockNotAvailable:
                 frames["busy"].append({"oid": oid, "held_by": holders.held_by(session, [oid])})
 
@@ -241,7 +241,9 @@ def _counted(session: PostgresSession, view: TableView, leaf: Leaf) -> list[Row]
     try:
         with session.transaction():
             session.rows("set_local_timeouts", {"lock": "2s", "statement": CHECK_TIMEOUT})
-            found = session.execute(session.statement("retention_due", due=doomed.predicate, **parts)).fetchall()[0]
+            found = session.execute(session.statement("data_retention/due", due=doomed.predicate, **parts)).fetchall()[
+                0
+            ]
             row |= {"due": found["due"], "first": found["first"]}
             if found["due"] > COUNT_LIMIT:
                 row |= _many(session, doomed)
@@ -250,7 +252,7 @@ def _counted(session: PostgresSession, view: TableView, leaf: Leaf) -> list[Row]
             if leaf.rows is None:
                 row["rows"] = _rows(session, doomed)
             if doomed.has_references:
-                whole = session.execute(session.statement("retention_due", due=doomed.due, **parts)).fetchall()[0]
+                whole = session.execute(session.statement("data_retention/due", due=doomed.due, **parts)).fetchall()[0]
                 row["referenced"] = max(whole["due"] - found["due"], 0)
     except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.InsufficientPrivilege):
         row |= {"due": None}
@@ -260,7 +262,7 @@ def _counted(session: PostgresSession, view: TableView, leaf: Leaf) -> list[Row]
 def _many(session: PostgresSession, doomed: Doomed) -> Row:
     """Count many due rows too, for what is approved is counted by it; estimate where that takes long."""
     parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.predicate}
-    statement = session.statement("retention_due", limit=sql.Literal(MANY), **parts)
+    statement = session.statement("data_retention/due", limit=sql.Literal(MANY), **parts)
     try:
         with session.transaction():
             session.rows("set_local_timeouts", {"lock": "2s", "statement": MANY_TIMEOUT})
@@ -277,19 +279,21 @@ def _many(session: PostgresSession, doomed: Doomed) -> Row:
 def _rows(session: PostgresSession, doomed: Doomed) -> int:
     """Return how many rows a table holds that was never analysed: counted, or estimated where there are many."""
     parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "limit": sql.Literal(COUNT_LIMIT + 1)}
-    counted = session.execute(session.statement("retention_due", due=sql.SQL("true"), **parts)).fetchall()[0]["due"]
+    counted = session.execute(session.statement("data_retention/due", due=sql.SQL("true"), **parts)).fetchall()[0][
+        "due"
+    ]
     return int(counted if counted <= COUNT_LIMIT else max(_estimate(session, doomed, sql.SQL("true")), counted))
 
 
 def _estimate(session: PostgresSession, doomed: Doomed, due: sql.Composable) -> int:
-    statement = session.statement("retention_estimate", table=doomed.table, due=due)
+    statement = session.statement("data_retention/estimate", table=doomed.table, due=due)
     return int(session.execute(statement).fetchall()[0]["QUERY PLAN"][0]["Plan"]["Plan Rows"])
 
 
 def _writers(session: PostgresSession, doomed: Doomed) -> dict[str, int]:
     parts: dict[str, sql.Composable] = {"table": doomed.table, "due": doomed.predicate}
     parts["limit"] = sql.Literal(WRITERS_LIMIT)
-    rows = session.execute(session.statement("retention_due_transactions", **parts)).fetchall()
+    rows = session.execute(session.statement("data_retention/due_transactions", **parts)).fetchall()
     return {row["writer"]: row["written"] for row in rows}
 
 
@@ -310,7 +314,7 @@ def _reference(session: PostgresSession, piece: Piece, key: Row) -> str | None:
     """Return the referring table's name, nothing when no row refers, or ``None`` when it could not be checked."""
     found = _found(
         session,
-        "retention_referenced",
+        "data_retention/referenced",
         referencing=sql.Identifier(key["schema"], key["table"]),
         table=piece.partition.full_name.identifier,
         condition=sql.SQL(" and ").join(

@@ -144,7 +144,7 @@ def _detach(
     parent, partition = piece.parent.full_name.identifier, piece.partition
     default = piece.parent.default_oid
     mode = "plainly" if default else "concurrently"
-    name = "detach_partition" if default else "retention_detach_concurrently"
+    name = "detach_partition" if default else "data_retention/detach_concurrently"
     known: Json = {"oid": partition.oid, **_parent(view, piece), "bounds": partition.bounds}
     args: Json = {
         **known,
@@ -214,7 +214,7 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
             subject=view.subject,
             args={**known, "mode": "finalize", "terms": terms_since(view, marker)},
             intent={**known, "mode": "finalize"},
-            statements=(_text("retention_detach_finalize", **parts),),
+            statements=(_text("data_retention/detach_finalize", **parts),),
             reason=f"the detaching of {partition.subject} was interrupted: queries no longer see it, and no sibling "
             "can be detached concurrently" + ("" if ours else "; Upkeep did not begin it"),
             detail=partition.subject,

@@ -31,12 +31,12 @@ def batches(work: Work) -> Iterator[RowBatch]:
     with session.transaction():
         session.execute(session.statement("repeatable_read"))
         session.rows("set_local_timeouts", {"lock": "2s", "statement": TIMEOUT})
-        seen = session.rows("oldest_running")[0]["transaction"]
+        seen = session.rows("data_retention/oldest_running")[0]["transaction"]
         yield RowBatch(rows=(), keys=(), seen=seen)
         for leaf in _leaves(session, {**args["quality"], **{k: args[k] for k in ("cut_off", "leaves") if k in args}}):
-            keys = [row["name"] for row in session.rows("primary_key", {"oid": leaf["oid"]})]
+            keys = [row["name"] for row in session.rows("data_retention/primary_key", {"oid": leaf["oid"]})]
             statement = session.statement(
-                "quality_rows",
+                "data_retention/quality_rows",
                 wanted=_columns(leaf["columns"] or [], wanted, keys),
                 table=sql.Identifier(leaf["schema"], leaf["name"]),
                 due=leaf["due"],
@@ -50,7 +50,7 @@ def batches(work: Work) -> Iterator[RowBatch]:
 def _leaves(session: PostgresSession, about: Json) -> Iterator[Json]:
     """Yield the tables to look at, with the condition of the rows that are to go: all, where a table goes whole."""
     if "whole" in about:
-        for row in session.rows("quality_leaves", {"oid": about["whole"]}):
+        for row in session.rows("data_retention/quality_leaves", {"oid": about["whole"]}):
             yield {**row, "due": sql.SQL("true")}
         return
     for leaf in about["leaves"]:

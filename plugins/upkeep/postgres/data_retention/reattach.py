@@ -52,10 +52,12 @@ def reattach(tools: Tools, evidence: Json) -> str:
     lower, upper = bounds.texts(str(evidence["bounds"]))
     check = sql.Identifier(names.shorten(f"upkeep_{here.oid}", names.MAX_BYTES))
     condition = _condition(tools.session, parent.oid, lower, upper)
-    prepare = tools.session.statement("retention_add_check", table=here.table, constraint=check, condition=condition)
+    prepare = tools.session.statement(
+        "data_retention/add_check", table=here.table, constraint=check, condition=condition
+    )
     waits: dict[str, Any] = {"checkpoint": tools.checkpoint, "sleep": tools.sleep}
     drop = tools.session.statement("drop_constraint", table=here.table, name=check)
-    validate = tools.session.statement("retention_validate_check", table=here.table, constraint=check)
+    validate = tools.session.statement("data_retention/validate_check", table=here.table, constraint=check)
     takes = sql.SQL("for values from ({}) to ({})").format(_bound(lower), _bound(upper))
     attach = tools.session.statement("attach_partition", parent=parent.table, child=here.table, bounds=takes)
     comment = comment_statement(tools.session, here, marker.get("comment"))
@@ -89,7 +91,7 @@ def _marker_of(here: Place, parent: Place, evidence: Json) -> Json:
 
 
 def _require_shape(session: PostgresSession, here: Place, parent: Place) -> None:
-    rows = {row["oid"]: row for row in session.rows("retention_shape", {"oids": [here.oid, parent.oid]})}
+    rows = {row["oid"]: row for row in session.rows("data_retention/shape", {"oids": [here.oid, parent.oid]})}
     mine, theirs = (
         dict(zip(rows[oid]["names"], rows[oid]["types"], strict=True)) if oid in rows else {}
         for oid in (here.oid, parent.oid)
@@ -104,7 +106,7 @@ def _require_shape(session: PostgresSession, here: Place, parent: Place) -> None
 
 def _condition(session: PostgresSession, parent: int, lower: str, upper: str) -> sql.Composed:
     """Return what the bounds say of the key, so that attaching finds it proven."""
-    key = sql.Identifier(session.rows("retention_key", {"oid": parent})[0]["name"])
+    key = sql.Identifier(session.rows("data_retention/key", {"oid": parent})[0]["name"])
     parts = [sql.SQL("{} is not null").format(key)]
     if lower != "MINVALUE":
         parts.append(sql.SQL("{} >= {}").format(key, sql.Literal(lower)))

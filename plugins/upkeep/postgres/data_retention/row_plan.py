@@ -94,7 +94,7 @@ def _clean_up(
 
 def clean_up_statement(table: Json) -> str:
     """Return the name of the statement that cleans a table up."""
-    return "retention_vacuum" if table["vacuum"] else "retention_analyze"
+    return "data_retention/vacuum" if table["vacuum"] else "analyze"
 
 
 def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] | None) -> Action:
@@ -223,7 +223,7 @@ def settle_files(view: View) -> Action:
         kind="settle_files",
         subject=view.subject,
         args={"files": files},
-        statements=(re.sub(r"%\((\w+)\)s", r"{\1}", _text("retention_transaction_end")),),
+        statements=(re.sub(r"%\((\w+)\)s", r"{\1}", _text("data_retention/transaction_end")),),
         reason="an earlier run ended before it knew what became of its last transaction",
         detail=f"files in {view.policy.into}",
         destructive=False,
@@ -254,11 +254,11 @@ def _row_statements(args: Json, leaves: Sequence[Json]) -> tuple[str, ...]:
         )
         composed = sql.Composed([part])
         if "files" in args:
-            shown.append(_text("retention_archive_file", **statement_parts(args, doomed, composed)))
+            shown.append(_text("data_retention/archive_file", **statement_parts(args, doomed, composed)))
         elif "archive" in args:
-            shown.append(_text("retention_archive", **move_parts(args, doomed, composed)))
+            shown.append(_text("data_retention/archive", **move_parts(args, doomed, composed)))
         else:
-            shown.append(_text("retention_delete", table=doomed.table, range=composed, due=doomed.predicate))
+            shown.append(_text("data_retention/delete", table=doomed.table, range=composed, due=doomed.predicate))
     if len(leaves) > len(shown):
         shown.append(f"-- and the same on {len(leaves) - len(shown)} more partitions")
     return tuple(shown)

@@ -36,7 +36,7 @@ def require_shape(session: PostgresSession, args: Json, doomed: Doomed) -> None:
     wanted[doomed.oid] = (doomed.name, shape["table"])
     if "archive" in args:
         wanted[args["archive"]["oid"]] = (args["archive"]["name"], shape["archive"])
-    rows = {row["oid"]: row for row in session.rows("retention_shape", {"oids": list(wanted)})}
+    rows = {row["oid"]: row for row in session.rows("data_retention/shape", {"oids": list(wanted)})}
     for oid, (name, planned) in wanted.items():
         row = rows.get(oid)
         now = dict(zip(row["names"], row["types"], strict=True)) if row is not None else {}

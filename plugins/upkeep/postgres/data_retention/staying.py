@@ -63,7 +63,9 @@ def count(session: PostgresSession, view: TableView) -> Iterator[Row]:
         try:
             with session.transaction():
                 session.rows("set_local_timeouts", {"lock": "2s", "statement": COUNT_TIMEOUT})
-                known = session.execute(session.statement("retention_due", limit=sql.Literal(COUNT_LIMIT + 1), **parts))
+                known = session.execute(
+                    session.statement("data_retention/due", limit=sql.Literal(COUNT_LIMIT + 1), **parts)
+                )
                 due = known.fetchall()[0]["due"]
         except psycopg.errors.QueryCanceled:
             why = f"not in {COUNT_TIMEOUT.removesuffix('s')} seconds; an index on {view.age} would help"

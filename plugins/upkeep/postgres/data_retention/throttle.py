@@ -56,11 +56,11 @@ class Throttle:
         self._looked = time.monotonic()
 
     def _pressure(self) -> str | None:
-        lag = self.session.rows("retention_pressure")[0]["lag_seconds"]
+        lag = self.session.rows("data_retention/pressure")[0]["lag_seconds"]
         if lag is not None and lag > MAX_LAG_SECONDS:
             return f"a replica is {lag:.0f} s behind"
         if self._archiver_visible():
-            waiting = self.session.rows("retention_archiver")[0]["waiting"]
+            waiting = self.session.rows("data_retention/archiver")[0]["waiting"]
             if waiting > MAX_SEGMENTS:
                 return f"{waiting} WAL segments wait for the archiver"
         return None
@@ -68,7 +68,7 @@ class Throttle:
     def _archiver_visible(self) -> bool:
         if self._archiver is None:
             try:
-                row = self.session.rows("retention_archiver_visible")[0]
+                row = self.session.rows("data_retention/archiver_visible")[0]
                 self._archiver = bool(row["archiving"] and row["visible"])
             except psycopg.errors.InsufficientPrivilege:
                 self._archiver = False

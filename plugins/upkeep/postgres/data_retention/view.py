@@ -158,7 +158,7 @@ class TableView:
     referenced_pieces
         Partition oid → the table that refers to its rows, or ``None`` when it could not be checked.
     staying_rows
-        Partition oid → how many due rows it holds (`retention_staying`).
+        Partition oid → how many due rows it holds (`staying`).
     reattached
         Tables that Upkeep detached and somebody attached again: left alone while they carry the marker.
     held_pieces

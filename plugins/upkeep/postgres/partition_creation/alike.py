@@ -31,7 +31,9 @@ _RISKY: Final = ("autovacuum_enabled=false", "autovacuum_enabled=off", "autovacu
 
 def read(session: PostgresSession, models: Sequence[int]) -> list[Row]:
     """Return how the newest siblings of each model (itself among them) are stored."""
-    return session.rows("sibling_options", {"oids": list(models), "most": LOOKED_AT}) if models else []
+    return (
+        session.rows("partition_creation/sibling_options", {"oids": list(models), "most": LOOKED_AT}) if models else []
+    )
 
 
 def model(oid: int, relation: Relation, frames: Frames) -> Json | None:

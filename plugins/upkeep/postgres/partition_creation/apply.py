@@ -106,14 +106,14 @@ def claim(session: PostgresSession, parent: int) -> Iterator[None]:
     Raises `ddl.LockNotObtainedError`. The server releases it when the session ends, however it ends.
     """
     key = {"key": _LOCK_SPACE | parent}
-    if not session.rows("advisory_lock", key)[0]["obtained"]:
+    if not session.rows("partition_creation/advisory_lock", key)[0]["obtained"]:
         who = holders.held_by(session, key=key["key"])
         raise ddl.LockNotObtainedError(f"another run of Upkeep works on this table; the next run tries again{who}")
     try:
         yield
     finally:
         with contextlib.suppress(UpkeepError, psycopg.Error):  # what was done stays on record; the session ends soon
-            session.rows("advisory_unlock", key)
+            session.rows("partition_creation/advisory_unlock", key)
 
 
 def _remove(work: Work, session: PostgresSession) -> Json:
@@ -134,7 +134,7 @@ def _create(work: Work, session: PostgresSession) -> Json:
     def finish() -> Json:
         for statement in attach(args):
             session.execute(statement)
-        oid = session.rows("child_oid", args["child"])[0]["oid"]
+        oid = session.rows("partition_creation/child_oid", args["child"])[0]["oid"]
         _replica_indexes(session, args, oid)
         return {"child_oid": oid, "rows_copied": 0, "rows_deleted": 0}
 
@@ -182,13 +182,17 @@ def _kept_out(work: Work, session: PostgresSession, what: str) -> Iterator[None]
     text = sql.Literal(moves.marker(args, "constraint"))
     add = [
         session.statement(
-            "keep_out_check", default=default, name=name, key=sql.Identifier(args["key"]), apart=apart(args)
+            "partition_creation/keep_out_check",
+            default=default,
+            name=name,
+            key=sql.Identifier(args["key"]),
+            apart=apart(args),
         ),
-        session.statement("comment_on_constraint", table=default, name=name, text=text),
+        session.statement("partition_creation/comment_on_constraint", table=default, name=name, text=text),
     ]
     ddl.run(session, add, checkpoint=work.checkpoint, sleep=work.sleep, quiet=[default], what=what)
     try:
-        validate = session.statement("validate_constraint", table=default, name=name)
+        validate = session.statement("partition_creation/validate_constraint", table=default, name=name)
         seconds = ddl.QUIET_SECONDS
         ddl.run_alone(session, validate, checkpoint=work.checkpoint, sleep=work.sleep, lock_seconds=seconds, what=what)
         yield
@@ -201,7 +205,7 @@ def _kept_out(work: Work, session: PostgresSession, what: str) -> Iterator[None]
 def _recheck(session: PostgresSession, args: Args) -> catalog.Partition | None:
     """Return the partition when it is there already; raise `StateChangedError` when the plan no longer holds."""
     parent = args["parent"]
-    rows = session.rows("parent_state", {"oid": parent["oid"]})
+    rows = session.rows("partition_creation/parent_state", {"oid": parent["oid"]})
     if not rows or (rows[0]["schema"], rows[0]["name"]) != (parent["schema"], parent["name"]):
         raise StateChangedError("the table was dropped or renamed since it was observed")
     known = catalog.partitions(session, [parent["oid"]])
@@ -236,7 +240,7 @@ def _replica_indexes(session: PostgresSession, args: Args, child: int) -> None:
     if not below or below["like"]["replica_identity"] != "i":
         return
     for leaf in below["leaves"]:
-        oid = session.rows("child_oid", {"schema": leaf["schema"], "name": leaf["name"]})[0]["oid"]
+        oid = session.rows("partition_creation/child_oid", {"schema": leaf["schema"], "name": leaf["name"]})[0]["oid"]
         _replica_index(session, below["like"], sql.Identifier(leaf["schema"], leaf["name"]), oid)
 
 
@@ -244,10 +248,10 @@ def _replica_index(session: PostgresSession, like: Args, name: sql.Identifier, o
     index = like["replica_index"]
     if like["replica_identity"] != "i" or index is None:
         return
-    found = session.rows("child_index", {"parent_index": index, "child": oid})
+    found = session.rows("partition_creation/child_index", {"parent_index": index, "child": oid})
     if found:
         index_name = sql.Identifier(found[0]["name"])
-        session.execute(session.statement("replica_identity_index", table=name, index=index_name))
+        session.execute(session.statement("partition_creation/replica_identity_index", table=name, index=index_name))
 
 
 def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
@@ -262,7 +266,9 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
     if action.kind != plan.KIND or child is None:
         return refused("there is nothing to take back")
     known = {p.oid: p for p in catalog.partitions(session, [args["parent"]["oid"]])}
-    if child not in known and not session.rows("table_name", {"oid": child}):  # an undo that was killed had done it
+    if child not in known and not session.rows(
+        "partition_creation/table_name", {"oid": child}
+    ):  # an undo that was killed had done it
         return Outcome(action_id=action.id, status=OutcomeStatus.DONE, message="the partition is gone already")
     if child not in known:
         return refused("the partition is no longer attached; nothing was changed")
@@ -272,7 +278,7 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
     def body() -> bool:
         ddl.lock(session, parent, "access exclusive")
         ddl.lock_tree(session, name, "access exclusive")
-        if session.execute(session.statement("any_row", table=name)).fetchall():
+        if session.execute(session.statement("partition_creation/any_row", table=name)).fetchall():
             return False
         session.execute(session.statement("detach_partition", parent=parent, child=name))
         session.execute(session.statement("drop_table", table=name))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from upkeep.postgres.partition_creation.model import Branch, Care
 
 
-def branch_args(  # noqa: PLR0917 - what `creation_plan` knows by then
+def branch_args(  # noqa: PLR0917 - what `plan` knows by then
     care: Care,
     form: Form,
     name: str,

@@ -1,7 +1,7 @@
 """What partition creation makes of one partitioned table: can it be extended, and what is missing. Pure.
 
 Of a policy's table, and in the same way of each of its partitions that is partitioned in turn; put together
-in `creation_tree`.
+in `tree`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a new partition takes: a range, listed values, a remainder, or what no other takes. Pure values.
 
-A form becomes JSON in an action's arguments, and from there clauses of SQL (`creation_statements`).
+A form becomes JSON in an action's arguments, and from there clauses of SQL (`statements`).
 """
 
 from __future__ import annotations

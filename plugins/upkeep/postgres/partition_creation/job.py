@@ -1,9 +1,9 @@
 """Partition creation on PostgreSQL: what is declared ahead exists, gaps are filled, defaults are drained.
 
 Range partitions by one column of time or whole numbers, list and hash partitions by one column, and one level
-of sub-partitions of any of these. The parts: `creation_observe` reads, `creation_tree` and `creation_care`
-judge each table, `partition_plan` and `creation_sets` work out what is missing, `creation_plan` decides,
-`creation_apply` makes one partition; the `conversion_…` modules make the first one of a plain table; here they
+of sub-partitions of any of these. The parts: `observe` reads, `tree` and `care`
+judge each table, `jobs.partition_creation.layout` and `sets` work out what is missing, `plan` decides,
+`apply` makes one partition; the modules of `conversion` make the first one of a plain table; here they
 are put together as the job.
 """
 

@@ -52,19 +52,27 @@ def clean(
 
     Raises `ddl.LockNotObtainedError`.
     """
-    rows = [r for r in session.rows("leftovers", {"prefix": HALF_MADE}) if read(r["marker"]).get("parent") == parent]
+    rows = [
+        r
+        for r in session.rows("partition_creation/leftovers", {"prefix": HALF_MADE})
+        if read(r["marker"]).get("parent") == parent
+    ]
     if not rows:
         return []
     defaults = {read(row["marker"])["default"] for row in rows}
     quiet = [
         sql.Identifier(row["schema"], row["name"])
         for oid in sorted(defaults)
-        for row in session.rows("table_name", {"oid": oid})
+        for row in session.rows("partition_creation/table_name", {"oid": oid})
     ]
 
     def body() -> None:
         for name in quiet:
-            session.execute(session.statement("drop_trigger", trigger=sql.Identifier(_trigger(rows)), default=name))
+            session.execute(
+                session.statement(
+                    "partition_creation/drop_trigger", trigger=sql.Identifier(_trigger(rows)), default=name
+                )
+            )
         for row in sorted(rows, key=lambda r: read(r["marker"])["kind"]):  # constraint, log, partition
             _remove(session, row)
 
@@ -81,8 +89,8 @@ def _remove(session: PostgresSession, row: Row) -> None:
     if not row["is_table"]:
         session.execute(session.statement("drop_constraint", table=name, name=sql.Identifier(row["constraint_name"])))
     elif row["attached"]:
-        session.execute(session.statement("comment_on_table", table=name, text=sql.SQL("null")))
+        session.execute(session.statement("partition_creation/comment_on_table", table=name, text=sql.SQL("null")))
     else:
         session.execute(session.statement("drop_table", table=name))
         if read(row["marker"])["kind"] == "log":
-            session.execute(session.statement("drop_function", function=name))
+            session.execute(session.statement("partition_creation/drop_function", function=name))

@@ -85,8 +85,8 @@ class Parts:
             "proven": _each("d.{}", every),
             **more,
         }
-        if name == "move_log_function":
-            known["body"] = sql.Literal(self.fill(session, "move_log_function_body").as_string(None))
+        if name == "partition_creation/move_log_function":
+            known["body"] = sql.Literal(self.fill(session, "partition_creation/move_log_function_body").as_string(None))
         return session.statement(name, **known)
 
 
@@ -132,13 +132,17 @@ def _begin(work: Work, session: PostgresSession, parts: Parts, what: str) -> Non
     def body() -> None:
         for statement in make(args):
             session.execute(statement)
-        session.execute(parts.fill(session, "move_log_table"))
+        session.execute(parts.fill(session, "partition_creation/move_log_table"))
         for name, kind in ((table(args, "child"), "partition"), (parts.log, "log")):
-            session.execute(session.statement("comment_on_table", table=name, text=sql.Literal(marker(args, kind))))
-        session.execute(parts.fill(session, "move_log_function"))
+            session.execute(
+                session.statement(
+                    "partition_creation/comment_on_table", table=name, text=sql.Literal(marker(args, kind))
+                )
+            )
+        session.execute(parts.fill(session, "partition_creation/move_log_function"))
         ddl.lock(session, default, "share row exclusive")
-        session.execute(parts.fill(session, "move_log_trigger"))
-        session.execute(parts.fill(session, "enable_always_trigger"))
+        session.execute(parts.fill(session, "partition_creation/move_log_trigger"))
+        session.execute(parts.fill(session, "partition_creation/enable_always_trigger"))
 
     ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=work.sleep, quiet=[default], what=what)
 
@@ -153,8 +157,8 @@ def _copy(work: Work, session: PostgresSession, parts: Parts) -> int:
     work.checkpoint("copying rows out of the default partition")
     with session.transaction():
         session.execute(session.statement("repeatable_read"))
-        session.execute(parts.fill(session, "move_log_clear"))
-        return session.execute(parts.fill(session, "move_copy")).rowcount
+        session.execute(parts.fill(session, "partition_creation/move_log_clear"))
+        return session.execute(parts.fill(session, "partition_creation/move_copy")).rowcount
 
 
 def _carry_over(session: PostgresSession, parts: Parts) -> int:
@@ -169,16 +173,18 @@ def _prove(session: PostgresSession, parts: Parts) -> Json:
         session.execute(session.statement("repeatable_read"))
         _apply_log(session, parts)
         tables = (table(parts.args, "default"), table(parts.args, "child"))
-        gone, come = (session.execute(parts.fill(session, "move_proof", table=t)).fetchall()[0] for t in tables)
+        gone, come = (
+            session.execute(parts.fill(session, "partition_creation/move_proof", table=t)).fetchall()[0] for t in tables
+        )
         if gone != come:
             raise ConservationError(f"the copy of {gone['rows']} rows is not the same as they are; nothing was moved")
         return {"rows_proven": come["rows"], "hash": come["hash"]}
 
 
 def _apply_log(session: PostgresSession, parts: Parts) -> int:
-    session.execute(parts.fill(session, "move_log_minus"))
-    session.execute(parts.fill(session, "move_log_plus"))
-    return session.execute(parts.fill(session, "move_log_clear")).rowcount
+    session.execute(parts.fill(session, "partition_creation/move_log_minus"))
+    session.execute(parts.fill(session, "partition_creation/move_log_plus"))
+    return session.execute(parts.fill(session, "partition_creation/move_log_clear")).rowcount
 
 
 def _finish(  # noqa: PLR0917 - what `move` knows by then
@@ -190,16 +196,20 @@ def _finish(  # noqa: PLR0917 - what `move` knows by then
     def body() -> Json:
         ddl.lock(session, parent, "access exclusive")
         ddl.lock(session, default, "access exclusive")
-        session.execute(parts.fill(session, "drop_trigger"))  # or it would write down each row that leaves
+        session.execute(
+            parts.fill(session, "partition_creation/drop_trigger")
+        )  # or it would write down each row that leaves
         _apply_log(session, parts)
-        gone = session.execute(parts.fill(session, "move_delete")).rowcount
-        come = session.execute(parts.fill(session, "move_count")).fetchall()[0]["rows"]
+        gone = session.execute(parts.fill(session, "partition_creation/move_delete")).rowcount
+        come = session.execute(parts.fill(session, "partition_creation/move_count")).fetchall()[0]["rows"]
         if gone != come:
             raise ConservationError(f"{gone} rows left the default partition, {come} arrived; rolled back")
         evidence = finish()
         session.execute(session.statement("drop_table", table=parts.log))
-        session.execute(parts.fill(session, "drop_function"))
-        session.execute(session.statement("comment_on_table", table=table(args, "child"), text=sql.SQL("null")))
+        session.execute(parts.fill(session, "partition_creation/drop_function"))
+        session.execute(
+            session.statement("partition_creation/comment_on_table", table=table(args, "child"), text=sql.SQL("null"))
+        )
         return {**evidence, "rows_copied": come, "rows_deleted": gone}
 
     retry = ddl.LockRetry(hold=max(ddl.DEFAULT_RETRY.hold, rows * SECONDS_A_ROW))

@@ -49,7 +49,7 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
     patterns, _ = names.parse_all(declared)
     frames["relations"] = catalog.relation_rows(session, patterns.values())
     parents = [row["oid"] for row in frames["relations"] if row["kind"] == "p"]
-    frames["spans"] = session.rows("spans", {"parents": parents}) if parents else []
+    frames["spans"] = session.rows("partition_creation/spans", {"parents": parents}) if parents else []
     frames["plain"] = conversion_observe.observe(session, _plain(frames["relations"], target))
     found = cares(frames, target, at)
     if any(care.policy.subpartition for care in found if isinstance(care.policy, Top)):
@@ -94,7 +94,7 @@ def _plain(rows: Sequence[Row], target: Target) -> dict[int, str]:
 
 
 def _server(session: PostgresSession) -> Row:
-    row = session.rows("server_state")[0]
+    row = session.rows("partition_creation/server_state")[0]
     return {
         "subject": "server",
         "reachable": True,
@@ -122,7 +122,9 @@ def _branches(session: PostgresSession, frames: dict[str, list[Row]], found: Seq
     ]
     if patterns:
         frames["branches"] = catalog.relation_rows(session, patterns)
-        frames["branch_spans"] = session.rows("spans", {"parents": [row["oid"] for row in frames["branches"]]})
+        frames["branch_spans"] = session.rows(
+            "partition_creation/spans", {"parents": [row["oid"] for row in frames["branches"]]}
+        )
 
 
 def _types_and_values(session: PostgresSession, frames: dict[str, list[Row]], found: Sequence[Care]) -> None:
@@ -131,7 +133,7 @@ def _types_and_values(session: PostgresSession, frames: dict[str, list[Row]], fo
     if not wanted:
         return
     params = {"oids": [one.root for one in wanted], "columns": [one.column for one in wanted]}
-    frames["types"] = session.rows("column_types", params)
+    frames["types"] = session.rows("partition_creation/column_types", params)
     types = {(row["oid"], row["name"]): row for row in frames["types"]}
     for one in wanted:
         row = types.get((one.root, one.column))
@@ -152,7 +154,10 @@ def _ids(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
         if care.axis is None or not care.axis.is_id or care.relation is None:
             continue
         column = care.relation.key_columns[0]
-        at, unseen = session.rows("highest_id", {"oid": care.relation.oid, "column": column})[0]["at"], None
+        at, unseen = (
+            session.rows("partition_creation/highest_id", {"oid": care.relation.oid, "column": column})[0]["at"],
+            None,
+        )
         for oid in reversed(care.oids[-LOOK_BACK:]) if at is None else ():
             try:
                 at = _highest_in(session, oid, column or "")
@@ -177,7 +182,10 @@ def _numbers(session: PostgresSession, found: Iterable[Care]) -> Iterable[Row]:
 
 
 def _highest_in(session: PostgresSession, oid: int, column: str) -> int | None:
-    known = [sql.Identifier(row["schema"], row["name"]) for row in session.rows("table_name", {"oid": oid})]
+    known = [
+        sql.Identifier(row["schema"], row["name"])
+        for row in session.rows("partition_creation/table_name", {"oid": oid})
+    ]
     rows = [
         row
         for table in known
@@ -192,7 +200,7 @@ def _defaults(session: PostgresSession, found: Sequence[Care]) -> list[Row]:
         return []
     oids = [default.oid for _, default in known]
     try:
-        sizes = {row["oid"]: row["bytes"] for row in session.rows("default_sizes", {"oids": oids})}
+        sizes = {row["oid"]: row["bytes"] for row in session.rows("partition_creation/default_sizes", {"oids": oids})}
     except psycopg.errors.LockNotAvailable:  # somebody holds one of them: ask for each alone
         sizes = {oid: _size(session, oid) for oid in oids}
     foreign = {row["oid"]: row["names"] for row in session.rows("foreign_below", {"oids": oids})}
@@ -206,7 +214,7 @@ def _defaults(session: PostgresSession, found: Sequence[Care]) -> list[Row]:
 
 def _size(session: PostgresSession, oid: int) -> int | None:
     try:
-        rows = session.rows("default_sizes", {"oids": [oid]})
+        rows = session.rows("partition_creation/default_sizes", {"oids": [oid]})
     except psycopg.errors.LockNotAvailable:
         return None
     return int(rows[0]["bytes"] or 0) if rows else None
@@ -227,7 +235,7 @@ def _default(session: PostgresSession, care: Care, default: Default, size: int |
         return row
     try:
         row["buckets"] = _count(session, care, default) if care.layout else _count_values(session, care, default)
-        row.update(session.rows("default_facts", {"oid": default.oid})[0])
+        row.update(session.rows("partition_creation/default_facts", {"oid": default.oid})[0])
     except psycopg.errors.LockNotAvailable:
         row["unknown"] = f"another session holds it locked{holders.held_by(session, [default.oid])}"
     except psycopg.errors.QueryCanceled:
@@ -284,7 +292,7 @@ def _count_values(session: PostgresSession, care: Care, default: Default) -> lis
     }
     with session.transaction():
         session.rows("set_local_timeouts", {"lock": "2s", "statement": f"{COUNT_SECONDS}s"})
-        buckets = session.execute(session.statement("list_default_rows", **parts)).fetchall()
+        buckets = session.execute(session.statement("partition_creation/list_default_rows", **parts)).fetchall()
     for bucket in buckets:
         form = care.to_create[bucket["bucket"]] if bucket["bucket"] is not None else None
         bucket["label"] = form.label if isinstance(form, Values) else None
@@ -293,7 +301,7 @@ def _count_values(session: PostgresSession, care: Care, default: Default) -> lis
 
 def _siblings(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
     models = {care.model for care in needy} | {care.branch.model for care in needy if care.branch}
-    return session.rows("siblings", {"oids": sorted(models)}) if needy else []
+    return session.rows("partition_creation/siblings", {"oids": sorted(models)}) if needy else []
 
 
 def _taken(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
@@ -306,7 +314,9 @@ def _taken(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
     ]
     if not wanted:
         return []
-    return session.rows("taken_names", {"schemas": [s for s, _ in wanted], "names": [n for _, n in wanted]})
+    return session.rows(
+        "partition_creation/taken_names", {"schemas": [s for s, _ in wanted], "names": [n for _, n in wanted]}
+    )
 
 
 def _columns(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
@@ -326,4 +336,4 @@ def _blockers(session: PostgresSession, needy: Sequence[Care]) -> list[Row]:
         "parents": [care.relation.oid for care in needy if care.relation is not None],
         "defaults": [care.default.oid for care in needy if care.default is not None],
     }
-    return session.rows("blockers", params)
+    return session.rows("partition_creation/blockers", params)

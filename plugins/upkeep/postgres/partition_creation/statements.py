@@ -162,7 +162,9 @@ def make(args: Args) -> Iterator[sql.Composed]:
         yield from _leaf(args, leaf)
     condition = _checked(args)
     if condition is not None:
-        yield statement("add_bounds_check", child=child, name=sql.Identifier(CHECK), condition=condition)
+        yield statement(
+            "partition_creation/add_bounds_check", child=child, name=sql.Identifier(CHECK), condition=condition
+        )
     yield from _alike(child, like, args["role"])
 
 
@@ -173,7 +175,7 @@ def _created(child: sql.Identifier, parent: sql.Identifier, like: Args, below: A
         partitioned = sql.SQL(" partition by {} ({})").format(sql.SQL(_STRATEGIES[below["strategy"]]), key)
     method = like["access_method"] if like["access_method"] not in (None, "heap") and not below else None
     return statement(
-        "create_table_like",
+        "partition_creation/create_table_like",
         persistence=sql.SQL("unlogged " if like["persistence"] == "u" else ""),
         child=child,
         parent=parent,
@@ -200,19 +202,19 @@ def _leaf(args: Args, leaf: Args) -> Iterator[sql.Composed]:
 def _alike(child: sql.Identifier, like: Args, role: str) -> Iterator[sql.Composed]:
     """Yield what sets the table up like its sibling."""
     if like["owner"] != role:
-        yield statement("alter_owner", table=child, role=sql.Identifier(like["owner"]))
+        yield statement("partition_creation/alter_owner", table=child, role=sql.Identifier(like["owner"]))
     for column, target in like["statistics_targets"].items():
         known = {"column": sql.Identifier(column), "target": sql.Literal(int(target))}
-        yield statement("set_statistics", table=child, **known)
+        yield statement("partition_creation/set_statistics", table=child, **known)
     if like["replica_identity"] in ("f", "n"):
         kind = sql.SQL("full" if like["replica_identity"] == "f" else "nothing")
         yield statement("replica_identity", table=child, kind=kind)
     if like["row_security"]:
-        yield statement("enable_row_security", table=child)
+        yield statement("partition_creation/enable_row_security", table=child)
     if like["force_row_security"]:
-        yield statement("force_row_security", table=child)
+        yield statement("partition_creation/force_row_security", table=child)
     for rest in like["own_indexes"]:
-        yield statement("create_own_index", table=child, rest=sql.SQL(rest))
+        yield statement("partition_creation/create_own_index", table=child, rest=sql.SQL(rest))
     for right in like["grants"]:
         if right["privilege"] in PRIVILEGES:
             yield grant(child, right)
@@ -229,7 +231,7 @@ def move(args: Args, columns: list[str]) -> sql.Composed:
     """Return the statement that moves the rows of the new partition out of the default partition."""
     known = [sql.Identifier(c) for c in columns]
     return statement(
-        "move_rows",
+        "partition_creation/move_rows",
         default=table(args, "default"),
         child=table(args, "child"),
         belongs=belongs(args, "d"),
@@ -269,4 +271,6 @@ def grant(child: sql.Composable, right: Args) -> sql.Composed:
     role = sql.Identifier(right["role"]) if right["role"] else sql.SQL("public")
     again = sql.SQL(" with grant option") if right["grantable"] else sql.SQL("")
     privilege = sql.SQL(right["privilege"].lower())
-    return statement("grant_privilege", privilege=privilege, column=column, table=child, role=role, again=again)
+    return statement(
+        "partition_creation/grant_privilege", privilege=privilege, column=column, table=child, role=role, again=again
+    )

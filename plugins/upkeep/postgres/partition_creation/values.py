@@ -91,7 +91,7 @@ def compare(session: PostgresSession, row: Row, question: Question) -> list[Row]
     if row["collation_name"] is not None:
         collation = sql.SQL(" collate {}").format(sql.Identifier(row["collation_schema"], row["collation_name"]))
     typed: dict[str, sql.Composable] = {"typed": sql.SQL(row["typed"]), "plain": sql.SQL(row["plain"])}
-    statement = session.statement("list_values", collation=collation, **typed)
+    statement = session.statement("partition_creation/list_values", collation=collation, **typed)
     both = sorted({*question.texts, *question.known})
     try:
         return [_said(one, row) for one in _rows(session, statement, question.texts, both)]

@@ -3,8 +3,8 @@
 A stream is Redis' log: entries in order of their ids, which begin with the time they were added. Keys of other types
 carry no ages; what may go of them is for their own time to live to say.
 
-The parts: `streams` and `retention_observe` read, `retention_view` puts policy and state together, `retention_plan`
-decides, `retention_apply` deletes; here they are put together as the job.
+The parts: `streams` and `observe` read, `view` puts policy and state together, `plan`
+decides, `apply` deletes; here they are put together as the job.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class View:
     Attributes
     ----------
     row
-        From `streams.declared`; ``due`` and ``held`` were counted by `retention_observe`.
+        From `streams.declared`; ``due`` and ``held`` were counted by `observe`.
     server
         From `streams.server`.
     now

@@ -194,7 +194,9 @@ class Sweep:
     def _edge(self, doomed: Doomed, low: Any) -> Any:
         parts = {"hint": doomed.by_age, "age": doomed.age_column, "source": doomed.source}
         size = Sql(str(self.pace.size))
-        return _age(self._look("edge_age", low=doomed.value(low), size=size, predicate=doomed.predicate, **parts))
+        return _age(
+            self._look("data_retention/edge_age", low=doomed.value(low), size=size, predicate=doomed.predicate, **parts)
+        )
 
     # -- ranges -------------------------------------------------------------------------------------
 
@@ -204,7 +206,7 @@ class Sweep:
     def _oldest(self, doomed: Doomed, more: Sql | None = None) -> list[Row]:
         predicate = doomed.predicate if more is None else sql.joined(" and ", [more, doomed.predicate])
         parts = {"hint": doomed.by_age, "age": doomed.age_column, "source": doomed.source, "predicate": predicate}
-        return self._look("first_age", **parts)
+        return self._look("data_retention/first_age", **parts)
 
     def _keys(self, doomed: Doomed, within: Sql, hint: Sql) -> Iterator[tuple[Sql, Sql]]:
         """Yield ranges of the key from its beginning: what was removed before is no longer in the way."""
@@ -214,7 +216,7 @@ class Sweep:
             predicate = sql.joined(" and ", conditions)
             size = Sql(str(max(self.pace.size - 1, 0)))
             parts = {"hint": hint, "keys": doomed.keys, "source": doomed.source, "predicate": predicate, "size": size}
-            found = self._look("edge_key", **parts)
+            found = self._look("data_retention/edge_key", **parts)
             up_to = [doomed.up_to(found[0])] if found else []
             yield sql.joined(" and ", [within, *([after] if after is not None else []), *up_to]), hint
             if not found:
@@ -291,7 +293,7 @@ class Sweep:
         table, into = self.args["table"], self.args["archive"]
         place = {"schema": table["schema"], "table": table["name"]}
         place |= {"archive_schema": into["schema"], "archive_table": into["name"]}
-        odd = archive_table.changed(self.args, self.session.rows("shape", place))
+        odd = archive_table.changed(self.args, self.session.rows("data_retention/shape", place))
         if odd is not None:
             raise StateChangedError(f"{odd}: nothing of this batch was moved; the next run plans anew")
 

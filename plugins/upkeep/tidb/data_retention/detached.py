@@ -48,7 +48,7 @@ def drop(tools: Tools, args: Json, within: exchange.Within | None = None) -> Jso
     _require_as_left(tools.session, args, here, marker)
     if within is not None:
         within(here.identifier, here.rows)
-    ddl.run(tools, sql.statement("drop_table", table=here.identifier), what=f"dropping {here.subject}")
+    ddl.run(tools, sql.statement("data_retention/drop_table", table=here.identifier), what=f"dropping {here.subject}")
     return {"oid": args["oid"], "partition": here.subject}
 
 
@@ -144,11 +144,11 @@ def _put_back(tools: Tools, args: Json) -> str:
     ddl.settle(tools, table["schema"], table["name"])
     partition = _room(tools, args)
     returning = sql.literal(write_marker({**marker, "state": RETURNING}))
-    comment = sql.statement("comment_on_table", table=here.identifier, comment=returning)
+    comment = sql.statement("data_retention/comment_on_table", table=here.identifier, comment=returning)
     ddl.run(tools, comment, what=f"marking {here.subject}")
     parent = sql.identifier(table["schema"], table["name"])
     parts = {"table": parent, "partition": sql.identifier(partition), "other": here.identifier}
-    _swap(tools, sql.statement("exchange_partition", **parts), args, here, marker)
+    _swap(tools, sql.statement("data_retention/exchange_partition", **parts), args, here, marker)
     return f"{args['partition']} is part of the table again{_return_late(tools, table, here)}; {AGAIN}"
 
 
@@ -160,7 +160,7 @@ def _return_late(tools: Tools, table: Json, here: Place) -> str:
 
 def _finish(tools: Tools, args: Json) -> str:
     """Return the rows that an undo which was killed had exchanged out."""
-    for row in tools.session.rows("marked_tables", {"schemas": [args["table"]["schema"]], "ids": [0]}):
+    for row in tools.session.rows("data_retention/marked_tables", {"schemas": [args["table"]["schema"]], "ids": [0]}):
         marker = read_marker(row["comment"]) or {}
         if marker.get("oid") == args["oid"] and marker.get("state") == RETURNING:
             return _return_late(tools, args["table"], Place(row["schema"], row["name"], row["comment"]))
@@ -173,7 +173,11 @@ def _swap(tools: Tools, statement: Sql, args: Json, here: Place, marker: Json) -
         ddl.run(tools, statement, what=f"putting {args['partition']} back")
     except pymysql.MySQLError as error:
         kept = sql.literal(write_marker(marker))
-        ddl.run(tools, sql.statement("comment_on_table", table=here.identifier, comment=kept), what="keeping it")
+        ddl.run(
+            tools,
+            sql.statement("data_retention/comment_on_table", table=here.identifier, comment=kept),
+            what="keeping it",
+        )
         if faults.code(error) not in exchange.DIFFERENT:
             raise
         text = f"TiDB does not put {here.subject} back, the table was altered since: {faults.describe(error)}"
@@ -182,7 +186,9 @@ def _swap(tools: Tools, statement: Sql, args: Json, here: Place, marker: Json) -
 
 def _remove(tools: Tools, here: Place) -> None:
     if server.count(tools.session, here.identifier, Sql("true"), 1) == 0:
-        ddl.run(tools, sql.statement("drop_table", table=here.identifier), what=f"removing {here.subject}")
+        ddl.run(
+            tools, sql.statement("data_retention/drop_table", table=here.identifier), what=f"removing {here.subject}"
+        )
 
 
 def _room(tools: Tools, args: Json) -> str:

@@ -50,7 +50,7 @@ def _leftover(view: View, one: Marked) -> Action:
         kind="remove_leftover",
         subject=view.subject,
         args=args,
-        statements=(sql.statement("drop_table", table=one.table.identifier).text,),
+        statements=(sql.statement("data_retention/drop_table", table=one.table.identifier).text,),
         reason=f"a run that was killed left {one.table.subject}, which holds no partition's data",
         destructive=False,
         precondition="it carries our marker and is not exchanged; rows of an interrupted undo return first",

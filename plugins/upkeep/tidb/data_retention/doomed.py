@@ -157,13 +157,13 @@ class Doomed:
 def delete(doomed: Doomed, where: Sql, hint: Sql) -> Sql:
     """Return the statement that deletes the due rows of a range."""
     parts = {"source": doomed.source, "range": where, "predicate": doomed.predicate, "hint": hint}
-    return sql.statement("delete_range", **parts)
+    return sql.statement("data_retention/delete_range", **parts)
 
 
 def archive(doomed: Doomed, args: Json, where: Sql, hint: Sql, limit: Sql = NO_LIMIT) -> Sql:
     """Return the statement that copies the due rows of a range into the archive, and locks them."""
     return sql.statement(
-        "archive_range",
+        "data_retention/archive_range",
         archive=sql.identifier(args["archive"]["schema"], args["archive"]["name"]),
         columns=sql.joined(", ", (sql.identifier(column) for column in args["columns"])),
         source=doomed.source,

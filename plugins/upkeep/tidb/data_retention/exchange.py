@@ -83,7 +83,7 @@ def ageless_json(view: TableView) -> Json | None:
 
 def by_id(session: TiDBSession, oid: int) -> Place | None:
     """Return the table whose data has that id."""
-    rows = session.rows("table_by_id", {"id": oid})
+    rows = session.rows("data_retention/table_by_id", {"id": oid})
     return Place(**rows[0]) if rows else None
 
 
@@ -157,7 +157,7 @@ def _exchange(tools: Tools, args: Json, here: Partition) -> None:
     name = table_name(table["name"], here.name, args["oid"])
     for again in (False, True):
         other = _copied(tools, args, name) if again else _prepared(tools, args, name)
-        statement = sql.statement("exchange_partition", table=parent, partition=partition, other=other)
+        statement = sql.statement("data_retention/exchange_partition", table=parent, partition=partition, other=other)
         try:
             ddl.run(tools, statement, what=f"exchanging {here.name}")
         except pymysql.MySQLError as error:
@@ -188,7 +188,7 @@ def _prepared(tools: Tools, args: Json, name: str) -> Sql:
         if _holds_rows(session, identifier):
             text = f"{subject(table['schema'], name)} is in the way and holds rows: see whose they are, then rename it"
             raise StateChangedError(text) from error
-        again = sql.statement("comment_on_table", table=identifier, comment=_preparing(args))
+        again = sql.statement("data_retention/comment_on_table", table=identifier, comment=_preparing(args))
         ddl.run(tools, again, what=f"preparing {name}")
     return identifier
 
@@ -215,13 +215,13 @@ def _copied(tools: Tools, args: Json, name: str) -> Sql:
     identifier = sql.identifier(table["schema"], name)
     parent = sql.identifier(table["schema"], table["name"])
     steps = [
-        sql.statement("create_like", other=identifier, table=parent),
-        sql.statement("comment_on_table", table=identifier, comment=_preparing(args)),
+        sql.statement("data_retention/create_like", other=identifier, table=parent),
+        sql.statement("data_retention/comment_on_table", table=identifier, comment=_preparing(args)),
     ]
     text = ddl.show_create(tools.session, table["schema"], table["name"])
     if ttl.read(create_text.take_apart(text).options) is not None:
-        steps.append(sql.statement("remove_ttl", table=identifier))
-    steps.append(sql.statement("remove_partitioning", table=identifier))
+        steps.append(sql.statement("data_retention/remove_ttl", table=identifier))
+    steps.append(sql.statement("data_retention/remove_partitioning", table=identifier))
     for step in steps:
         ddl.run(tools, step, what=f"making {name}", seconds=ddl.COPY_SECONDS)
     return identifier
@@ -251,7 +251,7 @@ def _is_bare_copy(session: TiDBSession, args: Json, name: str) -> bool:
 
 
 def _marked(session: TiDBSession, schema: str, name: str) -> Json | None:
-    rows = session.rows("marked_tables", {"schemas": [schema], "ids": [0]})
+    rows = session.rows("data_retention/marked_tables", {"schemas": [schema], "ids": [0]})
     return next((read_marker(row["comment"]) for row in rows if names.same(row["name"], name)), None)
 
 
@@ -274,8 +274,10 @@ def give_back(tools: Tools, table: Json, other: Place, predicate: Sql) -> int:
     try:
         with session.transaction():
             parts = {"table": parent, "columns": listed, "other": other.identifier, "predicate": predicate}
-            copied = session.execute(sql.statement("return_rows", **parts)).count
-            deleted = session.execute(sql.statement("delete_rows", other=other.identifier, predicate=predicate)).count
+            copied = session.execute(sql.statement("data_retention/return_rows", **parts)).count
+            deleted = session.execute(
+                sql.statement("data_retention/delete_rows", other=other.identifier, predicate=predicate)
+            ).count
             if copied != deleted:
                 raise ConservationError(f"{copied} rows were copied back, {deleted} deleted; rolled back")
     except pymysql.MySQLError as error:
@@ -299,7 +301,7 @@ def _completed(tools: Tools, other: Place, marker: Json, grace: Duration, zone: 
     done = {**marker, "state": DETACHED, "at": now.isoformat(), "drop_after": shift(now, grace, zone).isoformat()}
     done |= {"rows": rows} if rows is not None else {}
     comment = sql.literal(write_marker(done))
-    statement = sql.statement("comment_on_table", table=other.identifier, comment=comment)
+    statement = sql.statement("data_retention/comment_on_table", table=other.identifier, comment=comment)
     ddl.run(tools, statement, what=f"marking {other.subject}")
     return done
 
@@ -337,7 +339,7 @@ def _merge(tools: Tools, args: Json) -> Json:
 def _remove_empty(tools: Tools, other: Place) -> None:
     if _holds_rows(tools.session, other.identifier):
         raise StateChangedError(f"{other.subject} holds rows; it stays")
-    ddl.run(tools, sql.statement("drop_table", table=other.identifier), what=f"removing {other.subject}")
+    ddl.run(tools, sql.statement("data_retention/drop_table", table=other.identifier), what=f"removing {other.subject}")
 
 
 def _holds_rows(session: TiDBSession, table: Sql) -> bool:

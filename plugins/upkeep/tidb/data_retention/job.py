@@ -1,7 +1,7 @@
 """Data retention on TiDB: what is older than the policy goes, whole partitions or rows, kept or not.
 
-The parts: `retention_observe` reads, `retention_view` gives the rows names, `retention_checks` says what
-forbids to delete, `retention_plan` decides, and `exchange`, `detached` and `row_batches` carry out; here they
+The parts: `observe` reads, `view` gives the rows names, `checks` says what
+forbids to delete, `plan` decides, and `exchange`, `detached` and `batches` carry out; here they
 are put together as the job.
 """
 

@@ -59,4 +59,4 @@ def holds_others(session: TiDBSession, table: Sql, others: Json | None) -> bool:
 def dependants(session: TiDBSession, schema: str, name: str) -> list[str]:
     """Return the views that read a table, and the tables with foreign keys to it."""
     about = {"schema": schema, "name": name, "quoted": sql.identifier(schema, name).text}
-    return [row["name"] for row in session.rows("dependants", about)]
+    return [row["name"] for row in session.rows("data_retention/dependants", about)]

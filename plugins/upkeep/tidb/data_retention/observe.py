@@ -88,11 +88,11 @@ def _read_catalog(session: TiDBSession, target: Target, frames: dict[str, list[R
     frames["partitions"] = catalog.of_tables(session, "partitions", tables, "p")
     frames["columns"] = catalog.of_tables(session, "columns", every, "c")
     frames["indexes"] = catalog.of_tables(session, "indexes", tables, "s")
-    frames["unique_keys"] = catalog.of_tables(session, "unique_keys", every, "s") if archives else []
+    frames["unique_keys"] = catalog.of_tables(session, "data_retention/unique_keys", every, "s") if archives else []
     frames["foreign_keys"] = _foreign_keys(session, tables)
     schemas = sorted({row["schema"] for row in tables})
     ids = [int(row["oid"]) for row in frames["memory"]]
-    frames["marked"] = session.rows("marked_tables", {"schemas": [*schemas, ""], "ids": [*ids, 0]})
+    frames["marked"] = session.rows("data_retention/marked_tables", {"schemas": [*schemas, ""], "ids": [*ids, 0]})
     frames["orphans"] = _orphans(session, frames["marked"])
     frames["facts"], frames["counts"], frames["kept"], frames["stuck"] = [], [], [], []
 
@@ -102,7 +102,7 @@ def _orphans(session: TiDBSession, marked: Iterable[Row]) -> list[Row]:
     read = [(row, read_marker(row["comment"])) for row in marked]
     known = [(row, marker) for row, marker in read if marker is not None and isinstance(marker.get("parent_oid"), int)]
     ids = sorted({marker["parent_oid"] for _, marker in known})
-    there = {row["id"] for row in session.rows("parents", {"ids": ids})} if ids else set()
+    there = {row["id"] for row in session.rows("data_retention/parents", {"ids": ids})} if ids else set()
     return [{"id": row["id"]} for row, marker in known if marker["parent_oid"] not in there]
 
 
@@ -112,7 +112,9 @@ def _foreign_keys(session: TiDBSession, tables: Iterable[Row]) -> list[Row]:
         return []
     listed = sorted({row["name"].lower() for row in known})
     among = sql.fill("lower(k.referenced_table_name) in %(names)s", {"names": listed})
-    return session.rows("foreign_keys", {"schemas": sorted({row["schema"].lower() for row in known})}, among=among)
+    return session.rows(
+        "data_retention/foreign_keys", {"schemas": sorted({row["schema"].lower() for row in known})}, among=among
+    )
 
 
 def _intent(intent: Any) -> Row:
@@ -120,7 +122,7 @@ def _intent(intent: Any) -> Row:
 
 
 def _ttl_runs(session: TiDBSession) -> bool:
-    return bool(session.rows("ttl_enabled")[0]["enabled"])
+    return bool(session.rows("data_retention/ttl_enabled")[0]["enabled"])
 
 
 def _facts(session: TiDBSession, view: TableView) -> Row:
@@ -164,7 +166,7 @@ def _numbers(session: TiDBSession, view: TableView) -> Row:
     if table is None or axis is None or not axis.type.startswith("int") or not (view.age_index or view.small):
         return {}
     parts = {"hint": _doomed(view).by_age, "age": sql.identifier(view.age), "table": table.identifier}
-    return {"numbers": [int(row["number"]) for row in session.rows("age_ends", **parts)]}
+    return {"numbers": [int(row["number"]) for row in session.rows("data_retention/age_ends", **parts)]}
 
 
 def _timeless(session: TiDBSession, view: TableView) -> Row:
@@ -214,7 +216,7 @@ def _due(session: TiDBSession, view: TableView) -> Row:
     if counted is not None and counted < COUNT_LIMIT:
         return {"due": counted, "due_is_least": False}
     try:
-        plan = session.rows("explain_due", source=doomed.source, predicate=doomed.predicate)
+        plan = session.rows("data_retention/explain_due", source=doomed.source, predicate=doomed.predicate)
         estimate = round(float(plan[0]["estRows"]))
     except (pymysql.MySQLError, KeyError, ValueError, IndexError):
         return {"due": None, "due_is_least": True}

@@ -119,7 +119,9 @@ def _detach(view: View, piece: Piece, blocked: Blocked) -> Action:
         subject=view.subject,
         args=args,
         intent=intent(view, oid=partition.id, bounds=args["bounds"]),
-        statements=(sql.statement("exchange_partition", other=sql.identifier(table.schema, other), **parts).text,),
+        statements=(
+            sql.statement("data_retention/exchange_partition", other=sql.identifier(table.schema, other), **parts).text,
+        ),
         reason=f"all rows of {partition.name} are older than {view.policy.for_}: it ends at "
         f"{scale.text(piece.span.upper)}, the cut-off is {view.cut_off_text}",
         detail=f"{partition.name}, {scale.text(piece.span.lower)} to {scale.text(piece.span.upper)}",

@@ -106,7 +106,11 @@ def _drop(tools: Tools, args: Json, ids: set[int]) -> Json:
     source = sql.fill("{t} partition ({p})", t=identifier, p=listed)
     if server.count(session, source, sql.Sql("true"), 1) != 0:
         raise StateChangedError("they hold rows by now; they stay")
-    ddl.run(tools, sql.statement("drop_partitions", table=identifier, partitions=listed), what="dropping them")
+    ddl.run(
+        tools,
+        sql.statement("partition_creation/drop_partitions", table=identifier, partitions=listed),
+        what="dropping them",
+    )
     return {"message": f"{', '.join(p.name for p in here)} dropped"}
 
 

@@ -1,8 +1,8 @@
 """Partition creation on TiDB: what is declared ahead exists.
 
 RANGE and RANGE COLUMNS by one column of time or whole numbers, INTERVAL partitioning included. The parts:
-`creation_care` judges each table, `upkeep.jobs.partition_creation.layout` works out what is missing, `creation_plan`
-decides, `creation_apply` carries out through `ddl`; here is what is read, and the job.
+`care` judges each table, `upkeep.jobs.partition_creation.layout` works out what is missing, `plan`
+decides, `apply` carries out through `ddl`; here is what is read, and the job.
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ def _ids(session: TiDBSession, found: Iterable[Care]) -> Iterator[Row]:
         for name in reversed(newest):
             parts = {"table": care.table.identifier, "partition": sql.identifier(name)}
             try:
-                highest = session.rows("max_key", key=sql.identifier(care.scale.key.column), **parts)[0]["highest"]
+                highest = session.rows(
+                    "partition_creation/max_key", key=sql.identifier(care.scale.key.column), **parts
+                )[0]["highest"]
             except pymysql.MySQLError as error:
                 row["unknown"] = faults.describe(error)
                 break

@@ -92,7 +92,7 @@ def statement(args: Json) -> Sql:
         rest = definition(old["name"], old["bound"])
         into = sql.joined(", ", (parts, rest) if keys.place(old["bound"]) == HIGHEST else (rest, parts))
         return sql.statement("reorganize_partition", table=table, partitions=sql.identifier(old["name"]), into=into)
-    return sql.statement("add_partition", table=table, partitions=parts)
+    return sql.statement("partition_creation/add_partition", table=table, partitions=parts)
 
 
 def _place(partition: Partition) -> Json:

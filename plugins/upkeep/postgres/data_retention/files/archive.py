@@ -130,7 +130,7 @@ def end_of(session: PostgresSession, note: Note, checkpoint: Checkpoint, sleep: 
 def end_now(session: PostgresSession, note: Note) -> str | None:
     """Return ``committed``, ``aborted``, ``in progress``, ``other history`` or ``None`` when nobody can know."""
     asked = {key: getattr(note, key) for key in ("transaction", "timeline", "place", "started", "witness")}
-    status: str | None = session.rows("retention_transaction_end", asked)[0]["status"]
+    status: str | None = session.rows("data_retention/transaction_end", asked)[0]["status"]
     return status
 
 
@@ -142,11 +142,11 @@ def durable_transaction(session: PostgresSession) -> dict[str, Any]:
     dict
         ``transaction``, ``timeline``, ``place``, ``started``, ``witness``: as `Note` has them.
     """
-    session.rows("retention_transaction_logged")
-    about = session.rows("retention_transaction")[0]
+    session.rows("data_retention/transaction_logged")
+    about = session.rows("data_retention/transaction")[0]
     deadline = time.monotonic() + DURABLE_SECONDS
     witness = session.flush(f"{secrets.randbits(WITNESSES):0{WITNESSES}b}")
-    while not session.rows("retention_transaction_durable", {"place": about["place"]})[0]["durable"]:
+    while not session.rows("data_retention/transaction_durable", {"place": about["place"]})[0]["durable"]:
         if time.monotonic() > deadline:
             raise StoreError("the server has not written its WAL for 30 s; the transaction was rolled back")
         time.sleep(0.01)  # a transaction is open: never long
@@ -242,7 +242,7 @@ class FileArchive:
         ending = False
         try:
             with self.shelf.draft() as draft, self.session.transaction():
-                self.session.rows("retention_file_settings", {"statement": STATEMENT_TIMEOUT})
+                self.session.rows("data_retention/file_settings", {"statement": STATEMENT_TIMEOUT})
                 writer = Writer(draft, columns, {"table": self.subject}, age=self.args["age"])
                 rows = self._receive(writer, doomed, where, columns)
                 if not rows:
@@ -271,7 +271,7 @@ class FileArchive:
     def _copied(self, writer: Writer, parts: dict[str, Any]) -> int:
         total = 0
         with (
-            self.session.copy(self.session.statement("retention_archive_file", **parts)) as stream,
+            self.session.copy(self.session.statement("data_retention/archive_file", **parts)) as stream,
             InOrder(most=WAITING_BLOCKS) as beside,
         ):
             received = Received(stream, BLOCK_BYTES)

@@ -99,7 +99,7 @@ def _loaded(
     ending = False
     try:
         with session.transaction():
-            session.rows("retention_file_settings", {"statement": STATEMENT_TIMEOUT})
+            session.rows("data_retention/file_settings", {"statement": STATEMENT_TIMEOUT})
             pages = _stage(work, manifest, file, here.table)
             evidence = _insert(work, manifest, pages, here.table, marks)
             mark = _mark(session, work, manifest, here.subject, int(evidence["rows_restored"]))
@@ -122,7 +122,7 @@ def _is_stale(session: PostgresSession, mark: Mark, place: str, *, again: bool) 
     """
     if mark.identity != session.identity:
         return False
-    now = session.rows("restore_history", {"place": mark.place, "into": mark.into})[0]
+    now = session.rows("data_retention/restore_history", {"place": mark.place, "into": mark.into})[0]
     if mark.into_oid not in (None, now["oid"]):
         why = f"{mark.into} was made anew since"
     elif mark.timeline not in (None, now["timeline"]) or not now["past"] or end_now(session, mark) == "other history":
@@ -170,19 +170,19 @@ def _stage(work: Work, manifest: Manifest, file: IO[bytes], into: sql.Identifier
 
     session, columns = cast("PostgresSession", work.session), manifest.kept
     listed = _listed([c.name for c in columns])
-    session.execute(session.statement("restore_stage", columns=listed, into=into))
+    session.execute(session.statement("data_retention/restore_stage", columns=listed, into=into))
     file.seek(0)
     for piece in _pieces(parquet.wire(file, columns, as_text=True)):
-        with session.copy(session.statement("restore_load", columns=listed)) as stream:
+        with session.copy(session.statement("data_retention/restore_load", columns=listed)) as stream:
             for block in piece:
                 stream.write(memoryview(block))
         work.checkpoint()
-    found = Pages(work, manifest.rows, int(session.rows("restore_pages")[0]["pages"]))
+    found = Pages(work, manifest.rows, int(session.rows("data_retention/restore_pages")[0]["pages"]))
     digest, sent, rows = hashlib.sha256(), types.sent(columns, STAGE), 0
 
     def compare(where: sql.Composed) -> int:
         rows = 0
-        with session.copy(session.statement("restore_read", sent=sent, range=where)) as stream:
+        with session.copy(session.statement("data_retention/restore_read", sent=sent, range=where)) as stream:
             received = Received(stream, BLOCK_BYTES)
             blocks = list(received)
             rows = received.rows or 0
@@ -224,7 +224,7 @@ def _insert(
     def insert(where: sql.Composed) -> int:
         nonlocal restored
         both = sql.SQL("{} and {}").format(where, wanted)
-        row = session.execute(session.statement("restore_insert", range=both, **parts)).fetchall()[0]
+        row = session.execute(session.statement("data_retention/restore_insert", range=both, **parts)).fetchall()[0]
         if (row["rows_read"], row["hash_source"]) != (row["rows_restored"], row["hash_table"]):
             raise ConservationError("the table did not take exactly the rows of the file; nothing of it was loaded")
         restored += row["rows_restored"]

@@ -97,6 +97,6 @@ def _timelines(shelf: Shelf, session: PostgresSession) -> list[str] | None:
     newest = None if session.is_replica else shelf.newest()
     if newest is None or newest.timeline is None:
         return None
-    now = session.rows("retention_timeline")[0]["timeline"]
+    now = session.rows("data_retention/timeline")[0]["timeline"]
     other = now != newest.timeline or end_now(session, newest) == "other history"
     return [newest.timeline, now] if other else None

@@ -141,7 +141,7 @@ def _table(session: PostgresSession, into: names.Name) -> tuple[Relation, Row]:
     if not found or found[0].kind not in ("r", "p"):
         raise ConfigurationError(f"there is no table {into}: create it, or name another one with --into")
     relation = found[0]
-    facts = session.rows("retention_facts", {"oids": [relation.oid]})[0]
+    facts = session.rows("data_retention/facts", {"oids": [relation.oid]})[0]
     fired = [*facts["insert_triggers"], *facts["insert_rules"]]
     if fired:
         raise ConfigurationError(
@@ -258,8 +258,8 @@ def _statements(relation: Relation, args: Json) -> tuple[str, ...]:
     listed = sql.SQL(", ").join(map(sql.Identifier, columns))
     into = sql.Identifier(relation.schema, relation.name)
     return (
-        statement("restore_stage", columns=listed, into=into).as_string(None),
-        statement("restore_load", columns=listed).as_string(None),
+        statement("data_retention/restore_stage", columns=listed, into=into).as_string(None),
+        statement("data_retention/restore_load", columns=listed).as_string(None),
     )
 
 

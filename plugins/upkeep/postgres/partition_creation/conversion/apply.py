@@ -111,8 +111,10 @@ def _converted(session: PostgresSession, args: Args) -> int | None:
     known = found.get(args["parent"]["oid"])
     if known is None or not known["is_partition"] or known["name"] != args["part"]["name"]:
         return None
-    parent: int | None = session.rows("conversion_parts", {"oid": args["parent"]["oid"]})[0]["parent"]
-    rows = session.rows("table_name", {"oid": parent}) if parent else []
+    parent: int | None = session.rows("partition_creation/conversion/parts", {"oid": args["parent"]["oid"]})[0][
+        "parent"
+    ]
+    rows = session.rows("partition_creation/table_name", {"oid": parent}) if parent else []
     wanted = (args["parent"]["schema"], args["parent"]["name"])
     return parent if rows and (rows[0]["schema"], rows[0]["name"]) == wanted else None
 
@@ -146,7 +148,7 @@ def _room(session: PostgresSession, args: Args) -> None:
 def _proven(work: Work, session: PostgresSession, held: Held, what: str) -> float:
     """See to it that the CHECK is there and proven; return the seconds of the validation."""
     args = work.action.args
-    left = session.rows("conversion_leftover", {"oid": args["parent"]["oid"], "check": CHECK})
+    left = session.rows("partition_creation/conversion/leftover", {"oid": args["parent"]["oid"], "check": CHECK})
     usable = bool(left) and left[0]["marker"] == statements.marker(args)
     if left and not usable:
         clean(session, args["parent"]["oid"], checkpoint=work.checkpoint, sleep=work.sleep)
@@ -221,7 +223,7 @@ def _exchange(work: Work, session: PostgresSession, held: Held, what: str) -> Js
     def body() -> Json:
         held.end()
         _same(session, args)
-        before = session.rows("conversion_parts", oid)[0]
+        before = session.rows("partition_creation/conversion/parts", oid)[0]
         for statement in statements.prepare(args):
             session.execute(statement)
         held.begin()
@@ -232,7 +234,7 @@ def _exchange(work: Work, session: PostgresSession, held: Held, what: str) -> Js
             raise StateChangedError("rights to it were given or taken at the last moment; plan again")
         for statement in statements.exchange(args):
             session.execute(statement)
-        after = session.rows("conversion_parts", oid)[0]
+        after = session.rows("partition_creation/conversion/parts", oid)[0]
         _joined(before, after)
         missing = lost(args["facts"], observe.catalog_facts(session, [after["parent"]])[after["parent"]])
         if missing:

@@ -53,7 +53,7 @@ def judge(
     Parameters
     ----------
     row
-        What ``conversion_observe`` read; ``None`` when the table went away meanwhile.
+        What ``observe`` read; ``None`` when the table went away meanwhile.
     clock
         Where the server's clock stands on an axis of time.
     """

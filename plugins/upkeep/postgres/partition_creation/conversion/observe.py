@@ -27,7 +27,7 @@ def facts(session: PostgresSession, oids: Sequence[int]) -> dict[int, Row]:
     """Return what tables carry, by their object ids."""
     if not oids:
         return {}
-    published = session.rows("conversion_publications", {"oids": list(oids)})
+    published = session.rows("partition_creation/conversion/publications", {"oids": list(oids)})
     return {
         oid: {**row, "publications": [_without_oid(p) for p in published if p["oid"] == oid]}
         for oid, row in catalog_facts(session, oids).items()
@@ -36,7 +36,7 @@ def facts(session: PostgresSession, oids: Sequence[int]) -> dict[int, Row]:
 
 def catalog_facts(session: PostgresSession, oids: Sequence[int]) -> dict[int, Row]:
     """Return what tables carry but for their publications: some milliseconds, whatever else the database has."""
-    rows = session.rows("conversion_facts", {"oids": list(oids), "check": CHECK})
+    rows = session.rows("partition_creation/conversion/facts", {"oids": list(oids), "check": CHECK})
     return {row["oid"]: row for row in rows}
 
 
@@ -52,7 +52,7 @@ def observe(session: PostgresSession, tables: Mapping[int, str]) -> list[Row]:
 
 def dependents(session: PostgresSession, oid: int) -> list[Row]:
     """Return what depends on a table by its object id: kind and name."""
-    return session.rows("conversion_dependents", {"oid": oid})
+    return session.rows("partition_creation/conversion/dependents", {"oid": oid})
 
 
 def taken(session: PostgresSession, found: Iterable[Care]) -> list[Row]:
@@ -61,7 +61,9 @@ def taken(session: PostgresSession, found: Iterable[Care]) -> list[Row]:
     wishes = [(conversion.facts["schema"], n) for conversion, level in known for n in wanted(conversion, level)]
     if not wishes:
         return []
-    return session.rows("taken_names", {"schemas": [s for s, _ in wishes], "names": [n for _, n in wishes]})
+    return session.rows(
+        "partition_creation/taken_names", {"schemas": [s for s, _ in wishes], "names": [n for _, n in wishes]}
+    )
 
 
 def _observe(session: PostgresSession, known: Row, column: str) -> Row:
@@ -69,7 +71,9 @@ def _observe(session: PostgresSession, known: Row, column: str) -> Row:
         "oid": known["oid"],
         "facts": known,
         "dependents": dependents(session, known["oid"]),
-        "before": session.rows("conversion_before_triggers", {"oid": known["oid"], "column": column}),
+        "before": session.rows(
+            "partition_creation/conversion/before_triggers", {"oid": known["oid"], "column": column}
+        ),
         "lowest": None,
         "highest": None,
         "any_null": None,
@@ -107,9 +111,11 @@ def measure(session: PostgresSession, known: Facts, column: str) -> dict[str, An
 def _ends(session: PostgresSession, known: Facts, column: str) -> dict[str, Any]:
     parts = {"table": sql.Identifier(known["schema"], known["name"]), "key": sql.Identifier(column)}
     about = next(c for c in known["columns"] if c["name"] == column)
-    ends = session.execute(session.statement("conversion_range", **parts)).fetchall()[0]
+    ends = session.execute(session.statement("partition_creation/conversion/range", **parts)).fetchall()[0]
     nulls = False
     if not about["not_null"]:
-        nulls = session.execute(session.statement("conversion_null", **parts)).fetchall()[0]["any_null"]
-    position = session.rows("highest_id", {"oid": known["oid"], "column": column})[0]["at"]
+        nulls = session.execute(session.statement("partition_creation/conversion/null", **parts)).fetchall()[0][
+            "any_null"
+        ]
+    position = session.rows("partition_creation/highest_id", {"oid": known["oid"], "column": column})[0]["at"]
     return {**ends, "any_null": nulls, "position": position}

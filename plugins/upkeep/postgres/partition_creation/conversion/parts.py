@@ -24,7 +24,7 @@ _NOTHING: Final = sql.SQL("")
 
 def comment(thing: sql.Composable, text: str) -> sql.Composed:
     """Return what comments on ``thing``, given as in ``index public.i``."""
-    return statement("conversion_comment", object=thing, text=sql.Literal(text))
+    return statement("partition_creation/conversion/comment", object=thing, text=sql.Literal(text))
 
 
 # -- what can be done before the lock ------------------------------------------------------------------
@@ -38,7 +38,7 @@ def rename_indexes(args: Args) -> Iterator[sql.Composed]:
 
 def _rename_index(args: Args, old: str, new: str) -> sql.Composed:
     index = sql.Identifier(args["parent"]["schema"], old)
-    return statement("conversion_rename_index", index=index, name=sql.Identifier(new))
+    return statement("partition_creation/conversion/rename_index", index=index, name=sql.Identifier(new))
 
 
 def rename_statistics(args: Args) -> Iterator[sql.Composed]:
@@ -49,7 +49,7 @@ def rename_statistics(args: Args) -> Iterator[sql.Composed]:
 
 def _rename_statistics(schema: str, old: str, new: str) -> sql.Composed:
     name = sql.Identifier(schema, old)
-    return statement("conversion_rename_statistics", statistics=name, name=sql.Identifier(new))
+    return statement("partition_creation/conversion/rename_statistics", statistics=name, name=sql.Identifier(new))
 
 
 def names_back(args: Args, plain: Facts) -> Iterator[sql.Composed]:
@@ -69,10 +69,15 @@ def columns(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     for column in facts["columns"]:
         name = sql.Identifier(column["name"])
         if column["target"] is not None:
-            yield statement("set_statistics", table=table, column=name, target=sql.Literal(column["target"]))
+            yield statement(
+                "partition_creation/set_statistics", table=table, column=name, target=sql.Literal(column["target"])
+            )
         if column["options"]:
             yield statement(
-                "conversion_column_options", table=table, column=name, options=option_list(column["options"])
+                "partition_creation/conversion/column_options",
+                table=table,
+                column=name,
+                options=option_list(column["options"]),
             )
 
 
@@ -82,13 +87,21 @@ def indexes(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
         name = sql.Identifier(index["name"])
         full = sql.Identifier(facts["schema"], index["name"])
         if index["constraint"]:
-            yield statement("conversion_constraint", table=table, name=name, definition=_definition(index))
+            yield statement(
+                "partition_creation/conversion/constraint", table=table, name=name, definition=_definition(index)
+            )
         else:
             unique = sql.SQL("unique " if index["unique"] else "")
-            yield statement("conversion_index", unique=unique, name=name, table=table, rest=sql.SQL(index["rest"]))
+            yield statement(
+                "partition_creation/conversion/index",
+                unique=unique,
+                name=name,
+                table=table,
+                rest=sql.SQL(index["rest"]),
+            )
         if index["tablespace"]:
             space = sql.Identifier(index["tablespace"])
-            yield statement("conversion_index_tablespace", index=full, tablespace=space)
+            yield statement("partition_creation/conversion/index_tablespace", index=full, tablespace=space)
         if index["comment"]:
             yield comment(sql.SQL("index {}").format(full), index["comment"])
         if index["constraint_comment"]:
@@ -111,7 +124,9 @@ def replica_identity(facts: Facts, table: sql.Composable) -> Iterator[sql.Compos
         kind = sql.SQL("full" if facts["replica_identity"] == "f" else "nothing")
         yield statement("replica_identity", table=table, kind=kind)
     elif facts["replica_identity"] == "i" and facts["replica_index"]:
-        yield statement("replica_identity_index", table=table, index=sql.Identifier(facts["replica_index"]))
+        yield statement(
+            "partition_creation/replica_identity_index", table=table, index=sql.Identifier(facts["replica_index"])
+        )
 
 
 def grants(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
@@ -119,7 +134,7 @@ def grants(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     owner = facts["owner"]
     everything = facts["owner_has_all"] and not facts["default_privileges"]
     for role in (*facts["default_grantees"], *(() if everything else (owner,))):
-        yield statement("conversion_revoke", object=table, role=_role(role))
+        yield statement("partition_creation/conversion/revoke", object=table, role=_role(role))
     for known in facts["grants"]:
         own = known["role"] == owner and not known["column"]
         if known["privilege"] in PRIVILEGES and not (own and everything):
@@ -138,7 +153,7 @@ def make_room(args: Args, facts: Facts) -> Iterator[sql.Composed]:
     for number, known in enumerate(facts["identities"]):
         name = sql.Identifier(known["schema"], known["name"])
         new = sql.Identifier(_aside(args, number))
-        yield statement("conversion_rename_sequence", sequence=name, name=new)
+        yield statement("partition_creation/conversion/rename_sequence", sequence=name, name=new)
 
 
 def _aside(args: Args, number: int) -> str:
@@ -151,7 +166,7 @@ def add_identities(args: Args, facts: Facts, table: sql.Composable) -> Iterator[
         name = sql.Identifier(known["schema"], known["name"])
         numbers = {k: sql.Literal(known[k]) for k in ("start", "increment", "minimum", "maximum", "cache")}
         yield statement(
-            "conversion_add_identity",
+            "partition_creation/conversion/add_identity",
             table=table,
             column=sql.Identifier(known["column"]),
             always=sql.SQL("always" if known["kind"] == "a" else "by default"),
@@ -160,7 +175,9 @@ def add_identities(args: Args, facts: Facts, table: sql.Composable) -> Iterator[
             **numbers,
         )
         aside = sql.Identifier(known["schema"], _aside(args, number))
-        yield statement("conversion_set_sequence", target=sql.Literal(name.as_string(None)), sequence=aside)
+        yield statement(
+            "partition_creation/conversion/set_sequence", target=sql.Literal(name.as_string(None)), sequence=aside
+        )
         yield from _sequence_grants(facts, known, name)
         if known["comment"]:
             yield comment(sql.SQL("sequence {}").format(name), known["comment"])
@@ -172,11 +189,11 @@ def _sequence_grants(facts: Facts, known: Facts, name: sql.Identifier) -> Iterat
     kept = {r["privilege"] for r in known["grants"] if r["role"] == owner} >= _SEQUENCE_PRIVILEGES
     everything = kept and not facts["default_privileges"]
     for role in (*facts["default_grantees"], *(() if everything else (owner,))):
-        yield statement("conversion_revoke", object=thing, role=_role(role))
+        yield statement("partition_creation/conversion/revoke", object=thing, role=_role(role))
     for right in others if everything else known["grants"]:
         if right["privilege"] in _SEQUENCE_PRIVILEGES:
             yield statement(
-                "conversion_grant_sequence",
+                "partition_creation/conversion/grant_sequence",
                 privilege=sql.SQL(right["privilege"].lower()),
                 sequence=name,
                 role=_role(right["role"]),
@@ -187,7 +204,9 @@ def _sequence_grants(facts: Facts, known: Facts, name: sql.Identifier) -> Iterat
 def drop_identities(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     """Yield what takes the identities, and the sequences put aside, off a table."""
     for known in facts["identities"]:
-        yield statement("conversion_drop_identity", table=table, column=sql.Identifier(known["column"]))
+        yield statement(
+            "partition_creation/conversion/drop_identity", table=table, column=sql.Identifier(known["column"])
+        )
 
 
 def own_sequences(facts: Facts, table: sql.Identifier) -> Iterator[sql.Composed]:
@@ -195,14 +214,16 @@ def own_sequences(facts: Facts, table: sql.Identifier) -> Iterator[sql.Composed]
     for known in facts["serials"]:
         column = sql.SQL("{}.{}").format(table, sql.Identifier(known["column"]))
         name = sql.Identifier(known["schema"], known["name"])
-        yield statement("conversion_own_sequence", sequence=name, column=column)
+        yield statement("partition_creation/conversion/own_sequence", sequence=name, column=column)
 
 
 def foreign_keys(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     """Yield the foreign keys; ATTACH joins the plain table's to them without looking at the rows."""
     for known in facts["foreign_keys"]:
         name = sql.Identifier(known["name"])
-        yield statement("conversion_constraint", table=table, name=name, definition=sql.SQL(known["definition"]))
+        yield statement(
+            "partition_creation/conversion/constraint", table=table, name=name, definition=sql.SQL(known["definition"])
+        )
         if known["comment"]:
             yield comment(sql.SQL("constraint {} on {}").format(name, table), known["comment"])
 
@@ -210,17 +231,19 @@ def foreign_keys(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
 def drop_triggers(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     """Yield what takes the triggers off a table."""
     for known in facts["triggers"]:
-        yield statement("conversion_drop_trigger", trigger=sql.Identifier(known["name"]), table=table)
+        yield statement(
+            "partition_creation/conversion/drop_trigger", trigger=sql.Identifier(known["name"]), table=table
+        )
 
 
 def triggers(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     """Yield what makes the triggers on the table that bears the name, as they were."""
     for known in facts["triggers"]:
         name = sql.Identifier(known["name"])
-        yield statement("conversion_statement", statement=sql.SQL(known["definition"]))
+        yield statement("partition_creation/conversion/statement", statement=sql.SQL(known["definition"]))
         if known["enabled"] in _STATES:
             state = sql.SQL(_STATES[known["enabled"]])
-            yield statement("conversion_trigger_state", table=table, state=state, trigger=name)
+            yield statement("partition_creation/conversion/trigger_state", table=table, state=state, trigger=name)
         if known["comment"]:
             yield comment(sql.SQL("trigger {} on {}").format(name, table), known["comment"])
 
@@ -232,7 +255,7 @@ def policies(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
         check = sql.SQL(" with check ({})").format(sql.SQL(known["check"])) if known["check"] else _NOTHING
         name = sql.Identifier(known["name"])
         yield statement(
-            "conversion_policy",
+            "partition_creation/conversion/policy",
             name=name,
             table=table,
             mode=sql.SQL("permissive" if known["permissive"] else "restrictive"),
@@ -248,13 +271,13 @@ def statistics(facts: Facts) -> Iterator[sql.Composed]:
     """Yield the extended statistics, on the table that bears the name."""
     for known in facts["statistics"]:
         name = sql.Identifier(known["schema"], known["name"])
-        yield statement("conversion_statement", statement=sql.SQL(known["definition"]))
+        yield statement("partition_creation/conversion/statement", statement=sql.SQL(known["definition"]))
         if known["owner"] != facts["role"]:
             role = sql.Identifier(known["owner"])
-            yield statement("conversion_statistics_owner", statistics=name, role=role)
+            yield statement("partition_creation/conversion/statistics_owner", statistics=name, role=role)
         if known["target"] is not None:
             target = sql.Literal(known["target"])
-            yield statement("conversion_statistics_target", statistics=name, target=target)
+            yield statement("partition_creation/conversion/statistics_target", statistics=name, target=target)
         if known["comment"]:
             yield comment(sql.SQL("statistics {}").format(name), known["comment"])
 
@@ -263,7 +286,9 @@ def unpublish(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     """Yield what takes a table out of the publications that name it."""
     for known in facts["publications"]:
         if known["named"]:
-            yield statement("conversion_unpublish", publication=sql.Identifier(known["name"]), table=table)
+            yield statement(
+                "partition_creation/conversion/unpublish", publication=sql.Identifier(known["name"]), table=table
+            )
 
 
 def publish(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
@@ -273,7 +298,7 @@ def publish(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
             continue
         names = [sql.Identifier(c) for c in known["columns"] or ()]
         yield statement(
-            "conversion_publish",
+            "partition_creation/conversion/publish",
             publication=sql.Identifier(known["name"]),
             table=table,
             columns=sql.SQL(" ({})").format(sql.SQL(", ").join(names)) if names else _NOTHING,

@@ -1,6 +1,6 @@
 """The statements that convert a plain table, built from an action's arguments alone.
 
-The plan shows them and apply sends them: they are the same because both come from here. `conversion_parts`
+The plan shows them and apply sends them: they are the same because both come from here. `parts`
 builds those for what a table carries.
 """
 
@@ -55,14 +55,20 @@ def check(args: Args) -> list[sql.Composed]:
     known = table(args, "parent")
     name = sql.Identifier(CHECK)
     return [
-        statement("conversion_check", table=known, name=name, key=sql.Identifier(args["key"]), inside=belongs(args)),
-        statement("comment_on_constraint", table=known, name=name, text=sql.Literal(marker(args))),
+        statement(
+            "partition_creation/conversion/check",
+            table=known,
+            name=name,
+            key=sql.Identifier(args["key"]),
+            inside=belongs(args),
+        ),
+        statement("partition_creation/comment_on_constraint", table=known, name=name, text=sql.Literal(marker(args))),
     ]
 
 
 def validate(args: Args) -> sql.Composed:
     """Return what proves the CHECK on the rows there are."""
-    return statement("validate_constraint", table=table(args, "parent"), name=sql.Identifier(CHECK))
+    return statement("partition_creation/validate_constraint", table=table(args, "parent"), name=sql.Identifier(CHECK))
 
 
 def prepare(args: Args) -> Iterator[sql.Composed]:
@@ -72,7 +78,7 @@ def prepare(args: Args) -> Iterator[sql.Composed]:
     yield from rename_statistics(args)
     space = facts["tablespace"]
     yield statement(
-        "conversion_create",
+        "partition_creation/conversion/create",
         persistence=sql.SQL("unlogged " if facts["persistence"] == "u" else ""),
         parent=made,
         table=table(args, "parent"),
@@ -81,15 +87,15 @@ def prepare(args: Args) -> Iterator[sql.Composed]:
     )
     yield statement("drop_constraint", table=made, name=sql.Identifier(CHECK))
     if facts["owner"] != facts["role"]:
-        yield statement("alter_owner", table=made, role=sql.Identifier(facts["owner"]))
+        yield statement("partition_creation/alter_owner", table=made, role=sql.Identifier(facts["owner"]))
     yield from columns(facts, made)
     yield from indexes(facts, made)
     yield from replica_identity(facts, made)
     yield from grants(facts, made)
     if facts["row_security"]:
-        yield statement("enable_row_security", table=made)
+        yield statement("partition_creation/enable_row_security", table=made)
     if facts["force_row_security"]:
-        yield statement("force_row_security", table=made)
+        yield statement("partition_creation/force_row_security", table=made)
     if facts["comment"]:
         yield comment(sql.SQL("table {}").format(made), facts["comment"])
 
@@ -102,8 +108,12 @@ def exchange(args: Args) -> Iterator[sql.Composed]:
     yield from make_room(args, facts)
     yield from drop_triggers(facts, plain)
     yield from unpublish(facts, plain)
-    yield statement("conversion_rename_table", table=plain, name=sql.Identifier(args["part"]["name"]))
-    yield statement("conversion_rename_table", table=made, name=sql.Identifier(args["parent"]["name"]))
+    yield statement(
+        "partition_creation/conversion/rename_table", table=plain, name=sql.Identifier(args["part"]["name"])
+    )
+    yield statement(
+        "partition_creation/conversion/rename_table", table=made, name=sql.Identifier(args["parent"]["name"])
+    )
     yield from add_identities(args, facts, parent)
     yield from drop_identities(facts, part)
     yield from own_sequences(facts, parent)
@@ -132,7 +142,9 @@ def take_back(args: Args, facts: Facts, plain: Facts) -> Iterator[sql.Composed]:
     yield from add_identities(args, facts, part)
     yield from own_sequences(facts, part)
     yield statement("drop_table", table=parent)
-    yield statement("conversion_rename_table", table=part, name=sql.Identifier(args["parent"]["name"]))
+    yield statement(
+        "partition_creation/conversion/rename_table", table=part, name=sql.Identifier(args["parent"]["name"])
+    )
     yield from names_back(args, plain)
     yield from triggers(facts, parent)
     yield from publish(facts, parent)
@@ -140,7 +152,7 @@ def take_back(args: Args, facts: Facts, plain: Facts) -> Iterator[sql.Composed]:
 
 def analyze(args: Args) -> sql.Composed:
     """Return what gathers statistics of the partitioned table, which autovacuum never does."""
-    return statement("retention_analyze", table=table(args, "parent"))
+    return statement("analyze", table=table(args, "parent"))
 
 
 def shown(args: Args) -> tuple[str, ...]:

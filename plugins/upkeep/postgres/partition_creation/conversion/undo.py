@@ -93,7 +93,7 @@ def _take_back(session: PostgresSession, args: Args, oid: int) -> Json:
             session.execute(statement)
         for partition in _others(session, args, oid):  # nobody can add a partition or a row any more
             name = partition.full_name.identifier
-            if session.execute(session.statement("any_row", table=name)).fetchall():
+            if session.execute(session.statement("partition_creation/any_row", table=name)).fetchall():
                 raise StateChangedError(f"{partition.subject} holds rows by now")
         _refuse_latest(session, oid, before[oid])
         for statement in statements.take_back(args, before[oid], before[rows]):
@@ -114,7 +114,7 @@ def _take_back(session: PostgresSession, args: Args, oid: int) -> Json:
 
 def _others(session: PostgresSession, args: Args, oid: int) -> Sequence[catalog.Partition]:
     """Return the partitions beside the one that is the plain table. Raises `StateChangedError`."""
-    rows = session.rows("table_name", {"oid": oid})
+    rows = session.rows("partition_creation/table_name", {"oid": oid})
     if not rows or (rows[0]["schema"], rows[0]["name"]) != (args["parent"]["schema"], args["parent"]["name"]):
         raise StateChangedError("the partitioned table was dropped or renamed since")
     found = catalog.partitions(session, [oid])
@@ -128,13 +128,19 @@ def _others(session: PostgresSession, args: Args, oid: int) -> Sequence[catalog.
 
 def _refuse_rows(session: PostgresSession, others: Sequence[catalog.Partition]) -> None:
     """Raise `StateChangedError`, saying how many rows, unless all those partitions are empty."""
-    full = [p for p in others if session.execute(session.statement("any_row", table=p.full_name.identifier)).fetchall()]
+    full = [
+        p
+        for p in others
+        if session.execute(session.statement("partition_creation/any_row", table=p.full_name.identifier)).fetchall()
+    ]
     if not full:
         return
     try:
         with session.transaction():
             session.rows("set_local_timeouts", {"lock": "2s", "statement": f"{COUNT_SECONDS}s"})
-            counts = [session.statement("conversion_count", table=p.full_name.identifier) for p in full]
+            counts = [
+                session.statement("partition_creation/conversion/count", table=p.full_name.identifier) for p in full
+            ]
             rows = str(sum(session.execute(count).fetchall()[0]["rows"] for count in counts))
     except psycopg.errors.QueryCanceled:
         rows = "many"
@@ -155,7 +161,7 @@ def _refuse_detached(session: PostgresSession, oid: int) -> None:
     """Raise `StateChangedError` while a detached partition waits to be dropped: it could not be attached again."""
     waiting = [
         names.display(row["schema"], row["name"])
-        for row in session.rows("retention_detached", {"oid": None})
+        for row in session.rows("detached", {"oid": None})
         if not row["is_partition"] and (read_marker(row["marker"]) or {}).get("parent_oid") == oid
     ]
     if waiting:
