@@ -19,8 +19,8 @@ from local.servers import (
     start_tidb,
     temporary_directory,
 )
-from tests.servers import TEST_SETTINGS, fresh_database
-from tests.stack import Stack, run_local, start_stack
+from tests.harness.servers import TEST_SETTINGS, fresh_database
+from tests.harness.stack import Stack, run_local, start_stack
 
 S = TypeVar("S", bound=Server)
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local import browser
 from local.errors import LocalError
-from tests.stack import Stack
+from tests.harness.stack import Stack
 from upkeep.connections import CONTROL, parse
 from upkeep.ledger import Ledger
 

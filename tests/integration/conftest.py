@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.robust_help import Bed
+from tests.harness.commands import Bed
 
 
 @pytest.fixture
