@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import UTC
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
 
-from upkeep.model import OutcomeStatus, Severity, TargetStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime, timedelta
-
-    from upkeep.model import Action, Outcome, PlanState
+from upkeep.model import Action, Outcome, OutcomeStatus, PlanState, Severity, TargetStatus
 
 Word: TypeAlias = tuple[str, str]
 

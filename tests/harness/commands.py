@@ -171,7 +171,7 @@ class Bed:
                     watch(stage)
                 if before is not None:
                     before()
-                main.main(["--fleet", str(fleet or self.fleet), *arguments], prog_name="upkeep")
+                main(["--fleet", str(fleet or self.fleet), *arguments], prog_name="upkeep")
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else 1
             except BaseException as error:  # noqa: BLE001 - a traceback is what the test is to see

@@ -9,7 +9,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from upkeep.cli.main import main
+from upkeep.cli import main
 
 
 class Upkeep:

@@ -8,7 +8,8 @@ failed; `hand_over` starts one `approved_changes` run for each plan that waits.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 import yaml
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -26,9 +27,6 @@ from upkeep.airflow.operators import (
     Observe,
     StartRun,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 START_DATE: Final = datetime(2024, 1, 1, tzinfo=UTC)
 """The earliest day that a backfill can reach."""

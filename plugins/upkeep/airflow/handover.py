@@ -7,6 +7,7 @@ its own, so the second hand-over finds it there, which is as good as having begu
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -16,8 +17,6 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, Ai
 from upkeep.airflow.operators import APPROVALS, UpkeepOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow.sdk import Context
 
     from upkeep.model import PlanState

@@ -9,6 +9,7 @@ driver. A session is a context manager::
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -20,8 +21,6 @@ from upkeep import engines
 from upkeep.airflow.addresses import from_connection
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from upkeep.engines import Address, Session
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from upkeep import words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from upkeep.model import Action, Plan
 
 MOST_ROWS = 50

@@ -7,6 +7,7 @@ the task cancels the running statement on the server.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from airflow.sdk import Context
 
     from upkeep.model import TargetReport
@@ -120,7 +119,7 @@ class StepOperator(UpkeepOperator):
 class Observe(StepOperator):
     """Read the target's state; returns the number of rows read."""
 
-    def execute(self, context: Context) -> int:  # noqa: ARG002
+    def execute(self, context: Context) -> int:
         """Read and store."""
         with self.runner() as runner:
             return runner.observe(self.run_id, self.target).rows
@@ -132,7 +131,7 @@ class GateBefore(StepOperator):
     Subjects that fail alone do not stop the others: the plan then leaves them out, and the target ends partial.
     """
 
-    def execute(self, context: Context) -> bool:  # noqa: ARG002
+    def execute(self, context: Context) -> bool:
         """Evaluate; returns whether everything held."""
         with self.runner() as runner:
             result = runner.gate(self.run_id, self.target, "before")
@@ -149,7 +148,7 @@ class GateBefore(StepOperator):
 class MakePlan(StepOperator):
     """Decide what to do; returns the plan's id and the number of its actions."""
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+    def execute(self, context: Context) -> dict[str, Any]:
         """Plan and store."""
         with self.runner() as runner:
             plan = runner.plan(self.run_id, self.target)

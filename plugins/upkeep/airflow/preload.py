@@ -10,11 +10,8 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 log = logging.getLogger("upkeep")
 

@@ -6,7 +6,9 @@ Imported inside tasks only, never while a DAG file is read.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +23,6 @@ from upkeep.run.runner import Runner
 from upkeep.stores.store import opener
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
-
     from upkeep.ledger import PendingPlan
     from upkeep.run.progress import Progress
 

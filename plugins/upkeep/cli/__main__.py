@@ -1,5 +1,5 @@
 """``python -m upkeep.cli``."""
 
-from upkeep.cli.main import main
+from upkeep.cli import main
 
 main()

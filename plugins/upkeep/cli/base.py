@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
@@ -27,9 +29,6 @@ from upkeep.run.progress import Meter
 from upkeep.run.runner import Runner
 
 if TYPE_CHECKING:
-    from pathlib import Path
-    from types import FrameType
-
     from upkeep.ledger import Ledger
 
 CANCELLED: Final = 130

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from upkeep import words
-from upkeep.model import FindingStatus, OutcomeStatus, ReasonCode, Severity, TargetStatus
+from upkeep.model import (
+    Action,
+    Finding,
+    FindingStatus,
+    Outcome,
+    OutcomeStatus,
+    ReasonCode,
+    Severity,
+    TargetReport,
+    TargetStatus,
+)
 from upkeep.words import count, counted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from upkeep.model import Action, Finding, Outcome, TargetReport
 
 _VERBS: Final = {
     "delete": "deleted",

@@ -6,6 +6,7 @@ Nothing is drawn around a text, so that it can be copied; what is long is wrappe
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -14,17 +15,13 @@ from rich.text import Text
 
 from upkeep import words
 from upkeep.cli import brief
-from upkeep.model import FindingStatus, OutcomeStatus, PlanState
-from upkeep.words import count
+from upkeep.cli.brief import Alike
+from upkeep.model import Action, Finding, FindingStatus, Outcome, OutcomeStatus, PlanState, RunReport, TargetReport
+from upkeep.words import Word, count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from upkeep.cli.brief import Alike
     from upkeep.ledger import PendingPlan, RunRecord, RunSummary
-    from upkeep.model import Action, Finding, Outcome, RunReport, TargetReport
     from upkeep.run.check import TargetCheck
-    from upkeep.words import Word
 
 PIPE_COLUMNS: Final = 120
 """Width of what does not go to a terminal: a log, a file, a page of CI."""

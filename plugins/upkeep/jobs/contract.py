@@ -81,6 +81,10 @@ class Work:
             raise OverLimitError(f"by now more would go than the {planned}: plan again and approve that plan")
 
 
+def go_on(message: str = "", *, rows: int = 0) -> None:
+    """Stand in for a checkpoint where nothing can ask to stop: the taking back of one change."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowBatch:
     """Some of the rows that an action is about to remove, for the owner's own expectations.

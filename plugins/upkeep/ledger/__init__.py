@@ -7,8 +7,11 @@ partitioned by month and refer to each other by plain ids, so that old months ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable
+from datetime import datetime
+from typing import Self
 
+from upkeep.engines import Address
 from upkeep.ledger import schema
 from upkeep.ledger.actions import Actions
 from upkeep.ledger.contents import Contents
@@ -17,12 +20,6 @@ from upkeep.ledger.dagruns import DagRuns
 from upkeep.ledger.pauses import Pauses
 from upkeep.ledger.records import NOT_FINISHED, ApprovalState, DoneAction, Pause, PendingPlan, RunRecord, RunSummary
 from upkeep.ledger.runs import Runs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from upkeep.engines import Address
 
 __all__ = [
     "NOT_FINISHED",

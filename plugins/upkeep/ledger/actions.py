@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
 from upkeep.errors import ConfigurationError
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
+from upkeep.ledger.control import Row
 from upkeep.ledger.records import DoneAction
-from upkeep.model import Action, Memory, Outcome
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from upkeep.ledger.control import Row
-    from upkeep.model import Json
+from upkeep.model import Action, Json, Memory, Outcome
 
 
 class Actions(Part):

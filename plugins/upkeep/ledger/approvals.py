@@ -7,19 +7,14 @@ past a newer plan.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from upkeep.ledger import codec, decisions
 from upkeep.ledger.base import Part
+from upkeep.ledger.control import Row
 from upkeep.ledger.decisions import Standing
 from upkeep.ledger.records import ApprovalState, PendingPlan
-from upkeep.model import Plan
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from upkeep.ledger.control import Row
-    from upkeep.model import PlanState
+from upkeep.model import Plan, PlanState
 
 
 class Approvals(Part):

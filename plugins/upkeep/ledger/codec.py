@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from upkeep.errors import LedgerError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _MARKS: dict[str, Callable[[str], Any]] = {
     "upkeep:datetime": datetime.fromisoformat,

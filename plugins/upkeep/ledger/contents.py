@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from datetime import datetime
 
 from upkeep.errors import ConfigurationError
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
-from upkeep.model import GateResult, Observation, Outcome, Plan
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
-    from upkeep.model import Finding, Stage
+from upkeep.model import Finding, GateResult, Observation, Outcome, Plan, Stage
 
 
 class Contents(Part):

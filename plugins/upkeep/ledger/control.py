@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import select
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.rows import dict_row
 
+from upkeep.engines import Address
 from upkeep.errors import LedgerError
 from upkeep.sqlfiles import load
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.engines import Address
 
 Row: TypeAlias = dict[str, Any]
 Connection: TypeAlias = psycopg.Connection[Row]

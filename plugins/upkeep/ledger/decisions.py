@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from upkeep.errors import ApprovalRefusedError
+from upkeep.ledger.control import Row
 from upkeep.ledger.records import ApprovalState
 from upkeep.model import PlanState
-
-if TYPE_CHECKING:
-    from upkeep.ledger.control import Row
 
 APPROVAL_HOLDS = timedelta(hours=24)
 """From granting to expiry (DESIGN 4): the next night plans anew anyway."""

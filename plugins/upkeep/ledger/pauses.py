@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
 from upkeep.ledger.records import Pause
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 class Pauses(Part):

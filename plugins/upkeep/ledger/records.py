@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from upkeep.model import Action, Json, Outcome, Plan
+from upkeep.model import Action, Json, Outcome, Plan
 
 NOT_FINISHED = "not_finished"
 """State of a target that has no end: the run still goes on, or was killed."""

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from upkeep.errors import ConfigurationError, LedgerError
 from upkeep.ledger import codec
 from upkeep.ledger.approvals import Approvals
+from upkeep.ledger.control import Row
 from upkeep.ledger.records import NOT_FINISHED, RunRecord, RunSummary
 from upkeep.model import (
     Finding,
     GateResult,
+    Json,
     Outcome,
     OutcomeStatus,
     Plan,
+    PlanState,
     ReasonCode,
     RunReport,
     TargetReport,
     TargetStatus,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
-    from upkeep.ledger.control import Row
-    from upkeep.model import Json, PlanState
-
 
 SKEW = timedelta(minutes=1)
 """Clocks of two machines may differ by so much without anybody asking for a time ahead."""

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import tuple_row
 
+from upkeep.engines import Address
 from upkeep.errors import LedgerError
-from upkeep.ledger.control import StatementError, connect, reason
-
-if TYPE_CHECKING:
-    from upkeep.engines import Address
-    from upkeep.ledger.control import Control
+from upkeep.ledger.control import Control, StatementError, connect, reason
 
 VERSION = "0001"
 """The newest migration; equal to alembic's head (a test compares them). Versions sort as text."""

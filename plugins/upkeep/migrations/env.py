@@ -5,14 +5,10 @@ One transaction holds the lock, all migrations and their partitions; the caller 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from alembic import context
+from sqlalchemy import Connection
 
 from upkeep.sqlfiles import load
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 
 def _run(connection: Connection) -> None:

@@ -11,16 +11,14 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bson.raw_bson import RawBSONDocument
 from pymongo import InsertOne, WriteConcern
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, ConnectionFailure, InvalidOperation, WriteConcernError
 
 from upkeep.mongo.session import MAJORITY_MS
-
-if TYPE_CHECKING:
-    from pymongo.collection import Collection
 
 SMALLEST: Final = 1_000
 LARGEST: Final = 5_000

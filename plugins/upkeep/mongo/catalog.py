@@ -5,20 +5,17 @@ Two round trips for the whole database, and one more for each collection in care
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bson import json_util
 from bson.json_util import JSONMode, JSONOptions
 from pymongo.errors import OperationFailure
 
 from upkeep.mongo import faults
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.session import Doc, MongoSession
 
 CREATES: Final = ("createCollection", "createIndex", "collMod")
 """What partition creation does to a collection."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
+from upkeep.fleet import Target
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.mongo import catalog, refusals
 from upkeep.mongo.catalog import ARCHIVES, CREATES, RETAINS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.fleet import Target
-    from upkeep.mongo.session import MongoSession
+from upkeep.mongo.session import MongoSession
 
 FEW: Final = 2
 """So many collections (a source and its archive) are told one by one, with what each lacks."""

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
 
-from upkeep.engines import connected
+from upkeep.engines import Address, connected
 from upkeep.errors import UnreachableError
+from upkeep.fleet import Target
 from upkeep.model import Finding
 from upkeep.mongo.check import check
 from upkeep.mongo.session import TESTED, MongoSession
-
-if TYPE_CHECKING:
-    from upkeep.engines import Address
-    from upkeep.fleet import Target
 
 
 class MongoEngine:

@@ -7,15 +7,11 @@ Whatever is no whole number between 0 and 2147483647 is critical: another versio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
-from upkeep.model import Finding, Severity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.fleet import RetainPolicy
-    from upkeep.model import Json
+from upkeep.fleet import RetainPolicy
+from upkeep.model import Finding, Json, Severity
 
 LARGEST: Final = 2_147_483_647
 """The server refuses more: 68 years. Also what it stores instead of NaN."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pymongo.errors import (
     AutoReconnect,
@@ -13,9 +14,6 @@ from pymongo.errors import (
     OperationFailure,
     PyMongoError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DUPLICATE_KEY: Final = 11000
 NOT_VALID: Final = 121

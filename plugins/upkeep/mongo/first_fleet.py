@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from bson.datetime_ms import DatetimeMS
 from pymongo.errors import OperationFailure
 
+from upkeep.engines import Session
 from upkeep.fleet.drafting import MOST, likeliest, scalar
 from upkeep.mongo import catalog, faults
-from upkeep.mongo.session import LOOK_MS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.engines import Session
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
 SECTION: Final = "collections"
 _NEWEST: Final = 20

@@ -8,20 +8,16 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from pymongo.errors import OperationFailure, PyMongoError
 
 from upkeep.errors import UnreachableError, UpkeepError
+from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.pace import OverloadedError
-from upkeep.model import Outcome, OutcomeStatus, ReasonCode
+from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.mongo import catalog, faults, refusals
-from upkeep.mongo.session import MAJORITY_MS
-
-if TYPE_CHECKING:
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Json
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.session import MAJORITY_MS, Doc, MongoSession
 
 T = TypeVar("T")
 Apply: TypeAlias = "Callable[[Work, Progress], None]"

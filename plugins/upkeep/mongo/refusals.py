@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
+from upkeep.fleet import Target
 from upkeep.mongo import catalog, faults
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from upkeep.fleet import Target
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.session import Doc, MongoSession
 
 WAIT_MS: Final = 3_000
 """A write that changes nothing takes milliseconds; so long it may wait for its lock."""

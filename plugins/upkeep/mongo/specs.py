@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from upkeep.model import Severity
+from upkeep.fleet import CollectionPolicy, IndexPolicy
+from upkeep.model import Json, Severity
 from upkeep.mongo import catalog
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from upkeep.fleet import CollectionPolicy, IndexPolicy
-    from upkeep.model import Json
 
 GRANULARITIES: Final = ("seconds", "minutes", "hours")
 """In the only order in which the server changes them, one step at a time."""

@@ -6,15 +6,12 @@ give them names and types where decisions are made.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from upkeep.postgres.names import Name, Pattern, display
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.session import PostgresSession, Row
 
 KINDS: Final = {
     "f": "a foreign table",

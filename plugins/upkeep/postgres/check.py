@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 from upkeep.engines import connected
+from upkeep.fleet import TablePolicy, Target
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import catalog, names
 from upkeep.postgres.catalog import KINDS
 from upkeep.postgres.session import TESTED_VERSIONS, PostgresSession
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.fleet import TablePolicy, Target
 
 _OK: Final = (FindingStatus.OK, Severity.INFO)
 _BAD: Final = (FindingStatus.FINDING, Severity.ERROR)

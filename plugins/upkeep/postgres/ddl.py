@@ -14,21 +14,17 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs.contract import Checkpoint
 from upkeep.postgres import holders
-from upkeep.postgres.session import LOCK_TIMEOUT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from upkeep.jobs.contract import Checkpoint
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.session import LOCK_TIMEOUT, PostgresSession
 
 T = TypeVar("T")
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from upkeep.engines import Address
+from upkeep.fleet import Target
+from upkeep.model import Finding
 from upkeep.postgres import check
 from upkeep.postgres.session import PostgresSession
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.engines import Address
-    from upkeep.fleet import Target
-    from upkeep.model import Finding
 
 
 class PostgresEngine:

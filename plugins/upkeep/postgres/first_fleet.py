@@ -6,18 +6,15 @@ retention rule that is commented out, because how long rows are needed is the ow
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
+from upkeep.engines import Session
 from upkeep.fleet.drafting import MOST, likeliest, scalar, usual_length
 from upkeep.postgres import bounds, names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from upkeep.engines import Session
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.session import PostgresSession, Row
 
 SECTION: Final = "tables"
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import psycopg
 
 from upkeep.errors import UnreachableError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.session import PostgresSession
 
 SHOWN: Final = 3
 _RIGHT: Final = "grant pg_monitor to our role to see more of it"

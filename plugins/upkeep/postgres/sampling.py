@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 from psycopg import sql
 
-if TYPE_CHECKING:
-    from upkeep.postgres.catalog import Relation
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.catalog import Relation
+from upkeep.postgres.session import PostgresSession
 
 _UNSEEN: Final = (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable)
 """Locked, too slow, on another server, not ours to read, or gone; a lost connection is none of these."""

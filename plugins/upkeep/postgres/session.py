@@ -9,21 +9,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeAlias, cast
+from typing import Any, Final, LiteralString, TypeAlias, cast
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from upkeep import sqlfiles
+from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
 from upkeep.postgres import faults, names
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from upkeep.engines import Address
 
 Row: TypeAlias = dict[str, Any]
 Params: TypeAlias = Mapping[str, Any]

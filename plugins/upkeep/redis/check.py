@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import redis
 
-from upkeep.model import Finding, Severity
+from upkeep.fleet import Target
+from upkeep.model import Finding, Json, Severity
 from upkeep.redis import refusals, streams
-from upkeep.redis.session import RIGHTS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.fleet import Target
-    from upkeep.model import Json
-    from upkeep.redis.session import RedisSession
+from upkeep.redis.session import RIGHTS, RedisSession
 
 
 def check(session: RedisSession, target: Target) -> Iterator[Finding]:

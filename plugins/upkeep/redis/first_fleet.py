@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, cast
 
+from upkeep.engines import Session
 from upkeep.fleet.drafting import MOST, scalar
+from upkeep.model import Json
 from upkeep.redis import streams
 from upkeep.redis.entries import EntryId
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from upkeep.engines import Session
-    from upkeep.model import Json
-    from upkeep.redis.session import RedisSession
+from upkeep.redis.session import RedisSession
 
 SECTION: Final = "streams"
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from upkeep import settings
+from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from upkeep.engines import Address
 
 TESTED: Final = ("7.0",)
 OLDEST: Final = 7

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 import redis
 
+from upkeep.model import Json
 from upkeep.redis import faults, refusals
 from upkeep.redis.entries import EntryId
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from upkeep.model import Json
-    from upkeep.redis.session import RedisSession
+from upkeep.redis.session import RedisSession
 
 LOOK_SECONDS: Final = 20.0
 """Counting the due entries of one stream takes no longer; longer, and their number is said to be unknown."""

@@ -24,12 +24,12 @@ from upkeep.fleet import Target
 from upkeep.jobs.contract import Examines, Job, RowBatch, Work, tolerated
 from upkeep.model import Action, Finding, Json, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
 from upkeep.run import faults, recurrence, rules
+from upkeep.run.progress import Progress
 from upkeep.run.stopping import Stop
 
 if TYPE_CHECKING:
     from upkeep.ledger import DoneAction, Ledger
     from upkeep.run.lease import Lease
-    from upkeep.run.progress import Progress
 
 LEASE_WAIT_SECONDS = 1800.0
 """How long a run waits for another run on the same database before it fails visibly."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from upkeep import connections, engines
+from upkeep.engines import Address
 from upkeep.errors import ConfigurationError, UnreachableError
+from upkeep.fleet import Fleet, Target
 from upkeep.model import Finding, FindingStatus, Json, Severity
-
-if TYPE_CHECKING:
-    from upkeep.engines import Address
-    from upkeep.fleet import Fleet, Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,17 @@
 """`upkeep init --from CONNECTION`: a commented first fleet file for an existing database.
 
 What exists is continued (partitions, time-series); how long rows are needed is the owner's to say, so retention rules
-are commented out. Each engine's room has an ``introspection`` module with ``SECTION`` and ``lines``.
+are commented out. Each engine's room has an ``first_fleet`` module with ``SECTION`` and ``lines``.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from upkeep import engines
 from upkeep.connections import SCHEMES
+from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from upkeep.engines import Address
-
 
 _HEAD = """\
 # A first fleet file, made by looking at the database behind '{connection}'.
@@ -48,7 +44,7 @@ def first_fleet(connection_id: str, address: Address) -> str:
     called = address.database if not address.database.isdigit() else ""  # Redis numbers its databases
     name = "".join(c if c.isalnum() else "_" for c in called or connection_id).lower()
     text = _HEAD.format(connection=connection_id, name=name, engine=engine)
-    module = importlib.import_module(f"upkeep.{engine}.introspection")
+    module = importlib.import_module(f"upkeep.{engine}.first_fleet")
     with engines.engine(engine).open(address, application="upkeep init") as session:
         found = list(module.lines(session))
     if not found:

@@ -12,17 +12,13 @@ import contextlib
 import hashlib
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from upkeep.engines import Address
 from upkeep.errors import LeaseBusyError, LeaseLostError, LedgerError
 from upkeep.ledger.control import Control
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from upkeep.engines import Address
 
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from upkeep.words import count
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LOG_SECONDS: Final = 10.0
 """Between two lines about the batches of one action in a log; a terminal is told of each batch."""

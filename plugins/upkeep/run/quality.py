@@ -7,19 +7,15 @@ that were seen.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import suites
-from upkeep.model import Finding, FindingStatus, Severity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from upkeep.jobs.contract import RowBatch
-    from upkeep.model import Action, Json
+from upkeep.jobs.contract import RowBatch
+from upkeep.model import Action, Finding, FindingStatus, Json, Severity
 
 KEYS_SHOWN: Final = 20
 KEYS_SAID: Final = 3

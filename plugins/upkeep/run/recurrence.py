@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from upkeep.model import Action, Outcome, ReasonCode
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from upkeep.ledger import Ledger
 
 COUNTED: Final = frozenset({ReasonCode.STATE_CHANGED, ReasonCode.LOCK_NOT_OBTAINED})

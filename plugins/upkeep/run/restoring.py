@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from datetime import datetime
+from typing import cast
 
 from upkeep import connections
 from upkeep.errors import CancelledError, ConfigurationError, UpkeepError
-from upkeep.model import Observation
+from upkeep.fleet import Target
+from upkeep.jobs.contract import RestoreRequest, Restores
+from upkeep.model import Observation, Plan, RunReport
 from upkeep.run.application import Application
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from upkeep.fleet import Target
-    from upkeep.jobs.contract import RestoreRequest, Restores
-    from upkeep.model import Plan, RunReport
-    from upkeep.run.runner import Runner
+from upkeep.run.runner import Runner
 
 JOB = "data_retention"
 """The job whose archives come back; its actions carry the restoring out."""

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from upkeep.errors import NotSupportedError, StopError, UnreachableError
+from upkeep.fleet import Target
 from upkeep.model import (
     Action,
     Finding,
@@ -27,7 +28,6 @@ from upkeep.model import (
 )
 
 if TYPE_CHECKING:
-    from upkeep.fleet import Target
     from upkeep.ledger import Pause
 
 LEASE = frozenset({ReasonCode.LEASE_BUSY, ReasonCode.LEASE_LOST})

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from upkeep import connections, engines
 from upkeep.engines import Address, Session
 from upkeep.errors import CancelledError, ConfigurationError, NotSupportedError, UpkeepError
+from upkeep.fleet import Fleet, Target
 from upkeep.jobs import spec
 from upkeep.jobs.contract import Job
 from upkeep.model import (
@@ -40,7 +41,6 @@ from upkeep.run.progress import Progress
 from upkeep.run.stopping import Stop
 
 if TYPE_CHECKING:
-    from upkeep.fleet import Fleet, Target
     from upkeep.ledger import DoneAction, Ledger, RunRecord
 
 

@@ -13,13 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.marker import stricter
 from upkeep.model import Action, FindingStatus, Json, Plan, ReasonCode, Severity, digest
-
-if TYPE_CHECKING:
-    from upkeep.fleet import Target
 
 LATE: Final = timedelta(hours=1)
 """A plan that waited longer is looked at again even when nobody was asked: a night's order of jobs takes less."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,11 +23,7 @@ from upkeep.errors import UpkeepError
 from upkeep.stores.arrays import decode, encode, kept_type, to_text, wire_type
 from upkeep.stores.beside import mapped
 from upkeep.stores.columns import FORMAT, Column, UnsayableError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from upkeep.stores.store import Draft
+from upkeep.stores.store import Draft
 
 GROUP_ROWS: Final = 100_000
 GROUP_BYTES: Final = 32 << 20

@@ -11,21 +11,17 @@ import contextlib
 import hashlib
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Final, TypeVar
+from typing import IO, Final, TypeVar
 from urllib.parse import unquote
 
 from upkeep.fleet.location import folder
+from upkeep.stores.columns import Column
 from upkeep.stores.manifest import MANIFESTS, RESTORED, UNDECIDED, Manifest, Mark, Note
-from upkeep.stores.store import DRAFT, Store, StoreError, open_store
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
-    from upkeep.stores.columns import Column
-    from upkeep.stores.parquet import Seen
-    from upkeep.stores.store import Draft
+from upkeep.stores.parquet import Seen
+from upkeep.stores.store import DRAFT, Draft, Store, StoreError, open_store
 
 N = TypeVar("N", bound="Note")
 FILE: Final = ".parquet"

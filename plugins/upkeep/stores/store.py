@@ -19,13 +19,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import IO, Any, Final, TypeAlias, cast
+
+from fsspec import AbstractFileSystem
 
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.fleet.location import connection_of, problem
-
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
 
 Opener: TypeAlias = "Callable[[str], tuple[AbstractFileSystem, str]]"
 """Opens a URL: the file system, and the path in it."""
@@ -154,7 +153,6 @@ class Store:
     @contextmanager
     def draft(self, folder: str, prefix: str) -> Iterator[Draft]:
         """Give a draft; removed at the end of the block unless published."""
-        del folder, prefix
         self.step("draft")
         with self._mended("a temporary file", foreign=False), tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
             yield Draft(cast("IO[bytes]", file), None)
@@ -216,7 +214,6 @@ class Store:
 
     def is_left(self, name: str) -> bool:
         """Return whether nobody writes the draft any more; an object store shows none."""
-        del name
         return False
 
     def prepare(self, known: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from upkeep.jobs.data_retention.marker import MARKER_BEGINS
 from upkeep.jobs.partition_creation.axis import LOWEST
@@ -14,10 +14,8 @@ from upkeep.tidb import names
 from upkeep.tidb.faults import StateChangedError
 from upkeep.tidb.keys import Scale
 from upkeep.tidb.names import Pattern
+from upkeep.tidb.session import Row, TiDBSession
 from upkeep.tidb.sql import Sql, fill
-
-if TYPE_CHECKING:
-    from upkeep.tidb.session import Row, TiDBSession
 
 NAME_A_TABLE: Final = "name the table itself in the fleet file, or take the policy out"
 SYSTEM: Final = ("mysql", "information_schema", "performance_schema", "metrics_schema", "sys")

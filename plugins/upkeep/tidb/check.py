@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 import pymysql
 
 from upkeep.engines import connected
+from upkeep.fleet import Target
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.tidb import catalog, ddl, faults, names, server
 from upkeep.tidb.catalog import Table
 from upkeep.tidb.session import TESTED_VERSIONS, TiDBSession
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.fleet import Target
 
 _OK: Final = (FindingStatus.OK, Severity.INFO)
 _BAD: Final = (FindingStatus.FINDING, Severity.ERROR)

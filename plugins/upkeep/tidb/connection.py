@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pymysql
 from pymysql.cursors import Cursor, DictCursor
 
+from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from upkeep.engines import Address
 
 Connection: TypeAlias = "pymysql.connections.Connection[Any]"
 

@@ -20,18 +20,16 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pymysql
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs.contract import Checkpoint
 from upkeep.tidb import faults, keys, names, sql
 from upkeep.tidb.faults import LockNotObtainedError
+from upkeep.tidb.session import Row, TiDBSession
 from upkeep.tidb.sql import Sql
-
-if TYPE_CHECKING:
-    from upkeep.jobs.contract import Checkpoint
-    from upkeep.tidb.session import Row, TiDBSession
 
 WAIT_SECONDS: Final = 60.0
 """For a change that only writes to the catalog: 0.05 s unless old transactions hold the table."""

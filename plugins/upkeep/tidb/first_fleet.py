@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
+from upkeep.engines import Session
 from upkeep.fleet.drafting import MOST, likeliest, scalar, usual_length
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, UnknownBoundsError
 from upkeep.tidb import catalog, keys, names
 from upkeep.tidb.catalog import Table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from upkeep.engines import Session
-    from upkeep.tidb.session import Row, TiDBSession
+from upkeep.tidb.session import Row, TiDBSession
 
 SECTION: Final = "tables"
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import pymysql
 
 from upkeep.errors import UpkeepError
-from upkeep.model import ReasonCode
+from upkeep.model import Action, Json, Outcome, ReasonCode
 from upkeep.tidb import server, sql
-
-if TYPE_CHECKING:
-    from upkeep.model import Action, Json, Outcome
-    from upkeep.tidb.session import Row, TiDBSession
+from upkeep.tidb.session import Row, TiDBSession
 
 _UNSEEN: Final = "; who holds it cannot be seen: grant process on *.* to our user"
 

@@ -10,16 +10,13 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value, length
+from upkeep.model.intervals import Duration
 from upkeep.tidb import names, sql
 from upkeep.tidb.sql import Sql
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
-    from upkeep.model.intervals import Duration
 
 TIMES: Final = {"date": "date", "datetime": "timestamp", "timestamp": "timestamptz"}
 """TiDB's types of time and what they are on an axis: TIMESTAMP is an instant, DATETIME a wall clock."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pymysql
 
 from upkeep.errors import UnreachableError
 from upkeep.jobs.data_retention.pace import OverloadedError
-from upkeep.model import Outcome, OutcomeStatus, ReasonCode
+from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.tidb import faults
 from upkeep.tidb.faults import ConservationError, LockNotObtainedError, NotSupportedError, StateChangedError
-
-if TYPE_CHECKING:
-    from upkeep.model import Action, Json
 
 _SKIPPED: Final = {
     LockNotObtainedError: ReasonCode.LOCK_NOT_OBTAINED,

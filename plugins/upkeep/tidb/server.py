@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pymysql
 
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.tidb import ddl, faults, names, sql
-
-if TYPE_CHECKING:
-    from upkeep.tidb.session import Row, TiDBSession
-    from upkeep.tidb.sql import Sql
+from upkeep.tidb.session import Row, TiDBSession
+from upkeep.tidb.sql import Sql
 
 
 def observe(session: TiDBSession) -> Row:

@@ -13,19 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import pymysql
 
+from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
 from upkeep.tidb import faults, sql
-from upkeep.tidb.connection import DEFAULT_PORT, connect
+from upkeep.tidb.connection import DEFAULT_PORT, Connection, connect
 from upkeep.tidb.faults import ConnectionLostError
 from upkeep.tidb.sql import Params, Sql
-
-if TYPE_CHECKING:
-    from upkeep.engines import Address
-    from upkeep.tidb.connection import Connection
 
 Row: TypeAlias = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from airflow.models.connection import Connection
@@ -15,13 +15,9 @@ from airflow.utils.session import create_session
 from sqlalchemy import or_, select
 
 from upkeep.airflow.addresses import from_connection
+from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
 from upkeep.web.view import Asked
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from upkeep.engines import Address
 
 APPROVALS = "approved_changes"
 _OPEN = ("queued", "running")

@@ -7,9 +7,10 @@ no page that describes the interface. Nothing is loaded from elsewhere and nothi
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import unquote
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -26,12 +27,8 @@ from starlette.responses import Response
 from upkeep.connections import CONTROL
 from upkeep.errors import ConfigurationError, LedgerError
 from upkeep.jobs.spec import JOBS
+from upkeep.ledger import Ledger, RunRecord
 from upkeep.web import airflow_data, view
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
-
-    from upkeep.ledger import Ledger, RunRecord
 
 MAY_READ_RUN = Depends(requires_access_dag("GET", DagAccessEntity.RUN))
 RUNS_SHOWN = 100
@@ -76,7 +73,7 @@ async def _misunderstood(request: Request, error: RequestValidationError) -> Res
 
 
 @app.exception_handler(Exception)
-async def _unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001 - it goes to the log besides
+async def _unexpected(request: Request, error: Exception) -> Response:
     return _refusal(request, 500, "something unexpected happened; the API server's log says what")
 
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from upkeep import words
-from upkeep.model import FindingStatus, PlanState, TargetReport, TargetStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from upkeep.ledger import RunRecord, RunSummary
-    from upkeep.model import Action, Finding, GateResult, Outcome, Plan, RunReport
+from upkeep.ledger import RunRecord, RunSummary
+from upkeep.model import (
+    Action,
+    Finding,
+    FindingStatus,
+    GateResult,
+    Outcome,
+    Plan,
+    PlanState,
+    RunReport,
+    TargetReport,
+    TargetStatus,
+)
 
 MOST_ACTIONS = 200
 """Actions shown for each target, unless all are asked for; what a person approves is always shown whole."""

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from upkeep.cli.main import main
+from upkeep.cli import main
 
 FLEET = """\
 version: 1
@@ -261,7 +261,7 @@ def test_a_plan_of_nothing_imports_no_great_expectations_and_a_plan_of_something
     assert upkeep("run", "partition_creation").exit_code == 0
     code = (
         "import resource, sys\n"
-        "from upkeep.cli.main import main\n"
+        "from upkeep.cli import main\n"
         "try:\n    main()\n"
         "finally:\n"
         "    used = resource.getrusage(resource.RUSAGE_SELF)\n"

@@ -12,7 +12,7 @@ from tests.harness import mongo as mongo_help
 from tests.harness import redis as redis_help
 from tests.harness import tidb as tidb_help
 from upkeep import fleet
-from upkeep.cli.main import main
+from upkeep.cli import main
 
 
 def first_file(monkeypatch: pytest.MonkeyPatch, folder: Path, uri: str) -> tuple[str, fleet.Target]:

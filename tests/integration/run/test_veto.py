@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from upkeep import connections
-from upkeep.cli.main import main
+from upkeep.cli import main
 from upkeep.errors import CancelledError
 from upkeep.fleet import Fleet, parse
 from upkeep.ledger import Ledger

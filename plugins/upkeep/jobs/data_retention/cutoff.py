@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from upkeep.fleet import BackupRule, elapsed
+from upkeep.fleet import BackupRule, RetainPolicy, TablePolicy, elapsed
 from upkeep.jobs.partition_creation.axis import Axis, Value
 from upkeep.model import Requirement
 from upkeep.model.intervals import shift
-
-if TYPE_CHECKING:
-    from upkeep.fleet import RetainPolicy, TablePolicy
 
 LONG_AGO: Final = datetime(2, 1, 1, tzinfo=UTC)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from upkeep.fleet import Target
+from upkeep.fleet import Target
 
 
 def over_limit(rows: int, total: int, target: Target) -> str | None:

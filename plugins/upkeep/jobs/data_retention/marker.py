@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from upkeep.fleet import RetainPolicy
 from upkeep.jobs.data_retention.cutoff import moment, requirement
-from upkeep.model import Requirement
+from upkeep.jobs.partition_creation.axis import Axis
+from upkeep.model import Json, Requirement
 from upkeep.model.intervals import shift
-
-if TYPE_CHECKING:
-    from upkeep.fleet import RetainPolicy
-    from upkeep.jobs.partition_creation.axis import Axis
-    from upkeep.model import Json
 
 MARKER_BEGINS: Final = "upkeep: "
 NEVER: Final = datetime.max.replace(tzinfo=UTC)

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 from upkeep.model import intervals
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from upkeep.model.intervals import Duration
+from upkeep.model.intervals import Duration
 
 Value: TypeAlias = int
 

@@ -10,18 +10,14 @@ partition ends too, and nothing lies ahead any more.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from upkeep.jobs.partition_creation.axis import length
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from upkeep.jobs.partition_creation.axis import Axis, Value
-    from upkeep.model.intervals import Duration
+from upkeep.jobs.partition_creation.axis import Axis, Value, length
+from upkeep.model.intervals import Duration
 
 
 class Span(NamedTuple):

@@ -5,16 +5,12 @@ Pure, alike on all engines; each engine's room reads the numbers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
 
-from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST
+from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Axis, Value
 from upkeep.model import Finding, Severity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from datetime import datetime
-
-    from upkeep.jobs.partition_creation.axis import Axis, Value
 
 UNIT: Final = "unit"
 """Name of the check."""

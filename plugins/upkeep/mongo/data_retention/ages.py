@@ -6,9 +6,9 @@ Looks are bounded: by the index where there is one, by a number of documents, by
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
 from pymongo.errors import PyMongoError
@@ -16,12 +16,7 @@ from pymongo.errors import PyMongoError
 from upkeep.jobs.partition_creation.axis import implausible
 from upkeep.mongo import faults
 from upkeep.mongo.data_retention import pipelines
-from upkeep.mongo.session import LOOK_MS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_LISTS: Final = 10_000

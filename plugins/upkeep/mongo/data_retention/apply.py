@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from pymongo.errors import OperationFailure
 
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Outcome
 from upkeep.mongo import catalog, faults, outcomes
 from upkeep.mongo.data_retention import measurements
 from upkeep.mongo.data_retention.ages import known
@@ -14,14 +17,7 @@ from upkeep.mongo.data_retention.batches import Doomed, Sweep
 from upkeep.mongo.data_retention.view import NIGHT, before, leads
 from upkeep.mongo.faults import EXISTS
 from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError, drop_empty
-from upkeep.mongo.session import LOOK_MS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Outcome
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
 
 def _session(work: Work) -> MongoSession:

@@ -17,33 +17,27 @@ A document that is in the archive already is fine only when it is there byte for
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bson import encode
+from bson.raw_bson import RawBSONDocument
 from pymongo import InsertOne, WriteConcern
+from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 
+from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.pace import OverloadedError, Pace
+from upkeep.model import Json
 from upkeep.mongo import catalog, faults, outcomes
 from upkeep.mongo.data_retention import pipelines
 from upkeep.mongo.data_retention.ages import at_path
 from upkeep.mongo.outcomes import ConservationError
-from upkeep.mongo.session import MAJORITY_MS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bson.raw_bson import RawBSONDocument
-    from pymongo.client_session import ClientSession
-
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Json
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.session import MAJORITY_MS, Doc, MongoSession
 
 FIRST: Final = 2_000
 """Documents in the first batch; later ones take about half a second."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.mongo import expiry
 from upkeep.mongo.data_retention import ages
 from upkeep.mongo.data_retention.view import SMALL_ROWS, View, expiring
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PRIVILEGES: Final = "privileges"
 GRANT: Final = "grant our user readWrite on this database (and dbAdmin for collMod)"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from upkeep.jobs.data_retention.cutoff import moment
-from upkeep.model import Finding, FindingStatus, Severity
+from upkeep.model import Finding, FindingStatus, Json, Severity
 from upkeep.mongo import catalog, expiry
 from upkeep.mongo.data_retention import ages
 from upkeep.mongo.data_retention.view import View
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.model import Json
 
 _KINDS: Final = {"missing": "the field is missing", "timestamp": "internal timestamp", "object": "document"}
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
-from upkeep.model import OutcomeStatus
+from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan
 from upkeep.mongo import catalog
 from upkeep.mongo.data_retention.checks import refusals
 from upkeep.mongo.data_retention.view import View, views
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from upkeep.fleet import Target
-    from upkeep.model import Action, Observation, Outcome, Plan
 
 _MOVING = ("archive_rows", "archive_measurements")
 _EXPIRY = ("set_expiry", "lengthen_expiry")

@@ -12,19 +12,16 @@ forbids to delete, `plan` decides, `apply` carries out with `batches` and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, cast
 
+from upkeep.engines import Session
+from upkeep.fleet import Target
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
 from upkeep.mongo.data_retention import apply, frames, observe, plan
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
-    from upkeep.engines import Session
-    from upkeep.fleet import Target
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
-    from upkeep.mongo.session import MongoSession
+from upkeep.mongo.session import MongoSession
 
 
 class DataRetention:

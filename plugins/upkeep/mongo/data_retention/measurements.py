@@ -21,21 +21,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pymongo import WriteConcern
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
+from upkeep.jobs.contract import Work
 from upkeep.mongo import faults, outcomes
 from upkeep.mongo.data_retention import pipelines
-from upkeep.mongo.outcomes import ConservationError
-from upkeep.mongo.session import MAJORITY_MS
-
-if TYPE_CHECKING:
-    from upkeep.jobs.contract import Work
-    from upkeep.mongo.outcomes import Progress
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.outcomes import ConservationError, Progress
+from upkeep.mongo.session import MAJORITY_MS, Doc, MongoSession
 
 RANGE_ROWS: Final = 20_000
 """Measurements in a range: some two seconds of work between two checkpoints."""

@@ -5,24 +5,19 @@ Counts go through the index and have a time limit; what takes longer is said to 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from upkeep.model import Observation
+from upkeep.fleet import Target
+from upkeep.model import Json, Observation
 from upkeep.mongo import catalog, expiry, refusals
 from upkeep.mongo.catalog import ARCHIVES, RETAINS
 from upkeep.mongo.data_retention import ages, measurements, pipelines
 from upkeep.mongo.data_retention.ages import known
 from upkeep.mongo.data_retention.view import NIGHT, SMALL_ROWS, View, before, without_facts
-from upkeep.mongo.session import LOOK_MS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from upkeep.fleet import Target
-    from upkeep.model import Json
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
 FIRST_SAFE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_SAFE: Final = datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC)

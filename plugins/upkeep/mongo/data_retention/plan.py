@@ -7,24 +7,20 @@ it delete more is destructive and needs what the policy requires.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import over_limit
-from upkeep.model import Action, Finding, Plan, ReasonCode, Requirement, Severity
+from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode, Requirement, Severity
 from upkeep.mongo import catalog, specs
 from upkeep.mongo.data_retention import pipelines
 from upkeep.mongo.data_retention.ages import EPOCH
 from upkeep.mongo.data_retention.checks import GRANT, PRIVILEGES, refusals
 from upkeep.mongo.data_retention.findings import findings, left
 from upkeep.mongo.data_retention.view import View, views
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.fleet import Target
-    from upkeep.model import Json, Observation
 
 NAMED: Final = 5
 WHY_EXPIRY = (

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from upkeep.fleet import CollectionPolicy, RetainPolicy, Target
 from upkeep.jobs.data_retention.cutoff import LONG_AGO, moment
+from upkeep.model import Json, Observation
 from upkeep.model.intervals import shift
 from upkeep.mongo import catalog, expiry
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from upkeep.fleet import CollectionPolicy, RetainPolicy, Target
-    from upkeep.model import Json, Observation
 
 SMALL_ROWS: Final = 10_000
 """A collection so small is read in a few milliseconds: it needs no index on its age field."""

@@ -6,20 +6,17 @@ anything else is left alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 from pymongo.errors import OperationFailure
 
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Outcome
 from upkeep.mongo import catalog, faults, outcomes
 from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError, drop_empty
 from upkeep.mongo.partition_creation.care import Care, cares
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Outcome
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.session import Doc, MongoSession
 
 
 def _session(work: Work) -> MongoSession:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from upkeep.fleet import CollectionPolicy, IndexPolicy, Target
+from upkeep.model import Json
 from upkeep.mongo import catalog, specs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from upkeep.fleet import CollectionPolicy, IndexPolicy, Target
-    from upkeep.model import Json
-    from upkeep.mongo.specs import Difference
+from upkeep.mongo.specs import Difference
 
 _FATAL = ("kind", "timeseries")
 

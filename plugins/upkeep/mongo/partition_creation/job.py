@@ -8,26 +8,22 @@ collection beside what is there, `plan` decides, `apply` does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from pymongo.errors import OperationFailure
 
-from upkeep.model import Observation
+from upkeep.engines import Session
+from upkeep.fleet import Target
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
 from upkeep.mongo import catalog
 from upkeep.mongo.catalog import CREATES
 from upkeep.mongo.partition_creation import apply, plan
 from upkeep.mongo.partition_creation.care import Care, cares
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
-
-    from upkeep.engines import Session
-    from upkeep.fleet import Target
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Memory, Outcome, Plan, Stage
-    from upkeep.mongo.session import Doc, MongoSession
+from upkeep.mongo.session import Doc, MongoSession
 
 UNFIT_MS: Final = 5_000
 """How long documents that a new validator would refuse are looked for."""
@@ -41,7 +37,6 @@ class PartitionCreation:
 
     def observe(self, session: Session, target: Target, at: datetime, memory: Memory) -> Observation:
         """Read what the plan and the gates need; change nothing."""
-        del memory
         mongo = cast("MongoSession", session)
         wanted = list(target.declared(self.name))
         frames: dict[str, list[dict[str, Any]]] = {

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from upkeep.model import Action, Finding, Plan, ReasonCode, Severity
+from upkeep.fleet import IndexPolicy, Target
+from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Severity
 from upkeep.mongo import catalog, expiry, specs
 from upkeep.mongo.partition_creation.care import Care, cares
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.fleet import IndexPolicy, Target
-    from upkeep.model import Observation
-    from upkeep.mongo.specs import Difference
+from upkeep.mongo.specs import Difference
 
 KINDS = {"validator": "modify_validator", "granularity": "raise_granularity", "hidden_index": "unhide_index"}
 """Difference → the action that corrects it."""

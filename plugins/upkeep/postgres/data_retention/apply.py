@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import psycopg
 from psycopg import errors
 
 from upkeep.errors import UnreachableError, UpkeepError
-from upkeep.jobs.contract import TOLERATED_SHARE
-from upkeep.model import Outcome, OutcomeStatus, ReasonCode
+from upkeep.fleet import RetainPolicy
+from upkeep.jobs.contract import TOLERATED_SHARE, Work
+from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import faults, holders, names
 from upkeep.postgres.data_retention import archive_table, counting, detach, drop, held
 from upkeep.postgres.data_retention.archive_table import ConservationError
-from upkeep.postgres.data_retention.batches import RangeHeldError, Sweep, deleting
+from upkeep.postgres.data_retention.batches import RangeHeldError, Sweep, Way, deleting
 from upkeep.postgres.data_retention.detach import AlreadyDoneError, StateChangedError, Tools
 from upkeep.postgres.data_retention.files import archive, load
 from upkeep.postgres.data_retention.files.archive import FileArchive, UndecidedError
@@ -24,17 +26,9 @@ from upkeep.postgres.data_retention.rows import Doomed
 from upkeep.postgres.data_retention.throttle import OverloadedError, Pace
 from upkeep.postgres.data_retention.views import frames_policies
 from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
+from upkeep.postgres.session import PostgresSession
 from upkeep.stores.shelf import Shelf
 from upkeep.stores.store import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from upkeep.fleet import RetainPolicy
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Json
-    from upkeep.postgres.data_retention.batches import Way
-    from upkeep.postgres.session import PostgresSession
 
 _EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, ReasonCode]]] = (
     ((StateChangedError, OverloadedError), OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED),

@@ -7,17 +7,14 @@ one of the table implies it: then no two rows of the table can meet there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from upkeep.model import Finding, Severity
 from upkeep.postgres import names
 from upkeep.postgres.data_retention.archive_table import Drift, lossy
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from upkeep.postgres.data_retention.view import TableView
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.data_retention.view import TableView
+from upkeep.postgres.session import PostgresSession, Row
 
 _OF_TABLES: Final = ("data_retention/archive_keys", "data_retention/archive_constraints")
 

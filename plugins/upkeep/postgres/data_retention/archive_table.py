@@ -13,24 +13,20 @@ conflict that fails the batch; they are never silently taken for ours.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from psycopg import sql
 
 from upkeep.errors import UpkeepError
+from upkeep.model import Json
 from upkeep.postgres import names
-from upkeep.postgres.data_retention.batches import Removed
+from upkeep.postgres.catalog import Relation
+from upkeep.postgres.data_retention.batches import Removed, Remover, Where
+from upkeep.postgres.data_retention.rows import Doomed
 from upkeep.postgres.data_retention.shape import require_shape, shape_args
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from upkeep.model import Json
-    from upkeep.postgres.catalog import Relation
-    from upkeep.postgres.data_retention.batches import Remover, Where
-    from upkeep.postgres.data_retention.rows import Doomed
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.session import PostgresSession, Row
 
 HASHABLE: Final = frozenset(
     """

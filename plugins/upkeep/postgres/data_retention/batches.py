@@ -18,22 +18,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.data_retention.pace import LARGEST
 from upkeep.postgres import holders
+from upkeep.postgres.data_retention.rows import Doomed
 from upkeep.postgres.data_retention.throttle import Pace, Throttle
 from upkeep.postgres.ddl import TRANSIENT
-from upkeep.postgres.session import LOCK_TIMEOUT, STATEMENT_TIMEOUT
-
-if TYPE_CHECKING:
-    from upkeep.jobs.contract import Checkpoint
-    from upkeep.postgres.data_retention.rows import Doomed
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.session import LOCK_TIMEOUT, STATEMENT_TIMEOUT, PostgresSession
 
 LOCK_WAIT: Final = "1s"
 """For a row or table that others hold: then the batch is rolled back and tried again."""

@@ -7,7 +7,8 @@ before its first row; `cascades: declared` accepts the first kind.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.postgres import names
@@ -15,12 +16,8 @@ from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention.archive_drift import table_drift
 from upkeep.postgres.data_retention.archive_table import drift
 from upkeep.postgres.data_retention.rows import is_table_name
+from upkeep.postgres.data_retention.view import TableView
 from upkeep.postgres.names import column_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.postgres.data_retention.view import TableView
 
 ROOM_LEFT: Final = 64 << 20
 """Bytes that stay free at a location besides what the due rows may take."""

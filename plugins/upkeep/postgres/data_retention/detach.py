@@ -14,28 +14,25 @@ between leaves a state that the next run knows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import read_marker, write_marker
+from upkeep.model import Json
 from upkeep.model.intervals import Duration, shift
 from upkeep.postgres import ddl, holders, names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention import counting
 from upkeep.postgres.ddl import LockNotObtainedError, LockRetry
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-    from zoneinfo import ZoneInfo
-
-    from upkeep.jobs.contract import Checkpoint
-    from upkeep.model import Json
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.session import PostgresSession
 
 HOLDERS_TRIES: Final = 20
 """With the sleeps in between about 40 s, as long as for other locks."""

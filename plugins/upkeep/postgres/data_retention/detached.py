@@ -6,25 +6,20 @@ long as the later of then and now says, and when it is where and as it was left.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import kept_until, read_otherwise, terms
-from upkeep.jobs.partition_creation.axis import UnknownBoundsError, brief
-from upkeep.model import Finding, Severity
+from upkeep.jobs.partition_creation.axis import UnknownBoundsError, Value, brief
+from upkeep.model import Finding, Json, Observation, Severity
 from upkeep.postgres import bounds, names
 from upkeep.postgres.catalog import PAGE_BYTES
+from upkeep.postgres.data_retention.view import Marked
+from upkeep.postgres.data_retention.view import TableView as View
 from upkeep.postgres.names import column_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from upkeep.jobs.partition_creation.axis import Value
-    from upkeep.model import Json, Observation
-    from upkeep.postgres.data_retention.view import Marked
-    from upkeep.postgres.data_retention.view import TableView as View
 
 
 @dataclass(frozen=True, slots=True)

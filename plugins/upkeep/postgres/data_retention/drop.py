@@ -7,21 +7,18 @@ should be in the archive. Never with CASCADE.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from psycopg import errors, sql
 
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import drop_after, read_marker
+from upkeep.model import Json
 from upkeep.postgres import ddl, faults
 from upkeep.postgres.data_retention import counting
 from upkeep.postgres.data_retention.detach import AlreadyDoneError, Place, StateChangedError, Tools, place
 from upkeep.postgres.data_retention.detached import difference
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from upkeep.model import Json
 
 COUNTED_UNDER_LOCK: Final = 50_000
 """So many rows are counted once more under the lock, in some 5 ms; nobody reads the table through its parent then."""

@@ -5,22 +5,17 @@ Each night anew, by today's policy (`detached`): what an earlier run decided onl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from upkeep.jobs.data_retention.marker import kept_until, read_marker, read_otherwise, required
-from upkeep.model import Action
+from upkeep.model import Action, Json, ReasonCode, Requirement
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention.detached import droppable, is_due, must_be_empty, today
 from upkeep.postgres.data_retention.row_plan import archive_marked, effect, quality_of_whole
+from upkeep.postgres.data_retention.view import Piece
+from upkeep.postgres.data_retention.view import TableView as View
 from upkeep.postgres.session import statement
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.model import Json, ReasonCode, Requirement
-    from upkeep.postgres.data_retention.view import Piece
-    from upkeep.postgres.data_retention.view import TableView as View
 
 
 def terms_since(view: View, marker: Json) -> Json:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from upkeep.model import Finding, FindingStatus, Severity
+from upkeep.jobs.data_retention.refusal import Refusal
+from upkeep.model import Finding, FindingStatus, Observation, Severity
 from upkeep.postgres import names
 from upkeep.postgres.data_retention import held, staying
 from upkeep.postgres.data_retention.archive_drift import doubts
 from upkeep.postgres.data_retention.detached import detached_finding
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from upkeep.jobs.data_retention.refusal import Refusal
-    from upkeep.model import Observation
-    from upkeep.postgres.data_retention.view import TableView as View
+from upkeep.postgres.data_retention.view import TableView as View
 
 
 def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:

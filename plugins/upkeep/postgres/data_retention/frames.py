@@ -6,20 +6,16 @@ by transactions that the run's snapshot did not see arrived late and are counted
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
-from upkeep.model import OutcomeStatus
+from upkeep.model import Action, Json, Observation, Outcome, OutcomeStatus, Plan
 from upkeep.postgres.data_retention.checks import refusals, space, unindexed_leaves
+from upkeep.postgres.data_retention.view import Leaf, TableView
 from upkeep.postgres.data_retention.views import views
 from upkeep.postgres.names import column_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from upkeep.fleet import Target
-    from upkeep.model import Action, Json, Observation, Outcome, Plan
-    from upkeep.postgres.data_retention.view import Leaf, TableView
 
 
 def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:

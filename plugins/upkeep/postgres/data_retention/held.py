@@ -5,7 +5,8 @@ Also what lies on another server: nothing of a foreign table can be deleted, mov
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -13,13 +14,8 @@ from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import faults, names
 from upkeep.postgres.data_retention.counting import CHECK_TIMEOUT
 from upkeep.postgres.data_retention.detach import StateChangedError, place
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
-
-    from upkeep.postgres.data_retention.view import TableView
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.data_retention.view import TableView
+from upkeep.postgres.session import PostgresSession, Row
 
 SHOWN = 5
 """Names that a sentence lists."""

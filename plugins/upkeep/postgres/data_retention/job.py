@@ -8,26 +8,22 @@ The parts: `observe` reads, `views` makes a view of each table with its cut-off,
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, cast
 
 import psycopg
 
+from upkeep.engines import Session
 from upkeep.errors import UpkeepError
-from upkeep.model import Outcome, OutcomeStatus, ReasonCode
+from upkeep.fleet import Target
+from upkeep.jobs.contract import RestoreRequest, RowBatch, Work, go_on
+from upkeep.model import Action, Memory, Observation, Outcome, OutcomeStatus, Plan, ReasonCode, Stage
 from upkeep.postgres import faults
 from upkeep.postgres.data_retention import apply, frames, observe, plan, quality, reattach
 from upkeep.postgres.data_retention.detach import StateChangedError, Tools
 from upkeep.postgres.data_retention.files import restore_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
-
-    from upkeep.engines import Session
-    from upkeep.fleet import Target
-    from upkeep.jobs.contract import RestoreRequest, RowBatch, Work
-    from upkeep.model import Action, Memory, Observation, Plan, Stage
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.session import PostgresSession
 
 
 class DataRetention:
@@ -87,7 +83,7 @@ class DataRetention:
 def _take_back(session: PostgresSession, action: Action, outcome: Outcome) -> str:
     if action.kind != "detach_partition":
         raise StateChangedError(_cannot(action))
-    return reattach.reattach(Tools(session, _go_on, time.sleep), outcome.evidence)
+    return reattach.reattach(Tools(session, go_on, time.sleep), outcome.evidence)
 
 
 def _cannot(action: Action) -> str:
@@ -97,11 +93,6 @@ def _cannot(action: Action) -> str:
         into = (action.args.get("archive") or {}).get("name", "the archive")
         return f"the rows are in {into}: copy them back by hand; Upkeep does not undo an archiving"
     return "what was deleted comes back only from a backup"
-
-
-def _go_on(message: str = "", *, rows: int = 0) -> None:
-    """Stand in for the runner's checkpoint: an undo is short."""
-    del message, rows
 
 
 JOB: Final = DataRetention()

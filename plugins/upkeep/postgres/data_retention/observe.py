@@ -6,34 +6,30 @@ through the index and only up to a limit; where there are more, the planner esti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
 from upkeep.errors import ConfigurationError
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import drop_after, read_marker
 from upkeep.jobs.partition_creation.limits import counts_time, told_by
-from upkeep.model import Observation
+from upkeep.model import Memory, Observation
 from upkeep.postgres import catalog, holders, names
 from upkeep.postgres.data_retention import archive_drift, counting, held, staying
 from upkeep.postgres.data_retention.counting import CHECK_TIMEOUT
 from upkeep.postgres.data_retention.detached import droppable
 from upkeep.postgres.data_retention.files import look
 from upkeep.postgres.data_retention.rows import Doomed, is_table_name
+from upkeep.postgres.data_retention.view import Leaf, Piece, TableView
 from upkeep.postgres.data_retention.views import frames_policies, tells_age, views
 from upkeep.postgres.names import column_of
 from upkeep.postgres.sampling import sample
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
-    from upkeep.fleet import Target
-    from upkeep.model import Memory
-    from upkeep.postgres.data_retention.view import Leaf, Piece, TableView
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.session import PostgresSession, Row
 
 COUNT_LIMIT: Final = 50_000
 """Due rows counted exactly, some 5 ms through an index; beyond, the planner's estimate is good enough for a limit."""

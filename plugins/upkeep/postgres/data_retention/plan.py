@@ -7,15 +7,17 @@ What exists is looked at one by one: a gap stops nothing, and the last partition
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from psycopg import sql
 
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import over_limit
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.jobs.partition_creation.axis import brief
-from upkeep.model import Action, Finding, FindingStatus, Plan, Requirement, Severity
+from upkeep.model import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Requirement, Severity
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention.checks import refusals
 from upkeep.postgres.data_retention.detached import orphans, today
@@ -23,16 +25,10 @@ from upkeep.postgres.data_retention.drop_plan import drop_at_once, drops, terms_
 from upkeep.postgres.data_retention.findings import findings, strays
 from upkeep.postgres.data_retention.row_plan import archive_partition, delete_rows, effect, quality_args, settle_files
 from upkeep.postgres.data_retention.sizes import row_estimate, table_rows
+from upkeep.postgres.data_retention.view import Piece
+from upkeep.postgres.data_retention.view import TableView as View
 from upkeep.postgres.data_retention.views import marks, views
 from upkeep.postgres.session import statement
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from upkeep.fleet import Target
-    from upkeep.model import Json, Observation, ReasonCode
-    from upkeep.postgres.data_retention.view import Piece
-    from upkeep.postgres.data_retention.view import TableView as View
 
 NOTHING: Final = Requirement()
 

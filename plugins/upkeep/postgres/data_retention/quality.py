@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from psycopg import sql
 
 from upkeep.fleet import suites
-from upkeep.jobs.contract import RowBatch
+from upkeep.jobs.contract import RowBatch, Work
+from upkeep.model import Json
 from upkeep.postgres.data_retention import detach
 from upkeep.postgres.data_retention.rows import Doomed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Json
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.session import PostgresSession
 
 BATCH_ROWS: Final = 5_000
 _NUMBERS: Final = ("smallint", "integer", "bigint", "real", "double precision", "numeric", "boolean")

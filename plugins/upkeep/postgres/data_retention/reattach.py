@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
 from upkeep.jobs.data_retention.marker import read_marker
+from upkeep.model import Json
 from upkeep.postgres import bounds, ddl, faults, names
 from upkeep.postgres.data_retention.detach import (
     QUIET_SECONDS,
@@ -19,10 +20,7 @@ from upkeep.postgres.data_retention.detach import (
     comment_statement,
     place,
 )
-
-if TYPE_CHECKING:
-    from upkeep.model import Json
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.session import PostgresSession
 
 
 def reattach(tools: Tools, evidence: Json) -> str:

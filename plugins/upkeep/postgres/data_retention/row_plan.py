@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from psycopg import sql
 
 from upkeep.jobs.data_retention.cutoff import requirement
-from upkeep.model import Action
+from upkeep.model import Action, Json, ReasonCode
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention.archive_table import move_args, move_parts
+from upkeep.postgres.data_retention.batches import Way
 from upkeep.postgres.data_retention.files.archive import file_args, statement_parts
 from upkeep.postgres.data_retention.rows import Doomed, row_args
 from upkeep.postgres.data_retention.sizes import row_estimate
+from upkeep.postgres.data_retention.view import Leaf, Marked, Piece
+from upkeep.postgres.data_retention.view import TableView as View
 from upkeep.postgres.names import column_of
 from upkeep.postgres.session import statement
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from upkeep.model import Json, ReasonCode
-    from upkeep.postgres.data_retention.batches import Way
-    from upkeep.postgres.data_retention.view import Leaf, Marked, Piece
-    from upkeep.postgres.data_retention.view import TableView as View
 
 SHOWN: Final = 3
 """Leaves whose statements are shown in full."""

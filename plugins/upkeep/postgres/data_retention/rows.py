@@ -7,17 +7,15 @@ and PostgreSQL's own check catches a reference that appears in between.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from psycopg import sql
 
 from upkeep.fleet.location import is_location
+from upkeep.model import Json
 from upkeep.postgres import names
+from upkeep.postgres.data_retention.view import Leaf, TableView
 from upkeep.postgres.names import column_of
-
-if TYPE_CHECKING:
-    from upkeep.model import Json
-    from upkeep.postgres.data_retention.view import Leaf, TableView
 
 _TYPES: Final = {
     name: sql.SQL(f"pg_catalog.{name}") for name in ("timestamptz", "timestamp", "date", "int2", "int4", "int8")

@@ -6,16 +6,12 @@ between would go with the deleted row and never arrive in the archive.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
+from upkeep.model import Json
 from upkeep.postgres.data_retention.detach import StateChangedError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from upkeep.model import Json
-    from upkeep.postgres.data_retention.rows import Doomed
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.data_retention.rows import Doomed
+from upkeep.postgres.session import PostgresSession
 
 
 def shape_args(columns: Iterable[Json], archive: Iterable[Json] = ()) -> Json:

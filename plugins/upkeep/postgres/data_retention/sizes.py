@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from upkeep.postgres.data_retention.view import Piece
-    from upkeep.postgres.data_retention.view import TableView as View
+from upkeep.postgres.data_retention.view import Piece
+from upkeep.postgres.data_retention.view import TableView as View
 
 
 def row_estimate(view: View, piece: Piece) -> int | None:

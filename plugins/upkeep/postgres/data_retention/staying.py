@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
@@ -11,12 +12,8 @@ from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, brief
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import faults, holders
 from upkeep.postgres.data_retention.rows import Doomed, row_args
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.postgres.data_retention.view import Piece, TableView
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.data_retention.view import Piece, TableView
+from upkeep.postgres.session import PostgresSession, Row
 
 COUNT_LIMIT: Final = 50_000
 """Rows counted exactly; where there are more, that is said."""

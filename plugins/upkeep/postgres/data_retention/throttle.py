@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 
+from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.data_retention.pace import OverloadedError, Pace
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from upkeep.jobs.contract import Checkpoint
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.session import PostgresSession
 
 __all__ = ["OverloadedError", "Pace", "Throttle"]
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from upkeep.fleet import RetainPolicy
+from upkeep.jobs.partition_creation.axis import Axis, Value
+from upkeep.model import Json
 from upkeep.postgres import names
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
-    from upkeep.fleet import RetainPolicy
-    from upkeep.jobs.partition_creation.axis import Axis, Value
-    from upkeep.model import Json
-    from upkeep.postgres.catalog import Partition, Relation
-    from upkeep.postgres.session import Row
+from upkeep.postgres.catalog import Partition, Relation
+from upkeep.postgres.session import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,26 +5,23 @@ Used while observing (to know what else to ask), to plan, and for the gates.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from upkeep.errors import ConfigurationError
+from upkeep.fleet import TablePolicy, Target
 from upkeep.jobs.data_retention.cutoff import age_axis, cut_off, moment
 from upkeep.jobs.data_retention.marker import read_marker
 from upkeep.jobs.partition_creation.limits import misread
+from upkeep.model import Json, Observation
 from upkeep.postgres import bounds, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
 from upkeep.postgres.catalog import KINDS, Partition, Relation, by_policy
 from upkeep.postgres.data_retention.view import Leaf, Marked, Piece, TableView
 from upkeep.postgres.names import column_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from upkeep.fleet import TablePolicy, Target
-    from upkeep.model import Json, Observation
-    from upkeep.postgres.session import Row
+from upkeep.postgres.session import Row
 
 TIME_TYPES: Final = ("timestamptz", "timestamp", "date")
 WHOLE_NUMBERS: Final = ("int2", "int4", "int8")

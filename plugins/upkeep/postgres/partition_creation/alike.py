@@ -7,20 +7,16 @@ is reported, and ends with that partition instead of being copied into every lat
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
-from upkeep.model import Finding, Severity
+from upkeep.model import Finding, Json, Severity
 from upkeep.postgres import names
+from upkeep.postgres.catalog import Relation
+from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.session import PostgresSession, Row
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from upkeep.model import Json
-    from upkeep.postgres.catalog import Relation
-    from upkeep.postgres.partition_creation.model import Care
-    from upkeep.postgres.session import PostgresSession, Row
-
-    Frames = Mapping[str, Sequence[Mapping[str, Any]]]
+Frames: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 
 LOOKED_AT: Final = 7
 """Newest siblings that are asked what is usual."""

@@ -18,13 +18,15 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs.contract import Work, go_on
 from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import catalog, ddl, faults, holders, names
 from upkeep.postgres.partition_creation import moves, plan
@@ -32,13 +34,7 @@ from upkeep.postgres.partition_creation.forms import meets
 from upkeep.postgres.partition_creation.leftovers import clean
 from upkeep.postgres.partition_creation.moves import ConservationError
 from upkeep.postgres.partition_creation.statements import Args, apart, attach, make, move, table
-from upkeep.postgres.session import ConnectionLostError, PostgresSession
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from upkeep.jobs.contract import Work
-    from upkeep.postgres.session import Row
+from upkeep.postgres.session import ConnectionLostError, PostgresSession, Row
 
 _LOCK_SPACE: Final = 0x75706B65 << 32
 """Advisory locks of ours: "upke", then the parent's object id."""
@@ -287,7 +283,7 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
     try:
         with claim(session, args["parent"]["oid"]):
             what = f"undoing {partition.subject}"
-            done = ddl.attempt(session, body, checkpoint=_no_checkpoint, sleep=time.sleep, quiet=[parent], what=what)
+            done = ddl.attempt(session, body, checkpoint=go_on, sleep=time.sleep, quiet=[parent], what=what)
     except ddl.LockNotObtainedError as error:
         skipped = OutcomeStatus.SKIPPED
         return Outcome(
@@ -296,7 +292,3 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
     if not done:
         return refused(f"{partition.subject} holds rows; it stays")
     return Outcome(action_id=action.id, status=OutcomeStatus.DONE, message=f"{partition.subject} detached and dropped")
-
-
-def _no_checkpoint(message: str = "", *, rows: int = 0) -> None:
-    del message, rows

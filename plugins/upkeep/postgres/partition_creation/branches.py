@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from upkeep.jobs.partition_creation.layout import layout
 from upkeep.model import Json, ReasonCode
 from upkeep.postgres.partition_creation import alike
 from upkeep.postgres.partition_creation.forms import Form, Rest, Span, Values, form_args
+from upkeep.postgres.partition_creation.model import Branch, Care
 from upkeep.postgres.partition_creation.names import choose, names_below
-
-if TYPE_CHECKING:
-    from upkeep.postgres.partition_creation.model import Branch, Care
 
 
 def branch_args(  # noqa: PLR0917 - what `plan` knows by then

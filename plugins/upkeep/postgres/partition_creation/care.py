@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from upkeep.fleet import HashLevel, ListLevel, RangeLevel
+from upkeep.fleet import HashLevel, ListLevel, RangeLevel, TablePolicy
 from upkeep.jobs.data_retention.cutoff import kept_from
 from upkeep.jobs.partition_creation.layout import Span, Wish, layout
 from upkeep.jobs.partition_creation.limits import misread
@@ -23,9 +23,6 @@ from upkeep.postgres.catalog import KINDS, Relation
 from upkeep.postgres.names import column_of
 from upkeep.postgres.partition_creation.model import AnyLevel, Care, Default, Known
 from upkeep.postgres.partition_creation.sets import Child, and_default, hashes, lists
-
-if TYPE_CHECKING:
-    from upkeep.fleet import TablePolicy
 
 Frames: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import gcd
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from upkeep.jobs.partition_creation.layout import Span
+from upkeep.model import Json
 from upkeep.postgres import bounds
 from upkeep.postgres.bounds import Axis
-
-if TYPE_CHECKING:
-    from upkeep.model import Json
 
 __all__ = ["Form", "Remainder", "Rest", "Span", "Values", "form_args", "meets", "said", "word"]
 

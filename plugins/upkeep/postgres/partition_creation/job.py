@@ -9,24 +9,21 @@ are put together as the job.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, cast
 
+from upkeep.engines import Session
+from upkeep.fleet import Target
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
 from upkeep.postgres.partition_creation import apply, observe, plan
 from upkeep.postgres.partition_creation.conversion import apply as conversion_apply
 from upkeep.postgres.partition_creation.conversion import plan as conversion_plan
 from upkeep.postgres.partition_creation.conversion import undo as conversion_undo
 from upkeep.postgres.partition_creation.model import Care
 from upkeep.postgres.partition_creation.tree import cares
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
-    from upkeep.engines import Session
-    from upkeep.fleet import Target
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.session import PostgresSession
 
 _SERVER: Final = (
     "subject",
@@ -46,7 +43,6 @@ class PartitionCreation:
 
     def observe(self, session: Session, target: Target, at: datetime, memory: Memory) -> Observation:
         """Read what the plan and the gates need, in three queries when nothing is missing; change nothing."""
-        del memory
         return observe.observe(cast("PostgresSession", session), target, at)
 
     def plan(self, observation: Observation, target: Target) -> Plan:

@@ -8,17 +8,14 @@ longer half made: only its comment goes.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from psycopg import sql
 
+from upkeep.jobs.contract import Checkpoint
 from upkeep.postgres import ddl, names
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from upkeep.jobs.contract import Checkpoint
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.session import PostgresSession, Row
 
 HALF_MADE: Final = "upkeep: half made"
 """How the comments start."""

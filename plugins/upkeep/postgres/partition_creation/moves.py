@@ -19,23 +19,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 from psycopg import sql
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs.contract import Work
+from upkeep.model import Json
 from upkeep.postgres import ddl
 from upkeep.postgres.partition_creation.leftovers import HALF_MADE, clean
 from upkeep.postgres.partition_creation.statements import Args, belongs, make, table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Json
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.session import PostgresSession, Row
 
 DIRECT_ROWS: Final = 1_000
 """Up to so many rows are moved in one statement: about 10 ms under the lock. 10,000 take 100 ms, in steps 25."""

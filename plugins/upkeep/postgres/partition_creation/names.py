@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from upkeep.fleet import RangeLevel
+from upkeep.postgres.bounds import Axis
 from upkeep.postgres.partition_creation.forms import Form, Rest
+from upkeep.postgres.partition_creation.model import AnyLevel, Care
 from upkeep.postgres.partition_creation.statements import child_names
-
-if TYPE_CHECKING:
-    from upkeep.postgres.bounds import Axis
-    from upkeep.postgres.partition_creation.model import AnyLevel, Care
 
 
 def of_level(parent: str, form: Form, axis: Axis | None, level: AnyLevel) -> list[str]:

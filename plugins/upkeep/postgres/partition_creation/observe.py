@@ -5,12 +5,14 @@ Only where something is missing it asks on: how siblings are made, which names a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
-from upkeep.fleet import RangeLevel
+from upkeep.fleet import RangeLevel, Target
 from upkeep.fleet.tables import Top
 from upkeep.jobs.partition_creation.limits import counts_time, told_by
 from upkeep.model import Observation
@@ -20,20 +22,13 @@ from upkeep.postgres.partition_creation import alike
 from upkeep.postgres.partition_creation.care import with_default
 from upkeep.postgres.partition_creation.conversion import observe as conversion_observe
 from upkeep.postgres.partition_creation.forms import Span, Values, form_args
-from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.partition_creation.model import Care, Default
 from upkeep.postgres.partition_creation.names import names_thought_of
 from upkeep.postgres.partition_creation.statements import belongs
 from upkeep.postgres.partition_creation.tree import cares
 from upkeep.postgres.partition_creation.values import ask, compare
 from upkeep.postgres.sampling import sample
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
-    from upkeep.fleet import Target
-    from upkeep.postgres.partition_creation.model import Default
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.session import PostgresSession, Row
 
 COUNT_SECONDS: Final = 20
 """How long counting the rows of one default partition may take; longer, and it is said to be unknown."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from upkeep.fleet import Target
 from upkeep.jobs.partition_creation.axis import brief
 from upkeep.model import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
 from upkeep.postgres import names
@@ -18,9 +19,6 @@ from upkeep.postgres.partition_creation.names import choose, names_of
 from upkeep.postgres.partition_creation.statements import shown
 from upkeep.postgres.partition_creation.times import endless, type_end
 from upkeep.postgres.partition_creation.tree import cares
-
-if TYPE_CHECKING:
-    from upkeep.fleet import Target
 
 KIND: Final = "create_partition"
 LONG_SECONDS: Final = 60
@@ -331,7 +329,7 @@ def _of_defaults(found: Sequence[Care], observation: Observation, actions: Seque
 def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Mapping[Any, Any]) -> Finding:
     axis, layout = care.axis, care.layout
     assert axis is not None and layout is not None  # noqa: S101, PT018 - as in _of_defaults
-    rows, lower, upper = bucket["rows"], bucket["lower"], bucket["upper"]
+    rows, lower = bucket["rows"], bucket["lower"]
     evidence = {"rows": rows, "lowest": bucket["lowest"], "highest": bucket["highest"], "default_partition": default}
     if bucket["bucket"] is None:
         text = f"{rows} rows in {default} have no {care.policy.by} (NULL): no range partition takes them"
@@ -352,7 +350,6 @@ def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Map
         text = f"{rows} rows in {default} ({between}) lie beyond the declared partitions; no partition is made for them"
         remedy = "correct their time, or raise 'ahead' when they are right"
         return finding("default_future_rows", care.subject, Severity.WARNING, text, evidence, remedy)
-    del upper
     text = f"{rows} rows in {default} ({between}) lie outside every declared partition"
     remedy = "declare 'from' early enough to have partitions made for them, or delete them"
     if layout.expired:

@@ -7,18 +7,14 @@ nothing reaches at present; for all others writers (readers too, where rows move
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from upkeep.model import Action, FindingStatus, Json, Severity
 from upkeep.model import Finding as Found
-from upkeep.model import FindingStatus, Severity
 from upkeep.postgres.partition_creation.forms import Form, Rest, Span, said
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from upkeep.model import Action, Json
-    from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.partition_creation.model import Care
 
 SCAN_BYTES: Final = 8 * 1024 * 1024
 """Up to this size ATTACH may read the default partition under its lock: about 10 ms."""

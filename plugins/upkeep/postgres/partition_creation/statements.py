@@ -8,19 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from psycopg import sql
 
 from upkeep.model import digest
+from upkeep.model.intervals import Duration
 from upkeep.postgres import names
-from upkeep.postgres.partition_creation.forms import Span, word
+from upkeep.postgres.bounds import Axis
+from upkeep.postgres.partition_creation.forms import Form, Span, word
 from upkeep.postgres.session import statement
-
-if TYPE_CHECKING:
-    from upkeep.model.intervals import Duration
-    from upkeep.postgres.bounds import Axis
-    from upkeep.postgres.partition_creation.forms import Form
 
 Args: TypeAlias = Mapping[str, Any]
 

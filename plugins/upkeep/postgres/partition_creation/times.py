@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
 
 from upkeep.jobs.partition_creation import limits
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, brief
 from upkeep.model import Finding, Severity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.partition_creation.model import Care
 
 _REMEDY: Final = (
     "make a new table partitioned by a bigint column and move the rows there in time: the type of a partition key "

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from upkeep.fleet import RangeLevel
+from upkeep.fleet import RangeLevel, TablePolicy, Target
 from upkeep.fleet.levels import ListLevel
 from upkeep.jobs.partition_creation.layout import Wish, layout
 from upkeep.jobs.partition_creation.limits import UNIT
@@ -36,9 +36,6 @@ from upkeep.postgres.partition_creation.forms import Form, Rest
 from upkeep.postgres.partition_creation.model import Branch, Care, Known
 from upkeep.postgres.partition_creation.sets import Known as Declared
 from upkeep.postgres.partition_creation.sets import unclear, whole
-
-if TYPE_CHECKING:
-    from upkeep.fleet import TablePolicy, Target
 
 _NAMED: Final = 5
 """Partitions named in a finding."""

@@ -6,12 +6,12 @@ Nothing is asked where every declared value stands in the catalog word for word.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
 
-from upkeep.fleet import ListLevel
+from upkeep.fleet import HashLevel, ListLevel, RangeLevel
 from upkeep.fleet.tables import Top
 from upkeep.postgres import bounds
 from upkeep.postgres.bounds import UnknownBoundsError
@@ -19,10 +19,7 @@ from upkeep.postgres.names import column_of
 from upkeep.postgres.partition_creation.care import CHILDLESS
 from upkeep.postgres.partition_creation.model import Care
 from upkeep.postgres.partition_creation.sets import texts, to_ask
-
-if TYPE_CHECKING:
-    from upkeep.fleet import HashLevel, RangeLevel
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.session import PostgresSession, Row
 
 _REFUSED = (psycopg.errors.DataError, psycopg.errors.IntegrityError)
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import redis
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.pace import Pace
-from upkeep.model import Outcome, OutcomeStatus, ReasonCode
+from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.redis import faults, refusals
-from upkeep.redis.session import RIGHTS
-
-if TYPE_CHECKING:
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Json
-    from upkeep.redis.session import RedisSession
+from upkeep.redis.session import RIGHTS, RedisSession
 
 FIRST: Final = 10_000
 LARGEST: Final = 100_000

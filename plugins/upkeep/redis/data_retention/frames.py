@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
-from upkeep.model import OutcomeStatus
+from upkeep.model import Observation, Outcome, OutcomeStatus, Plan
 from upkeep.redis.data_retention.plan import refusal
 from upkeep.redis.data_retention.view import View, views
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from upkeep.fleet import Target
-    from upkeep.model import Observation, Outcome, Plan
 
 
 def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:

@@ -9,19 +9,16 @@ decides, `apply` deletes; here they are put together as the job.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, cast
 
+from upkeep.engines import Session
+from upkeep.fleet import Target
+from upkeep.jobs.contract import Work
+from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
 from upkeep.redis.data_retention import apply, frames, observe, plan
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
-    from upkeep.engines import Session
-    from upkeep.fleet import Target
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
-    from upkeep.redis.session import RedisSession
+from upkeep.redis.session import RedisSession
 
 
 class DataRetention:
@@ -31,7 +28,6 @@ class DataRetention:
 
     def observe(self, session: Session, target: Target, at: datetime, memory: Memory) -> Observation:
         """Read what the plan and the gates need; change nothing."""
-        del memory  # nothing is ever left half done: a step is done whole or not
         return observe.observe(cast("RedisSession", session), target, at)
 
     def plan(self, observation: Observation, target: Target) -> Plan:
@@ -52,7 +48,6 @@ class DataRetention:
 
     def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:
         """Say that nothing can be taken back."""
-        del session, outcome
         return apply.undo(action)
 
 

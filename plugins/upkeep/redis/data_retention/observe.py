@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 import redis
 
 from upkeep.errors import UnreachableError
-from upkeep.model import Observation
+from upkeep.fleet import Target
+from upkeep.model import Json, Observation
 from upkeep.redis import faults, refusals, streams
 from upkeep.redis.data_retention.view import View, of_frames
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from upkeep.fleet import Target
-    from upkeep.model import Json
-    from upkeep.redis.session import RedisSession
+from upkeep.redis.session import RedisSession
 
 
 def observe(session: RedisSession, target: Target, at: datetime) -> Observation:

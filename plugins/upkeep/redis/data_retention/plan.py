@@ -5,19 +5,15 @@ Entries are due by the time in their id. None goes that a consumer group has not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import over_limit
-from upkeep.model import Action, Finding, FindingStatus, Plan, ReasonCode, Severity
+from upkeep.model import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
 from upkeep.redis.data_retention.view import View, needed, views
 from upkeep.redis.session import RIGHTS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.fleet import Target
-    from upkeep.model import Json, Observation
 
 
 def plan(observation: Observation, target: Target) -> Plan:

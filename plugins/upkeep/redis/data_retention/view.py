@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from upkeep.fleet import RetainPolicy, Target
 from upkeep.jobs.data_retention.cutoff import LONG_AGO, moment
+from upkeep.model import Json, Observation
 from upkeep.model.intervals import shift
 from upkeep.redis.entries import EntryId
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from upkeep.fleet import RetainPolicy, Target
-    from upkeep.model import Json, Observation
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from upkeep.jobs.partition_creation.axis import Axis, Value
 from upkeep.tidb import sql
 from upkeep.tidb.sql import Sql
-
-if TYPE_CHECKING:
-    from upkeep.jobs.partition_creation.axis import Axis, Value
 
 ZERO_DATES_END: Final = "0001-01-01"
 """'0000-00-00' and its like are no time: MySQL's old way to say unknown."""

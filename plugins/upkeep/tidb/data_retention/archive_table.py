@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from upkeep.model import Json
 from upkeep.tidb import names
-
-if TYPE_CHECKING:
-    from upkeep.model import Json
 
 _INTEGERS: Final = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _SIZED: Final = re.compile(

@@ -20,22 +20,19 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pymysql
 
+from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.data_retention.pace import LARGEST, SMALLEST, Pace
+from upkeep.model import Json
 from upkeep.tidb import faults, server, sql
 from upkeep.tidb.data_retention import archive_table
 from upkeep.tidb.data_retention.doomed import Doomed, archive, delete, moved
 from upkeep.tidb.faults import ConservationError, LockNotObtainedError, StateChangedError
-from upkeep.tidb.session import LOCK_WAIT_SECONDS
+from upkeep.tidb.session import LOCK_WAIT_SECONDS, Row, TiDBSession
 from upkeep.tidb.sql import Sql
-
-if TYPE_CHECKING:
-    from upkeep.jobs.contract import Checkpoint
-    from upkeep.model import Json
-    from upkeep.tidb.session import Row, TiDBSession
 
 LOCK_WAIT: Final = 1
 """Seconds for a row that others hold: then the batch is rolled back and tried again."""

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pymysql
 
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import drop_after, read_marker, write_marker
+from upkeep.jobs.partition_creation.axis import Value
+from upkeep.model import Json
 from upkeep.tidb import ddl, faults, keys, names, server, sql
-from upkeep.tidb.catalog import partitions_of
+from upkeep.tidb.catalog import Partition, partitions_of
 from upkeep.tidb.data_retention import exchange, keeping, keeping_facts
 from upkeep.tidb.data_retention.exchange import MERGE_ROWS, Place, by_id
 from upkeep.tidb.data_retention.keeping import DETACHED, RETURNING
-from upkeep.tidb.ddl import definition
+from upkeep.tidb.ddl import Tools, definition
 from upkeep.tidb.faults import StateChangedError
+from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
-
-if TYPE_CHECKING:
-    from upkeep.jobs.partition_creation.axis import Value
-    from upkeep.model import Json
-    from upkeep.tidb.catalog import Partition
-    from upkeep.tidb.ddl import Tools
-    from upkeep.tidb.session import TiDBSession
 
 AGAIN: Final = (
     "the policy that took it out still finds it due: the next run of data_retention does so again, unless the policy "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.marker import kept_until, required
@@ -12,10 +12,8 @@ from upkeep.tidb import sql
 from upkeep.tidb.data_retention import exchange, keeping
 from upkeep.tidb.data_retention.ages import age_text
 from upkeep.tidb.data_retention.row_plan import row_action
-
-if TYPE_CHECKING:
-    from upkeep.tidb.data_retention.view import Marked, Piece
-    from upkeep.tidb.data_retention.view import TableView as View
+from upkeep.tidb.data_retention.view import Marked, Piece
+from upkeep.tidb.data_retention.view import TableView as View
 
 Blocked: TypeAlias = tuple[ReasonCode, str] | None
 NOTHING: Final = Requirement()

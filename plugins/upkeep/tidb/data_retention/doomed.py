@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
+from upkeep.model import Json
 from upkeep.tidb import sql
 from upkeep.tidb.data_retention.ages import ODD_DATES, ZERO_DATES_END, odd_date
+from upkeep.tidb.session import Row
 from upkeep.tidb.sql import Sql
-
-if TYPE_CHECKING:
-    from upkeep.model import Json
-    from upkeep.tidb.session import Row
-
 
 NO_LIMIT: Final = Sql("")
 

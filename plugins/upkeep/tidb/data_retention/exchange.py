@@ -12,32 +12,26 @@ only goes through 1 to 3: it stays, empty, for rows without a time and for what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo
 
 import pymysql
 
 from upkeep.jobs.data_retention.marker import read_marker, write_marker
-from upkeep.jobs.partition_creation.axis import LOWEST
+from upkeep.jobs.partition_creation.axis import LOWEST, Value
+from upkeep.model import Json
 from upkeep.model.intervals import Duration, shift
 from upkeep.tidb import catalog, create_text, ddl, faults, keys, names, server, sql, ttl
-from upkeep.tidb.catalog import partitions_of
+from upkeep.tidb.catalog import Partition, partitions_of
 from upkeep.tidb.data_retention.ages import ageless
 from upkeep.tidb.data_retention.keeping import DETACHED, PREPARING, RETURNING, table_name
+from upkeep.tidb.data_retention.view import TableView
 from upkeep.tidb.ddl import Tools, definition
 from upkeep.tidb.faults import ConservationError, NotSupportedError, StateChangedError
+from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from zoneinfo import ZoneInfo
-
-    from upkeep.jobs.partition_creation.axis import Value
-    from upkeep.model import Json
-    from upkeep.tidb.catalog import Partition
-    from upkeep.tidb.data_retention.view import TableView
-    from upkeep.tidb.session import TiDBSession
 
 Within: TypeAlias = Callable[[Sql, int], None]
 MERGE_ROWS: Final = 100_000

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.tidb.data_retention.checks import forgets_at_once, left_to_ttl
 from upkeep.tidb.data_retention.keeping import detached_finding
-
-if TYPE_CHECKING:
-    from upkeep.jobs.data_retention.refusal import Refusal
-    from upkeep.tidb.data_retention.view import TableView as View
+from upkeep.tidb.data_retention.view import TableView as View
 
 
 def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan
 from upkeep.tidb.data_retention.checks import refusals
-from upkeep.tidb.data_retention.view import views
-
-if TYPE_CHECKING:
-    from upkeep.fleet import Target
-    from upkeep.tidb.data_retention.view import TableView
+from upkeep.tidb.data_retention.view import TableView, views
 
 _SERVER = (
     *("subject", "reachable", "is_replica", "version", "version_tested"),

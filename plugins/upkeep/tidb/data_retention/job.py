@@ -10,10 +10,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from datetime import datetime
+from typing import Any, Final, cast
 
+from upkeep.engines import Session
 from upkeep.errors import UnreachableError, UpkeepError
-from upkeep.model import Outcome, ReasonCode
+from upkeep.fleet import RetainPolicy, Target
+from upkeep.jobs.contract import Work, go_on
+from upkeep.model import Action, Json, Memory, Observation, Outcome, Plan, ReasonCode, Stage
 from upkeep.tidb import holders, outcomes, server
 from upkeep.tidb.catalog import partitions_of
 from upkeep.tidb.data_retention import detached, exchange, frames, observe, plan
@@ -23,16 +27,8 @@ from upkeep.tidb.data_retention.view import policies
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.faults import LockNotObtainedError, StateChangedError
 from upkeep.tidb.names import parse
+from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from upkeep.engines import Session
-    from upkeep.fleet import RetainPolicy, Target
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Json, Memory, Observation, Plan, Stage
-    from upkeep.tidb.session import TiDBSession
 
 
 class DataRetention:
@@ -64,7 +60,7 @@ class DataRetention:
         """Put a partition back that was detached and not dropped yet; nothing else can be taken back here."""
         if action.kind != "detach_partition":
             return outcomes.refused(action, _cannot(action), ReasonCode.NOT_SUPPORTED)
-        tools = Tools(cast("TiDBSession", session), _go_on, time.sleep)
+        tools = Tools(cast("TiDBSession", session), go_on, time.sleep)
         oid = outcome.evidence.get("oid", action.args["oid"])
         return outcomes.attempt(action, lambda: {"message": detached.put_back(tools, action.args), "oid": oid})
 
@@ -179,11 +175,6 @@ def _cannot(action: Action) -> str:
     if action.kind in ("merge_partitions", "remove_leftover"):
         return "no row went: there is nothing to take back"
     return "what was deleted comes back only from a backup"
-
-
-def _go_on(message: str = "", *, rows: int = 0) -> None:
-    """Stand in for the runner's checkpoint: an undo is short."""
-    del message, rows
 
 
 JOB: Final = DataRetention()

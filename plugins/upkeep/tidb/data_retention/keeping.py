@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from upkeep.jobs.contract import tolerated
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import kept_until, read_marker, read_otherwise, terms
 from upkeep.jobs.partition_creation.axis import UnknownBoundsError, Value
-from upkeep.model import Finding, Severity
+from upkeep.model import Finding, Json, Observation, Severity
 from upkeep.tidb import names
-
-if TYPE_CHECKING:
-    from upkeep.model import Json, Observation
-    from upkeep.tidb.data_retention.view import Marked
-    from upkeep.tidb.data_retention.view import TableView as View
+from upkeep.tidb.data_retention.view import Marked
+from upkeep.tidb.data_retention.view import TableView as View
 
 GROWTH: Final = 1.1
 """Where rows cannot be counted in time, statistics decide; they are not exact, so a tenth more is no growth."""

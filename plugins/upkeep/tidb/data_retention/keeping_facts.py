@@ -6,18 +6,15 @@ Nothing is counted of a table that stays anyway.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from upkeep.model import Json
 from upkeep.tidb import server, sql
 from upkeep.tidb.data_retention import keeping
 from upkeep.tidb.data_retention.ages import ageless
 from upkeep.tidb.data_retention.detached_plan import not_due
+from upkeep.tidb.data_retention.view import Marked, TableView
+from upkeep.tidb.session import Row, TiDBSession
 from upkeep.tidb.sql import Sql
-
-if TYPE_CHECKING:
-    from upkeep.model import Json
-    from upkeep.tidb.data_retention.view import Marked, TableView
-    from upkeep.tidb.session import Row, TiDBSession
 
 
 def of_marked(session: TiDBSession, view: TableView) -> Iterator[Row]:

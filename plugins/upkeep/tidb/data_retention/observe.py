@@ -7,29 +7,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
 
 import pymysql
 
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.marker import read_marker
-from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST
-from upkeep.model import Observation
+from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Value
+from upkeep.model import Memory, Observation
 from upkeep.tidb import catalog, create_text, ddl, keys, names, server, sql
+from upkeep.tidb.catalog import Partition, Table
 from upkeep.tidb.data_retention import keeping_facts
 from upkeep.tidb.data_retention.ages import ZERO_DATES_END, age_text, ageless, odd_date
 from upkeep.tidb.data_retention.checks import SMALL_ROWS
 from upkeep.tidb.data_retention.doomed import Doomed
-from upkeep.tidb.data_retention.view import TableView, is_table_name, policies, views
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from upkeep.fleet import Target
-    from upkeep.jobs.partition_creation.axis import Value
-    from upkeep.model import Memory
-    from upkeep.tidb.catalog import Partition, Table
-    from upkeep.tidb.data_retention.view import Piece
-    from upkeep.tidb.session import Row, TiDBSession
+from upkeep.tidb.data_retention.view import Piece, TableView, is_table_name, policies, views
+from upkeep.tidb.session import Row, TiDBSession
 
 COUNT_LIMIT: Final = 20_000
 """Rows counted exactly, some 0.1 s; beyond, estimates are good enough for a limit."""

@@ -12,8 +12,9 @@ Rows: one action for each table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import over_limit
 from upkeep.jobs.data_retention.refusal import Refusal
@@ -24,11 +25,8 @@ from upkeep.tidb.data_retention.checks import left_to_ttl, refusals
 from upkeep.tidb.data_retention.findings import findings
 from upkeep.tidb.data_retention.row_plan import intent, row_action
 from upkeep.tidb.data_retention.view import Piece, views
+from upkeep.tidb.data_retention.view import TableView as View
 from upkeep.tidb.server import not_available, stuck_jobs
-
-if TYPE_CHECKING:
-    from upkeep.fleet import Target
-    from upkeep.tidb.data_retention.view import TableView as View
 
 Blocked = tuple[ReasonCode, str] | None
 _OF_PARTITIONS: Final = ("detach_partition", "archive_partition")

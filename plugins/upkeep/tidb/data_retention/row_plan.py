@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.model import Action, Json, ReasonCode
 from upkeep.tidb.data_retention import archive_table, keeping
 from upkeep.tidb.data_retention.doomed import Doomed
-
-if TYPE_CHECKING:
-    from upkeep.tidb.data_retention.view import TableView as View
+from upkeep.tidb.data_retention.view import TableView as View
 
 Blocked: TypeAlias = tuple[ReasonCode, str] | None
 

@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from upkeep.fleet import RetainPolicy, TablePolicy, Target
 from upkeep.jobs.data_retention.cutoff import age_axis, cut_off, moment
 from upkeep.jobs.data_retention.marker import read_marker
-from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, UnknownBoundsError, Value
+from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value
 from upkeep.jobs.partition_creation.layout import Span
+from upkeep.model import Json, Observation
 from upkeep.tidb import catalog, keys, names, ttl
 from upkeep.tidb.catalog import Partition, Table
 from upkeep.tidb.data_retention.ages import age_text
 from upkeep.tidb.keys import Scale
-
-if TYPE_CHECKING:
-    from upkeep.fleet import RetainPolicy, TablePolicy, Target
-    from upkeep.jobs.partition_creation.axis import Axis
-    from upkeep.model import Json, Observation
-    from upkeep.tidb.ttl import Ttl
+from upkeep.tidb.ttl import Ttl
 
 Frames = Mapping[str, Sequence[Mapping[str, Any]]]
 

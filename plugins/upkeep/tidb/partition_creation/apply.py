@@ -7,10 +7,12 @@ of TiDB's, and a job that goes on without us is waited for by the next run befor
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Sequence
+from typing import Final, cast
 
 import pymysql
 
+from upkeep.jobs.contract import Work, go_on
 from upkeep.jobs.partition_creation.axis import HIGHEST
 from upkeep.model import Action, Json, Outcome
 from upkeep.tidb import ddl, faults, keys, outcomes, server, sql
@@ -18,12 +20,7 @@ from upkeep.tidb.catalog import Partition, partitions_of
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.faults import StateChangedError
 from upkeep.tidb.partition_creation import plan
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from upkeep.jobs.contract import Work
-    from upkeep.tidb.session import TiDBSession
+from upkeep.tidb.session import TiDBSession
 
 _OVERTAKEN: Final = frozenset({1493, 1517, 1481})
 """Somebody else has added a partition meanwhile: VALUES LESS THAN not increasing, same name, above MAXVALUE."""
@@ -90,7 +87,7 @@ def undo(session: TiDBSession, action: Action, outcome: Outcome) -> Outcome:
     ids = outcome.evidence.get("ids")
     if action.kind != plan.KIND or not ids:
         return outcomes.refused(action, "there is nothing to take back")
-    tools = Tools(session, _go_on, time.sleep)
+    tools = Tools(session, go_on, time.sleep)
     return outcomes.attempt(action, lambda: _drop(tools, action.args, set(ids)))
 
 
@@ -112,8 +109,3 @@ def _drop(tools: Tools, args: Json, ids: set[int]) -> Json:
         what="dropping them",
     )
     return {"message": f"{', '.join(p.name for p in here)} dropped"}
-
-
-def _go_on(message: str = "", *, rows: int = 0) -> None:
-    """Stand in for the runner's checkpoint: an undo is short."""
-    del message, rows

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from upkeep.fleet import PartitionPolicy
+from upkeep.fleet import PartitionPolicy, TablePolicy, Target
 from upkeep.jobs.data_retention.cutoff import kept_from, moment
 from upkeep.jobs.partition_creation import limits
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, UnknownBoundsError, Value
@@ -22,9 +22,6 @@ from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.tidb import catalog, keys, names
 from upkeep.tidb.catalog import NAME_A_TABLE, Partition, Table, read_spans
 from upkeep.tidb.keys import Scale
-
-if TYPE_CHECKING:
-    from upkeep.fleet import TablePolicy, Target
 
 Frames: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 

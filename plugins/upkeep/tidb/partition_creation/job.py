@@ -8,25 +8,21 @@ decides, `apply` carries out through `ddl`; here is what is read, and the job.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, cast
 
 import pymysql
 
+from upkeep.engines import Session
+from upkeep.fleet import Target
+from upkeep.jobs.contract import Work
 from upkeep.jobs.partition_creation import limits
-from upkeep.model import Observation
+from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
 from upkeep.tidb import catalog, create_text, ddl, faults, holders, names, server, sql
 from upkeep.tidb.partition_creation import apply, plan
 from upkeep.tidb.partition_creation.care import Care, cares, with_divided
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
-
-    from upkeep.engines import Session
-    from upkeep.fleet import Target
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Action, Memory, Outcome, Plan, Stage
-    from upkeep.tidb.session import Row, TiDBSession
+from upkeep.tidb.session import Row, TiDBSession
 
 LOOK_BACK: Final = 50
 """Partitions of ids that are looked into, from the newest, for the highest id."""
@@ -43,7 +39,6 @@ class PartitionCreation:
 
     def observe(self, session: Session, target: Target, at: datetime, memory: Memory) -> Observation:
         """Read what the plan and the gates need; change nothing."""
-        del memory
         return observe(cast("TiDBSession", session), target, at)
 
     def plan(self, observation: Observation, target: Target) -> Plan:

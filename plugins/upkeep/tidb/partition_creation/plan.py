@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from upkeep.fleet import Target
 from upkeep.jobs.partition_creation import limits
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Value
 from upkeep.model import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
 from upkeep.tidb import keys, names, sql
+from upkeep.tidb.catalog import Partition
 from upkeep.tidb.ddl import bound_literal, definition
+from upkeep.tidb.keys import Scale
 from upkeep.tidb.partition_creation.care import INTERVAL_NAME, Care, cares, finding, regular
 from upkeep.tidb.server import not_available, stuck_jobs
 from upkeep.tidb.sql import Sql
-
-if TYPE_CHECKING:
-    from upkeep.fleet import Target
-    from upkeep.tidb.catalog import Partition
-    from upkeep.tidb.keys import Scale
 
 KIND: Final = "create_partition"
 SHOWN: Final = 3

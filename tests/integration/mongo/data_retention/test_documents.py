@@ -368,7 +368,7 @@ class Meanwhile:
     def __init__(self, do: Callable[[], object], after: int = 3) -> None:
         self.do, self.left = do, after
 
-    def __call__(self, message: str = "", *, rows: int = 0) -> None:  # noqa: ARG002
+    def __call__(self, message: str = "", *, rows: int = 0) -> None:
         self.left -= 1
         if self.left == 0:
             self.do()

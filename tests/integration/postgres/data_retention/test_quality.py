@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.harness.retention import attached, count
-from upkeep.cli.main import main
+from upkeep.cli import main
 
 BETWEEN = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "amount", "min_value": 0}}
 Upkeep = Callable[..., Result]

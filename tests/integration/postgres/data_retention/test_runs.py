@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from psycopg import sql
 
 from tests.harness.retention import attached, count, exists, months
-from upkeep.cli.main import main
+from upkeep.cli import main
 
 FLEET = """\
 version: 1

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from local.servers import RedisServer
 from tests.harness.redis import Place, fresh_place, run, target
 from upkeep import connections, model
-from upkeep.cli.main import main
+from upkeep.cli import main
 from upkeep.errors import ConfigurationError, OverLimitError
 from upkeep.jobs import contract, spec
 from upkeep.jobs.data_retention import pace

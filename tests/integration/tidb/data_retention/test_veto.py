@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from local.servers import TidbServer
 from tests.harness import tidb as help_
 from tests.harness.tidb import Db, Runs, on
-from upkeep.cli.main import main
+from upkeep.cli import main
 from upkeep.errors import OverLimitError
 from upkeep.model import OutcomeStatus, ReasonCode, Severity
 from upkeep.run import veto

@@ -11,37 +11,30 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import psycopg
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs.contract import Checkpoint, go_on
 from upkeep.jobs.data_retention.pace import Pace
+from upkeep.model import Json
 from upkeep.postgres.data_retention.archive_table import ConservationError
-from upkeep.postgres.data_retention.batches import BatchTooLargeError, Removed
+from upkeep.postgres.data_retention.batches import BatchTooLargeError, Removed, Where
 from upkeep.postgres.data_retention.files import types
 from upkeep.postgres.data_retention.files.receive import Received
+from upkeep.postgres.data_retention.rows import Doomed
 from upkeep.postgres.data_retention.shape import require_shape, shape_args
+from upkeep.postgres.session import PostgresSession
 from upkeep.stores.beside import InOrder
-from upkeep.stores.columns import UnsayableError
-from upkeep.stores.manifest import Manifest
-from upkeep.stores.store import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from upkeep.jobs.contract import Checkpoint
-    from upkeep.model import Json
-    from upkeep.postgres.data_retention.batches import Where
-    from upkeep.postgres.data_retention.rows import Doomed
-    from upkeep.postgres.session import PostgresSession
-    from upkeep.stores.columns import Column
-    from upkeep.stores.manifest import Note
-    from upkeep.stores.parquet import Seen, Writer
-    from upkeep.stores.shelf import Shelf
-    from upkeep.stores.store import Draft
+from upkeep.stores.columns import Column, UnsayableError
+from upkeep.stores.manifest import Manifest, Note
+from upkeep.stores.parquet import Seen, Writer
+from upkeep.stores.shelf import Shelf
+from upkeep.stores.store import Draft, StoreError
 
 BLOCK_BYTES: Final = 1 << 20
 """Rows are parsed in blocks of about so much: large enough to be worth the call, small enough for fast memory."""
@@ -341,7 +334,7 @@ class FileArchive:
         connection = self.session.connection
         lost = connection.closed or connection.broken
         with contextlib.suppress(UpkeepError, psycopg.Error):
-            if not ending or (not lost and end_of(self.session, manifest, _go_on, self.sleep) == "aborted"):
+            if not ending or (not lost and end_of(self.session, manifest, go_on, self.sleep) == "aborted"):
                 self.shelf.withdraw(manifest)
 
     def _count(self, manifest: Manifest, seen: Seen) -> Removed:
@@ -365,8 +358,3 @@ def _feed(writer: Writer, block: bytearray) -> None:
         writer.feed(block)
     except ValueError as error:  # no value of a row is in its text
         raise ConservationError(f"{error}; the batch was rolled back") from None
-
-
-def _go_on(message: str = "", *, rows: int = 0) -> None:
-    """Stand in for a checkpoint after a failure."""
-    del message, rows

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, Any, Final, cast
 
 import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs.contract import Work
+from upkeep.model import Json
 from upkeep.postgres import names
 from upkeep.postgres.data_retention import detach
 from upkeep.postgres.data_retention.archive_table import ConservationError
-from upkeep.postgres.data_retention.detach import AlreadyDoneError, StateChangedError
+from upkeep.postgres.data_retention.detach import AlreadyDoneError, Place, StateChangedError
 from upkeep.postgres.data_retention.files import types
 from upkeep.postgres.data_retention.files.archive import (
     BLOCK_BYTES,
@@ -32,17 +35,10 @@ from upkeep.postgres.data_retention.files.archive import (
 )
 from upkeep.postgres.data_retention.files.pages import Pages
 from upkeep.postgres.data_retention.files.receive import Received
+from upkeep.postgres.session import PostgresSession
 from upkeep.stores.manifest import Manifest, Mark
+from upkeep.stores.shelf import Shelf
 from upkeep.stores.store import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Json
-    from upkeep.postgres.data_retention.detach import Place
-    from upkeep.postgres.session import PostgresSession
-    from upkeep.stores.shelf import Shelf
 
 STAGE: Final = "upkeep_restore"
 """The temporary table."""

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
 
 from upkeep.errors import ConfigurationError, UpkeepError
+from upkeep.fleet import Target
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Relation, by_policy
 from upkeep.postgres.data_retention.files.archive import end_now
 from upkeep.postgres.data_retention.rows import is_table_name
 from upkeep.postgres.data_retention.views import frames_policies
+from upkeep.postgres.session import PostgresSession, Row
 from upkeep.stores.shelf import Shelf, tables
 from upkeep.stores.store import open_store
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from upkeep.fleet import Target
-    from upkeep.postgres.session import PostgresSession, Row
 
 
 def look(target: Target, relations: Sequence[Row], session: PostgresSession) -> list[Row]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from psycopg import errors, sql
 
+from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.pace import Pace
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from upkeep.jobs.contract import Work
-    from upkeep.postgres.session import PostgresSession
+from upkeep.postgres.session import PostgresSession
 
 TARGET_SECONDS: Final = 2.0
 FIRST_ROWS: Final = 10_000

@@ -6,17 +6,13 @@ than everything else that is done with a narrow row. Here one wait takes as many
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
+import psycopg
 from psycopg import errors, pq
+from psycopg.abc import PQGen
 from psycopg.waiting import Wait
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
-
-    import psycopg
-    from psycopg.abc import PQGen
 
 _DONT_WAIT: Final = 1
 

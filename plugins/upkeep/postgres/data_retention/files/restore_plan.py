@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
 from upkeep.errors import ConfigurationError
+from upkeep.fleet import TablePolicy, Target
 from upkeep.fleet.location import is_location
+from upkeep.jobs.contract import RestoreRequest
 from upkeep.jobs.data_retention.cutoff import age_axis
 from upkeep.jobs.partition_creation.axis import Axis, UnknownBoundsError
-from upkeep.model import Action, Finding, FindingStatus, Plan, Severity
+from upkeep.model import Action, Finding, FindingStatus, Json, Observation, Plan, Severity
 from upkeep.postgres import catalog, names
+from upkeep.postgres.catalog import Relation
 from upkeep.postgres.data_retention.archive_table import fits
 from upkeep.postgres.data_retention.views import TIME_TYPES, frames_policies
-from upkeep.postgres.session import statement
+from upkeep.postgres.session import PostgresSession, Row, statement
+from upkeep.stores.manifest import Manifest
 from upkeep.stores.shelf import Shelf
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-
-    from upkeep.fleet import TablePolicy, Target
-    from upkeep.jobs.contract import RestoreRequest
-    from upkeep.model import Json, Observation
-    from upkeep.postgres.catalog import Relation
-    from upkeep.postgres.session import PostgresSession, Row
-    from upkeep.stores.manifest import Manifest
-
 
 ALL: Final = "all"
 """Wanted are the files of every database."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 from psycopg import sql
 
+from upkeep.model import Json
 from upkeep.stores.columns import MOST_DIGITS, Column
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-
-    from upkeep.model import Json
 
 _KINDS: Final = {
     "smallint": "int16",

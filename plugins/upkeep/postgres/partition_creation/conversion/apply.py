@@ -15,13 +15,15 @@ import contextlib
 import dataclasses
 import json
 import time
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from collections.abc import Callable
+from typing import Final, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import psycopg
 
 from upkeep.errors import UpkeepError
-from upkeep.model import Json, OutcomeStatus
+from upkeep.jobs.contract import Work
+from upkeep.model import Json, Outcome, OutcomeStatus
 from upkeep.postgres import ddl, holders, names
 from upkeep.postgres.bounds import Axis
 from upkeep.postgres.partition_creation import apply as creation_apply
@@ -33,15 +35,8 @@ from upkeep.postgres.partition_creation.conversion.model import lost, rights_cha
 from upkeep.postgres.partition_creation.conversion.names import CHECK
 from upkeep.postgres.partition_creation.conversion.refusals import of_dependents
 from upkeep.postgres.partition_creation.leftovers import clean
-from upkeep.postgres.partition_creation.statements import table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from upkeep.jobs.contract import Work
-    from upkeep.model import Outcome
-    from upkeep.postgres.partition_creation.statements import Args
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.partition_creation.statements import Args, table
+from upkeep.postgres.session import PostgresSession, Row
 
 T = TypeVar("T")
 

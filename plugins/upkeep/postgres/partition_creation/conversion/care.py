@@ -6,27 +6,21 @@ approved: writers whose rows follow the clock must never be refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
+from upkeep.fleet import RangeLevel
 from upkeep.fleet.tables import Top
-from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, length
+from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Axis, Value, length
 from upkeep.jobs.partition_creation.layout import Span
 from upkeep.jobs.partition_creation.limits import misread
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import names
-from upkeep.postgres.catalog import KINDS
+from upkeep.postgres.catalog import KINDS, Relation
 from upkeep.postgres.names import column_of
 from upkeep.postgres.partition_creation.care import axis_of
 from upkeep.postgres.partition_creation.conversion.model import Conversion
 from upkeep.postgres.partition_creation.conversion.refusals import KEY_TYPES, Refusal, of_before_triggers, refusals
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from upkeep.fleet import RangeLevel
-    from upkeep.jobs.partition_creation.axis import Axis, Value
-    from upkeep.postgres.catalog import Relation
 
 APPROVAL: Final = 86_400_000_000
 """Microseconds that an approval stays valid."""

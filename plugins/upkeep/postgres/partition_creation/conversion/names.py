@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
+from upkeep.fleet import RangeLevel
+from upkeep.postgres.partition_creation.conversion.model import Conversion
 from upkeep.postgres.partition_creation.statements import child_names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from upkeep.fleet import RangeLevel
-    from upkeep.postgres.partition_creation.conversion.model import Conversion
 
 CHECK: Final = "upkeep_convert_bounds"
 """Name of the CHECK that lets ATTACH trust the rows; gone once attached."""

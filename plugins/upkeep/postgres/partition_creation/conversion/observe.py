@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
@@ -10,14 +11,10 @@ from psycopg import sql
 from upkeep.fleet import RangeLevel
 from upkeep.postgres import faults, holders
 from upkeep.postgres.partition_creation.conversion import refusals
+from upkeep.postgres.partition_creation.conversion.model import Facts
 from upkeep.postgres.partition_creation.conversion.names import CHECK, wanted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from upkeep.postgres.partition_creation.conversion.model import Facts
-    from upkeep.postgres.partition_creation.model import Care
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.session import PostgresSession, Row
 
 LOOK_SECONDS: Final = 60
 """How long reading the lowest and highest key may take: with an index on it, milliseconds."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from psycopg import sql
 
-from upkeep.postgres.partition_creation.statements import PRIVILEGES, grant, option_list
+from upkeep.postgres.partition_creation.conversion.model import Facts
+from upkeep.postgres.partition_creation.statements import PRIVILEGES, Args, grant, option_list
 from upkeep.postgres.session import statement
-
-if TYPE_CHECKING:
-    from upkeep.postgres.partition_creation.conversion.model import Facts
-    from upkeep.postgres.partition_creation.statements import Args
 
 _DEFERRABLE: Final = re.compile(r"(.*\))((?: DEFERRABLE)?(?: INITIALLY DEFERRED)?)", re.DOTALL)
 _COMMANDS: Final = {"r": "select", "a": "insert", "w": "update", "d": "delete", "*": "all"}

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from upkeep.fleet import RangeLevel
-from upkeep.jobs.partition_creation.axis import brief
+from upkeep.jobs.partition_creation.axis import Axis, Value, brief
 from upkeep.model import Action, Finding, Json, Requirement, Severity
 from upkeep.postgres import names
 from upkeep.postgres.partition_creation.conversion import care as conversion_care
 from upkeep.postgres.partition_creation.conversion import names as conversion_names
+from upkeep.postgres.partition_creation.conversion.model import Conversion
 from upkeep.postgres.partition_creation.conversion.statements import shown
-
-if TYPE_CHECKING:
-    from upkeep.jobs.partition_creation.axis import Axis, Value
-    from upkeep.postgres.partition_creation.conversion.model import Conversion
-    from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.partition_creation.model import Care
 
 KIND: Final = "convert_table"
 HOUR: Final = 3_600_000_000

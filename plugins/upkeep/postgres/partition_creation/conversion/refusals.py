@@ -6,14 +6,11 @@ would keep reading the old part alone (views), or would be left behind (row type
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from upkeep.postgres import names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from upkeep.postgres.partition_creation.conversion.model import Facts
+from upkeep.postgres.partition_creation.conversion.model import Facts
 
 KEY_TYPES: Final = ("timestamptz", "timestamp", "date", "int2", "int4", "int8")
 _DEPENDENT_REMEDIES: Final = {

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from upkeep.postgres.partition_creation.conversion.model import Facts
 from upkeep.postgres.partition_creation.conversion.names import CHECK
 from upkeep.postgres.partition_creation.conversion.parts import (
     add_identities,
@@ -35,12 +35,8 @@ from upkeep.postgres.partition_creation.conversion.parts import (
     unpublish,
 )
 from upkeep.postgres.partition_creation.leftovers import HALF_MADE
-from upkeep.postgres.partition_creation.statements import belongs, clause, table
+from upkeep.postgres.partition_creation.statements import Args, belongs, clause, table
 from upkeep.postgres.session import statement
-
-if TYPE_CHECKING:
-    from upkeep.postgres.partition_creation.conversion.model import Facts
-    from upkeep.postgres.partition_creation.statements import Args
 
 
 def marker(args: Args) -> str:

@@ -8,10 +8,12 @@ or changed on the partitioned table since, and would be lost, makes it refuse.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 import psycopg
 
+from upkeep.jobs.contract import go_on
 from upkeep.jobs.data_retention.marker import read_marker
 from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import catalog, ddl, faults, names
@@ -21,13 +23,8 @@ from upkeep.postgres.partition_creation.conversion import observe, statements
 from upkeep.postgres.partition_creation.conversion.apply import RETRY, Held
 from upkeep.postgres.partition_creation.conversion.model import lost, rights_changed
 from upkeep.postgres.partition_creation.conversion.refusals import of_dependents
-from upkeep.postgres.partition_creation.statements import table
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from upkeep.postgres.partition_creation.statements import Args
-    from upkeep.postgres.session import PostgresSession, Row
+from upkeep.postgres.partition_creation.statements import Args, table
+from upkeep.postgres.session import PostgresSession, Row
 
 COUNT_SECONDS: Final = 20
 """How long counting the rows that stand in the way may take."""
@@ -107,7 +104,7 @@ def _take_back(session: PostgresSession, args: Args, oid: int) -> Json:
         time.sleep(seconds)
 
     what = f"taking back the conversion of {names.display(args['parent']['schema'], args['parent']['name'])}"
-    ddl.attempt(session, body, checkpoint=_no_checkpoint, sleep=sleep, quiet=[parent], retry=RETRY, what=what)
+    ddl.attempt(session, body, checkpoint=go_on, sleep=sleep, quiet=[parent], retry=RETRY, what=what)
     held.end()
     return {"lock_seconds": round(held.longest, 4), "dropped": [p.subject for p in others]}
 
@@ -167,7 +164,3 @@ def _refuse_detached(session: PostgresSession, oid: int) -> None:
     if waiting:
         known = ", ".join(waiting)
         raise StateChangedError(f"{known} was detached from it and could not be attached again; undo that first")
-
-
-def _no_checkpoint(message: str = "", *, rows: int = 0) -> None:
-    del message, rows

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from tests.harness.archives import of_another_history, policy, restored, said
 from tests.harness.retention import AT, Book, attached, count, months, session, target
-from upkeep.cli.main import main
+from upkeep.cli import main
 from upkeep.errors import ConfigurationError, UnreachableError
 from upkeep.jobs.contract import RestoreRequest
 from upkeep.jobs.data_retention.pace import Pace

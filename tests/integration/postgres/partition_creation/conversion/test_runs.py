@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from tests.harness import conversions as conv
 from tests.harness import creation as help_
-from upkeep.cli.main import main
+from upkeep.cli import main
 from upkeep.postgres.partition_creation import JOB
 from upkeep.run import veto
 
