@@ -16,6 +16,11 @@ def is_location(into: str | None) -> bool:
     return into is not None and "/" in into
 
 
+def is_table_name(into: str | None) -> bool:
+    """Return whether ``into`` names a table, not a directory or an object store."""
+    return into is not None and not is_location(into)
+
+
 def problem(into: str) -> str | None:
     """Return what is wrong with a location, with the remedy; ``None`` when nothing is.
 

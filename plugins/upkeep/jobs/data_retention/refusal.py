@@ -1,4 +1,4 @@
-"""Why nothing of a table or collection may go: said to people as a finding, to programs as a reason code."""
+"""Why nothing of a table or collection may go, and why a detached one stays: values that become findings."""
 
 from __future__ import annotations
 
@@ -32,3 +32,29 @@ class Refusal:
             summary=self.text,
             remedy=self.remedy,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One way in which the archive does not take the table's rows, and the statement that mends it."""
+
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepReason:
+    """Why a detached table stays.
+
+    Attributes
+    ----------
+    check
+        What was looked at: the finding's name.
+    text
+        Goes on after the table's name and since when it is detached.
+    """
+
+    check: str
+    text: str
+    remedy: str
+    severity: Severity = Severity.WARNING

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from upkeep.jobs.data_retention.refusal import Drift
 from upkeep.model import Finding, Severity
 from upkeep.postgres import names
-from upkeep.postgres.data_retention.archive_table import Drift, lossy
+from upkeep.postgres.data_retention.archive_table import lossy
 from upkeep.postgres.data_retention.view import TableView
 from upkeep.postgres.session import PostgresSession, Row
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from psycopg import sql
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs.data_retention.refusal import Drift
 from upkeep.model import Json
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Relation
@@ -46,14 +46,6 @@ _SIZED: Final = re.compile(r"(character varying|numeric)(?:\((\d+)(?:,(\d+))?\))
 
 class ConservationError(UpkeepError):
     """A batch would have lost, doubled or changed rows; it was rolled back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """One way in which the archive does not take the table's rows, and the statement that mends it."""
-
-    text: str
-    remedy: str
 
 
 def drift(columns: Sequence[Json], archive: Relation, archive_facts: Row, *, source: Relation) -> list[Drift]:

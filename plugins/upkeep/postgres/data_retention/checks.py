@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from upkeep.fleet.location import is_table_name
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention.archive_drift import table_drift
 from upkeep.postgres.data_retention.archive_table import drift
-from upkeep.postgres.data_retention.rows import is_table_name
 from upkeep.postgres.data_retention.view import TableView
 from upkeep.postgres.names import column_of
 

@@ -7,12 +7,12 @@ long as the later of then and now says, and when it is where and as it was left.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import kept_until, read_otherwise, terms
+from upkeep.jobs.data_retention.refusal import KeepReason
 from upkeep.jobs.partition_creation.axis import UnknownBoundsError, Value, brief
 from upkeep.model import Finding, Json, Observation, Severity
 from upkeep.postgres import bounds, names
@@ -20,24 +20,6 @@ from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention.view import Marked
 from upkeep.postgres.data_retention.view import TableView as View
 from upkeep.postgres.names import column_of
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Why a detached table stays.
-
-    Attributes
-    ----------
-    check
-        What was looked at: the finding's name.
-    text
-        Goes on after the table's name and since when it is detached.
-    """
-
-    check: str
-    text: str
-    remedy: str
-    severity: Severity = Severity.WARNING
 
 
 def today(view: View) -> Json:
@@ -50,7 +32,7 @@ def droppable(view: View, marked: Marked) -> bool:
     return not marked.is_partition and not marked.detach_pending and why_kept(view, marked) is None
 
 
-def why_kept(view: View, marked: Marked) -> Kept | None:
+def why_kept(view: View, marked: Marked) -> KeepReason | None:
     """Return why a table that is no partition any more stays; ``None`` when it may be dropped now."""
     reasons = (
         _not_ours(marked),
@@ -73,21 +55,21 @@ def must_be_empty(view: View, marker: Json) -> bool:
     return "archive" in (view.policy.then, marker.get("then"))
 
 
-def _not_ours(marked: Marked) -> Iterator[Kept]:
+def _not_ours(marked: Marked) -> Iterator[KeepReason]:
     if marked.marker.get("oid", marked.oid) != marked.oid:
         text = "carries the marker of another table (copied, or restored): it is not dropped"
-        yield Kept("unknown_marker", text, f"look at it by hand, then: comment on table {marked.subject} is null")
+        yield KeepReason("unknown_marker", text, f"look at it by hand, then: comment on table {marked.subject} is null")
     if not marked.known:
         text = "carries Upkeep's marker, but the ledger knows nothing of it: it is not dropped"
-        yield Kept("unknown_marker", text, "drop it by hand when nobody needs it, or remove its comment")
+        yield KeepReason("unknown_marker", text, "drop it by hand when nobody needs it, or remove its comment")
 
 
-def _changed(view: View, marked: Marked) -> Iterator[Kept]:
+def _changed(view: View, marked: Marked) -> Iterator[KeepReason]:
     if marked.dependants:
         text = f"cannot be dropped: {', '.join(marked.dependants)} depends on it"
-        yield Kept("dependants", text, f"drop or change what depends on it; {_ways_back(marked)}")
+        yield KeepReason("dependants", text, f"drop or change what depends on it; {_ways_back(marked)}")
     if not marked.may_alter:
-        yield Kept("privileges", "cannot be dropped: our role does not own it", "grant the owner's role to ours")
+        yield KeepReason("privileges", "cannot be dropped: our role does not own it", "grant the owner's role to ours")
     empty = must_be_empty(view, marked.marker)  # then it is looked at for rows, whatever size it has
     changed = difference(
         {**marked.evidence, **marked.marker},
@@ -98,7 +80,7 @@ def _changed(view: View, marked: Marked) -> Iterator[Kept]:
     )
     if changed is not None:
         remedy = f"undo that change, or drop it by hand when nobody needs it; {_ways_back(marked)}"
-        yield Kept("detached_changed", f"is not as it was left, and is not dropped: {changed}", remedy)
+        yield KeepReason("detached_changed", f"is not as it was left, and is not dropped: {changed}", remedy)
 
 
 def difference(
@@ -123,7 +105,7 @@ def difference(
     return f"{', '.join(new)} appeared" if new else None
 
 
-def _no_longer_due(view: View, marked: Marked) -> Iterator[Kept]:
+def _no_longer_due(view: View, marked: Marked) -> Iterator[KeepReason]:
     marker = marked.marker
     otherwise = read_otherwise(marker, today(view))
     if not otherwise and "age" not in marker and not view.tells_age:
@@ -131,14 +113,14 @@ def _no_longer_due(view: View, marked: Marked) -> Iterator[Kept]:
     if otherwise:
         changed = " and ".join(otherwise)
         text = f"is kept: {changed} changed since, so that today's policy reads its bounds otherwise than they were"
-        yield Kept("detached_not_due", text, f"write {changed} as it was, or {_ways_back(marked)}")
+        yield KeepReason("detached_not_due", text, f"write {changed} as it was, or {_ways_back(marked)}")
     elif not is_due(view, marker):
         text = f"is kept: no longer due under today's policy: for {view.policy.for_} ({_ends(view, marker)})"
-        yield Kept("detached_not_due", text, _ways_back(marked))
+        yield KeepReason("detached_not_due", text, _ways_back(marked))
     elif marked.younger:
         text = f"is kept: it holds rows that are not due under today's policy: for {view.policy.for_}"
         text += f" ({view.age} is not before {view.cut_off_text}, or it has no such column any more)"
-        yield Kept("detached_not_due", text, f"look at these rows; {_ways_back(marked)}")
+        yield KeepReason("detached_not_due", text, f"look at these rows; {_ways_back(marked)}")
 
 
 def _ends(view: View, marker: Json) -> str:
@@ -158,18 +140,18 @@ def _end(view: View, marker: Json) -> Value | None:
         return None
 
 
-def _rows_to_move(view: View, marked: Marked) -> Iterator[Kept]:
+def _rows_to_move(view: View, marked: Marked) -> Iterator[KeepReason]:
     if not must_be_empty(view, marked.marker) or marked.not_empty is False:
         return
     if marked.not_empty is None:
         text = "is kept: whether it holds rows that belong into the archive could not be seen"
-        yield Kept("detached_rows", text, "the next run looks again; grant select on it to our role")
+        yield KeepReason("detached_rows", text, "the next run looks again; grant select on it to our role")
     elif view.policy.then != "archive":
         text = "is kept: its rows were to be archived, and today's policy says then: delete"
-        yield Kept("detached_rows", text, f"write then: archive, or {_ways_back(marked)}")
+        yield KeepReason("detached_rows", text, f"write then: archive, or {_ways_back(marked)}")
     elif not can_move(view):
         text = f"is kept: its rows have to move into {view.policy.into} first, which is not possible now"
-        yield Kept("detached_rows", text, "see the findings about the archive")
+        yield KeepReason("detached_rows", text, "see the findings about the archive")
 
 
 def can_move(view: View) -> bool:
@@ -177,15 +159,15 @@ def can_move(view: View) -> bool:
     return view.policy.then == "archive" and bool(view.archive_facts or view.files) and view.facts is not None
 
 
-def _grace(view: View, marked: Marked) -> Iterator[Kept]:
+def _grace(view: View, marked: Marked) -> Iterator[KeepReason]:
     until = kept_until(marked.marker, view.policy)
     if view.server_now < until:
         text = f"is kept until {until.isoformat()}"
-        yield Kept("detached", text, f"{_ways_back(marked)}, until then", Severity.INFO)
+        yield KeepReason("detached", text, f"{_ways_back(marked)}, until then", Severity.INFO)
     elif marked.uncounted and not must_be_empty(view, marked.marker):
         text = "is kept: the rows that it holds could not be looked at in time"
         remedy = f"the next run looks again; an index on {view.age} makes that quick; {_ways_back(marked)}"
-        yield Kept("detached_changed", text, remedy)
+        yield KeepReason("detached_changed", text, remedy)
 
 
 # -- what is said of them ----------------------------------------------------------------------------
@@ -208,7 +190,7 @@ def attached_again(subject: str, marked: Marked) -> Finding:
     text = "was detached by Upkeep, and somebody has attached it again: while it carries Upkeep's marker it is neither "
     text += "detached nor dropped, and its rows stay"
     remedy = f"to let its policy apply again, remove the marker: comment on table {marked.subject} is null"
-    return _finding(subject, marked, Kept("reattached", text, remedy, Severity.ERROR))
+    return _finding(subject, marked, KeepReason("reattached", text, remedy, Severity.ERROR))
 
 
 def orphans(observation: Observation, marks: Sequence[Marked], covered: Sequence[View]) -> Iterator[Finding]:
@@ -237,7 +219,7 @@ def orphans(observation: Observation, marks: Sequence[Marked], covered: Sequence
             text += "table by now, or see what is found there)"
         text += f", so it is never dropped; last seen {_at(now)}"
         remedy = f"write a retain policy for {source} again, or drop it by hand when nobody needs it; "
-        yield _finding(source, marked, Kept("detached_orphan", text, remedy + _ways_back(marked)))
+        yield _finding(source, marked, KeepReason("detached_orphan", text, remedy + _ways_back(marked)))
     yield from _unmarked(observation, {m.oid for m in marks})
 
 
@@ -253,7 +235,7 @@ def _unmarked(observation: Observation, marked: set[int]) -> Iterator[Finding]:
         )
 
 
-def _finding(subject: str, marked: Marked, kept: Kept) -> Finding:
+def _finding(subject: str, marked: Marked, kept: KeepReason) -> Finding:
     since = (
         f", detached {_at(marked.marker['at'])}," if "at" in marked.marker and kept.check not in _SINCE_UNSAID else ""
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from upkeep.jobs.data_retention.refusal import Refusal
-from upkeep.model import Finding, FindingStatus, Observation, Severity
+from upkeep.model import Finding, Observation, Severity
 from upkeep.postgres import names
 from upkeep.postgres.data_retention import held, staying
 from upkeep.postgres.data_retention.archive_drift import doubts
@@ -35,16 +35,15 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
 def strays(observation: Observation) -> Iterator[Finding]:
     """Yield what a killed run left undecided in files that no policy covers any more."""
     for row in observation.frames.get("strays", ()):
-        yield Finding(
-            check="archive_stray",
-            subject=row["table"],
-            status=FindingStatus.FINDING,
-            severity=Severity.WARNING,
-            summary=f"{row['notes']} note(s) of {row['table']} in {row['location']} are undecided: a run was killed, "
+        yield Finding.of(
+            "archive_stray",
+            row["table"],
+            Severity.WARNING,
+            f"{row['notes']} note(s) of {row['table']} in {row['location']} are undecided: a run was killed, "
             "and no policy archives that table there any more (renamed? another retain.into?)",
-            evidence=dict(row),
-            remedy=f"upkeep restore-archive --target {observation.target} --table '{row['table']}' --from-location "
+            f"upkeep restore-archive --target {observation.target} --table '{row['table']}' --from-location "
             f"{row['location']} --into TABLE --to 0001-01-01T00:00Z settles them and loads nothing",
+            evidence=dict(row),
         )
 
 

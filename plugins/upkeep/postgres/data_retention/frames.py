@@ -7,15 +7,20 @@ by transactions that the run's snapshot did not see arrived late and are counted
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
-from upkeep.model import Action, Json, Observation, Outcome, OutcomeStatus, Plan
+from upkeep.jobs.frames import outcome_row
+from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan
 from upkeep.postgres.data_retention.checks import refusals, space, unindexed_leaves
 from upkeep.postgres.data_retention.view import Leaf, TableView
 from upkeep.postgres.data_retention.views import views
 from upkeep.postgres.names import column_of
+
+_MOVING: Final = ("archive_rows", "archive_partition")
+_PROOF: Final = ("rows_deleted", "rows_copied", "rows_archived", "hash_source", "hash_archive")
+"""What a moving action counts on both sides: the gate compares them. Who only deletes has nothing to compare."""
 
 
 def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
@@ -33,7 +38,9 @@ def after(
     done = [(a, by_id[a.id]) for a in actions if a.id in by_id]
     return {
         "tables": [_after(view, done) for view in views(observation, target)],
-        "outcomes": [_outcome(action, outcome) for action, outcome in done],
+        "outcomes": [
+            outcome_row(action, outcome, evidence=_PROOF, counted=action.kind in _MOVING) for action, outcome in done
+        ],
     }
 
 
@@ -121,16 +128,3 @@ def visible(writer: int, snapshot: str) -> bool:
     if writer < int(xmin):
         return True
     return writer < int(xmax) and str(writer) not in running.split(",")
-
-
-def _outcome(action: Action, outcome: Outcome) -> dict[str, Any]:
-    evidence: Json = outcome.evidence
-    moving = action.kind in ("archive_rows", "archive_partition")
-    keys = ("rows_copied", "rows_archived", "hash_source", "hash_archive")
-    return {
-        "subject": action.subject,
-        "kind": action.kind,
-        "status": outcome.status.value,
-        "rows_deleted": evidence.get("rows_deleted") if moving else None,
-        **{key: evidence.get(key) if moving else None for key in keys},
-    }

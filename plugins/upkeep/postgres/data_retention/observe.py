@@ -15,6 +15,7 @@ from psycopg import sql
 
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
+from upkeep.fleet.location import is_table_name
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import drop_after, read_marker
 from upkeep.jobs.partition_creation.limits import counts_time, told_by
@@ -24,7 +25,7 @@ from upkeep.postgres.data_retention import archive_drift, counting, held, stayin
 from upkeep.postgres.data_retention.counting import CHECK_TIMEOUT
 from upkeep.postgres.data_retention.detached import droppable
 from upkeep.postgres.data_retention.files import look
-from upkeep.postgres.data_retention.rows import Doomed, is_table_name
+from upkeep.postgres.data_retention.rows import Doomed
 from upkeep.postgres.data_retention.view import Leaf, Piece, TableView
 from upkeep.postgres.data_retention.views import frames_policies, tells_age, views
 from upkeep.postgres.names import column_of

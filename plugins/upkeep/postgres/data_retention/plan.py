@@ -14,7 +14,7 @@ from psycopg import sql
 
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
-from upkeep.jobs.data_retention.limits import over_limit
+from upkeep.jobs.data_retention.limits import limited
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.jobs.partition_creation.axis import brief
 from upkeep.model import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Requirement, Severity
@@ -51,13 +51,13 @@ def plan(observation: Observation, target: Target) -> Plan:
 def _unseen(observation: Observation) -> Iterator[Finding]:
     """Yield that what slows a deletion down cannot be seen: other roles' transactions and the lag of replicas."""
     if not observation.frames["server"][0].get("sees_all", True):
-        yield Finding(
-            check="server_activity",
-            subject="server",
+        yield Finding.of(
+            "server_activity",
+            "server",
+            Severity.INFO,
+            "our role does not see other roles' transactions and the lag of replicas: neither is waited for",
+            "grant pg_monitor to our role",
             status=FindingStatus.NOT_AVAILABLE,
-            severity=Severity.INFO,
-            summary="our role does not see other roles' transactions and the lag of replicas: neither is waited for",
-            remedy="grant pg_monitor to our role",
         )
 
 
@@ -66,12 +66,12 @@ def _busy(view: View, observation: Observation) -> Finding | None:
     if view.relation is None or view.relation.oid not in held:
         return None
     who = held[view.relation.oid]
-    return Finding(
-        check="lock",
-        subject=view.subject,
+    return Finding.of(
+        "lock",
+        view.subject,
+        Severity.WARNING,
+        f"another session holds it exclusively: what is due could not be seen; the next run looks again{who}",
         status=FindingStatus.NOT_AVAILABLE,
-        severity=Severity.WARNING,
-        summary=f"another session holds it exclusively: what is due could not be seen; the next run looks again{who}",
     )
 
 
@@ -228,23 +228,10 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
 # -- limits ------------------------------------------------------------------------------------------
 
 
-def _limited(view: View, actions: list[Action], target: Target) -> list[Action]:
-    """Mark all that removes rows of a table, when together it is more than a run may remove unasked."""
-    counting = [a for a in actions if a.destructive and a.kind != "drop_partition" and a.args.get("mode") != "finalize"]
-    if any(a.rows is None for a in counting):
-        text: str | None = "how many rows would go could not be found out"
-    else:
-        text = over_limit(sum(a.rows or 0 for a in counting), table_rows(view), target)
-    if text is None:
-        return actions
-    touched = {a.id for a in counting}
-    marked = []
-    for action in actions:
-        if action.id in touched or touched & set(action.after):
-            marked.append(action.model_copy(update={"over_limit": text}))
-        else:
-            marked.append(action)
-    return marked
+def _limited(view: View, actions: Sequence[Action], target: Target) -> list[Action]:
+    """Mark what goes over the limits: dropping and finalising take rows that went when they were detached."""
+    removing = [a for a in actions if a.destructive and a.kind != "drop_partition" and a.args.get("mode") != "finalize"]
+    return limited(actions, removing, table_rows(view), target)
 
 
 def _parent(view: View, piece: Piece) -> Json:

@@ -11,7 +11,6 @@ from typing import Final, Self
 
 from psycopg import sql
 
-from upkeep.fleet.location import is_location
 from upkeep.model import Json
 from upkeep.postgres import names
 from upkeep.postgres.data_retention.view import Leaf, TableView
@@ -120,11 +119,6 @@ def row_args(view: TableView) -> Json:
             {key: foreign[key] for key in ("schema", "table", "columns", "referenced")} for foreign in view.references
         ],
     }
-
-
-def is_table_name(into: str | None) -> bool:
-    """Return whether ``into`` names a table, not a directory or an object store."""
-    return into is not None and not is_location(into)
 
 
 def archive_name(into: str) -> names.Name:

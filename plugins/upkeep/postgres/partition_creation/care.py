@@ -286,3 +286,10 @@ def with_default(cares: Sequence[Care]) -> Iterator[tuple[Care, Default]]:
     for care in cares:
         if care.default is not None and care.ready and not (isinstance(care.policy, HashLevel)):
             yield care, care.default
+
+
+def default_row(care: Care, frames: Frames) -> Mapping[str, Any] | None:
+    """Return what was read of a table's default partition; ``None`` where it has none."""
+    if care.default is None:
+        return None
+    return next((row for row in frames["defaults"] if row["oid"] == care.default.oid), None)

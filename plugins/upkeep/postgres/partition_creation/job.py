@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from upkeep.engines import Session
 from upkeep.fleet import Target
 from upkeep.jobs.contract import Work
+from upkeep.jobs.frames import outcome_row
 from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
 from upkeep.postgres.partition_creation import apply, observe, plan
 from upkeep.postgres.partition_creation.conversion import apply as conversion_apply
@@ -60,7 +61,9 @@ class PartitionCreation:
             return {"server": [server], "tables": [_before(c, blockers) for c in found if c.relation or not c.later]}
         defaults = {row["parent"]: row for row in observation.frames["defaults"]}
         tables = [_after(c, defaults, plan) for c in found if c.ready or (c.later and c.relation)]
-        return {"tables": tables, "outcomes": _outcomes(plan, outcomes)}
+        actions = {action.id: action for action in plan.actions} if plan is not None else {}
+        rows = [outcome_row(actions.get(o.action_id), o, evidence=("rows_copied", "rows_deleted")) for o in outcomes]
+        return {"tables": tables, "outcomes": rows}
 
     def apply(self, work: Work) -> Outcome:
         """Make one partition, or convert a plain table."""
@@ -108,24 +111,6 @@ def _after(care: Care, defaults: Mapping[int, Mapping[str, Any]], plan: Plan | N
         "default_rows_reported": rows if reported else 0,
         "default_rows_unreported": 0 if reported or unknown else rows,
     }
-
-
-def _outcomes(plan: Plan | None, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    actions = {action.id: action for action in plan.actions} if plan is not None else {}
-    rows = []
-    for outcome in outcomes:
-        action = actions.get(outcome.action_id)
-        rows.append(
-            {
-                "subject": action.subject if action is not None else outcome.action_id,
-                "kind": action.kind if action is not None else None,
-                "status": outcome.status.value,
-                "reason_code": outcome.reason_code.value if outcome.reason_code is not None else None,
-                "rows_copied": outcome.evidence.get("rows_copied"),
-                "rows_deleted": outcome.evidence.get("rows_deleted"),
-            }
-        )
-    return rows
 
 
 JOB: Final = PartitionCreation()

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from upkeep.model import Action, FindingStatus, Json, Severity
-from upkeep.model import Finding as Found
+from upkeep.model import Action, Finding, Json, Severity
 from upkeep.postgres.partition_creation.forms import Form, Rest, Span, said
 from upkeep.postgres.partition_creation.model import Care
 
@@ -55,18 +54,13 @@ def hindrance(args: Json, default: Mapping[str, Any] | None) -> str | None:
     return f"{_MARK} the default partition ({size:,.0f} MiB) while {who} wait; more than 8 MiB take too long"
 
 
-def findings(actions: Iterable[Action]) -> Iterator[Found]:
+def findings(actions: Iterable[Action]) -> Iterator[Finding]:
     """Yield what is to be done about partitions that are not made for that reason."""
     for action in actions:
         if action.blocked is None or not action.blocked[1].startswith(_MARK):
             continue
-        yield Found(
-            check="large_default",
-            subject=action.subject,
-            status=FindingStatus.FINDING,
-            severity=Severity.ERROR,
-            summary=f"the partition for {said(action.args)} is not created: {action.blocked[1]}",
-            evidence={"child": action.args["child"], "default_partition": action.args["default"]},
-            remedy="move or delete rows of the default partition until it is small (vacuum full returns the space); or "
-            "create this partition by hand when waiting does no harm",
-        )
+        text = f"the partition for {said(action.args)} is not created: {action.blocked[1]}"
+        remedy = "move or delete rows of the default partition until it is small (vacuum full returns the space); or "
+        remedy += "create this partition by hand when waiting does no harm"
+        about = {"child": action.args["child"], "default_partition": action.args["default"]}
+        yield Finding.of("large_default", action.subject, Severity.ERROR, text, remedy, evidence=about)

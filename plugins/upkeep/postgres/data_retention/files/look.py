@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.fleet import Target
+from upkeep.fleet.location import is_table_name
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Relation, by_policy
 from upkeep.postgres.data_retention.files.archive import end_now
-from upkeep.postgres.data_retention.rows import is_table_name
 from upkeep.postgres.data_retention.views import frames_policies
 from upkeep.postgres.session import PostgresSession, Row
 from upkeep.stores.shelf import Shelf, tables

@@ -109,24 +109,22 @@ def _nothing(shelf: Shelf, archived: names.Name, others: Sequence[Manifest]) -> 
 
 def _left_out(relation: Relation, pending: Sequence[Manifest], others: Sequence[Manifest]) -> Iterator[Finding]:
     if pending:
-        yield Finding(
-            check="archive_undecided",
-            subject=relation.subject,
-            status=FindingStatus.FINDING,
-            severity=Severity.WARNING,
-            summary=f"{len(pending)} file(s) with {sum(m.rows for m in pending):,} rows are not decided yet: a run was "
+        yield Finding.of(
+            "archive_undecided",
+            relation.subject,
+            Severity.WARNING,
+            f"{len(pending)} file(s) with {sum(m.rows for m in pending):,} rows are not decided yet: a run was "
             "killed; they come back only where the server says that their transaction was committed",
-            remedy="look at the outcome of each; one that cannot be decided is named there",
+            "look at the outcome of each; one that cannot be decided is named there",
         )
     if others:
-        yield Finding(
-            check="archive_of_others",
-            subject=relation.subject,
-            status=FindingStatus.FINDING,
-            severity=Severity.WARNING,
-            summary=f"{len(others)} file(s) with {sum(m.rows for m in others):,} rows of that range are of other "
+        yield Finding.of(
+            "archive_of_others",
+            relation.subject,
+            Severity.WARNING,
+            f"{len(others)} file(s) with {sum(m.rows for m in others):,} rows of that range are of other "
             f"databases ({_names(others)}), or undecided there; they do not come back",
-            remedy="if they are this table's from before an upgrade or a move, restore them with --identity ID, or all",
+            "if they are this table's from before an upgrade or a move, restore them with --identity ID, or all",
         )
 
 
@@ -261,19 +259,18 @@ def _findings(
     relation: Relation, policy: TablePolicy | None, request: RestoreRequest, actions: Sequence[Action]
 ) -> Iterator[Finding]:
     if not actions:
-        yield Finding(
-            check="archive",
-            subject=relation.subject,
+        yield Finding.of(
+            "archive",
+            relation.subject,
+            Severity.INFO,
+            "no archived file holds rows of that range",
             status=FindingStatus.OK,
-            severity=Severity.INFO,
-            summary="no archived file holds rows of that range",
         )
     elif request.into is None and policy is not None and policy.retain is not None:
-        yield Finding(
-            check="due_again",
-            subject=relation.subject,
-            status=FindingStatus.FINDING,
-            severity=Severity.INFO,
-            summary=f"rows older than {policy.retain.for_} are due again: the next run of data_retention archives them",
-            remedy="restore into another table (--into), or keep rows longer (retain.for) while you need them",
+        yield Finding.of(
+            "due_again",
+            relation.subject,
+            Severity.INFO,
+            f"rows older than {policy.retain.for_} are due again: the next run of data_retention archives them",
+            "restore into another table (--into), or keep rows longer (retain.for) while you need them",
         )

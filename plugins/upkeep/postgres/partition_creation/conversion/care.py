@@ -167,23 +167,13 @@ def _of_the_policy(part: RangeLevel) -> Iterator[Refusal]:
 
 def _refused(table: Relation, known: list[Refusal]) -> Finding:
     plain = "" if table.kind != "r" else f"{table.subject} is a plain table and cannot be converted: "
-    return Finding(
-        check="partitioned",
-        subject=table.subject,
-        status=FindingStatus.FINDING,
-        severity=Severity.ERROR,
-        summary=plain + "; ".join(r.reason for r in known),
-        evidence={"reasons": [r.reason for r in known]},
-        remedy="first " + "; ".join(r.remedy for r in known) if plain else known[0].remedy,
-    )
+    text = plain + "; ".join(r.reason for r in known)
+    remedy = "first " + "; ".join(r.remedy for r in known) if plain else known[0].remedy
+    reasons = [r.reason for r in known]
+    return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy, evidence={"reasons": reasons})
 
 
 def _unseen(table: Relation, why: str, remedy: str | None = None) -> Finding:
-    return Finding(
-        check="partitioned",
-        subject=table.subject,
-        status=FindingStatus.NOT_AVAILABLE,
-        severity=Severity.WARNING,
-        summary=f"{table.subject} is a plain table; whether it can be converted is unknown: {why}",
-        remedy=remedy or "run again",
-    )
+    text = f"{table.subject} is a plain table; whether it can be converted is unknown: {why}"
+    unseen = FindingStatus.NOT_AVAILABLE
+    return Finding.of("partitioned", table.subject, Severity.WARNING, text, remedy or "run again", status=unseen)

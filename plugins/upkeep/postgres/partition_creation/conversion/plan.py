@@ -109,14 +109,16 @@ def findings(care: Care, conversion: Conversion) -> Iterator[Finding]:
         f"while its rows are checked, rows with {key} before {lower} or from {upper} on, or without one, are refused; "
         f"afterwards, rows outside of its partitions are (there is no default partition)"
     )
-    yield _finding(care, "conversion_bounds", Severity.INFO, text, {"lower": lower, "upper": upper}, None)
+    yield Finding.of("conversion_bounds", care.subject, Severity.INFO, text, evidence={"lower": lower, "upper": upper})
     if conversion.far is not None:
         text = (
             f"its highest {key} is {conversion.far}: the first partition must contain it and reaches to {upper}, "
             "and no other is made until then"
         )
         remedy = "correct or delete the rows that lie too far ahead before approving"
-        yield _finding(care, "conversion_far_future", Severity.WARNING, text, {"highest": conversion.far}, remedy)
+        yield Finding.of(
+            "conversion_far_future", care.subject, Severity.WARNING, text, remedy, evidence={"highest": conversion.far}
+        )
     yield from _of_publications(care, conversion)
     speaking = [t["name"] for t in facts["triggers"] if t["row"] and t["names_table"]]
     if speaking:
@@ -125,13 +127,20 @@ def findings(care: Care, conversion: Conversion) -> Iterator[Finding]:
             f"the functions of trigger {known} ask for the table's name: in row triggers they will see the partition's"
         )
         remedy = "give them the name as an argument of the trigger"
-        yield _finding(care, "conversion_triggers", Severity.WARNING, text, {"triggers": speaking}, remedy)
+        yield Finding.of(
+            "conversion_triggers", care.subject, Severity.WARNING, text, remedy, evidence={"triggers": speaking}
+        )
     if conversion.before:
         known = ", ".join(map(names.quote, conversion.before))
         text = f"before trigger {known} uses {key}: setting it there no longer chooses the partition, and may fail"
         remedy = f"see that it only reads {key}"
-        yield _finding(
-            care, "conversion_before_trigger", Severity.WARNING, text, {"triggers": list(conversion.before)}, remedy
+        yield Finding.of(
+            "conversion_before_trigger",
+            care.subject,
+            Severity.WARNING,
+            text,
+            remedy,
+            evidence={"triggers": list(conversion.before)},
         )
 
 
@@ -145,10 +154,6 @@ def _of_publications(care: Care, conversion: Conversion) -> Iterator[Finding]:
         "partitions, and a subscriber without tables of these names stops"
     )
     remedy = f"alter publication {names.quote(leaf[0])} set (publish_via_partition_root = true) before approving"
-    yield _finding(care, "conversion_publication", Severity.WARNING, text, {"publications": leaf}, remedy)
-
-
-def _finding(  # noqa: PLR0917 - in the order of the value's own fields
-    care: Care, check: str, severity: Severity, summary: str, evidence: Json, remedy: str | None
-) -> Finding:
-    return Finding.of(check, care.subject, severity, summary, remedy, evidence=evidence)
+    yield Finding.of(
+        "conversion_publication", care.subject, Severity.WARNING, text, remedy, evidence={"publications": leaf}
+    )
