@@ -19,7 +19,7 @@ from local.servers import (
     start_tidb,
     temporary_directory,
 )
-from tests.harness.servers import TEST_SETTINGS, fresh_database
+from tests.harness.servers import TEST_SETTINGS, fresh_database, ledger_template
 from tests.harness.stack import Stack, run_local, start_stack
 
 S = TypeVar("S", bound=Server)
@@ -56,9 +56,23 @@ def database(postgres_server: PostgresServer) -> Iterator[str]:
         yield uri
 
 
+@pytest.fixture(scope="session")
+def migrated_ledger(postgres_server: PostgresServer) -> Iterator[str]:
+    """Name of a database with an empty ledger, migrated once for the session."""
+    with ledger_template(postgres_server) as name:
+        yield name
+
+
 @pytest.fixture
-def control_database(postgres_server: PostgresServer) -> Iterator[str]:
-    """URI of a fresh database for the ledger."""
+def control_database(postgres_server: PostgresServer, migrated_ledger: str) -> Iterator[str]:
+    """URI of a fresh database with an empty ledger."""
+    with fresh_database(postgres_server, "control", template=migrated_ledger) as uri:
+        yield uri
+
+
+@pytest.fixture
+def empty_control_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """URI of a fresh database in which no ledger was made yet."""
     with fresh_database(postgres_server, "control") as uri:
         yield uri
 

@@ -4,11 +4,14 @@ import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
 
 from local.servers import PostgresServer
+from upkeep.connections import CONTROL, parse
+from upkeep.ledger import Ledger
 
 # `wal_level` for slots and publications. fsync off is safe here: a killed server keeps what it wrote in the
 # kernel's cache, and only a crash of the machine would lose it; it halves the time of the suite.
@@ -25,15 +28,31 @@ _numbers = itertools.count(1)
 
 
 @contextmanager
-def fresh_database(server: PostgresServer, prefix: str) -> Iterator[str]:
-    """Create a database, give its URI, drop it at the end whoever is still connected."""
+def fresh_database(server: PostgresServer, prefix: str, *, template: str = "template1") -> Iterator[str]:
+    """Create a database, give its URI, drop it at the end whoever is still connected.
+
+    Parameters
+    ----------
+    template
+        What it is a copy of. The files are copied: with fsync off that is three times as fast as writing all of it to
+        the log, which is what the server does by default.
+    """
     name = f"{prefix}_{os.getpid()}_{next(_numbers)}"
-    _execute(server, sql.SQL("create database {}").format(sql.Identifier(name)))
+    statement = sql.SQL("create database {} template {} strategy file_copy")
+    _execute(server, statement.format(sql.Identifier(name), sql.Identifier(template)))
     try:
         yield server.uri(name)
     finally:
         server.start()  # a test that killed the server may have left it down; a no-op otherwise
         _execute(server, sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def ledger_template(server: PostgresServer) -> Iterator[str]:
+    """Migrate a ledger once, and give the name of its database, of which each test gets a copy."""
+    with fresh_database(server, "ledger") as uri:
+        Ledger.open(parse(CONTROL, uri), migrate=True).close()
+        yield urlsplit(uri).path.removeprefix("/")
 
 
 def _execute(server: PostgresServer, statement: sql.Composed) -> None:

@@ -1,4 +1,4 @@
-"""What the ledger answers with, besides the values of `upkeep.model.plan`."""
+"""What the ledger answers with, besides the values of `upkeep.model`."""
 
 from __future__ import annotations
 

@@ -56,6 +56,11 @@ def address(control_database: str) -> Address:
 
 
 @pytest.fixture
+def empty_address(empty_control_database: str) -> Address:
+    return connections.parse("upkeep_control", empty_control_database)
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 
@@ -111,9 +116,9 @@ def done(what: Action, **evidence: Any) -> Outcome:
 # -- tables ---------------------------------------------------------------------------------------------
 
 
-def test_without_tables_a_task_is_told_to_init(address: Address) -> None:
+def test_without_tables_a_task_is_told_to_init(empty_address: Address) -> None:
     with pytest.raises(LedgerError, match="does not exist yet; run `upkeep init`"):
-        Ledger.open(address, migrate=False)
+        Ledger.open(empty_address, migrate=False)
 
 
 def test_opening_again_changes_nothing(ledger: Ledger, address: Address) -> None:
@@ -138,31 +143,31 @@ def test_a_newer_ledger_is_not_migrated(ledger: Ledger, address: Address, contro
         Ledger.open(address, migrate=True)
 
 
-def test_eight_that_migrate_at_once(address: Address) -> None:
+def test_eight_that_migrate_at_once(empty_address: Address) -> None:
     gate = threading.Barrier(8)
 
     def start(_number: int) -> str:
         gate.wait()
-        with Ledger.open(address, migrate=True) as opened:
+        with Ledger.open(empty_address, migrate=True) as opened:
             return begin(opened)
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(start, range(8)))) == 8
 
 
-def test_processes_that_migrate_at_once(address: Address, control_database: str) -> None:
+def test_processes_that_migrate_at_once(empty_address: Address, empty_control_database: str) -> None:
     script = textwrap.dedent(
         """
         import sys
         from upkeep import connections
         from upkeep.ledger import Ledger
-        address = connections.parse("upkeep_control", sys.argv[1])
+        empty_address = connections.parse("upkeep_control", sys.argv[1])
         sys.stdin.readline()  # all start together
-        with Ledger.open(address, migrate=True) as ledger:
+        with Ledger.open(empty_address, migrate=True) as ledger:
             print(len(ledger.runs()))
         """
     )
-    command = [sys.executable, "-c", script, control_database]
+    command = [sys.executable, "-c", script, empty_control_database]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
     for process in processes:
@@ -173,16 +178,16 @@ def test_processes_that_migrate_at_once(address: Address, control_database: str)
     assert [(out.strip(), err) for out, err in results] == [("0", "")] * 3
 
 
-def test_a_failed_migration_leaves_nothing(address: Address, control_database: str) -> None:
-    execute(control_database, "create schema upkeep")
-    execute(control_database, "create table upkeep.lease (in_the_way int)")
+def test_a_failed_migration_leaves_nothing(empty_address: Address, empty_control_database: str) -> None:
+    execute(empty_control_database, "create schema upkeep")
+    execute(empty_control_database, "create table upkeep.lease (in_the_way int)")
     with pytest.raises(LedgerError, match="already exists"):
-        Ledger.open(address, migrate=True)
-    assert execute(control_database, "select relname from pg_class where relnamespace = 'upkeep'::regnamespace") == [
-        ("lease",)
-    ]
-    execute(control_database, "drop table upkeep.lease")
-    Ledger.open(address, migrate=True).close()
+        Ledger.open(empty_address, migrate=True)
+    assert execute(
+        empty_control_database, "select relname from pg_class where relnamespace = 'upkeep'::regnamespace"
+    ) == [("lease",)]
+    execute(empty_control_database, "drop table upkeep.lease")
+    Ledger.open(empty_address, migrate=True).close()
 
 
 def test_partitions_of_this_and_the_next_three_months(ledger: Ledger, address: Address, control_database: str) -> None:
@@ -269,7 +274,7 @@ def test_a_connection_lost_while_idle_is_opened_again(ledger: Ledger, control_da
         assert ledger.runs()[0].targets == {"pipeline": "ok"}
         execute(control_database, END_LEDGER_SESSIONS)
         ledger.save_plan(run_id, plan(action()))
-    assert execute(control_database, "select count(*) from upkeep.model.plan") == [(2,)]
+    assert execute(control_database, "select count(*) from upkeep.plan") == [(2,)]
 
 
 def test_no_ledger_no_change(own_postgres_server: PostgresServer) -> None:
@@ -781,9 +786,9 @@ def test_using_races_with_planning_anew(ledger: Ledger, address: Address, contro
             planned(ledger, action(f"new{number}"))
             racer.result()
     overtaken = """
-        select a.plan_id from upkeep.approval a join upkeep.model.plan p on p.plan_id = a.plan_id
+        select a.plan_id from upkeep.approval a join upkeep.plan p on p.plan_id = a.plan_id
         where a.event = 'used' and exists (
-            select from upkeep.model.plan n where n.target = p.target and n.job = p.job and n.plan_id <> p.plan_id
+            select from upkeep.plan n where n.target = p.target and n.job = p.job and n.plan_id <> p.plan_id
             and n.id > p.id and n.id < a.id)
     """
     assert execute(control_database, overtaken) == []
