@@ -5,7 +5,16 @@ PY := .venv/bin/python
 # Set by some environments; without .pyc files every Airflow process compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run down status test test-fast lint format bench lock clean
+# Two processes for two cores; what measures waits and who waits for whom comes after them, alone.
+WORKERS ?= 2
+define run_tests
+	status=0; \
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" $(1) || status=$$?; \
+	$(PY) -m pytest -m alone $(1) || status=$$?; \
+	exit $$status
+endef
+
+.PHONY: help setup run down status test test-all test-fast lint format bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +32,11 @@ down: setup ## stop everything that `make run` started
 status: setup ## what runs, and where
 	@$(PY) -m local status
 
-test: lint ## everything: lint, then unit, integration, Airflow and browser tests on real servers
-	@$(PY) -m pytest
+test: lint ## everything: lint, then unit, integration, Airflow and browser tests on real servers (35 minutes)
+	@$(call run_tests)
+
+test-all: lint ## the same, killing each case at every statement, and failing when a file takes longer than it may (hours)
+	@$(call run_tests,--every-statement --budgets=fail)
 
 test-fast: setup ## unit tests only: seconds, no server
 	@$(PY) -m pytest tests/unit -m "not slow"

@@ -19,10 +19,32 @@ from local.servers import (
     start_tidb,
     temporary_directory,
 )
+from tests.harness import groups, timing
 from tests.harness.servers import TEST_SETTINGS, fresh_database, ledger_template
 from tests.harness.stack import Stack, run_local, start_stack
 
 S = TypeVar("S", bound=Server)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    timing.add_options(parser)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # a process of several
+        groups.arrange(items)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    timing.record(report)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    timing.summarise(terminalreporter, config)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    timing.finish(session)
 
 
 def _running(start: Callable[[Path], S]) -> Iterator[S]:

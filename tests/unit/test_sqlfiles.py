@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,7 @@ def test_what_is_said_to_the_linter_is_not_part_of_a_statement(room: str, tmp_pa
     assert load(room, "told") == "-- Says why.\nselect 1\nfrom t\nwhere a = '--'\n"
 
 
+@functools.cache
 def _said() -> set[str]:
     """All that stands between quotes in the code."""
     code = Path(upkeep.__file__).parent.rglob("*.py")

@@ -20,6 +20,8 @@ from tests.integration.run.test_kill import AT, CASES, ROWS
 from upkeep.postgres import ddl
 from upkeep.postgres.data_retention import batches, detach
 
+pytestmark = pytest.mark.alone
+
 BUDGET = 2.5
 """Seconds that a lock is tried for in these tests, instead of 45."""
 STRONG = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock")

@@ -17,6 +17,8 @@ from tests.integration.run import test_kill as kill
 from tests.integration.run.test_kill import AT, CASES
 from upkeep.run import application
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def db(bed: Bed) -> Any:

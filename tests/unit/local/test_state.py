@@ -3,6 +3,8 @@
 import os
 import socket
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,11 @@ from local.stack import state
 
 
 @pytest.fixture(autouse=True)
-def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UPKEEP_STATE_DIR", str(tmp_path))
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state directory whose path is short enough for sockets."""
+    with tempfile.TemporaryDirectory() as made:
+        monkeypatch.setenv("UPKEEP_STATE_DIR", made)
+        yield Path(made)
 
 
 def test_what_is_made_up_once_is_remembered() -> None:
@@ -69,14 +74,14 @@ def test_a_path_too_long_for_sockets_says_so(tmp_path: Path, monkeypatch: pytest
         state.make_state_dir()
 
 
-def test_an_older_folder_that_others_could_read_is_closed(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    (tmp_path / "logs").mkdir(mode=0o755)
-    for file in (tmp_path / "stack.json", tmp_path / "logs" / "scheduler.log"):
+def test_an_older_folder_that_others_could_read_is_closed(folder: Path) -> None:
+    folder.chmod(0o755)
+    (folder / "logs").mkdir(mode=0o755)
+    for file in (folder / "stack.json", folder / "logs" / "scheduler.log"):
         file.touch(0o644)
     state.make_state_dir()
-    assert stat.S_IMODE(tmp_path.stat().st_mode) == (0o710 if os.geteuid() == 0 else 0o700)
-    assert {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.rglob("*")} == {
+    assert stat.S_IMODE(folder.stat().st_mode) == (0o710 if os.geteuid() == 0 else 0o700)
+    assert {p.name: stat.S_IMODE(p.stat().st_mode) for p in folder.rglob("*")} == {
         "logs": 0o700,
         "stack.json": 0o600,
         "scheduler.log": 0o600,

@@ -21,6 +21,8 @@ from upkeep.jobs.data_retention.pace import Pace
 from upkeep.model import ReasonCode
 from upkeep.postgres.data_retention import JOB
 
+pytestmark = pytest.mark.alone
+
 ARCHIVE = "retain: {by: at, for: 1 day, then: archive, into: public.old, precision: row, requires: nothing}"
 DELETE = "retain: {by: at, for: 1 day, then: delete, precision: row, requires: nothing}"
 ROWS = 20_000

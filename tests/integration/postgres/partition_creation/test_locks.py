@@ -15,6 +15,8 @@ from upkeep.model import Outcome
 from upkeep.postgres import ddl
 from upkeep.postgres.partition_creation import JOB, apply
 
+pytestmark = pytest.mark.alone
+
 AT = on("2024-02-15 12:00")
 POLICY = "partition: {by: at, every: 1 month, ahead: 1}"
 SHORT = ddl.LockRetry(attempts=3, budget=8.0, last_sleep=0.2)

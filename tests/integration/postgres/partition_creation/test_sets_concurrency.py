@@ -15,6 +15,8 @@ from tests.harness import creation as help_
 from tests.harness.creation import on
 from upkeep.postgres.partition_creation import moves
 
+pytestmark = pytest.mark.alone
+
 AT = on("2024-02-15 12:00")
 ROWS = 3000
 KINDS = {

@@ -18,6 +18,8 @@ from upkeep.postgres import ddl
 from upkeep.postgres.partition_creation import JOB
 from upkeep.postgres.partition_creation.conversion import apply
 
+pytestmark = pytest.mark.alone
+
 ROWS = 20_000
 WHAT = help_.target({"public.logs": conv.POLICY})
 
