@@ -24,7 +24,7 @@ _MODULES = (
     "upkeep.airflow.handover",
     "upkeep.airflow.markdown",
     "upkeep.airflow.runtime",
-    "upkeep.run.application",
+    "upkeep.run.applier",
     "upkeep.gates",
     "upkeep.run.lease",
 )

@@ -120,8 +120,10 @@ def run(
 @mend
 def undo(path: Path | None, what: str, *, as_json: bool) -> int:
     """Take back what a run (or one action) did, newest first: re-attach partitions, remove empty new ones."""
+    from upkeep.run import undoing  # noqa: PLC0415 - not needed for `--help`
+
     with open_runner(path, quiet=as_json) as runner:
-        report = runner.undo(what, actor=actor())
+        report = undoing.undo(runner, what, actor=actor())
     _print(report, as_json=as_json)
     return rules.exit_status(report)
 

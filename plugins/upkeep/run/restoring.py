@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-from upkeep import connections
 from upkeep.errors import CancelledError, ConfigurationError, UpkeepError
 from upkeep.fleet import Target
 from upkeep.jobs.contract import RestoreRequest, Restores
 from upkeep.model import Observation, Plan, RunReport
-from upkeep.run.application import Application
 from upkeep.run.runner import Runner
 
-JOB = "data_retention"
+RESTORED_JOB = "data_retention"
 """The job whose archives come back; its actions carry the restoring out."""
 
 
@@ -26,7 +24,7 @@ def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, a
         The engine cannot, or the request names what is not there.
     """
     target = runner.fleet.target(name)
-    job = runner.job(JOB, target)
+    job = runner.job(RESTORED_JOB, target)
     if not hasattr(job, "plan_restore"):
         raise ConfigurationError(f"archives in files are not available on {target.engine} yet")
     if apply and target.mode == "observe":
@@ -34,7 +32,7 @@ def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, a
     now = runner.now()
     planned = _tried(runner, target, cast("Restores", job), request, now)
     options = {"restore": request.table, "into": request.into, "plan_only": not apply}
-    run_id = runner.ledger.start_run(JOB, now, trigger="restore", actor=actor, options=options)
+    run_id = runner.ledger.start_run(RESTORED_JOB, now, trigger="restore", actor=actor, options=options)
     runner.ledger.start_target(run_id, name, target.engine)
     try:
         with runner.step(run_id, name):
@@ -46,20 +44,7 @@ def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, a
             rows = sum(action.rows or 0 for action in plan.actions)
             runner.say(name, f"{len(plan.actions)} action(s), at most {rows:,} rows")
             if apply and plan.actions:
-                Application(
-                    run_id=run_id,
-                    target=target,
-                    job=job,
-                    plan=plan,
-                    observation=observation,
-                    approved=False,
-                    ledger=runner.ledger,
-                    control=runner.addresses(connections.CONTROL),
-                    connect=lambda: runner.open(target),
-                    stop=runner.stop,
-                    say=runner.say,
-                    now=runner.now,
-                ).carry_out()
+                runner.applier(run_id, target, job, plan, observation).carry_out()
         runner.finish(run_id, name)
     except CancelledError as error:
         raise CancelledError(
@@ -94,7 +79,7 @@ def _plan(
         observation = Observation(
             target=target.name,
             engine=target.engine,
-            job=JOB,
+            job=RESTORED_JOB,
             identity=session.identity,
             version=session.version,
             at=now,

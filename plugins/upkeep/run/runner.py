@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from upkeep import connections, engines
 from upkeep.engines import Address, Session
@@ -20,7 +20,6 @@ from upkeep.fleet import Fleet, Target
 from upkeep.jobs import spec
 from upkeep.jobs.contract import Job
 from upkeep.model import (
-    Action,
     Finding,
     GateResult,
     Json,
@@ -30,18 +29,17 @@ from upkeep.model import (
     Plan,
     ReasonCode,
     RunReport,
-    Severity,
     Stage,
     TargetReport,
     TargetStatus,
 )
 from upkeep.run import faults, rules, veto
-from upkeep.run.application import Application, TakingBack
+from upkeep.run.applier import Applier, Applies
 from upkeep.run.progress import Progress
 from upkeep.run.stopping import Stop
 
 if TYPE_CHECKING:
-    from upkeep.ledger import DoneAction, Ledger, RunRecord
+    from upkeep.ledger import Ledger, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +149,7 @@ class Runner:
         with self.step(run_id, target):
             run, declared = self.ledger.run(run_id), self.fleet.target(target)
             job = self.job(run.job, declared)
-            observation = self._look(job, declared, run.at)
+            observation = self.look(job, declared, run.at)
             self.ledger.save_observation(run_id, target, stage, observation)
             rows = sum(len(frame) for frame in observation.frames.values())
             self.say(target, f"observed {rows} rows")
@@ -229,23 +227,10 @@ class Runner:
                 observation, plan = self._restricted(run, declared, plan, gate, approved=approval is not None)
             else:
                 observation = self.ledger.load_observation(run_id, target, "before")
-            application = Application(
-                run_id=run_id,
-                target=declared,
-                job=self.job(run.job, declared),
-                plan=plan,
-                observation=observation,
-                approved=approval is not None,
-                ledger=self.ledger,
-                control=self.addresses(connections.CONTROL),
-                connect=lambda: self.open(declared),
-                stop=self.stop,
-                say=self.say,
-                now=self.now,
-                bounded=bounded,
-                use_approval=None if approval is None else lambda: self.ledger.use_approval(approval, run_id=run_id),
-            )
-            return application.carry_out()
+            use = None if approval is None else lambda: self.ledger.use_approval(approval, run_id=run_id)
+            job = self.job(run.job, declared)
+            more = {"approved": approval is not None, "bounded": bounded, "use_approval": use}
+            return self.applier(run_id, declared, job, plan, observation, **more).carry_out()
 
     def _is_late(self, run: RunRecord, target: Target, plan: Plan) -> bool:
         """Return whether the plan is another run's, old, or of another policy: then today's has a veto."""
@@ -258,7 +243,7 @@ class Runner:
     ) -> tuple[Observation, Plan]:
         """Return a fresh observation, and the plan as far as today's plan and the gate before allow it."""
         job = self.job(run.job, target)
-        observation = self._look(job, target, plan.at)
+        observation = self.look(job, target, plan.at)
         self.say(target.name, "holding the plan against today's fleet file and the present state")
         allowed = veto.restrict(plan, job.plan(observation, target), approved=approved)
         return observation, allowed if gate is None else rules.stopped_by_gate(allowed, gate)
@@ -327,93 +312,6 @@ class Runner:
         except UpkeepError:
             return self._target_report(run_id, target)
 
-    def undo(self, what: str, *, actor: str) -> RunReport:
-        """Take back the done actions of a run (or one action), newest first, in a run of its own.
-
-        Window, pause, mode, an untested version and another run's lease forbid it as they forbid every change.
-
-        Raises
-        ------
-        ConfigurationError
-            Nothing done is known under that id, or its target is no longer in the fleet.
-        """
-        done = self.ledger.done_actions(what)
-        if not done:
-            raise ConfigurationError(
-                f"nothing that was done is known as {what!r}; `upkeep runs` and `upkeep show RUN` list ids"
-            )
-        names = list(dict.fromkeys(entry.target for entry in done))
-        for name in names:
-            self.fleet.target(name)
-        run_id = self.ledger.start_run(done[0].job, self.now(), trigger="undo", actor=actor, options={"undo": what})
-        try:
-            for name in names:
-                declared = self.fleet.target(name)
-                self.ledger.start_target(run_id, name, declared.engine)
-                try:
-                    with self.step(run_id, name):
-                        self._undo_target(run_id, declared, [entry for entry in done if entry.target == name])
-                    self.finish(run_id, name)
-                except CancelledError:
-                    raise
-                except UpkeepError:
-                    continue
-        finally:
-            self.ledger.finish_run(run_id)
-        return self.report(run_id)
-
-    def _undo_target(self, run_id: str, target: Target, entries: Sequence[DoneAction]) -> None:
-        job = self.job(entries[0].job, target)
-        inverse = [rules.inverse(entry.action) for entry in entries]
-        with self.open(target) as session:
-            observation = Observation(
-                target=target.name,
-                engine=target.engine,
-                job=job.name,
-                identity=self.ledger.load_plan(entries[0].run_id, target.name).identity,
-                version=session.version,
-                at=self.now(),
-                frames={},
-                tested=session.tested,
-            )
-        plan = Plan.make(observation, inverse)
-        self.ledger.save_plan(run_id, plan)
-        back = {action.id: entry for entry, action in zip(entries, inverse, strict=True)}
-        outcomes = Application(
-            run_id=run_id,
-            target=target,
-            job=cast("Job", TakingBack(job, back)),
-            plan=plan,
-            observation=observation,
-            approved=False,
-            ledger=self.ledger,
-            control=self.addresses(connections.CONTROL),
-            connect=lambda: self.open(target),
-            stop=self.stop,
-            say=self.say,
-            now=self.now,
-        ).carry_out()
-        undone = [back[o.action_id].action for o in outcomes if o.status is OutcomeStatus.DONE]
-        self.ledger.save_findings(run_id, target.name, self._repeated(job, target, undone))
-
-    def _repeated(self, job: Job, target: Target, undone: Sequence[Action]) -> list[Finding]:
-        """Say of what was taken back that the next run would do it again under today's policy."""
-        if not undone:
-            return []
-        today = {_wish(action) for action in job.plan(self._look(job, target, self.now()), target).actions}
-        return [
-            Finding.of(
-                "done_again",
-                action.subject,
-                Severity.WARNING,
-                f"the next run of {job.name} does it again under today's policy: {action.kind.replace('_', ' ')} "
-                f"{action.detail}",
-                "change the policy in the fleet file before that, or pause the target",
-            )
-            for action in undone
-            if _wish(action) in today
-        ]
-
     def _apply_and_prove(self, run_id: str, target: str, approval: str | None) -> TargetReport:
         self.apply(run_id, target, approval=approval)
         self.observe(run_id, target, "after")
@@ -428,6 +326,25 @@ class Runner:
         if job is None:
             raise NotSupportedError(f"{name} is not available on {target.engine} yet; take it out of '{target.name}'")
         return job
+
+    def applier(
+        self, run_id: str, target: Target, job: Applies, plan: Plan, observation: Observation, **more: Any
+    ) -> Applier:
+        """Return what carries a plan out for this run; ``more``: see `Applier`."""
+        return Applier(
+            run_id=run_id,
+            target=target,
+            job=job,
+            plan=plan,
+            observation=observation,
+            ledger=self.ledger,
+            control=self.addresses(connections.CONTROL),
+            connect=lambda: self.open(target),
+            stop=self.stop,
+            say=self.say,
+            now=self.now,
+            **more,
+        )
 
     @contextmanager
     def open(self, target: Target) -> Iterator[Session]:
@@ -456,7 +373,7 @@ class Runner:
                 raise UpkeepError(text) from error
             raise
 
-    def _look(self, job: Job, target: Target, at: datetime) -> Observation:
+    def look(self, job: Job, target: Target, at: datetime) -> Observation:
         """Observe a target as of an instant, but never later than its server's clock."""
         memory = self.ledger.memory(target.name, job.name)
         with self.open(target) as session:
@@ -482,8 +399,3 @@ class Runner:
         """Tell those who watch."""
         if self.progress is not None:
             self.progress(target, message, rows=rows, total=total)
-
-
-def _wish(action: Action) -> tuple[str, Any]:
-    """Return what tells two doings of the same apart from others: the object, where it has an id, else the intent."""
-    return action.kind, action.args.get("oid") or action.intent

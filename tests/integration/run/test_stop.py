@@ -18,7 +18,7 @@ from tests.harness.commands import Bed, Command, Db
 from tests.integration.run import test_kill as kill
 from tests.integration.run.test_kill import AT, CASES, ROWS
 from upkeep.fleet import Window
-from upkeep.run import application
+from upkeep.run import applier
 
 DELETES = CASES["delete rows"]
 DUE = ROWS // 2
@@ -139,7 +139,7 @@ def test_a_pause_from_another_process(bed: Bed, db: Db) -> None:
 
     def before() -> None:
         kill.tune(DELETES)()
-        application.PAUSE_CHECK_SECONDS = 0
+        applier.PAUSE_CHECK_SECONDS = 0
 
     stage = help_.once("delete from", halt.here, after=1)
     command = bed.start("run", "data_retention", *AT, before=before, stage=stage)
@@ -166,7 +166,7 @@ def test_the_window_closes_in_the_middle(bed: Bed, db: Db) -> None:
 
     def before() -> None:
         kill.tune(DELETES)()
-        application.PAUSE_CHECK_SECONDS = 0
+        applier.PAUSE_CHECK_SECONDS = 0
         setattr(Window, "contains", lambda *_: opened[0])  # noqa: B010 - for this process
 
     def close() -> None:

@@ -15,7 +15,7 @@ from tests.harness import commands as help_
 from tests.harness.commands import Bed, Db
 from tests.integration.run import test_kill as kill
 from tests.integration.run.test_kill import AT, CASES
-from upkeep.run import application
+from upkeep.run import applier
 
 pytestmark = pytest.mark.alone
 
@@ -99,7 +99,7 @@ def test_a_lease_that_stays_busy_fails_visibly_and_names_its_holder(bed: Bed, db
     halt.reached()
 
     def hurry() -> None:
-        application.LEASE_WAIT_SECONDS = 0.3
+        applier.LEASE_WAIT_SECONDS = 0.3
 
     late = bed.upkeep("run", case.job, *AT, before=hurry)
     assert late.status == 3, late.story

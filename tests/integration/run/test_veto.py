@@ -20,6 +20,7 @@ from upkeep.cli import main
 from upkeep.errors import CancelledError
 from upkeep.fleet import Fleet, parse
 from upkeep.ledger import Ledger
+from upkeep.run import undoing
 from upkeep.run.runner import Runner
 
 Db = psycopg.Connection[Any]
@@ -307,7 +308,7 @@ def test_a_cancelled_undo_is_a_finished_run(
 
     monkeypatch.setattr("upkeep.postgres.data_retention.reattach.reattach", reattach)
     with pytest.raises(CancelledError):
-        runner.undo(run_id, actor="test")
+        undoing.undo(runner, run_id, actor="test")
     assert attached(db) == ["parts_2"]
     with psycopg.connect(control_database) as control:
         assert control.execute("select count(*) from upkeep.run where finished_at is null").fetchall() == [(0,)]

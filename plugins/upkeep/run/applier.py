@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from upkeep import words
 from upkeep.engines import Address, Session
@@ -21,14 +21,14 @@ from upkeep.errors import (
     UnreachableError,
 )
 from upkeep.fleet import Target
-from upkeep.jobs.contract import Examines, Job, RowBatch, Work, tolerated
+from upkeep.jobs.contract import Examines, RowBatch, Work, tolerated
 from upkeep.model import Action, Finding, Json, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
 from upkeep.run import faults, recurrence, rules
 from upkeep.run.progress import Progress
 from upkeep.run.stopping import Stop
 
 if TYPE_CHECKING:
-    from upkeep.ledger import DoneAction, Ledger
+    from upkeep.ledger import Ledger
     from upkeep.run.lease import Lease
 
 LEASE_WAIT_SECONDS = 1800.0
@@ -39,22 +39,15 @@ PROGRESS_SECONDS = 5.0
 """How often the ledger is told how far an action is: what is known of it should its process be killed."""
 
 
-@dataclass(frozen=True, slots=True)
-class TakingBack:
-    """Stands in for a job whose actions take others back: `apply` undoes what the entry of that action did."""
-
-    job: Job
-    entries: Mapping[str, DoneAction]
+class Applies(Protocol):
+    """What carries single actions out: a job, or what stands in for one."""
 
     def apply(self, work: Work) -> Outcome:
-        """Take one action back."""
-        entry = self.entries[work.action.id]
-        outcome = self.job.undo(work.session, entry.action, entry.outcome)
-        return outcome.model_copy(update={"action_id": work.action.id})
+        """Carry one action out."""
 
 
 @dataclass
-class Application:
+class Applier:
     """Carrying out one plan under one lease.
 
     Attributes
@@ -67,16 +60,16 @@ class Application:
 
     run_id: str
     target: Target
-    job: Job
+    job: Applies
     plan: Plan
     observation: Observation
-    approved: bool
     ledger: Ledger
     control: Address
     connect: Callable[[], AbstractContextManager[Session]]
     stop: Stop
     say: Progress
     now: Callable[[], datetime]
+    approved: bool = False
     bounded: bool = False
     use_approval: Callable[[], None] | None = None
     lease: Lease | None = None
