@@ -73,6 +73,8 @@ def connect(address: Address, application: str) -> Connection:
     parameters |= {"application_name": application, "client_encoding": "UTF8"}
     connection: Connection | None = None
     try:
+        # Nothing is prepared on the server: a pooler may answer the next statement from another session,
+        # which knows none.
         connection = psycopg.connect("", autocommit=True, row_factory=dict_row, prepare_threshold=None, **parameters)
         connection.execute(load("control", "session_settings"))
     except psycopg.Error as error:
@@ -130,6 +132,8 @@ class Control:
             try:
                 return self._execute(name, values)
             except StatementError as error:
+                # A read changes nothing, so it may be asked twice; inside a transaction the first
+                # answers belong to a snapshot that is gone.
                 if error.sqlstate is not None or self._in_transaction or not self._revive:
                     raise
                 return self._execute(name, values)

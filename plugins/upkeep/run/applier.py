@@ -82,6 +82,8 @@ class Applier:
 
     def carry_out(self) -> list[Outcome]:
         """Apply the actions in order, each on its own: one that fails does not stop the others."""
+        # Decided once before anything is opened: most nights a target has nothing that may run, and then
+        # neither the lease nor a session of the target is taken.
         decided = {a.id: self._decide(a) for a in self.plan.actions}
         if all(decided.values()):  # nothing may run: no lease, no session
             return [self._record(outcome) for outcome in decided.values() if outcome]
@@ -106,6 +108,7 @@ class Applier:
         waiting = list(self.plan.actions)
         while waiting:
             with self.connect() as session:  # anew after a lost connection
+                # A fail-over, a restored copy, a changed connection: the plan's object ids mean other objects there.
                 if session.identity != self.plan.identity:
                     message = "the connection now leads to another database than the one that was planned for"
                     yield from (self._record(rules.skipped(a, ReasonCode.STATE_CHANGED, message)) for a in waiting)
@@ -118,6 +121,8 @@ class Applier:
                         break
 
     def _one(self, session: Session, action: Action) -> Outcome:
+        # Once more, for every action: the one before may have taken hours, and a pause, the window's end or a failed
+        # predecessor counts from that moment on.
         outcome = self._decide(action)
         if outcome is not None:
             return self._record(outcome)
@@ -132,6 +137,8 @@ class Applier:
                 self.ledger.save_findings(self.run_id, self.target.name, [finding])
                 outcome = rules.skipped(action, ReasonCode.QUALITY_FAILED, finding.summary)
             else:
+                # The approval is used up, and then the intent is recorded, before the first statement
+                # is sent: a kill in between costs an approval, never a change that nobody knows of.
                 self._use_approval()
                 self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
                 outcome = self.job.apply(replace(work, seen=seen))
@@ -150,6 +157,7 @@ class Applier:
         except Exception as error:  # noqa: BLE001 - one failing table must not stop the others (pg_partman#732)
             text = faults.unexpected(error)
             outcome = rules.failed(action, ReasonCode.ERROR, text, seconds=time.monotonic() - started)
+        # The driver reports a statement that we cancelled as any other error; that we asked for it is what happened.
         if outcome.status is OutcomeStatus.FAILED and self.stop.asked:
             self._record(outcome.model_copy(update={"reason_code": ReasonCode.CANCELLED}))
             raise CancelledError("the run was asked to stop; the statement was cancelled on the server")
@@ -220,6 +228,8 @@ class Applier:
 
     def _checkpoint(self, message: str = "", *, rows: int = 0) -> None:
         self.stop.raise_if_asked()
+        # In this order: whoever lost the lease may not write to the ledger's pause or progress either, for
+        # another run is at work there by now.
         if self.lease is not None:
             self.lease.verify()
         if time.monotonic() - self.asked_at >= PAUSE_CHECK_SECONDS:

@@ -114,6 +114,7 @@ def exclusive(
     LedgerError
         The control database cannot be reached, or lends its sessions for single transactions only.
     """
+    # Never revived: the lock dies with its session (PostgreSQL 16, 13.3.5), so a new session would hold nothing.
     control = Control(address, application="upkeep lease", revive=False)
     try:
         _refuse_transaction_pool(control, address)
@@ -136,6 +137,8 @@ def _take(
     began, pause, said = time.monotonic(), _FIRST_WAIT, ""
     while True:
         cancelled()
+        # Asked again and again instead of waiting inside the server: a waiting session answers no signal of
+        # ours, and holds a snapshot back for as long.
         (row,) = control.write("lease_try", key=_key(identity))
         if row["taken"]:
             return
@@ -184,6 +187,8 @@ def _refuse_transaction_pool(control: Control, address: Address) -> None:
 
 def _key(identity: str) -> int:
     """Return the 64-bit key of the advisory lock."""
+    # An advisory lock's key is a signed 64-bit number. Two databases with the same key would wait for each other,
+    # which is harmless.
     return int.from_bytes(hashlib.sha256(f"upkeep lease {identity}".encode()).digest()[:8], "big", signed=True)
 
 

@@ -92,6 +92,8 @@ def decide(
     """
     if action.blocked is not None:
         return skipped(action, *action.blocked)
+    # From what no person can lift now (the plan itself, the fleet file) to what passes by itself (pause, window): the
+    # first reason is the one that people read.
     if target.mode == "observe":
         return skipped(action, ReasonCode.OBSERVE_ONLY, "mode: observe – reported, not done")
     if not tested and not target.allow_untested:
@@ -102,6 +104,7 @@ def decide(
     if target.window is not None and not target.window.contains(now):
         return skipped(action, ReasonCode.OUTSIDE_WINDOW, f"changes are made {target.window} only")
     missing = [a for a in action.after if a in planned and a not in done]
+    # A missing approval is said before a missing predecessor, which often waits for the same person.
     refusal = _requirement(action, approved=approved, now=now, backup_at=backup_at)
     if refusal is not None:
         return refusal
@@ -121,6 +124,7 @@ def _requirement(action: Action, *, approved: bool, now: datetime, backup_at: da
             text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; it must be younger than {age}"
             return skipped(action, ReasonCode.NEEDS_BACKUP, text)
         after = action.args.get("snapshot_after")
+        # A backup from before the rows were detached or archived proves nothing about where they are now.
         if after is not None and backup_at <= datetime.fromisoformat(str(after)):
             text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; it must be taken after {after}"
             return skipped(action, ReasonCode.NEEDS_BACKUP, text)
@@ -244,6 +248,7 @@ def conclude(report: TargetReport) -> TargetStatus:
     serious = [
         f for f in report.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank
     ]
+    # The order is that of gravity: a target that failed in part is never called anything milder.
     if any(g.stops_target for g in report.gates):
         return TargetStatus.FAILED
     if bad or serious or any(map(_unseen, report.findings)) or any(not g.success for g in report.gates):
