@@ -217,7 +217,7 @@ def test_a_location_goes_through_its_connection(airflow_home: Path, monkeypatch:
     from fsspec.implementations.memory import MemoryFileSystem
 
     from upkeep.airflow.stores import open_url
-    from upkeep.stores.store import open_store, opener
+    from upkeep.stores.opening import open_store, opener
 
     class Known(MemoryFileSystem):
         """As if made with the credentials of an Airflow connection."""

@@ -20,7 +20,7 @@ from upkeep.ledger import ApprovalState, Ledger
 from upkeep.model import RunReport, Severity, TargetReport, TargetStatus
 from upkeep.run.progress import Meter
 from upkeep.run.runner import Runner
-from upkeep.stores.store import opener
+from upkeep.stores.opening import opener
 
 if TYPE_CHECKING:
     from upkeep.ledger import PendingPlan

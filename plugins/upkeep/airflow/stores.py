@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_url(url: str) -> tuple[AbstractFileSystem, str]:
-    """Open a URL as `upkeep.stores.store.Opener` does, with the credentials of the connection that it names."""
+    """Open a URL as `upkeep.stores.opening.Opener` does, with the credentials of the connection that it names."""
     if connection_of(url) is None:
         import fsspec  # noqa: PLC0415 - only locations need it
 

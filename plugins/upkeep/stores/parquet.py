@@ -23,7 +23,7 @@ from upkeep.errors import UpkeepError
 from upkeep.stores.arrays import decode, encode, kept_type, to_text, wire_type
 from upkeep.stores.beside import mapped
 from upkeep.stores.columns import FORMAT, Column, UnsayableError
-from upkeep.stores.store import Draft
+from upkeep.stores.draft import Draft
 
 GROUP_ROWS: Final = 100_000
 GROUP_BYTES: Final = 32 << 20

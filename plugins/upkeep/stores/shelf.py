@@ -19,9 +19,11 @@ from urllib.parse import unquote
 
 from upkeep.fleet.location import folder
 from upkeep.stores.columns import Column
+from upkeep.stores.draft import DRAFT, Draft, StoreError
 from upkeep.stores.manifest import MANIFESTS, RESTORED, UNDECIDED, Manifest, Mark, Note
+from upkeep.stores.opening import open_store
 from upkeep.stores.parquet import Seen
-from upkeep.stores.store import DRAFT, Draft, Store, StoreError, open_store
+from upkeep.stores.store import Store
 
 N = TypeVar("N", bound="Note")
 FILE: Final = ".parquet"

@@ -17,7 +17,7 @@ from sqlalchemy import or_, select
 from upkeep.airflow.addresses import from_connection
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
-from upkeep.web.view import Asked
+from upkeep.web.parts import Asked
 
 APPROVALS = "approved_changes"
 _OPEN = ("queued", "running")

@@ -10,7 +10,7 @@ import pytest
 
 from upkeep.stores import parquet
 from upkeep.stores.columns import Column
-from upkeep.stores.store import Draft
+from upkeep.stores.draft import Draft
 
 COLUMNS = [Column("id", "bigint", "int64"), Column("body", "text", "text")]
 

@@ -27,8 +27,8 @@ from upkeep.postgres.data_retention.throttle import OverloadedError, Pace
 from upkeep.postgres.data_retention.views import frames_policies
 from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
 from upkeep.postgres.session import PostgresSession
+from upkeep.stores.draft import StoreError
 from upkeep.stores.shelf import Shelf
-from upkeep.stores.store import StoreError
 
 _EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, ReasonCode]]] = (
     ((StateChangedError, OverloadedError), OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED),

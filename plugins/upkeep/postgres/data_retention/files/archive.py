@@ -31,10 +31,10 @@ from upkeep.postgres.data_retention.shape import require_shape, shape_args
 from upkeep.postgres.session import PostgresSession
 from upkeep.stores.beside import InOrder
 from upkeep.stores.columns import Column, UnsayableError
+from upkeep.stores.draft import Draft, StoreError
 from upkeep.stores.manifest import Manifest, Note
 from upkeep.stores.parquet import Seen, Writer
 from upkeep.stores.shelf import Shelf
-from upkeep.stores.store import Draft, StoreError
 
 BLOCK_BYTES: Final = 1 << 20
 """Rows are parsed in blocks of about so much: large enough to be worth the call, small enough for fast memory."""

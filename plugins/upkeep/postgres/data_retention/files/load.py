@@ -36,9 +36,9 @@ from upkeep.postgres.data_retention.files.archive import (
 from upkeep.postgres.data_retention.files.pages import Pages
 from upkeep.postgres.data_retention.files.receive import Received
 from upkeep.postgres.session import PostgresSession
+from upkeep.stores.draft import StoreError
 from upkeep.stores.manifest import Manifest, Mark
 from upkeep.stores.shelf import Shelf
-from upkeep.stores.store import StoreError
 
 STAGE: Final = "upkeep_restore"
 """The temporary table."""

@@ -13,8 +13,8 @@ from upkeep.postgres.catalog import Relation, by_policy
 from upkeep.postgres.data_retention.files.archive import end_now
 from upkeep.postgres.data_retention.views import frames_policies
 from upkeep.postgres.session import PostgresSession, Row
+from upkeep.stores.opening import open_store
 from upkeep.stores.shelf import Shelf, tables
-from upkeep.stores.store import open_store
 
 
 def look(target: Target, relations: Sequence[Row], session: PostgresSession) -> list[Row]:

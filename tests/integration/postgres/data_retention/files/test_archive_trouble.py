@@ -27,7 +27,9 @@ from upkeep.errors import ConfigurationError
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.postgres.data_retention.files.archive import FileArchive
 from upkeep.stores import parquet
-from upkeep.stores.store import LocalStore, StoreError, open_store, opener
+from upkeep.stores.draft import StoreError
+from upkeep.stores.local import LocalStore
+from upkeep.stores.opening import open_store, opener
 
 CUT_OFF = "at < timestamptz '2024-05-16 12:00+00'"
 
@@ -126,7 +128,7 @@ def test_too_little_room_is_seen_before(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs(db)
-    monkeypatch.setattr("upkeep.stores.store.LocalStore.free_bytes", lambda _: 1 << 20)
+    monkeypatch.setattr("upkeep.stores.local.LocalStore.free_bytes", lambda _: 1 << 20)
     with session(database) as opened:
         what = target({"public.logs": policy(tmp_path)})
         planned = Book().plan(opened, what, AT)

@@ -23,8 +23,9 @@ from upkeep.jobs.contract import RestoreRequest
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
+from upkeep.stores.draft import StoreError
 from upkeep.stores.shelf import OWNER
-from upkeep.stores.store import Store, StoreError
+from upkeep.stores.store import Store
 
 FOLDER = "public/logs"
 
