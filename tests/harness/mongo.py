@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pymongo
 
 from local.servers import MongoServer
-from upkeep import connections, fleet, gates
+from tests.harness import jobs
+from tests.harness.jobs import Run, Runs
 from upkeep.fleet import Target
-from upkeep.jobs import spec
-from upkeep.jobs.contract import Work
-from upkeep.model import Action, Finding, GateResult, Json, Memory, Observation, Outcome, OutcomeStatus, Plan
-from upkeep.mongo.engine import ENGINE
 from upkeep.mongo.session import MongoSession
 
 AT = datetime(2024, 3, 15, 12, tzinfo=UTC)
@@ -42,10 +38,8 @@ class Place:
     def uri(self) -> str:
         return self.server.uri(self.name)
 
-    @contextmanager
-    def session(self) -> Iterator[MongoSession]:
-        with ENGINE.open(connections.parse("test", self.uri), application="test") as session:
-            yield session
+    def session(self) -> AbstractContextManager[MongoSession]:
+        return jobs.session("mongo", self.uri)
 
     def indexes(self, name: str) -> dict[str, Any]:
         return dict(self.db[name].index_information())
@@ -67,93 +61,9 @@ def fresh_place(server: MongoServer, prefix: str = "t") -> Iterator[Place]:
 
 def target(collections: str, more: str = "") -> Target:
     """Return a target as a fleet file declares it; ``collections`` is YAML, indented by nothing."""
-    lines = "\n".join(f"      {line}" for line in collections.strip().splitlines())
-    extra = "".join(f"    {line}\n" for line in more.splitlines())
-    text = f"version: 1\ntargets:\n  t:\n    engine: mongo\n    connection: c\n{extra}    collections:\n{lines}\n"
-    return fleet.parse(text).targets["t"]
+    return jobs.declare("mongo", "collections", collections, more)
 
 
-@dataclass
-class Run:
-    """What a job did."""
-
-    plan: Plan
-    before: GateResult
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    after: GateResult | None = None
-    notes: list[Json] = field(default_factory=list)
-
-    @property
-    def kinds(self) -> list[str]:
-        return [action.kind for action in self.plan.actions]
-
-    @property
-    def statuses(self) -> list[str]:
-        return [
-            str((o := self.outcomes[a.id]).reason_code or o.status.value) if a.id in self.outcomes else "none"
-            for a in self.plan.actions
-        ]
-
-    def action(self, kind: str) -> Action:
-        return next(a for a in self.plan.actions if a.kind == kind)
-
-    def outcome(self, kind: str) -> Outcome:
-        return self.outcomes[self.action(kind).id]
-
-    def finding(self, check: str) -> Finding:
-        return next(f for f in self.plan.findings if f.check == check)
-
-    @property
-    def checks(self) -> list[str]:
-        return [f.check for f in self.plan.findings]
-
-
-def nothing(message: str = "", *, rows: int = 0) -> None:
-    """Stand in for the runner's checkpoint."""
-
-
-def observe(session: MongoSession, wanted: Target, job: str, at: datetime = AT) -> Observation:
-    found = spec.job(job, "mongo")
-    assert found is not None
-    return found.observe(session, wanted, at, Memory())
-
-
-def run(
-    session: MongoSession,
-    wanted: Target,
-    job_name: str,
-    *,
-    at: datetime = AT,
-    apply: bool = True,
-    only: Sequence[str] = (),
-    checkpoint: Any = nothing,
-    gate: bool = True,
-) -> Run:
-    """Observe, gate, plan, apply what is not blocked (whatever it requires), observe, gate."""
-    job = spec.job(job_name, "mongo")
-    assert job is not None
-    observation = job.observe(session, wanted, at, Memory())
-    Observation.model_validate(observation.model_dump())
-    frames = job.frames(observation, wanted, "before", None, ())
-    before = gates.evaluate(job_name, "mongo", "before", frames) if gate else None
-    plan = job.plan(observation, wanted)
-    done = Run(plan, before)  # type: ignore[arg-type]
-    if not apply:
-        return done
-    for action in plan.actions:
-        if action.blocked or (only and action.kind not in only) or not _ready(done, action):
-            continue
-        work = Work(session, wanted, action, observation, checkpoint, time.sleep, done.notes.append)
-        done.outcomes[action.id] = job.apply(work)
-    if gate:
-        later = job.observe(session, wanted, at, Memory())
-        frames = job.frames(later, wanted, "after", plan, list(done.outcomes.values()))
-        done.after = gates.evaluate(job_name, "mongo", "after", frames)
-    return done
-
-
-def _ready(done: Run, action: Action) -> bool:
-    planned = {a.id for a in done.plan.actions}
-    return all(
-        i not in planned or (i in done.outcomes and done.outcomes[i].status is OutcomeStatus.DONE) for i in action.after
-    )
+def run(session: MongoSession, wanted: Target, job: str, *, at: datetime = AT, gate: bool = True, **how: Any) -> Run:
+    """Do a job once, with its gates, as if nothing had been done before."""
+    return Runs(job, wanted).run(session, at, gate=gate, **how)

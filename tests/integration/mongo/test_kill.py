@@ -78,7 +78,7 @@ def forked(place: Place, policy: str, job: str, at: datetime, stage: Callable[[i
             monitoring.register(Stages(stage))
             with place.session() as session:
                 done = run(session, target(policy, "limits: {share: 100 %}"), job, at=at, gate=False)
-            status = 0 if set(done.statuses) <= {"done"} else 1
+            status = 0 if set(done.ends) <= {"done"} else 1
         finally:
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -242,11 +242,11 @@ def test_the_primary_goes_in_the_middle_and_the_run_ends_well(
         limits = "limits: {share: 100 %}"
         done = run(session, target(policy, limits), RETENTION, checkpoint=checkpoint, gate=False)
     thread.join()
-    assert done.statuses[-1] == "done", done.outcomes
+    assert done.ends[-1] == "done", done.outcomes
     events, kept = picture(own_place, policy)
     assert events == list(range(3_000, 3_100))
     assert kept == ([] if policy == DELETE else list(range(3_000)))
-    assert done.outcomes[done.plan.actions[-1].id].rows in range(2_980, 3_001)  # one answer may be lost
+    assert done.outcome(done.plan.actions[-1]).rows in range(2_980, 3_001)  # one answer may be lost
 
 
 def test_a_primary_that_does_not_come_back_is_said_and_the_next_run_carries_on(
@@ -266,13 +266,13 @@ def test_a_primary_that_does_not_come_back_is_said_and_the_next_run_carries_on(
     with own_place.session() as session:
         limits = "limits: {share: 100 %}"
         done = run(session, target(ARCHIVE, limits), RETENTION, checkpoint=checkpoint, gate=False)
-    assert done.statuses[-1] == "connection_lost"
+    assert done.ends[-1] == "connection_lost"
     own_place.server.start()
     conserved_events, kept = picture(own_place, ARCHIVE)
     assert sorted(conserved_events + kept) == list(range(3_100))
     with own_place.session() as session:
         again = run(session, target(ARCHIVE, limits), RETENTION, gate=False)
-    assert again.statuses == ["done"]
+    assert again.ends == ["done"]
     assert len(picture(own_place, ARCHIVE)[1]) == 3_000
 
 
@@ -333,7 +333,7 @@ def test_least_privileges(place: Place) -> None:
             if user == "worker":
                 done = run(session, wanted, RETENTION)
                 assert done.before.success, done.before.failed
-                assert set(done.statuses) == {"done"}
+                assert set(done.ends) == {"done"}
                 continue
             job = spec.job(RETENTION, "mongo")
             assert job is not None

@@ -39,7 +39,7 @@ def test_put_in_order_by_both_jobs_without_asking_anybody(place: Place, session:
         assert done.before.success, done.before.failed
         assert done.after is not None
         assert done.after.success, done.after.failed
-        assert set(done.statuses) == {"done"}
+        assert set(done.ends) == {"done"}
         assert not [a for a in done.plan.actions if a.needs_person]
         assert not [f for f in done.plan.findings if f.severity.rank >= 2]
         assert run(session, target, job, at=now).kinds == []

@@ -10,7 +10,8 @@ import pytest
 from bson import DatetimeMS, Decimal128, Int64, ObjectId, Timestamp
 
 from local.servers import MongoServer
-from tests.harness.mongo import AT, Place, Run, fresh_place, run, target
+from tests.harness.jobs import Run
+from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep.model import Severity
 from upkeep.mongo.data_retention import ages
 from upkeep.mongo.session import MongoSession
@@ -154,7 +155,7 @@ def test_dates_made_of_seconds_are_no_times(session: MongoSession, place: Place,
     finding = done.finding("ages_are_times")
     assert finding.severity is Severity.ERROR
     assert "the values fit seconds" in finding.summary
-    assert done.outcomes == {}
+    assert done.outcomes == []
     assert place.db.events.count_documents({}) == 20
 
 
@@ -193,5 +194,5 @@ def test_measurements_made_of_seconds_do_not_expire(session: MongoSession, place
     place.db.m.insert_many([{"at": since(NOW_SECONDS - 60 * n, 1)} for n in range(5)])
     done: Run = run(session, target("m: {retain: {by: at, for: 30 days, then: delete, requires: nothing}}"), JOB)
     assert "fit seconds" in done.finding("ages_are_times").summary
-    assert done.outcomes == {}
+    assert done.outcomes == []
     assert "expireAfterSeconds" not in place.options("m")

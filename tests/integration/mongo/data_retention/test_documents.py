@@ -9,8 +9,8 @@ from bson import Decimal128, Int64
 from pymongo import IndexModel
 
 from local.servers import MongoServer
-from tests.harness.mongo import AT, Place, Run, fresh_place, run, target
-from upkeep import model
+from tests.harness.jobs import Run, Runs
+from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep.errors import OverLimitError
 from upkeep.jobs import spec
 from upkeep.jobs.data_retention import pace
@@ -54,17 +54,11 @@ def ids(place: Place, name: str) -> list[Any]:
     return sorted(d["_id"] for d in place.db[name].find({}, {"_id": 1}))
 
 
-def well(done: Run) -> None:
-    assert done.before.success, done.before.failed
-    assert done.after is not None
-    assert done.after.success, done.after.failed
-
-
 def test_what_is_due_is_deleted_and_nothing_else(session: MongoSession, place: Place, small_batches: None) -> None:
     fill(place)
     done = run(session, target(DELETE), JOB)
-    well(done)
-    assert done.statuses == ["done"]
+    assert done.well
+    assert done.ends == ["done"]
     assert done.outcome("delete_rows").rows == 50
     assert done.outcome("delete_rows").evidence["batches"] == 8
     assert ids(place, "events") == list(range(1000, 1020))
@@ -77,7 +71,7 @@ def test_what_is_due_moves_byte_for_byte(session: MongoSession, place: Place, sm
     place.db.events.insert_one(odd)
     before = {d["_id"]: bytes(d.raw) for d in session.raw("events").find({"at": {"$lt": NEW}})}
     done = run(session, target(ARCHIVE), JOB)
-    well(done)
+    assert done.well
     assert done.kinds == ["create_archive", "archive_rows"]
     evidence = done.outcome("archive_rows").evidence
     assert (evidence["rows_copied"], evidence["rows_archived"], evidence["rows_deleted"]) == (51, 51, 51)
@@ -90,7 +84,7 @@ def test_documents_without_a_date_are_never_due_and_reported(session: MongoSessi
     odd = [None, "2001-01-01", 5, [OLD], [OLD, NEW], {"at": OLD}, True, Decimal128("1")]
     place.db.events.insert_many([{"_id": f"odd {n}", "at": value} for n, value in enumerate(odd)] + [{"_id": "none"}])
     done = run(session, target(DELETE), JOB)
-    well(done)
+    assert done.well
     assert done.outcome("delete_rows").rows == 50
     assert place.db.events.count_documents({}) == 20 + len(odd) + 1
     finding = done.finding("undated")
@@ -103,7 +97,7 @@ def test_ages_in_nested_fields_and_any_plain_index(session: MongoSession, place:
     place.db.events.insert_many([{"meta": {"at": OLD}, "n": n} for n in range(5)] + [{"meta": {"at": NEW}}, {}])
     place.db.events.create_index([("meta.at", -1 if index.get("name") else 1)], **index)
     done = run(session, target(DELETE.replace("by: at", "by: meta.at")), JOB)
-    well(done)
+    assert done.well
     assert place.db.events.count_documents({}) == 2
     assert done.finding("undated").evidence["documents"] == 1
 
@@ -111,7 +105,7 @@ def test_ages_in_nested_fields_and_any_plain_index(session: MongoSession, place:
 def test_lists_of_documents_on_the_way_to_the_age_are_no_age(session: MongoSession, place: Place) -> None:
     place.db.events.insert_many([{"m": [{"at": OLD}, {"at": NEW}]}, {"m": {"at": OLD}}])
     place.db.events.create_index("m.at")
-    well(run(session, target(DELETE.replace("by: at", "by: m.at")), JOB))
+    assert run(session, target(DELETE.replace("by: at", "by: m.at")), JOB).well
     assert [d["m"] for d in place.db.events.find()] == [[{"at": OLD}, {"at": NEW}]]
 
 
@@ -129,7 +123,7 @@ def test_lists_of_documents_at_the_edge_of_a_batch_stay(
     place.db.events.create_index("m.b.at")
     policy = (DELETE if then == "delete" else ARCHIVE).replace("by: at", "by: m.b.at")
     done = run(session, target(policy), JOB)
-    well(done)
+    assert done.well
     assert done.outcome("delete_rows" if then == "delete" else "archive_rows").rows == 60
     assert ids(place, "events") == list(range(100 + first, 160, 4))
     if then == "archive":
@@ -141,7 +135,7 @@ def test_dates_beyond_pythons_calendar(session: MongoSession, place: Place) -> N
 
     place.db.events.insert_many([{"_id": 1, "at": DatetimeMS(-(10**14))}, {"_id": 2, "at": DatetimeMS(10**15)}])
     place.db.events.create_index("at")
-    well(run(session, target(ARCHIVE), JOB))
+    assert run(session, target(ARCHIVE), JOB).well
     with place.session() as other:
         assert [d["_id"] for d in other.database.events.find()] == [2]
         assert [d["_id"] for d in other.database.kept.find()] == [1]
@@ -153,7 +147,7 @@ def test_many_documents_of_one_age_move_in_bounded_batches(
     place.db.events.insert_many([{"at": OLD, "n": n} for n in range(100)])
     place.db.events.create_index("at")
     done = run(session, target(ARCHIVE, "limits: {share: 100 %}"), JOB)
-    well(done)
+    assert done.well
     assert done.outcome("archive_rows").evidence["batches"] == 15
     assert place.db.kept.count_documents({}) == 100
 
@@ -184,14 +178,14 @@ def test_a_large_collection_without_an_index_on_the_age_is_refused(session: Mong
     done = run(session, target(DELETE), JOB)
     assert done.before.stopped_subjects == {"events"}
     assert "keys: {at: 1}" in (done.finding("age_index").remedy or "")
-    assert done.outcomes == {}
+    assert done.outcomes == []
 
 
 def test_a_small_one_needs_none(session: MongoSession, place: Place, small_batches: None) -> None:
     fill(place)
     place.db.events.drop_index("by_age")
     for policy in (DELETE, ARCHIVE):
-        well(run(session, target(policy), JOB))
+        assert run(session, target(policy), JOB).well
         assert ids(place, "events") == list(range(1000, 1020))
 
 
@@ -214,7 +208,7 @@ def test_a_ttl_index_that_waits_for_nobody_is_refused(
     done = run(session, target(policy), JOB)
     assert done.finding(check).severity is Severity.ERROR
     assert 'dropIndex("ttl")' in (done.finding(check).remedy or "")
-    assert done.outcomes == {}
+    assert done.outcomes == []
 
 
 @pytest.mark.parametrize(
@@ -269,21 +263,21 @@ def test_other_shapes_are_refused(
     make(place)
     done = run(session, target(ARCHIVE), JOB)
     assert done.finding(check).remedy
-    assert done.outcomes == {}
+    assert done.outcomes == []
 
 
 def test_a_wrong_age_field_deletes_nothing(session: MongoSession, place: Place) -> None:
     fill(place)
     done = run(session, target(DELETE.replace("by: at", "by: att")), JOB)
     assert done.before.stopped_subjects == {"events"}
-    assert done.outcomes == {}
+    assert done.outcomes == []
 
 
 def test_a_missing_collection_fails_alone(session: MongoSession, place: Place) -> None:
     fill(place)
     done = run(session, target(DELETE + "\n" + DELETE.replace("events", "nowhere")), JOB)
     assert done.before.stopped_subjects == {"nowhere"}
-    assert done.statuses == ["done"]
+    assert done.ends == ["done"]
 
 
 def test_more_than_the_limits_allow_waits_for_a_person(session: MongoSession, place: Place) -> None:
@@ -310,7 +304,7 @@ def test_an_equal_document_in_the_archive_is_fine(session: MongoSession, place: 
     fill(place)
     place.db.kept.insert_many(place.db.events.find({"_id": {"$lt": 10}}))
     done = run(session, target(ARCHIVE), JOB)
-    well(done)
+    assert done.well
     assert done.outcome("archive_rows").evidence["archived_before"] == 10
     assert ids(place, "kept") == list(range(50))
 
@@ -327,10 +321,10 @@ def test_ages_that_many_share_and_lists_among_them(
     place.db.events.insert_many(due + lists)
     place.db.events.create_index("at", name="by_age")
     done = run(session, target({"DELETE": DELETE, "ARCHIVE": ARCHIVE}[policy]), JOB)
-    well(done)
+    assert done.well
     assert ids(place, "events") == sorted(d["_id"] for d in lists)
     assert ids(place, "kept") == ([] if policy == "DELETE" else sorted(d["_id"] for d in due))
-    (outcome,) = (o for o in done.outcomes.values() if o.rows)
+    (outcome,) = (o for o in done.outcomes if o.rows)
     assert outcome.rows == sum(sizes)
 
 
@@ -385,7 +379,7 @@ def test_what_becomes_younger_stays_and_what_arrives_late_is_counted(
         place.db.events.insert_one({"_id": "late", "at": OLD - timedelta(days=1)})
 
     done = run(session, target(policy), JOB, checkpoint=Meanwhile(change))
-    well(done)
+    assert done.well
     assert set(place.db.events.distinct("_id")) == {49, *range(1000, 1020)}
 
 
@@ -405,7 +399,7 @@ def test_a_document_changed_during_its_transaction_moves_as_it_is_then(
         return real(self, own, low, compare=compare)
 
     monkeypatch.setattr(batches.Sweep, "_within", within)
-    well(run(session, target(ARCHIVE), JOB))
+    assert run(session, target(ARCHIVE), JOB).well
     assert len(calls) > 1
     assert place.db.kept.find_one({"_id": 2})["text"] == "changed"
     assert ids(place, "kept") == [0, 1, 2, 4]
@@ -423,37 +417,28 @@ def test_paused_between_two_batches_and_going_on(session: MongoSession, place: P
     moved = len(ids(place, "kept"))
     assert 0 < moved < 50
     assert moved + len(ids(place, "events")) == 70
-    well(run(session, target(ARCHIVE), JOB))
+    assert run(session, target(ARCHIVE), JOB).well
     assert ids(place, "kept") == list(range(50))
 
 
 def test_another_collection_of_the_same_name_is_left_alone(session: MongoSession, place: Place) -> None:
-    from upkeep.jobs import contract  # noqa: PLC0415
 
     fill(place)
     planned = run(session, target(DELETE), JOB, apply=False)
     place.db.events.drop()
     fill(place)
-    job = spec.job(JOB, "mongo")
-    assert job is not None
-    observation = job.observe(session, target(DELETE), AT, model.Memory())
-    work = contract.Work(
-        session, target(DELETE), planned.plan.actions[0], observation, Meanwhile(print, 99), print, print
-    )
-    assert job.apply(work).reason_code == "state_changed"
+    runs = Runs(JOB, target(DELETE))
+    outcome = runs.apply(session, planned.plan.actions[0], runs.observe(session, AT))
+    assert outcome.reason_code == "state_changed"
     assert len(ids(place, "events")) == 70
 
 
 def carried_out(session: MongoSession, planned: Run, wanted: str, **changed: Any) -> Any:
     """Apply the plan's destructive action later, with some of its args narrowed."""
-    from upkeep.jobs import contract  # noqa: PLC0415
-
-    job = spec.job(JOB, "mongo")
-    assert job is not None
     (action,) = (a for a in planned.plan.actions if a.destructive)
     narrowed = action.model_copy(update={"args": {**action.args, **changed}})
-    observation = job.observe(session, target(wanted), AT, model.Memory())
-    return job.apply(contract.Work(session, target(wanted), narrowed, observation, Meanwhile(print, 99), print, print))
+    runs = Runs(JOB, target(wanted))
+    return runs.apply(session, narrowed, runs.observe(session, AT))
 
 
 @pytest.mark.parametrize("policy", [DELETE, ARCHIVE])
@@ -543,6 +528,6 @@ def test_undo_says_what_it_cannot(session: MongoSession, place: Place) -> None:
     job = spec.job(JOB, "mongo")
     assert job is not None
     for action in done.plan.actions:
-        undone = job.undo(session, action, done.outcomes[action.id])
+        undone = job.undo(session, action, done.outcome(action))
         assert undone.reason_code == "not_supported"
         assert undone.message

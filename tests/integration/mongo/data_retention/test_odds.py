@@ -14,7 +14,8 @@ from pymongo import ReadPreference
 from pymongo.errors import OperationFailure
 
 from local.servers import MongoServer
-from tests.harness.mongo import AT, Place, Run, fresh_place, observe, run, target
+from tests.harness.jobs import Runs
+from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep import connections
 from upkeep.model import FindingStatus, Severity
 from upkeep.mongo import outcomes
@@ -47,12 +48,6 @@ def session(place: Place) -> Iterator[MongoSession]:
         yield opened
 
 
-def well(done: Run) -> None:
-    assert done.before.success, done.before.failed
-    assert done.after is not None
-    assert done.after.success, done.after.failed
-
-
 def fill(place: Place, name: str = "events", old: int = 30) -> None:
     place.db[name].insert_many(
         [{"_id": n, "at": OLD} for n in range(old)] + [{"_id": 900 + n, "at": NEW} for n in range(9)]
@@ -71,7 +66,7 @@ def test_a_name_in_full_wins_over_globs_and_a_glob_never_means_an_archive(sessio
 'events*': {{retain: {{by: at, for: 2 days, then: delete, requires: nothing}}}}
 {ARCHIVE}"""
     done = run(session, target(policy), JOB)
-    well(done)
+    assert done.well
     assert sorted((a.kind, a.subject) for a in done.plan.actions) == [
         ("archive_rows", "events"),
         ("create_archive", "events"),
@@ -123,7 +118,7 @@ def test_ids_of_every_type(session: MongoSession, place: Place, policy: str, *, 
     before = sorted(bytes(d.raw) for d in raw.find())
     assert len(before) >= 26
     done = run(session, target(policy, "limits: {share: 100 %}"), JOB)
-    well(done)
+    assert done.well
     assert place.db.events.count_documents({}) == 0
     if policy == ARCHIVE:
         assert sorted(bytes(d.raw) for d in session.raw("kept").find()) == before
@@ -140,7 +135,7 @@ def test_long_ids_of_one_age_fit_into_a_command(
     if index:
         place.db.events.create_index("at")
     done = run(session, target(policy, "limits: {share: 100 %}"), JOB)
-    well(done)
+    assert done.well
     assert place.db.events.count_documents({}) == 1
     assert place.db.kept.count_documents({}) == (1_000 if policy == ARCHIVE else 0)
 
@@ -160,7 +155,7 @@ def test_a_transaction_that_the_cache_has_no_room_for_is_made_smaller(
 
     monkeypatch.setattr(batches.Sweep, "_within", within)
     monkeypatch.setattr(outcomes, "AGAIN_SECONDS", 0.0)
-    well(run(session, target(ARCHIVE, "limits: {share: 100 %}"), JOB))
+    assert run(session, target(ARCHIVE, "limits: {share: 100 %}"), JOB).well
     assert place.db.kept.count_documents({}) == 500
     assert tried[:3] == [8 * 2**20, 4 * 2**20, 2 * 2**20]
 
@@ -170,7 +165,7 @@ def test_collations_of_collection_and_index(session: MongoSession, place: Place,
     place.db.create_collection("events", collation={"locale": "en", "strength": 2})
     place.db.events.insert_many([{"_id": f"{'aA'[n % 2]}{n}", "at": OLD if n % 3 else NEW} for n in range(60)])
     place.db.events.create_index("at", collation={"locale": "fr"})
-    well(run(session, target(policy), JOB))
+    assert run(session, target(policy), JOB).well
     assert place.db.events.count_documents({}) == 20
     assert place.db.kept.count_documents({}) == (40 if policy == ARCHIVE else 0)
 
@@ -179,7 +174,7 @@ def test_an_archive_that_takes_two_ids_for_one_stops_the_work(session: MongoSess
     place.db.create_collection("kept", collation={"locale": "en", "strength": 2})
     place.db.events.insert_many([{"_id": "a", "at": OLD}, {"_id": "A", "at": OLD}, {"_id": "b", "at": NEW}])
     done = run(session, target(ARCHIVE, "limits: {share: 100 %}"), JOB)
-    assert done.statuses == ["error"]
+    assert done.ends == ["error"]
     assert "_id_" in (done.outcome("archive_rows").message or "")
     assert place.db.events.count_documents({}) == 3
     assert place.db.kept.count_documents({}) == 0
@@ -189,7 +184,7 @@ def test_an_archive_that_takes_two_ids_for_one_stops_the_work(session: MongoSess
 def test_a_clustered_collection(session: MongoSession, place: Place, policy: str) -> None:
     place.db.create_collection("events", clusteredIndex={"key": {"_id": 1}, "unique": True})
     fill(place)
-    well(run(session, target(policy), JOB))
+    assert run(session, target(policy), JOB).well
     assert place.db.events.count_documents({}) == 9
 
 
@@ -198,14 +193,14 @@ def test_a_clustered_collection_that_expires_by_itself_waits_for_nobody(session:
     place.db.create_collection("events", **clustered)
     fill(place)
     done = run(session, target(ARCHIVE), JOB)
-    assert done.outcomes == {}
+    assert done.outcomes == []
     remedy = done.finding("expiry_before_archive").remedy or ""
     place.db.command(*_typed(remedy))
     place.db.create_collection("kept", **clustered)
     done = run(session, target(ARCHIVE), JOB)
-    assert done.outcomes == {}
+    assert done.outcomes == []
     place.db.command(*_typed(done.finding("archive_expires").remedy or ""))
-    well(run(session, target(ARCHIVE), JOB))
+    assert run(session, target(ARCHIVE), JOB).well
     place.db.command("collMod", "events", expireAfterSeconds=10**9)
     assert done.finding("archive_expires").severity is Severity.ERROR
     found = run(session, target(DELETE), JOB, apply=False).finding("expiry_elsewhere")
@@ -262,7 +257,7 @@ def series(place: Place, days: int = 120) -> None:
 def test_what_has_expired_already_does_not_suspend_the_expiry(session: MongoSession, place: Place) -> None:
     """The server expires whole buckets, each in its own time: the archive then holds more than is still there."""
     series(place)
-    assert set(run(session, target(SERIES), JOB, at=NOW).statuses) == {"done"}
+    assert set(run(session, target(SERIES), JOB, at=NOW).ends) == {"done"}
     assert run(session, target(SERIES), JOB, at=NOW).kinds == []
     place.db.m.delete_many({"meta": {"asset": "a1"}})  # as the server does: whole buckets, not the oldest first
     done = run(session, target(SERIES), JOB, at=NOW)
@@ -297,7 +292,7 @@ def test_measurements_without_an_id(session: MongoSession, place: Place) -> None
     document = {"at": NOW - 95 * DAY, "meta": {"asset": "a1"}, "value": 1}
     place.db.command("insert", "m", documents=[document, document, {**document, "value": 2}])
     done = run(session, target(SERIES), JOB, at=NOW)
-    well(done)
+    assert done.well
     assert place.db.kept.count_documents({}) == place.db.m.count_documents({"at": {"$lt": NOW - 90 * DAY}})
     assert run(session, target(SERIES), JOB, at=NOW).kinds == []
 
@@ -307,7 +302,7 @@ def test_whether_the_server_expires_at_all_is_said_to_be_unknown_when_it_is(
 ) -> None:
     series(place, days=2)
     monkeypatch.setattr(MongoSession, "ask", lambda *_, **__: None)
-    observed = observe(session, target(SERIES), JOB, NOW)
+    observed = Runs(JOB, target(SERIES)).observe(session, NOW)
     assert observed.frames["server"][0]["ttl_monitor"] is None
     found = run(session, target(SERIES), JOB, at=NOW, apply=False).finding("expiry_monitor")
     assert found.status is FindingStatus.NOT_AVAILABLE

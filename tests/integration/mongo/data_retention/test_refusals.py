@@ -13,7 +13,8 @@ import pytest
 
 from local.process import free_port, give_to_account
 from local.servers import MongoServer, start_mongo, temporary_directory
-from tests.harness.mongo import AT, Place, Run, fresh_place, run, target
+from tests.harness.jobs import Run
+from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep import connections
 from upkeep.model import Severity
 from upkeep.mongo import outcomes, refusals
@@ -50,7 +51,7 @@ def said_once(done: Run, check: str, word: str) -> None:
     serious = [f for f in done.plan.findings if f.severity is Severity.ERROR]
     assert [(f.check, f.subject) for f in serious] == [(check, "server")]
     assert word in serious[0].summary + str(serious[0].remedy)
-    assert done.outcomes == {}
+    assert done.outcomes == []
     assert not done.before.success
 
 
@@ -67,7 +68,7 @@ def test_a_server_locked_against_writes(place: Place) -> None:
     assert done.plan.actions == ()
     assert done.before.stops_target
     with place.session() as session:
-        assert run(session, target(DELETE), JOB).statuses == ["done"] * 3
+        assert run(session, target(DELETE), JOB).ends == ["done"] * 3
 
 
 def checked(place: Place, uri: str = "") -> list[str]:
@@ -95,7 +96,7 @@ def test_a_user_that_may_only_read_is_said_once(place: Place) -> None:
     said_once(done, "privileges", "readWrite")
     assert "events, logs, seen" in done.finding("privileges").summary
     with user(place, {"role": "readWrite", "db": place.name}) as (session, _):
-        assert run(session, target(DELETE), JOB).statuses == ["done"] * 3
+        assert run(session, target(DELETE), JOB).ends == ["done"] * 3
 
 
 def test_writes_that_are_blocked_for_users_say_what_mends_it(place: Place) -> None:
@@ -105,7 +106,7 @@ def test_writes_that_are_blocked_for_users_say_what_mends_it(place: Place) -> No
             done = run(session, target(DELETE), JOB)
     finally:
         place.client.admin.command({"setUserWriteBlockMode": 1, "global": False})
-    assert all("setUserWriteBlockMode: 1, global: false" in (o.message or "") for o in done.outcomes.values())
+    assert all("setUserWriteBlockMode: 1, global: false" in (o.message or "") for o in done.outcomes)
 
 
 class Arbiter(MongoServer):

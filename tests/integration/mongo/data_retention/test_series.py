@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from local.servers import MongoServer
-from tests.harness.mongo import Place, Run, fresh_place, run, target
-from upkeep import model
-from upkeep.jobs import contract, spec
+from tests.harness.jobs import Runs
+from tests.harness.mongo import Place, fresh_place, run, target
+from upkeep.jobs import spec
 from upkeep.model import Severity
 from upkeep.mongo import outcomes
 from upkeep.mongo.data_retention import apply as retention_apply
@@ -70,12 +70,6 @@ def expiry(place: Place) -> int | None:
     return None if value is None else int(value)
 
 
-def well(done: Run) -> None:
-    assert done.before.success, done.before.failed
-    assert done.after is not None
-    assert done.after.success, done.after.failed
-
-
 def contents(place: Place, *, source: bool) -> list[str]:
     """Return what is stored, without generated ids, sorted: equal lists are equal bags of measurements."""
     documents = list((place.db.m if source else place.db.kept).find({"at": {"$lt": NOW - 90 * DAY}}))
@@ -90,7 +84,7 @@ def contents(place: Place, *, source: bool) -> list[str]:
 def test_the_server_is_told_to_expire(session: MongoSession, place: Place) -> None:
     due = fill(place)
     done = run(session, target(DELETE), JOB, at=NOW)
-    well(done)
+    assert done.well
     (action,) = done.plan.actions
     assert action.destructive
     assert action.rows == due
@@ -114,7 +108,7 @@ def test_enabling_and_shortening_wait_for_a_person_and_lengthening_does_not(
 def test_a_shorter_expiry_than_the_policys_is_an_error_and_lengthened(session: MongoSession, place: Place) -> None:
     fill(place, expire=86_400)
     done = run(session, target(DELETE), JOB, at=NOW)
-    well(done)
+    assert done.well
     assert done.finding("expiry_too_short").severity is Severity.ERROR
     assert expiry(place) == NINETY
 
@@ -152,13 +146,13 @@ def test_undo_restores_what_deletes_less_and_refuses_what_deletes_more(session: 
     assert job is not None
     done = run(session, target(DELETE), JOB, at=NOW)
     (action,) = done.plan.actions
-    assert job.undo(session, action, done.outcomes[action.id]).status == "done"
+    assert job.undo(session, action, done.outcome(action)).status == "done"
     assert expiry(place) == NINETY * 2
-    assert job.undo(session, action, done.outcomes[action.id]).reason_code == "not_supported"  # changed since
+    assert job.undo(session, action, done.outcome(action)).reason_code == "not_supported"  # changed since
     place.db.command("collMod", "m", expireAfterSeconds=100)
     done = run(session, target(DELETE), JOB, at=NOW)
     (action,) = done.plan.actions
-    refused = job.undo(session, action, done.outcomes[action.id])
+    refused = job.undo(session, action, done.outcome(action))
     assert "would delete more" in (refused.message or "")
     assert expiry(place) == NINETY
 
@@ -169,9 +163,9 @@ def test_undo_restores_what_deletes_less_and_refuses_what_deletes_more(session: 
 def test_archived_first_then_expired_a_grace_later(session: MongoSession, place: Place, small_ranges: None) -> None:
     due = fill(place)
     done = run(session, target(ARCHIVE), JOB, at=NOW)
-    well(done)
+    assert done.well
     assert done.kinds == ["create_archive", "archive_measurements", "set_expiry"]
-    assert set(done.statuses) == {"done"}
+    assert set(done.ends) == {"done"}
     evidence = done.outcome("archive_measurements").evidence
     assert evidence["rows_copied"] == evidence["rows_archived"] == due
     assert evidence["hash_source"] == evidence["hash_archive"]
@@ -191,7 +185,7 @@ def test_equal_measurements_are_all_kept_and_ids_that_are_not_unique_too(session
     more += [{**same, "other": None}, {**same, "at": at + timedelta(milliseconds=1)}]
     for document in more:
         place.db.m.insert_one(dict(document))
-    well(run(session, target(ARCHIVE), JOB, at=NOW))
+    assert run(session, target(ARCHIVE), JOB, at=NOW).well
     assert place.db.kept.count_documents({"_id.id": 7}) == len(more)
     assert contents(place, source=True) == contents(place, source=False)
 
@@ -205,7 +199,7 @@ def test_copied_again_nothing_is_doubled_and_late_arrivals_are_added(
     place.db.m.insert_one(late)
     place.db.kept.delete_one({})  # what a killed run did not come to
     done = run(session, target(ARCHIVE), JOB, at=NOW)
-    well(done)
+    assert done.well
     assert done.outcome("archive_measurements").evidence["copied_ranges"] == 2
     assert contents(place, source=True) == contents(place, source=False)
 
@@ -225,7 +219,7 @@ def test_a_changed_copy_in_the_archive_stops_the_expiry(session: MongoSession, p
     run(session, target(ARCHIVE), JOB, at=NOW, only=["create_archive", "archive_measurements"])
     place.db.kept.update_one({}, {"$set": {"value": -1}})
     done = run(session, target(ARCHIVE), JOB, at=NOW)
-    assert done.statuses == ["conservation_violated", "none"]
+    assert done.ends == ["conservation_violated", "none"]
     assert expiry(place) is None
 
 
@@ -244,9 +238,9 @@ def test_an_expiry_that_would_delete_before_the_archive_is_suspended_until_it_is
 ) -> None:
     fill(place, expire=WITH_GRACE)
     done = run(session, target(ARCHIVE), JOB, at=NOW)
-    well(done)
+    assert done.well
     assert done.kinds == ["suspend_expiry", "create_archive", "archive_measurements", "set_expiry"]
-    assert set(done.statuses) == {"done"}
+    assert set(done.ends) == {"done"}
     assert done.finding("expiry_before_archive").severity is Severity.ERROR
     assert expiry(place) == WITH_GRACE
     assert [a.destructive for a in done.plan.actions] == [False, False, False, True]
@@ -264,34 +258,26 @@ def test_expiry_is_not_set_when_something_is_missing_in_the_archive_at_that_mome
 
     monkeypatch.setitem(retention_apply._KINDS, "archive_measurements", archive)  # type: ignore[arg-type]
     done = run(session, target(ARCHIVE), JOB, at=NOW)
-    assert done.statuses == ["done", "done", "state_changed"]
+    assert done.ends == ["done", "done", "state_changed"]
     assert "would be deleted before the archive has them" in (done.outcome("set_expiry").message or "")
     assert expiry(place) is None
 
 
 def test_an_approval_sets_the_longer_expiry_of_today(session: MongoSession, place: Place) -> None:
     fill(place)
-    job = spec.job(JOB, "mongo")
-    assert job is not None
-    planned, longer = target(DELETE), target(DELETE.replace("90 days", "100 days"))
-    (action,) = run(session, planned, JOB, at=NOW, apply=False).plan.actions
-    (today,) = run(session, longer, JOB, at=NOW, apply=False).plan.actions
+    runs, longer = Runs(JOB, target(DELETE)), Runs(JOB, target(DELETE.replace("90 days", "100 days")))
+    (action,) = runs.plan(session, NOW).actions
+    (today,) = longer.plan(session, NOW).actions
     assert (today.intent, today.reach) == (action.intent, -100.0 * 86_400)
     assert action.reach == -NINETY
     (other,) = (a for a in run(session, target(ARCHIVE), JOB, at=NOW, apply=False).plan.actions if a.destructive)
     assert other.intent != action.intent
     narrowed = action.model_copy(update={"args": {**action.args, "seconds": today.args["seconds"]}})
-    observation = job.observe(session, longer, NOW, model.Memory())
-    outcome = job.apply(contract.Work(session, longer, narrowed, observation, print, print, print))
+    outcome = longer.apply(session, narrowed, longer.observe(session, NOW))
     assert outcome.status == "done"
     assert expiry(place) == 100 * 86_400
-    frames = job.frames(
-        job.observe(session, longer, NOW, model.Memory()),
-        longer,
-        "after",
-        run(session, planned, JOB, at=NOW, apply=False).plan.model_copy(update={"actions": (action,)}),
-        [outcome],
-    )
+    applied = runs.plan(session, NOW).model_copy(update={"actions": (action,)})
+    frames = longer.after(session, applied, [outcome])
     assert frames["tables"][0]["due_remaining"] == 0
 
 
@@ -299,7 +285,7 @@ def test_a_past_date_archives_too_little_for_an_expiry(session: MongoSession, pl
     fill(place)
     done = run(session, target(ARCHIVE), JOB, at=NOW - 20 * DAY)
     assert "would delete before the archive" in done.finding("expiry_before_archive").summary
-    assert done.outcomes == {}
+    assert done.outcomes == []
 
 
 def test_what_has_expired_meanwhile_stays_in_the_archive(

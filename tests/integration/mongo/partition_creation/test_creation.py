@@ -8,8 +8,9 @@ import pytest
 from pymongo.errors import WriteError
 
 from local.servers import MongoServer
-from tests.harness.mongo import Place, fresh_place, nothing, observe, run, target
-from upkeep.jobs import contract, spec
+from tests.harness.jobs import Runs
+from tests.harness.mongo import AT, Place, fresh_place, run, target
+from upkeep.jobs import spec
 from upkeep.model import Severity
 from upkeep.mongo.session import MongoSession
 
@@ -60,7 +61,7 @@ def test_what_is_missing_is_created_and_then_there_is_nothing_to_do(
     first = run(session, wanted, JOB)
     assert first.before.success, first.before.failed
     assert first.kinds == ["create_collection", "create_index", "create_collection", *["create_index"] * 4]
-    assert set(first.statuses) == {"done"}
+    assert set(first.ends) == {"done"}
     assert first.after is not None
     assert first.after.success, first.after.failed
     assert place.options("metrics")["timeseries"]["granularity"] == "minutes"
@@ -108,7 +109,7 @@ def test_corrections_are_made_where_the_policy_says_so_and_taken_back(
     assert sorted(k for k in first.kinds if k != "create_index") == [
         *("modify_validator", "raise_granularity", "unhide_index"),
     ]
-    assert set(first.statuses) == {"done"}
+    assert set(first.ends) == {"done"}
     assert place.options("metrics")["timeseries"]["granularity"] == "minutes"  # one step at a time
     assert "hidden" not in place.indexes("assets")["by_parent"]
     assert run(session, wanted, JOB).kinds == ["raise_granularity"]
@@ -116,7 +117,7 @@ def test_corrections_are_made_where_the_policy_says_so_and_taken_back(
     assert run(session, wanted, JOB).kinds == []
     job = spec.job(JOB, "mongo")
     assert job is not None
-    undone = [job.undo(session, a, first.outcomes[a.id]) for a in reversed(first.plan.actions)]
+    undone = [job.undo(session, a, first.outcome(a)) for a in reversed(first.plan.actions)]
     by_kind = {a.kind: o for a, o in zip(reversed(first.plan.actions), undone, strict=True)}
     assert by_kind["raise_granularity"].reason_code == "not_supported"
     assert by_kind["modify_validator"].status == "done"
@@ -169,23 +170,19 @@ def test_documents_that_break_a_unique_index_fail_that_index_without_their_value
 
 def test_what_somebody_made_meanwhile_is_taken_as_it_is_or_left_alone(session: MongoSession, place: Place) -> None:
     wanted = target(METRICS)
-    job = spec.job(JOB, "mongo")
-    assert job is not None
-    observation = observe(session, wanted, JOB)
-    create, index = job.plan(observation, wanted).actions
+    runs = Runs(JOB, wanted)
+    observation = runs.observe(session, AT)
+    create, index = runs.job.plan(observation, wanted).actions
     place.db.create_collection("metrics", timeseries={"timeField": "at", "metaField": "other"})
 
-    def work(action: object) -> contract.Work:
-        return contract.Work(session, wanted, action, observation, nothing, lambda _: None, lambda _: None)  # type: ignore[arg-type]
-
-    assert job.apply(work(create)).reason_code == "state_changed"
+    assert runs.apply(session, create, observation).reason_code == "state_changed"
     place.db.metrics.drop()
     place.db.create_collection("metrics", timeseries={"timeField": "at", "metaField": "meta", "granularity": "minutes"})
-    done = job.apply(work(create))
+    done = runs.apply(session, create, observation)
     assert (done.status, done.message) == ("done", "it is there already")
-    assert job.undo(session, create, done).reason_code == "not_supported"  # not ours
-    assert job.apply(work(index)).status == "done"
-    assert job.apply(work(index)).message == "it is there already"
+    assert runs.job.undo(session, create, done).reason_code == "not_supported"  # not ours
+    assert runs.apply(session, index, observation).status == "done"
+    assert runs.apply(session, index, observation).message == "it is there already"
 
 
 def test_undo_drops_only_what_is_empty(session: MongoSession, place: Place) -> None:
@@ -195,7 +192,7 @@ def test_undo_drops_only_what_is_empty(session: MongoSession, place: Place) -> N
     job = spec.job(JOB, "mongo")
     assert job is not None
     results = {
-        a.subject: job.undo(session, a, done.outcomes[a.id]) for a in done.plan.actions if a.kind == "create_collection"
+        a.subject: job.undo(session, a, done.outcome(a)) for a in done.plan.actions if a.kind == "create_collection"
     }
     assert results["a"].status == "done"
     assert results["b"].reason_code == "not_supported"
@@ -211,14 +208,14 @@ def test_a_collection_held_by_others_is_given_up_and_no_writer_waits_long(
     with place.client.start_session() as other, other.start_transaction():
         place.db.assets.insert_one({"kind": 2}, session=other)
         done = run(session, wanted, JOB)
-    assert done.statuses == ["lock_not_obtained"]
-    assert run(session, wanted, JOB).statuses == ["done"]
+    assert done.ends == ["lock_not_obtained"]
+    assert run(session, wanted, JOB).ends == ["done"]
 
 
 def test_a_hostile_name_is_a_name(session: MongoSession, place: Place) -> None:
     name = "a\"b'; drop.{x} ü"
     done = run(session, target(f"{json.dumps(name)}: {{indexes: [{{keys: {{x: 1}}, name: x}}]}}"), JOB)
-    assert done.statuses == ["done", "done"]
+    assert done.ends == ["done", "done"]
     assert place.db.list_collection_names() == [name]
 
 

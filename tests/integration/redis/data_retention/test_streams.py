@@ -15,6 +15,7 @@ import redis
 from click.testing import CliRunner, Result
 
 from local.servers import RedisServer
+from tests.harness.jobs import Runs
 from tests.harness.redis import Place, fresh_place, run, target
 from upkeep import connections, model
 from upkeep.cli import main
@@ -273,15 +274,11 @@ def test_a_stream_that_lives_on_is_the_one_that_was_planned(
 def test_an_approval_takes_what_the_narrowed_cut_off_says(session: RedisSession, place: Place) -> None:
     place.fill("s")
     ids = place.ids("s")
-    job = spec.job("data_retention", "redis")
-    assert job is not None
-    observation = job.observe(session, target(DELETE), datetime.now(UTC), model.Memory())
-    (action,) = job.plan(observation, target(DELETE)).actions
+    runs = Runs("data_retention", target(DELETE))
+    observation = runs.observe(session)
+    (action,) = runs.job.plan(observation, runs.what).actions
     narrowed = action.model_copy(update={"args": {**action.args, "cut_off": ids[7]}})
-    work = contract.Work(
-        session, target(DELETE), narrowed, observation, lambda *_, **__: None, time.sleep, lambda _: None
-    )
-    assert job.apply(work).rows == 7
+    assert runs.apply(session, narrowed, observation).rows == 7
     assert place.ids("s") == ids[7:]
 
 
@@ -508,7 +505,7 @@ def test_writers_and_readers_beside_it_lose_nothing(session: RedisSession, place
         done = run(session, target(DELETE))
         assert done.after is not None
         assert not done.after.stops_target
-        deleted += sum(o.rows or 0 for o in done.outcomes.values())
+        deleted += sum(o.rows or 0 for o in done.outcomes)
     stop.set()
     for thread in threads:
         thread.join()
