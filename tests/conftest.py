@@ -22,12 +22,16 @@ from local.servers import (
 from tests.harness import groups, timing
 from tests.harness.servers import TEST_SETTINGS, fresh_database, ledger_template
 from tests.harness.stack import Stack, run_local, start_stack
+from tests.harness.stepping import Stepping
 
 S = TypeVar("S", bound=Server)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     timing.add_options(parser)
+    parser.addoption(
+        "--every-statement", action="store_true", help="kill jobs at every step of every case, not at distinct ones"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -45,6 +49,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     timing.finish(session)
+
+
+@pytest.fixture(scope="session")
+def stepping(pytestconfig: pytest.Config) -> Stepping:
+    """What says at which steps a killing test kills."""
+    return Stepping(every=pytestconfig.getoption("--every-statement"))
 
 
 def _running(start: Callable[[Path], S]) -> Iterator[S]:

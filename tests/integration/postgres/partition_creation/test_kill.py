@@ -15,14 +15,15 @@ import pytest
 
 from tests.harness import creation as help_
 from tests.harness.creation import on
+from tests.harness.stepping import Stepping
 from upkeep.postgres.partition_creation import JOB, moves
 from upkeep.postgres.session import PostgresSession
 
 AT = on("2024-02-15 12:00")
 POLICY = "partition: {by: at, every: 1 month, ahead: 1}"
 ROWS = 300
-KINDS = ["plain", "moved at once", pytest.param("moved in steps", marks=pytest.mark.slow), "large default"]
-SUBS = ["plain", "moved at once", pytest.param("moved in steps", marks=pytest.mark.slow)]
+KINDS = ["plain", "moved at once", "moved in steps", "large default"]
+SUBS = ["plain", "moved at once", "moved in steps"]
 LISTS = "partition: {by: region, list: {eu: [eu], us: [us, null]}, subpartition: {by: id, modulus: 2}}"
 
 
@@ -91,6 +92,10 @@ def killed_backend(database: str, number: int, kind: str, policy: str = POLICY) 
         until(session, number, kill, kind, policy)
 
 
+def tune(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(moves, "DIRECT_ROWS", 0 if kind == "moved in steps" else 10**6)
+
+
 def check(db: psycopg.Connection[Any], kind: str) -> None:
     assert help_.bounds(db, "public.logs")[:3] == [
         "2024-01-01..2024-02-01",
@@ -118,14 +123,21 @@ def test_killed_before_each_statement(
     kind: str,
     kill: Callable[[str, int, str], None],
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    stepping: Stepping,
 ) -> None:
-    monkeypatch.setattr(moves, "DIRECT_ROWS", 0 if kind == "moved in steps" else 10**6)
     what = help_.target({"public.logs": POLICY})
-    prepare(db, kind)
-    with help_.session(database) as session:
-        total = len(until(session, 0, lambda: None, kind))
-    check(db, kind)
-    for number in range(1, total + 1):
+
+    def undisturbed(kind: str) -> list[str]:
+        tune(monkeypatch, kind)
+        prepare(db, kind)
+        with help_.session(database) as session:
+            sent = until(session, 0, lambda: None, kind)
+        check(db, kind)
+        assert len(sent) > 10
+        return sent
+
+    for number in stepping.steps("creation", KINDS, kind, undisturbed):
         prepare(db, kind)
         kill(database, number, kind)
         rows = 0 if kind == "plain" else ROWS
@@ -136,7 +148,6 @@ def test_killed_before_each_statement(
             left = [(a.kind, a.args["lower"], a.blocked) for a in help_.plan(session, what, AT).actions]
             assert left == [], (number, [(a.kind, a.blocked) for a in planned.actions], outcomes)
         check(db, kind)
-    assert total > 10
 
 
 def test_what_somebody_attached_since_is_not_dropped(
@@ -193,13 +204,20 @@ def test_a_sub_partitioned_child_killed_before_each_statement(
     kind: str,
     kill: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    stepping: Stepping,
 ) -> None:
-    monkeypatch.setattr(moves, "DIRECT_ROWS", 0 if kind == "moved in steps" else 10**6)
     what, rows = help_.target({"public.logs": LISTS}), 0 if kind == "plain" else ROWS
-    prepare_regions(db, kind)
-    with help_.session(database) as session:
-        total = len(until(session, 0, lambda: None, kind, LISTS))
-    for number in range(1, total + 1):
+
+    def undisturbed(kind: str) -> list[str]:
+        tune(monkeypatch, kind)
+        prepare_regions(db, kind)
+        with help_.session(database) as session:
+            sent = until(session, 0, lambda: None, kind, LISTS)
+        assert len(sent) > 15
+        return sent
+
+    for number in stepping.steps("creation of a sub-partitioned child", SUBS, kind, undisturbed):
         prepare_regions(db, kind)
         kill(database, number, kind, LISTS)
         assert whole_regions(db), number
@@ -227,4 +245,3 @@ def test_a_sub_partitioned_child_killed_before_each_statement(
             "and not relispartition)"
         ).fetchone()
         assert left == (0,), number
-    assert total > 15
