@@ -27,7 +27,14 @@ from upkeep.postgres.data_retention.detached import droppable
 from upkeep.postgres.data_retention.files import look
 from upkeep.postgres.data_retention.rows import Doomed
 from upkeep.postgres.data_retention.view import Leaf, Piece, TableView
-from upkeep.postgres.data_retention.views import frames_policies, tells_age, views
+from upkeep.postgres.data_retention.views import (
+    frames_policies,
+    tells_age,
+    views,
+    with_facts,
+    with_leaves,
+    with_numbers,
+)
 from upkeep.postgres.names import column_of
 from upkeep.postgres.sampling import sample
 from upkeep.postgres.session import PostgresSession, Row
@@ -69,13 +76,13 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
     found = views(observation, target)
     frames["facts"] = _facts(session, [v for v in found if _needs_facts(v)])
     if frames["facts"]:
-        found = views(observation, target)
+        found = with_facts(found, observation, target)
     _read_leaves(session, [v for v in found if v.problem is None and _has_something_due(v)], frames)
     if frames["leaves"]:
-        found = views(observation, target)
+        found = with_leaves(found, frames)
     frames["numbers"] = list(_numbers(session, found))
     if frames["numbers"]:
-        found = views(observation, target)
+        found = with_numbers(found, frames)
     frames["held"] = held.read(session, found)
     for view in found:
         if view.problem is None and view.relation is not None:

@@ -1,6 +1,7 @@
 """Observed rows made into `TableView`s: which table a policy means, its age column, its cut-off. Pure.
 
-Used while observing (to know what else to ask), to plan, and for the gates.
+`views` makes them of whatever was read. While a target is being observed they are made once, of the catalog; what is
+read later (it depends on them what that is) only completes them.
 """
 
 from __future__ import annotations
@@ -62,6 +63,49 @@ def views(observation: Observation, target: Target) -> list[TableView]:
     return result
 
 
+def with_facts(found: Sequence[TableView], observation: Observation, target: Target) -> list[TableView]:
+    """Return the views with what was read of columns, foreign keys and privileges.
+
+    A partition key tells the type of the age column, and so do facts: a table without such a key has waited for them.
+    """
+    lookup, policies = _Lookup.of(observation.frames), frames_policies(target)
+    completed = []
+    for view in found:
+        relation = view.relation
+        if relation is None or view.axis is not None:
+            completed.append(view if view.problem is not None else _and_facts(view, lookup.facts))
+        else:
+            completed.append(_view(replace(view, problem=None), policies[view.policy_name], relation, lookup))
+    return completed
+
+
+def _and_facts(view: TableView, facts: Mapping[int, Row]) -> TableView:
+    theirs = facts.get(view.archive.oid) if view.archive is not None else None
+    return replace(view, facts=facts.get(view.relation.oid) if view.relation else None, archive_facts=theirs)
+
+
+def with_leaves(found: Sequence[TableView], frames: Mapping[str, list[Row]]) -> list[TableView]:
+    """Return the views with the tables that really hold rows; of detached tables, too."""
+    leaves = _leaves(frames)
+    return [
+        view
+        if view.problem is not None or view.relation is None
+        else replace(view, leaves=leaves.get(view.relation.oid, ()), marked=_with_leaves(view.marked, leaves))
+        for view in found
+    ]
+
+
+def with_numbers(found: Sequence[TableView], frames: Mapping[str, list[Row]]) -> list[TableView]:
+    """Return the views, with the problem of those whose ages were read and are no times in the unit declared."""
+    numbers = {(row["oid"], row["age"]): row["numbers"] for row in frames["numbers"]}
+    completed = []
+    for view in found:
+        known = numbers.get((view.relation.oid, view.age), ()) if view.relation is not None else ()
+        wrong = _no_times(view, view.axis, view.pieces, known) if view.axis is not None and known else None
+        completed.append(view if wrong is None else replace(view, problem=wrong))
+    return completed
+
+
 def frames_policies(target: Target) -> dict[str, TablePolicy]:
     """Return the policies that say something about retention."""
     return {name: policy for name, policy in target.subjects().items() if policy.retain is not None}
@@ -100,7 +144,6 @@ class _Lookup:
 
     @classmethod
     def of(cls, frames: Mapping[str, list[Row]]) -> Self:
-        due = {row["oid"]: row for row in frames["due"]}
         marked = marks(frames)
         return cls(
             archives={
@@ -110,10 +153,7 @@ class _Lookup:
             facts={row["oid"]: row for row in frames["facts"]},
             partitions=_by("parent", frames["partitions"]),
             branches={row["oid"]: Relation(**row) for row in frames["branches"]},
-            leaves={
-                root: [_leaf(row, due.get(row["oid"])) for row in rows]
-                for root, rows in _by("root", frames["leaves"]).items()
-            },
+            leaves=_leaves(frames),
             marked=marked,
             references=_by("root", frames["references"]),
             staying={row["oid"]: row for row in frames.get("staying", ())},
@@ -169,7 +209,7 @@ def _view(base: TableView, policy: TablePolicy, relation: Relation, lookup: _Loo
         or any(p.parent.oid != relation.oid for p in pieces)
         or (not pieces and below is not None and below is policy.ranges),
         leaves=lookup.leaves.get(relation.oid, ()),
-        marked=[replace(m, leaves=lookup.leaves.get(m.oid, ())) for m in lookup.marked if _is_of(m.marker, relation)],
+        marked=_with_leaves([m for m in lookup.marked if _is_of(m.marker, relation)], lookup.leaves),
         referenced_pieces={r["partition"]: r["referencing"] for r in lookup.references.get(relation.oid, ())},
         staying_rows={oid: row for p in pieces if (row := lookup.staying.get(oid := p.partition.oid))},
         held_pieces=lookup.held,
@@ -248,6 +288,17 @@ def _piece(partition: Partition, axis: Axis | None, parent: Relation) -> Piece:
     span = None if axis is None or partition.bounds is None else _span(partition.bounds, axis)
     lower, upper = span or (None, None)
     return Piece(partition, lower, upper, parent)
+
+
+def _leaves(frames: Mapping[str, list[Row]]) -> dict[int, list[Leaf]]:
+    due = {row["oid"]: row for row in frames["due"]}
+    return {
+        root: [_leaf(row, due.get(row["oid"])) for row in rows] for root, rows in _by("root", frames["leaves"]).items()
+    }
+
+
+def _with_leaves(marked: Sequence[Marked], leaves: Mapping[int, Sequence[Leaf]]) -> list[Marked]:
+    return [replace(one, leaves=leaves.get(one.oid, ())) for one in marked]
 
 
 def _leaf(row: Row, counted: Row | None) -> Leaf:

@@ -22,10 +22,10 @@ from upkeep.postgres.partition_creation import alike
 from upkeep.postgres.partition_creation.care import with_default
 from upkeep.postgres.partition_creation.conversion import observe as conversion_observe
 from upkeep.postgres.partition_creation.forms import Span, Values, form_args
-from upkeep.postgres.partition_creation.model import Care, Default
+from upkeep.postgres.partition_creation.model import AnyLevel, Care, Default
 from upkeep.postgres.partition_creation.names import names_thought_of
 from upkeep.postgres.partition_creation.statements import belongs
-from upkeep.postgres.partition_creation.tree import cares
+from upkeep.postgres.partition_creation.tree import cares, judged_anew
 from upkeep.postgres.partition_creation.values import ask, compare
 from upkeep.postgres.sampling import sample
 from upkeep.postgres.session import PostgresSession, Row
@@ -40,25 +40,22 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
     """Read what the plan and the gates need; change nothing."""
     frames: dict[str, list[Row]] = {"server": [_server(session)], "ids": []}
     frames |= {name: [] for name in ("branches", "branch_spans", "types", "values")}
-    declared = [key for key, policy in target.subjects().items() if policy.partition is not None]
-    patterns, _ = names.parse_all(declared)
+    levels = {key: policy.partition for key, policy in target.subjects().items() if policy.partition is not None}
+    patterns, _ = names.parse_all(levels)
     frames["relations"] = catalog.relation_rows(session, patterns.values())
+    tables = catalog.by_policy([catalog.Relation(**row) for row in frames["relations"]], patterns)
+    declared = [(levels[key], table) for key, known in tables.items() for table in known]
     parents = [row["oid"] for row in frames["relations"] if row["kind"] == "p"]
     frames["spans"] = session.rows("partition_creation/spans", {"parents": parents}) if parents else []
-    frames["plain"] = conversion_observe.observe(session, _plain(frames["relations"], target))
+    frames["plain"] = conversion_observe.observe(session, _plain(declared))
+    _branches(session, frames, declared)
     found = cares(frames, target, at)
-    if any(care.policy.subpartition for care in found if isinstance(care.policy, Top)):
-        _branches(session, frames, found)
-        found = cares(frames, target, at)
     _types_and_values(session, frames, found)
-    if frames["types"]:
-        found = cares(frames, target, at)
+    found = judged_anew(found, frames, target, at, frames["types"])
     frames["numbers"] = list(_numbers(session, found))
-    if frames["numbers"]:
-        found = cares(frames, target, at)
-    if any(care.axis is not None and care.axis.is_id for care in found):
-        frames["ids"] = list(_ids(session, found))
-        found = cares(frames, target, at)
+    found = judged_anew(found, frames, target, at, frames["numbers"])
+    frames["ids"] = list(_ids(session, found))
+    found = judged_anew(found, frames, target, at, frames["ids"])
     frames["defaults"] = _defaults(session, found)
     needy = [care for care in found if care.to_create]
     frames["conditions"] = _conditions(session, needy)
@@ -78,14 +75,9 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
     )
 
 
-def _plain(rows: Sequence[Row], target: Target) -> dict[int, str]:
+def _plain(declared: Iterable[tuple[AnyLevel, catalog.Relation]]) -> dict[int, str]:
     """Return the plain tables for which range partitions are declared, and by which column."""
-    if all(row["kind"] == "p" for row in rows):
-        return {}
-    declared = {key: p.partition for key, p in target.subjects().items() if isinstance(p.partition, RangeLevel)}
-    patterns, _ = names.parse_all(key for key, p in target.subjects().items() if p.partition is not None)
-    known = catalog.by_policy([catalog.Relation(**row) for row in rows], patterns)
-    return {t.oid: column_of(part.by) for key, part in declared.items() for t in known.get(key, ()) if t.kind == "r"}
+    return {t.oid: column_of(level.by) for level, t in declared if isinstance(level, RangeLevel) and t.kind == "r"}
 
 
 def _server(session: PostgresSession) -> Row:
@@ -102,13 +94,11 @@ def _server(session: PostgresSession) -> Row:
     }
 
 
-def _branches(session: PostgresSession, frames: dict[str, list[Row]], found: Sequence[Care]) -> None:
+def _branches(
+    session: PostgresSession, frames: dict[str, list[Row]], declared: Iterable[tuple[AnyLevel, catalog.Relation]]
+) -> None:
     """Read the partitions that are partitioned in turn, and their partitions."""
-    wanted = {
-        care.relation.oid
-        for care in found
-        if care.relation is not None and isinstance(care.policy, Top) and care.policy.subpartition is not None
-    }
+    wanted = {t.oid for level, t in declared if isinstance(level, Top) and level.subpartition is not None}
     patterns = [
         names.Pattern("", schema, name, is_glob=False)
         for row in frames["spans"]

@@ -1,13 +1,13 @@
 """What partition creation makes of each policy's table, with the partitions of its partitions. Pure.
 
-Used several times on the same observation: while it is read (to know what else to ask), to plan, and for the
-gates. A table with declared sub-partitions yields one `Care` for itself and one for each of its partitions
-that is partitioned as declared; the policy's cap counts the tables of all of them.
+Made once while a target is observed, once to plan and once for a gate; where more was asked about some tables
+since, only these are judged anew. A table with declared sub-partitions yields one `Care` for itself and one for
+each of its partitions that is partitioned as declared; the policy's cap counts the tables of all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -41,8 +41,14 @@ _NAMED: Final = 5
 """Partitions named in a finding."""
 
 
-def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
-    """Return every table of every ``partition`` policy, in the fleet file's order, each before its partitions."""
+def cares(frames: Frames, target: Target, at: datetime, *, only: Collection[int] | None = None) -> list[Care]:
+    """Return every table of every ``partition`` policy, in the fleet file's order, each before its partitions.
+
+    Parameters
+    ----------
+    only
+        Object ids of the policies' tables that are to be judged; ``None``: all.
+    """
     declared = {key: policy for key, policy in target.subjects().items() if policy.partition is not None}
     patterns, bad = names.parse_all(declared)
     relations = [Relation(**row) for row in frames["relations"]]
@@ -66,9 +72,24 @@ def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
             found.append(misnamed(key, policy, bad[key]))
         elif not tables:
             found.append(absent(key, policy, patterns[key]))
-        for table in sorted(tables, key=lambda t: t.subject):
+        for table in sorted((t for t in tables if only is None or t.oid in only), key=lambda t: t.subject):
             found += _limited(_tree(key, policy, table, known, branches, types))
     return found
+
+
+def judged_anew(
+    found: Sequence[Care], frames: Frames, target: Target, at: datetime, about: Iterable[Mapping[str, Any]]
+) -> list[Care]:
+    """Return the cares; of the tables that rows were read about since (by their ``oid``), with what these say."""
+    roots = {care.relation.oid: care.root for care in found if care.relation is not None}
+    tables = {roots[row["oid"]] for row in about}
+    if not tables:
+        return list(found)
+    fresh: dict[int, list[Care]] = {}
+    for care in cares(frames, target, at, only=tables):
+        fresh.setdefault(care.root, []).append(care)
+    kept = [[care] if care.root not in tables else fresh[care.root] if care.depth == 0 else [] for care in found]
+    return [care for tree in kept for care in tree]
 
 
 def _values(row: Mapping[str, Any]) -> dict[str, Declared]:
