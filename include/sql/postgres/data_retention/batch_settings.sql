@@ -1,7 +1,7 @@
 -- Settings of the batches. A batch reads its range through the index or by pages: never the whole table because the
 -- planner's statistics are stale. A row locked by others is waited for briefly, and tried again later.
 -- work_mem holds the rows of one batch on their way into the archive. synchronous_commit is off between batches: a
--- crash of the server undoes whole batches, the next run does them again; `retention_flush` makes all of them durable
+-- crash of the server undoes whole batches, the next run does them again; `flush.sql` makes all of them durable
 -- before the outcome is recorded.
 select
     set_config('lock_timeout', %(lock)s, false) as lock_timeout,

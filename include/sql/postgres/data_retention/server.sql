@@ -1,5 +1,5 @@
 -- How the server is doing, for the gate before: its clock, the oldest open transaction.
--- A deletion under an old snapshot frees nothing. The lag of its replicas: retention_pressure.sql.
+-- A deletion under an old snapshot frees nothing. The lag of its replicas: pressure.sql.
 select
     clock_timestamp() as now,
     pg_is_in_recovery() as is_replica,

@@ -15,16 +15,16 @@ from upkeep.fleet import RetainPolicy
 from upkeep.jobs.contract import TOLERATED_SHARE, Work
 from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import faults, holders, names
-from upkeep.postgres.data_retention import archive_table, counting, detach, drop, held
+from upkeep.postgres.data_retention import archive_table, counting, detach, drop, undroppable
 from upkeep.postgres.data_retention.archive_table import ConservationError
 from upkeep.postgres.data_retention.batches import RangeHeldError, Sweep, Way, deleting
 from upkeep.postgres.data_retention.detach import AlreadyDoneError, StateChangedError, Tools
-from upkeep.postgres.data_retention.files import archive, load
+from upkeep.postgres.data_retention.doomed import Doomed
+from upkeep.postgres.data_retention.files import archive, restore
 from upkeep.postgres.data_retention.files.archive import FileArchive, UndecidedError
 from upkeep.postgres.data_retention.row_plan import clean_up_statement
-from upkeep.postgres.data_retention.rows import Doomed
 from upkeep.postgres.data_retention.throttle import OverloadedError, Pace
-from upkeep.postgres.data_retention.views import frames_policies
+from upkeep.postgres.data_retention.view_from_frames import frames_policies
 from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
 from upkeep.postgres.session import PostgresSession
 from upkeep.stores.draft import StoreError
@@ -38,7 +38,7 @@ _EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, Reas
         ReasonCode.LOCK_NOT_OBTAINED,
     ),
     ((ConservationError,), OutcomeStatus.FAILED, ReasonCode.CONSERVATION),
-    ((StoreError, UndecidedError, load.RowsThereError), OutcomeStatus.FAILED, ReasonCode.ERROR),
+    ((StoreError, UndecidedError, restore.RowsThereError), OutcomeStatus.FAILED, ReasonCode.ERROR),
     ((UnreachableError,), OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST),
 )
 
@@ -134,7 +134,7 @@ def _tools(work: Work) -> Tools:
 
 def _detach(work: Work, progress: Progress) -> None:
     policy = policy_of(work.action, work)
-    held.require_free(cast("PostgresSession", work.session), work.action.args["oid"])
+    undroppable.require_free(cast("PostgresSession", work.session), work.action.args["oid"])
     if work.action.args["mode"] != "finalize":  # nobody sees its rows any more
         _stay_within(work)
     progress.evidence = detach.detach(_tools(work), work.action.args, grace=policy.grace, zone=policy.zone)
@@ -201,7 +201,7 @@ def _restore(work: Work, progress: Progress) -> None:
             "nothing of it was loaded: look at its note in _undecided, compare it with the table, then remove it or "
             "move it to _manifests (_restored)"
         )
-    progress.evidence, trouble = load.restore(work, shelf)
+    progress.evidence, trouble = restore.restore(work, shelf)
     progress.rows = progress.evidence["rows_restored"]
     if trouble is not None:
         raise StoreError(f"{trouble}; its rows are in the table, and the next run notes that")

@@ -24,7 +24,7 @@ from upkeep.model import Json
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Relation
 from upkeep.postgres.data_retention.batches import Removed, Remover, Where
-from upkeep.postgres.data_retention.rows import Doomed
+from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.shape import require_shape, shape_args
 from upkeep.postgres.session import PostgresSession, Row
 
@@ -54,7 +54,7 @@ def drift(columns: Sequence[Json], archive: Relation, archive_facts: Row, *, sou
     Parameters
     ----------
     columns, archive_facts
-        From ``retention_facts.sql``.
+        From ``facts.sql``.
     """
     table = archive.subject
     found: list[Drift] = []
@@ -160,7 +160,7 @@ def archiving(session: PostgresSession, args: Json) -> Remover:
 
 
 def move_parts(args: Json, doomed: Doomed, where: Where) -> dict[str, sql.Composable]:
-    """Return what fills the braces of ``retention_archive.sql``."""
+    """Return what fills the braces of ``archive.sql``."""
     names_ = [sql.Identifier(name) for name in args["columns"]]
     return {
         "table": doomed.table,

@@ -27,7 +27,7 @@ from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.data_retention.pace import LARGEST
 from upkeep.postgres import holders
-from upkeep.postgres.data_retention.rows import Doomed
+from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.throttle import Pace, Throttle
 from upkeep.postgres.ddl import TRANSIENT
 from upkeep.postgres.session import LOCK_TIMEOUT, STATEMENT_TIMEOUT, PostgresSession

@@ -8,7 +8,7 @@ from typing import Any
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.model import Finding, Observation, Severity
 from upkeep.postgres import names
-from upkeep.postgres.data_retention import held, staying
+from upkeep.postgres.data_retention import open_partitions, undroppable
 from upkeep.postgres.data_retention.archive_drift import doubts
 from upkeep.postgres.data_retention.detached import detached_finding
 from upkeep.postgres.data_retention.view import TableView as View
@@ -20,10 +20,10 @@ def findings(view: View, refused: Sequence[Refusal]) -> Iterator[Finding]:
     if view.problem is not None:
         return
     yield from _referenced(view)
-    yield from held.findings(view)
+    yield from undroppable.findings(view)
     yield from _last(view)
     yield from _default(view)
-    yield from staying.findings(view)
+    yield from open_partitions.findings(view)
     yield from _ageless(view)
     yield from _elsewhere(view)
     yield from _publications(view)
@@ -78,7 +78,7 @@ def _last(view: View) -> Iterator[Finding]:
         return
     for parent in dict.fromkeys(piece.parent.oid for piece in view.due_pieces):
         due = [piece for piece in view.due_pieces if piece.parent.oid == parent]
-        if len(due) != len(view.staying(parent)):
+        if len(due) != len(view.remaining(parent)):
             continue
         below = "" if view.relation is None or parent == view.relation.oid else f" of {due[-1].parent.subject}"
         text = f"{due[-1].partition.subject} is due but stays: it is the last partition{below}"

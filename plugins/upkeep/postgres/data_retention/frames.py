@@ -15,7 +15,7 @@ from upkeep.jobs.frames import outcome_row
 from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan
 from upkeep.postgres.data_retention.checks import refusals, space, unindexed_leaves
 from upkeep.postgres.data_retention.view import Leaf, TableView
-from upkeep.postgres.data_retention.views import views
+from upkeep.postgres.data_retention.view_from_frames import views
 from upkeep.postgres.names import column_of
 
 _MOVING: Final = ("archive_rows", "archive_partition")

@@ -1,6 +1,6 @@
 """Data retention on PostgreSQL: what is older than the policy goes, whole partitions or rows, kept or not.
 
-The parts: `observe` reads, `views` makes a view of each table with its cut-off,
+The parts: `observe` reads, `view_from_frames` makes a view of each table with its cut-off,
 `checks` says what forbids to delete, `plan` decides, `apply` carries out with
 `detach`, `drop`, `archive_table` and `batches`; here they are put together as the job.
 """
@@ -20,9 +20,9 @@ from upkeep.fleet import Target
 from upkeep.jobs.contract import RestoreRequest, RowBatch, Work, go_on
 from upkeep.model import Action, Memory, Observation, Outcome, OutcomeStatus, Plan, ReasonCode, Stage
 from upkeep.postgres import faults
-from upkeep.postgres.data_retention import apply, frames, observe, plan, quality, reattach
+from upkeep.postgres.data_retention import apply, examined_rows, frames, observe, plan, reattach
 from upkeep.postgres.data_retention.detach import StateChangedError, Tools
-from upkeep.postgres.data_retention.files import restore_plan
+from upkeep.postgres.data_retention.files import plan_restore
 from upkeep.postgres.session import PostgresSession
 
 
@@ -53,11 +53,11 @@ class DataRetention:
 
     def doomed_rows(self, work: Work) -> Iterator[RowBatch]:
         """Yield the rows that an action would remove; implements `upkeep.jobs.contract.Examines`."""
-        return quality.batches(work)
+        return examined_rows.batches(work)
 
     def plan_restore(self, session: Session, target: Target, request: RestoreRequest, observation: Observation) -> Plan:
         """Return what a restore from archive files would load; implements `upkeep.run.restoring.Restores`."""
-        return restore_plan.plan(cast("PostgresSession", session), target, request, observation)
+        return plan_restore.plan(cast("PostgresSession", session), target, request, observation)
 
     def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:
         """Re-attach a partition that was detached and not dropped yet; nothing else can be taken back here."""

@@ -21,13 +21,13 @@ from upkeep.jobs.data_retention.marker import drop_after, read_marker
 from upkeep.jobs.partition_creation.limits import counts_time, told_by
 from upkeep.model import Memory, Observation
 from upkeep.postgres import catalog, holders, names
-from upkeep.postgres.data_retention import archive_drift, counting, held, staying
+from upkeep.postgres.data_retention import archive_drift, counting, open_partitions, undroppable
 from upkeep.postgres.data_retention.counting import CHECK_TIMEOUT
 from upkeep.postgres.data_retention.detached import droppable
-from upkeep.postgres.data_retention.files import look
-from upkeep.postgres.data_retention.rows import Doomed
+from upkeep.postgres.data_retention.doomed import Doomed
+from upkeep.postgres.data_retention.files import observe as files_observe
 from upkeep.postgres.data_retention.view import Leaf, Piece, TableView
-from upkeep.postgres.data_retention.views import (
+from upkeep.postgres.data_retention.view_from_frames import (
     frames_policies,
     tells_age,
     views,
@@ -71,8 +71,8 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
     frames["intents"] = [_intent(intent) for intent in memory.intents]
     _read_catalog(session, target, frames)
     _read_marked(session, target, frames)
-    frames["files"] = look.look(target, frames["relations"], session)
-    frames["strays"] = look.strays(target, frames["relations"], session, memory.locations)
+    frames["files"] = files_observe.look(target, frames["relations"], session)
+    frames["strays"] = files_observe.strays(target, frames["relations"], session, memory.locations)
     found = views(observation, target)
     frames["facts"] = _facts(session, [v for v in found if _needs_facts(v)])
     if frames["facts"]:
@@ -83,10 +83,10 @@ def observe(session: PostgresSession, target: Target, at: datetime, memory: Memo
     frames["numbers"] = list(_numbers(session, found))
     if frames["numbers"]:
         found = with_numbers(found, frames)
-    frames["held"] = held.read(session, found)
+    frames["held"] = undroppable.read(session, found)
     for view in found:
         if view.problem is None and view.relation is not None:
-            frames["staying"] += staying.count(session, view)
+            frames["staying"] += open_partitions.count(session, view)
             frames["due"] += _due(session, view)
             frames["references"] += _references(session, view)
             _read_younger(session, view, frames)

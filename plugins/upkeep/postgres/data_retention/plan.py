@@ -27,7 +27,7 @@ from upkeep.postgres.data_retention.row_plan import archive_partition, delete_ro
 from upkeep.postgres.data_retention.sizes import row_estimate, table_rows
 from upkeep.postgres.data_retention.view import Piece
 from upkeep.postgres.data_retention.view import TableView as View
-from upkeep.postgres.data_retention.views import marks, views
+from upkeep.postgres.data_retention.view_from_frames import marks, views
 from upkeep.postgres.session import statement
 
 NOTHING: Final = Requirement()
@@ -122,10 +122,10 @@ def going(view: View) -> list[Piece]:
     None that is still referred to or held, never the last one of its parent, and none that somebody attached again
     while it carries our marker.
     """
-    kept_back = {*(view.referenced_pieces or {}), *(view.held_pieces or {})}
+    kept_back = {*(view.referenced_pieces or {}), *(view.undroppable or {})}
     due = [p for p in view.due_pieces if p.partition.oid not in kept_back and not view.holds_reattached(p)]
     last = {piece.parent.oid: piece for piece in due}  # they come in the order of their ends
-    kept = {oid for oid in last if sum(p.parent.oid == oid for p in due) == len(view.staying(oid))}
+    kept = {oid for oid in last if sum(p.parent.oid == oid for p in due) == len(view.remaining(oid))}
     return [p for p in due if not (p.parent.oid in kept and p is last[p.parent.oid])]
 
 

@@ -14,8 +14,8 @@ from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention.archive_table import move_args, move_parts
 from upkeep.postgres.data_retention.batches import Way
+from upkeep.postgres.data_retention.doomed import Doomed, row_args
 from upkeep.postgres.data_retention.files.archive import file_args, statement_parts
-from upkeep.postgres.data_retention.rows import Doomed, row_args
 from upkeep.postgres.data_retention.sizes import row_estimate
 from upkeep.postgres.data_retention.view import Leaf, Marked, Piece
 from upkeep.postgres.data_retention.view import TableView as View

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from upkeep.model import Json
 from upkeep.postgres.data_retention.detach import StateChangedError
-from upkeep.postgres.data_retention.rows import Doomed
+from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.session import PostgresSession
 
 

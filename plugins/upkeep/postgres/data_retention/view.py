@@ -144,7 +144,7 @@ class TableView:
     server_now
         The server's clock, for grace periods.
     facts, archive_facts
-        Rows of ``retention_facts.sql``; ``None`` when they were not needed.
+        Rows of ``facts.sql``; ``None`` when they were not needed.
     quality
         The file of the owner's own expectations.
     files
@@ -153,12 +153,12 @@ class TableView:
         Whether partitions, of the table or of its partitions, are ranges of the age column.
     referenced_pieces
         Partition oid → the table that refers to its rows, or ``None`` when it could not be checked.
-    staying_rows
-        Partition oid → how many due rows it holds (`staying`).
+    open_rows
+        Partition oid → how many due rows it holds (`open_partitions`).
     reattached
         Tables that Upkeep detached and somebody attached again: left alone while they carry the marker.
-    held_pieces
-        Partition oid → a row of ``retention_held.sql``: due ones that could never be dropped.
+    undroppable
+        Partition oid → a row of ``held.sql``: due ones that could never be dropped.
     """
 
     policy_name: str
@@ -180,8 +180,8 @@ class TableView:
     leaves: Sequence[Leaf] = ()
     marked: Sequence[Marked] = ()
     referenced_pieces: Mapping[int, str | None] | None = None
-    staying_rows: Mapping[int, Row] = field(default_factory=dict)
-    held_pieces: Mapping[int, Row] | None = None
+    open_rows: Mapping[int, Row] = field(default_factory=dict)
+    undroppable: Mapping[int, Row] | None = None
     begun: frozenset[int] = frozenset()
     reattached: frozenset[int] = frozenset()
     files: Row | None = None
@@ -211,7 +211,7 @@ class TableView:
         due = [p for p in self.pieces if p.is_due(cut_off) and not p.partition.detach_pending]
         return sorted(due, key=lambda p: p.upper or 0)
 
-    def staying(self, parent: int) -> list[Piece]:
+    def remaining(self, parent: int) -> list[Piece]:
         """Return the partitions of one parent that count when its last one must stay."""
         own = [p for p in self.pieces if p.parent.oid == parent]
         return [p for p in own if not p.partition.is_default and not p.partition.detach_pending]

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from upkeep.model import Finding, Json, Severity
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Relation
-from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.partition_creation.view import Care
 from upkeep.postgres.session import PostgresSession, Row
 
 Frames: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]

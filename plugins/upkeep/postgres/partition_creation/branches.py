@@ -10,8 +10,8 @@ from upkeep.jobs.partition_creation.layout import layout
 from upkeep.model import Json, ReasonCode
 from upkeep.postgres.partition_creation import alike
 from upkeep.postgres.partition_creation.forms import Form, Rest, Span, Values, form_args
-from upkeep.postgres.partition_creation.model import Branch, Care
-from upkeep.postgres.partition_creation.names import choose, names_below
+from upkeep.postgres.partition_creation.partition_names import choose, names_below
+from upkeep.postgres.partition_creation.view import Branch, Care
 
 
 def branch_args(  # noqa: PLR0917 - what `plan` knows by then

@@ -8,10 +8,10 @@ from typing import Any, Final
 from upkeep.model import Action, Finding, FindingStatus, Json, Observation, ReasonCode, Severity
 from upkeep.postgres import names
 from upkeep.postgres.partition_creation import alike
-from upkeep.postgres.partition_creation.care import default_row, with_default
+from upkeep.postgres.partition_creation.ends import endless
 from upkeep.postgres.partition_creation.forms import Span, Values, form_args, said
-from upkeep.postgres.partition_creation.model import Care
-from upkeep.postgres.partition_creation.times import endless
+from upkeep.postgres.partition_creation.view import Care
+from upkeep.postgres.partition_creation.view_of_level import default_row, with_default
 
 LONG_SECONDS: Final = 60
 """Locks held for longer are named: our tries end after less."""
@@ -102,7 +102,7 @@ def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Map
     rows, lower = bucket["rows"], bucket["lower"]
     evidence = {"rows": rows, "lowest": bucket["lowest"], "highest": bucket["highest"], "default_partition": default}
     if bucket["bucket"] is None:
-        text = f"{rows} rows in {default} have no {care.policy.by} (NULL): no range partition takes them"
+        text = f"{rows} rows in {default} have no {care.level.by} (NULL): no range partition takes them"
         return Finding.of(
             "default_null_rows",
             care.subject,
@@ -156,7 +156,7 @@ def _of_value_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocke
         args = form_args(form, None)
         known = {**evidence, "values": args["values"]}
         return _of_moved(care, f"{rows} rows in {default} ({values})", known, blocked.get(_at(care, args)))
-    text = f"{rows} rows in {default} ({values}) have values of {care.policy.by} that are not declared"
+    text = f"{rows} rows in {default} ({values}) have values of {care.level.by} that are not declared"
     remedy = "declare them in list: to have a partition made for them, or correct the rows"
     return Finding.of("default_rows", care.subject, Severity.WARNING, text, remedy, evidence=evidence)
 

@@ -19,14 +19,14 @@ from upkeep.model import Observation
 from upkeep.postgres import catalog, faults, holders, names
 from upkeep.postgres.names import column_of
 from upkeep.postgres.partition_creation import alike
-from upkeep.postgres.partition_creation.care import with_default
 from upkeep.postgres.partition_creation.conversion import observe as conversion_observe
 from upkeep.postgres.partition_creation.forms import Span, Values, form_args
-from upkeep.postgres.partition_creation.model import AnyLevel, Care, Default
-from upkeep.postgres.partition_creation.names import names_thought_of
+from upkeep.postgres.partition_creation.list_values import ask, compare
+from upkeep.postgres.partition_creation.partition_names import names_thought_of
 from upkeep.postgres.partition_creation.statements import belongs
-from upkeep.postgres.partition_creation.tree import cares, judged_anew
-from upkeep.postgres.partition_creation.values import ask, compare
+from upkeep.postgres.partition_creation.view import AnyLevel, Care, Default
+from upkeep.postgres.partition_creation.view_from_frames import cares, judged_anew
+from upkeep.postgres.partition_creation.view_of_level import with_default
 from upkeep.postgres.sampling import sample
 from upkeep.postgres.session import PostgresSession, Row
 

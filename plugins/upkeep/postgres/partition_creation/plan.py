@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from upkeep.fleet import Target
+from upkeep.fleet import RangeLevel, Target
 from upkeep.jobs.partition_creation.axis import brief
 from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode
 from upkeep.postgres import names
-from upkeep.postgres.partition_creation import alike, findings, leftovers, scan
+from upkeep.postgres.partition_creation import alike, default_scan, findings, leftovers
 from upkeep.postgres.partition_creation.branches import branch_args, branch_blocked
-from upkeep.postgres.partition_creation.care import default_row
 from upkeep.postgres.partition_creation.conversion import plan as conversion_plan
+from upkeep.postgres.partition_creation.ends import type_end
 from upkeep.postgres.partition_creation.forms import Form, Remainder, Rest, Span, Values, form_args, said
-from upkeep.postgres.partition_creation.model import Care
-from upkeep.postgres.partition_creation.names import choose, names_of
+from upkeep.postgres.partition_creation.partition_names import choose, names_of
 from upkeep.postgres.partition_creation.statements import shown
-from upkeep.postgres.partition_creation.times import type_end
-from upkeep.postgres.partition_creation.tree import cares
+from upkeep.postgres.partition_creation.view import Care
+from upkeep.postgres.partition_creation.view_from_frames import cares
+from upkeep.postgres.partition_creation.view_of_level import default_row
 
 KIND: Final = "create_partition"
 LEFTOVER: Final = "remove_leftover"
@@ -45,7 +45,7 @@ def plan(observation: Observation, target: Target) -> Plan:
             notes += conversion_plan.findings(care, care.conversion)
         notes += findings.of_locks(care, frames["blockers"])
         notes += [*findings.not_copied(care, frames["siblings"]), *alike.findings(care, frames)]
-    notes += [*findings.of_defaults(found, observation, actions), *scan.findings(actions)]
+    notes += [*findings.of_defaults(found, observation, actions), *default_scan.findings(actions)]
     notes.append(findings.free_disk())
     return Plan.make(observation, actions, notes)
 
@@ -93,14 +93,14 @@ def _creation(care: Care, form: Form, name: str, seen: _Seen) -> Action:
         "type": care.axis.type if care.axis is not None else relation.key_types[0],
         **form_args(form, care.axis),
         "move": rows or 0,
-        "move_at_most": getattr(care.policy, "move_default_rows", 0),
-        "live": scan.is_live(care, form, frames, default),
+        "move_at_most": care.may_move,
+        "live": default_scan.is_live(care, form, frames, default),
         "role": frames["server"][0]["role"],
         "like": like,
     }
     args |= branch_args(care, form, name, default, frames, taken) | _above(relation.oid, frames)
     blocked = _blocked(care, default, rows, like) or branch_blocked(care, form, args, default)
-    if blocked is None and (waiting := scan.hindrance(args, default)):
+    if blocked is None and (waiting := default_scan.hindrance(args, default)):
         blocked = ReasonCode.NOT_SUPPORTED, waiting
     columns: list[str] = next((row["names"] for row in frames["columns"] if row["oid"] == relation.oid), [])
     child = names.display(relation.schema, name)
@@ -135,23 +135,26 @@ def _detail(child: str, form: Form, args: Json) -> str:
     return f"{child}, {said(args)}{below}"
 
 
-def _reason(care: Care, span: Form, rows: int | None) -> str:
-    layout = care.layout
-    if layout is None or not isinstance(span, Span):
-        if isinstance(span, Remainder):
-            return f"modulus {span.modulus} is declared, and no partition takes remainder {span.remainder}"
-        if isinstance(span, Rest):
-            return "a default partition is declared, and there is none"
-        why = f"declared for '{getattr(span, 'label', '')}', and no partition takes it"
-        return f"{why}; moves {rows} rows out of the default partition" if rows else why
-    ahead = getattr(care.policy, "ahead", 0)
-    if span.upper <= layout.current:
-        why = "a gap between partitions"
-    elif span.lower <= layout.current:
-        why = "the current period has no partition"
+def _reason(care: Care, form: Form, rows: int | None) -> str:
+    if isinstance(form, Remainder):
+        return f"modulus {form.modulus} is declared, and no partition takes remainder {form.remainder}"
+    if isinstance(form, Rest):
+        return "a default partition is declared, and there is none"
+    if isinstance(form, Values):
+        why = f"declared for '{form.label}', and no partition takes it"
     else:
-        why = f"{ahead} ahead of the current one are declared, not all are there"
+        why = _missing_span(care, form)
     return f"{why}; moves {rows} rows out of the default partition" if rows else why
+
+
+def _missing_span(care: Care, span: Span) -> str:
+    layout, level = care.layout, care.level
+    assert layout is not None and isinstance(level, RangeLevel)  # noqa: S101, PT018 - spans are missing of ranges
+    if span.upper <= layout.current:
+        return "a gap between partitions"
+    if span.lower <= layout.current:
+        return "the current period has no partition"
+    return f"{level.ahead} ahead of the current one are declared, not all are there"
 
 
 def _lock(care: Care, args: Json) -> str:
@@ -172,7 +175,7 @@ def _default_args(care: Care, default: Mapping[str, Any] | None) -> Json | None:
     if care.default is None or default is None:
         return None
     known = {"oid": care.default.oid, "schema": care.default.schema, "name": care.default.name}
-    return {**known, "large": scan.is_large(default)}
+    return {**known, "large": default_scan.is_large(default)}
 
 
 def rows_in(default: Mapping[str, Any] | None, form: Form) -> int | None:
@@ -200,7 +203,7 @@ def _blocked(
         return ReasonCode.NOT_SUPPORTED, f"the rows of the default partition are unknown: {default['unknown']}"
     if not rows or default is None or care.relation is None:
         return None
-    limit = getattr(care.policy, "move_default_rows", 0)
+    limit = care.may_move
     if rows > limit:
         return ReasonCode.OVER_LIMIT, f"{rows} rows of the default partition belong here, over the limit of {limit}"
     hindrance = _hindrance(care, default)

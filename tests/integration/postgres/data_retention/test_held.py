@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness.retention import AT, Book, Run, attached, months, session, target
 from upkeep.model import OutcomeStatus, ReasonCode
-from upkeep.postgres.data_retention import held
+from upkeep.postgres.data_retention import undroppable
 
 DELETE = "retain: {by: at, for: 30 days, requires: nothing, then: delete}"
 ROWS = "retain: {by: at, for: 30 days, requires: nothing, then: delete, precision: row}"
@@ -123,7 +123,7 @@ def test_many_due_partitions_in_catalogs_that_were_never_analysed(
         "day := day + '1 day'; end loop; end $$"
     )
     db.execute("create view v as select * from logs_0; create table other (c logs_1[])")
-    monkeypatch.setattr(held, "CHECK_TIMEOUT", "5s")
+    monkeypatch.setattr(undroppable, "CHECK_TIMEOUT", "5s")
     what = target({"public.logs": DELETE})
     with session(database) as opened:
         plan = Book().plan(opened, what, AT)
@@ -140,7 +140,7 @@ def test_what_cannot_be_looked_at_stays(
     with session(database) as opened:
         observation = book.observe(opened, what, AT)
         (first, *_) = book.plan(opened, what, AT).actions
-        monkeypatch.setattr(held, "CHECK_TIMEOUT", "1ms")
+        monkeypatch.setattr(undroppable, "CHECK_TIMEOUT", "1ms")
         outcome = book.apply(opened, what, first, observation)
         done = book.run(opened, what, AT)
     assert (outcome.status, outcome.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED)

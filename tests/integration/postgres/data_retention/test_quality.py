@@ -90,7 +90,7 @@ def test_what_fails_stays_and_the_rest_goes(
 def test_mostly_counts_over_all_batches(
     db: psycopg.Connection[Any], upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.postgres.data_retention.quality.BATCH_ROWS", 7)
+    monkeypatch.setattr("upkeep.postgres.data_retention.examined_rows.BATCH_ROWS", 7)
     sales(db, 100)
     db.execute("update sales set amount = -1 where id <= 7")  # the whole first batch, and 7 % of all
     strict = {"type": BETWEEN["type"], "kwargs": {"column": "amount", "min_value": 0, "mostly": 0.95}}

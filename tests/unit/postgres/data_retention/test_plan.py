@@ -26,9 +26,9 @@ from upkeep.model.intervals import Duration
 from upkeep.postgres.catalog import Partition, Relation
 from upkeep.postgres.data_retention.archive_table import drift, fits
 from upkeep.postgres.data_retention.checks import archive_gap
+from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.frames import visible
 from upkeep.postgres.data_retention.plan import going
-from upkeep.postgres.data_retention.rows import Doomed
 from upkeep.postgres.data_retention.view import Leaf, Piece, TableView
 from upkeep.postgres.names import column_of
 

@@ -9,8 +9,8 @@ import pytest
 
 from upkeep.fleet import RangeLevel
 from upkeep.jobs.partition_creation.axis import Axis
-from upkeep.postgres.partition_creation.conversion.care import APPROVAL, PROOF, room, span
-from upkeep.postgres.partition_creation.conversion.refusals import of_dependents
+from upkeep.postgres.partition_creation.conversion.checks import of_dependents
+from upkeep.postgres.partition_creation.conversion.judgement import APPROVAL, PROOF, room, span
 
 ZONED = Axis("timestamptz", ZoneInfo("UTC"))
 BERLIN = Axis("timestamptz", ZoneInfo("Europe/Berlin"))

@@ -10,7 +10,16 @@ from upkeep.fleet import HashLevel, ListLevel
 from upkeep.model import Severity
 from upkeep.postgres import bounds
 from upkeep.postgres.partition_creation.forms import Remainder, Rest, Values, meets
-from upkeep.postgres.partition_creation.sets import Child, Known, Sets, and_default, hashes, lists, to_ask, unclear
+from upkeep.postgres.partition_creation.list_and_hash import (
+    Child,
+    DeclaredValue,
+    Sets,
+    and_default,
+    hashes,
+    lists,
+    to_ask,
+    unclear,
+)
 from upkeep.postgres.partition_creation.statements import child_names
 
 
@@ -22,7 +31,7 @@ def level(**lists_: list[object]) -> ListLevel:
     return ListLevel.model_validate({"by": "k", "list": lists_})
 
 
-def of(declared: ListLevel, *texts: str, known: dict[str, Known] | None = None) -> Sets:
+def of(declared: ListLevel, *texts: str, known: dict[str, DeclaredValue] | None = None) -> Sets:
     return lists(declared, children(*texts), known or {}, "public.t", "k")
 
 
@@ -45,18 +54,21 @@ def test_lists(existing: list[str], missing: list[tuple[str, tuple[str | None, .
 
 
 def test_the_server_says_what_is_equal() -> None:
-    known = {"01": Known("1", frozenset({"1", "01"})), "2.0": Known("2", frozenset({"2"}))}
+    known = {"01": DeclaredValue("1", frozenset({"1", "01"})), "2.0": DeclaredValue("2", frozenset({"2"}))}
     assert of(level(a=["01"], b=["2.0"]), "IN (1)", known=known).missing == (Values("b", ("2",)),)
 
 
 @pytest.mark.parametrize(
     ("known", "why"),
     [
-        ({"x": Known("x", frozenset({"x"}), "no number")}, "no number"),
-        ({"x": Known("7", frozenset({"7", "07"})), "07": Known("7", frozenset({"7", "07"}))}, "the same value"),
+        ({"x": DeclaredValue("x", frozenset({"x"}), "no number")}, "no number"),
+        (
+            {"x": DeclaredValue("7", frozenset({"7", "07"})), "07": DeclaredValue("7", frozenset({"7", "07"}))},
+            "the same value",
+        ),
     ],
 )
-def test_refused_values_are_problems(known: dict[str, Known], why: str) -> None:
+def test_refused_values_are_problems(known: dict[str, DeclaredValue], why: str) -> None:
     problem = of(level(a=["x"], b=["07"]), known=known).problem
     assert problem is not None
     assert problem.severity is Severity.ERROR

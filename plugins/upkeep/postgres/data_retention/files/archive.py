@@ -24,9 +24,9 @@ from upkeep.jobs.data_retention.pace import Pace
 from upkeep.model import Json
 from upkeep.postgres.data_retention.archive_table import ConservationError
 from upkeep.postgres.data_retention.batches import BatchTooLargeError, Removed, Where
+from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.files import types
 from upkeep.postgres.data_retention.files.receive import Received
-from upkeep.postgres.data_retention.rows import Doomed
 from upkeep.postgres.data_retention.shape import require_shape, shape_args
 from upkeep.postgres.session import PostgresSession
 from upkeep.stores.beside import InOrder
@@ -157,7 +157,7 @@ def file_args(location: str, facts: list[Json], schema: str, name: str) -> Json:
 
 
 def statement_parts(args: Json, doomed: Doomed, where: Where, columns: list[Column] | None = None) -> dict[str, Any]:
-    """Return what fills the braces of ``retention_archive_file.sql``."""
+    """Return what fills the braces of ``archive_file.sql``."""
     found = columns or types.columns(args["columns"])
     return {"table": doomed.table, "range": where, "due": doomed.predicate, "returned": types.sent(found)}
 

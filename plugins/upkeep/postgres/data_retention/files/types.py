@@ -46,7 +46,7 @@ def columns(facts: Sequence[Json], as_text: Collection[str] = ()) -> list[Column
     Parameters
     ----------
     facts
-        From ``retention_facts.sql``, or what an action says of them: ``name`` and ``type``.
+        From ``facts.sql``, or what an action says of them: ``name`` and ``type``.
     as_text
         Columns with values that their Parquet types cannot say.
     """

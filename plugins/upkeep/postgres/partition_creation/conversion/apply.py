@@ -30,17 +30,17 @@ from upkeep.postgres.partition_creation import apply as creation_apply
 from upkeep.postgres.partition_creation import observe as creation_observe
 from upkeep.postgres.partition_creation import plan as creation_plan
 from upkeep.postgres.partition_creation.apply import NotAsPlannedError, StateChangedError
-from upkeep.postgres.partition_creation.conversion import care, observe, statements
-from upkeep.postgres.partition_creation.conversion.model import lost, rights_changed
+from upkeep.postgres.partition_creation.conversion import judgement, observe, statements
+from upkeep.postgres.partition_creation.conversion.checks import of_dependents
 from upkeep.postgres.partition_creation.conversion.names import CHECK
-from upkeep.postgres.partition_creation.conversion.refusals import of_dependents
+from upkeep.postgres.partition_creation.conversion.view import lost, rights_changed
 from upkeep.postgres.partition_creation.leftovers import clean
 from upkeep.postgres.partition_creation.statements import Args, table
 from upkeep.postgres.session import PostgresSession, Row
 
 T = TypeVar("T")
 
-PROOF: Final = ddl.LockRetry(first_wait=ddl.QUIET_SECONDS, last_wait=ddl.QUIET_SECONDS, hold=care.PROOF / 1e6)
+PROOF: Final = ddl.LockRetry(first_wait=ddl.QUIET_SECONDS, last_wait=ddl.QUIET_SECONDS, hold=judgement.PROOF / 1e6)
 """The validation reads the whole table once; nobody waits for it, and its lock lets readers and writers pass."""
 RETRY: Final = ddl.LockRetry(first_wait=0.03, last_wait=0.05, hold=2.0)
 """The exchange takes some 30 ms under the lock: with the wait for it, under the 100 ms that Upkeep promises."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from upkeep.fleet import RangeLevel
-from upkeep.postgres.partition_creation.conversion.model import Conversion
+from upkeep.postgres.partition_creation.conversion.view import Conversion
 from upkeep.postgres.partition_creation.statements import child_names
 
 CHECK: Final = "upkeep_convert_bounds"

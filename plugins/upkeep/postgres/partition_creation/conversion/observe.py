@@ -10,10 +10,10 @@ from psycopg import sql
 
 from upkeep.fleet import RangeLevel
 from upkeep.postgres import faults, holders
-from upkeep.postgres.partition_creation.conversion import refusals
-from upkeep.postgres.partition_creation.conversion.model import Facts
+from upkeep.postgres.partition_creation.conversion import checks
 from upkeep.postgres.partition_creation.conversion.names import CHECK, wanted
-from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.partition_creation.conversion.view import Facts
+from upkeep.postgres.partition_creation.view import Care
 from upkeep.postgres.session import PostgresSession, Row
 
 LOOK_SECONDS: Final = 60
@@ -54,7 +54,7 @@ def dependents(session: PostgresSession, oid: int) -> list[Row]:
 
 def taken(session: PostgresSession, found: Iterable[Care]) -> list[Row]:
     """Return which names that conversions would like are taken."""
-    known = [(c.conversion, c.policy) for c in found if c.conversion and isinstance(c.policy, RangeLevel)]
+    known = [(c.conversion, c.level) for c in found if c.conversion and isinstance(c.level, RangeLevel)]
     wishes = [(conversion.facts["schema"], n) for conversion, level in known for n in wanted(conversion, level)]
     if not wishes:
         return []
@@ -78,7 +78,7 @@ def _observe(session: PostgresSession, known: Row, column: str) -> Row:
         "unknown": None,
         "remedy": None,
     }
-    if known["kind"] != "r" or refusals.refusals(known, row["dependents"], column):
+    if known["kind"] != "r" or checks.refusals(known, row["dependents"], column):
         return row  # refused anyway: the rows are not looked at
     try:
         row |= measure(session, known, column)

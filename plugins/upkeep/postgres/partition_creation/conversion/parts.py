@@ -8,7 +8,7 @@ from typing import Final
 
 from psycopg import sql
 
-from upkeep.postgres.partition_creation.conversion.model import Facts
+from upkeep.postgres.partition_creation.conversion.view import Facts
 from upkeep.postgres.partition_creation.statements import PRIVILEGES, Args, grant, option_list
 from upkeep.postgres.session import statement
 

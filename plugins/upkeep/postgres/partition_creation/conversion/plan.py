@@ -9,11 +9,11 @@ from upkeep.fleet import RangeLevel
 from upkeep.jobs.partition_creation.axis import Axis, Value, brief
 from upkeep.model import Action, Finding, Json, Requirement, Severity
 from upkeep.postgres import names
-from upkeep.postgres.partition_creation.conversion import care as conversion_care
+from upkeep.postgres.partition_creation.conversion import judgement as conversion_care
 from upkeep.postgres.partition_creation.conversion import names as conversion_names
-from upkeep.postgres.partition_creation.conversion.model import Conversion
 from upkeep.postgres.partition_creation.conversion.statements import shown
-from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.partition_creation.conversion.view import Conversion
+from upkeep.postgres.partition_creation.view import Care
 
 KIND: Final = "convert_table"
 HOUR: Final = 3_600_000_000
@@ -83,7 +83,7 @@ def arguments(care: Care, conversion: Conversion, taken: set[tuple[str, str]]) -
         "made": {"schema": schema, "name": conversion_names.temporary(facts["oid"])},
         "part": {"schema": schema, "name": chosen.pop(facts["name"])},
         "names": {"indexes": chosen, "statistics": conversion_names.of_statistics(conversion, _level(care))},
-        "policy": care.key,
+        "policy": care.policy_name,
         "key": conversion.column,
         "type": axis.type,
         "zone": axis.zone.key,
@@ -96,8 +96,8 @@ def arguments(care: Care, conversion: Conversion, taken: set[tuple[str, str]]) -
 
 
 def _level(care: Care) -> RangeLevel:
-    assert isinstance(care.policy, RangeLevel)  # noqa: S101 - others are not converted
-    return care.policy
+    assert isinstance(care.level, RangeLevel)  # noqa: S101 - others are not converted
+    return care.level
 
 
 def findings(care: Care, conversion: Conversion) -> Iterator[Finding]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from psycopg import sql
 
-from upkeep.postgres.partition_creation.conversion.model import Facts
 from upkeep.postgres.partition_creation.conversion.names import CHECK
 from upkeep.postgres.partition_creation.conversion.parts import (
     add_identities,
@@ -34,6 +33,7 @@ from upkeep.postgres.partition_creation.conversion.parts import (
     triggers,
     unpublish,
 )
+from upkeep.postgres.partition_creation.conversion.view import Facts
 from upkeep.postgres.partition_creation.leftovers import HALF_MADE
 from upkeep.postgres.partition_creation.statements import Args, belongs, clause, table
 from upkeep.postgres.session import statement

@@ -21,8 +21,8 @@ from upkeep.postgres.partition_creation import apply
 from upkeep.postgres.partition_creation.apply import StateChangedError
 from upkeep.postgres.partition_creation.conversion import observe, statements
 from upkeep.postgres.partition_creation.conversion.apply import RETRY, Held
-from upkeep.postgres.partition_creation.conversion.model import lost, rights_changed
-from upkeep.postgres.partition_creation.conversion.refusals import of_dependents
+from upkeep.postgres.partition_creation.conversion.checks import of_dependents
+from upkeep.postgres.partition_creation.conversion.view import lost, rights_changed
 from upkeep.postgres.partition_creation.statements import Args, table
 from upkeep.postgres.session import PostgresSession, Row
 

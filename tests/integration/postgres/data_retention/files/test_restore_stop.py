@@ -17,7 +17,7 @@ from tests.integration.run import test_kill as kill
 from tests.integration.run.test_kill import AT, CASES, ROWS
 from tests.integration.run.test_stop import asleep, stopped
 from upkeep.jobs.data_retention.pace import Pace
-from upkeep.postgres.data_retention.files import archive, load, pages
+from upkeep.postgres.data_retention.files import archive, pages, restore
 
 DUE = ROWS // 2
 FILE = 12
@@ -91,7 +91,7 @@ def test_a_server_too_slow_for_one_statement(bed: Bed, db: Db, tmp_path: Path) -
 
     def impatient() -> None:
         pages.SAY_SECONDS = 0  # type: ignore[misc]
-        load.STATEMENT_TIMEOUT = "1s"  # type: ignore[misc]
+        restore.STATEMENT_TIMEOUT = "1s"  # type: ignore[misc]
 
     done = bed.upkeep(*BACK, before=impatient)
     assert done.status == 0, done.said

@@ -53,7 +53,7 @@ class Sets:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class DeclaredValue:
     """What the server says of a declared value.
 
     Attributes
@@ -102,7 +102,9 @@ def to_ask(level: ListLevel, children: Sequence[str]) -> bool:
     return any(text not in held for text in texts(level))
 
 
-def lists(level: ListLevel, children: Sequence[Child], known: Mapping[str, Known], subject: str, column: str) -> Sets:
+def lists(
+    level: ListLevel, children: Sequence[Child], known: Mapping[str, DeclaredValue], subject: str, column: str
+) -> Sets:
     """Return what is missing of declared lists.
 
     Parameters
@@ -146,7 +148,7 @@ def and_default(level: ListLevel, sets: Sets, *, has_default: bool) -> Sets:
     return Sets((*sets.missing, Rest()), sets.absent + 1, sets.findings)
 
 
-def whole(level: ListLevel | HashLevel, known: Mapping[str, Known]) -> tuple[Form, ...]:
+def whole(level: ListLevel | HashLevel, known: Mapping[str, DeclaredValue]) -> tuple[Form, ...]:
     """Return all partitions of a list or hash level: those of a table that has none yet."""
     if isinstance(level, HashLevel):
         return tuple(Remainder(level.modulus, number) for number in range(level.modulus))
@@ -188,17 +190,17 @@ def hashes(level: HashLevel, children: Sequence[Child], subject: str) -> Sets:
     return Sets(tuple(missing), absent, tuple(findings))
 
 
-def _known(known: Mapping[str, Known], text: str | None) -> Known | None:
-    return None if text is None else known.get(text) or Known(text, frozenset({text}))
+def _known(known: Mapping[str, DeclaredValue], text: str | None) -> DeclaredValue | None:
+    return None if text is None else known.get(text) or DeclaredValue(text, frozenset({text}))
 
 
-def _holder(one: Known | None, holders: Mapping[str | None, Child]) -> Child | None:
+def _holder(one: DeclaredValue | None, holders: Mapping[str | None, Child]) -> Child | None:
     if one is None:
         return holders.get(None)
     return next((holders[text] for text in (one.canonical, *sorted(one.equal)) if text in holders), None)
 
 
-def _twice(declared: Mapping[str, Sequence[Known | None]]) -> str | None:
+def _twice(declared: Mapping[str, Sequence[DeclaredValue | None]]) -> str | None:
     seen: dict[str, tuple[str, str]] = {}
     for label, values in declared.items():
         for one in values:

@@ -16,9 +16,9 @@ from upkeep.fleet.tables import Top
 from upkeep.postgres import bounds
 from upkeep.postgres.bounds import UnknownBoundsError
 from upkeep.postgres.names import column_of
-from upkeep.postgres.partition_creation.care import CHILDLESS
-from upkeep.postgres.partition_creation.model import Care
-from upkeep.postgres.partition_creation.sets import texts, to_ask
+from upkeep.postgres.partition_creation.list_and_hash import texts, to_ask
+from upkeep.postgres.partition_creation.view import Care
+from upkeep.postgres.partition_creation.view_of_level import CHILDLESS
 from upkeep.postgres.session import PostgresSession, Row
 
 _REFUSED = (psycopg.errors.DataError, psycopg.errors.IntegrityError)
@@ -48,7 +48,7 @@ def ask(found: Sequence[Care], frames: Mapping[str, Sequence[Mapping[str, Any]]]
     for care in found:
         if care.depth or care.relation is None or care.relation.kind != "p" or care.later:
             continue
-        table, level = care.relation, care.policy
+        table, level = care.relation, care.level
         yield from _question(table.oid, 0, level, [rows.get(table.oid, CHILDLESS)])
         below = level.subpartition if isinstance(level, Top) else None
         if below is None:

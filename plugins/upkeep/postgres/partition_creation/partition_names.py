@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from upkeep.fleet import RangeLevel
 from upkeep.postgres.bounds import Axis
 from upkeep.postgres.partition_creation.forms import Form, Rest
-from upkeep.postgres.partition_creation.model import AnyLevel, Care
 from upkeep.postgres.partition_creation.statements import child_names
+from upkeep.postgres.partition_creation.view import AnyLevel, Care
 
 
 def of_level(parent: str, form: Form, axis: Axis | None, level: AnyLevel) -> list[str]:
@@ -19,7 +19,7 @@ def of_level(parent: str, form: Form, axis: Axis | None, level: AnyLevel) -> lis
 def names_of(care: Care, form: Form) -> list[str]:
     """Return names for a new partition, the best first."""
     assert care.relation is not None  # noqa: S101 - only tables that exist get partitions
-    return of_level(care.relation.name, form, care.axis, care.policy)
+    return of_level(care.relation.name, form, care.axis, care.level)
 
 
 def names_below(care: Care, child: str, form: Form) -> list[str]:

@@ -11,7 +11,7 @@ from psycopg import sql
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, brief
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import faults, holders
-from upkeep.postgres.data_retention.rows import Doomed, row_args
+from upkeep.postgres.data_retention.doomed import Doomed, row_args
 from upkeep.postgres.data_retention.view import Piece, TableView
 from upkeep.postgres.session import PostgresSession, Row
 
@@ -78,7 +78,7 @@ def count(session: PostgresSession, view: TableView) -> Iterator[Row]:
 def findings(view: TableView) -> Iterator[Finding]:
     """Yield what is due and stays, with how much and the way out."""
     for piece in open_pieces(view):
-        row = view.staying_rows.get(piece.partition.oid)
+        row = view.open_rows.get(piece.partition.oid)
         if row is None or row["due"] == 0:
             continue
         yield _finding(view, piece, row)

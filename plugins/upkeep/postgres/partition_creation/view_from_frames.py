@@ -20,7 +20,11 @@ from upkeep.model import Finding, Severity
 from upkeep.postgres import catalog, names
 from upkeep.postgres.catalog import Relation
 from upkeep.postgres.names import column_of
-from upkeep.postgres.partition_creation.care import (
+from upkeep.postgres.partition_creation.conversion.judgement import judge
+from upkeep.postgres.partition_creation.forms import Form, Rest
+from upkeep.postgres.partition_creation.list_and_hash import DeclaredValue, unclear, whole
+from upkeep.postgres.partition_creation.view import Branch, Care, Lookup
+from upkeep.postgres.partition_creation.view_of_level import (
     CHILDLESS,
     Frames,
     absent,
@@ -31,11 +35,6 @@ from upkeep.postgres.partition_creation.care import (
     unsupported,
     wish_of,
 )
-from upkeep.postgres.partition_creation.conversion.care import judge
-from upkeep.postgres.partition_creation.forms import Form, Rest
-from upkeep.postgres.partition_creation.model import Branch, Care, Known
-from upkeep.postgres.partition_creation.sets import Known as Declared
-from upkeep.postgres.partition_creation.sets import unclear, whole
 
 _NAMED: Final = 5
 """Partitions named in a finding."""
@@ -52,7 +51,7 @@ def cares(frames: Frames, target: Target, at: datetime, *, only: Collection[int]
     declared = {key: policy for key, policy in target.subjects().items() if policy.partition is not None}
     patterns, bad = names.parse_all(declared)
     relations = [Relation(**row) for row in frames["relations"]]
-    known = Known(
+    lookup = Lookup(
         catalog.by_policy(relations, patterns),
         at=at,
         now=datetime.fromisoformat(frames["server"][0]["now"]),
@@ -67,13 +66,13 @@ def cares(frames: Frames, target: Target, at: datetime, *, only: Collection[int]
     types = {(row["oid"], row["name"]): row for row in frames.get("types", ())}
     found: list[Care] = []
     for key, policy in declared.items():
-        tables = known.relations.get(key, [])
+        tables = lookup.relations.get(key, [])
         if key in bad:
             found.append(misnamed(key, policy, bad[key]))
         elif not tables:
             found.append(absent(key, policy, patterns[key]))
         for table in sorted((t for t in tables if only is None or t.oid in only), key=lambda t: t.subject):
-            found += _limited(_tree(key, policy, table, known, branches, types))
+            found += _limited(_tree(key, policy, table, lookup, branches, types))
     return found
 
 
@@ -92,9 +91,9 @@ def judged_anew(
     return [care for tree in kept for care in tree]
 
 
-def _values(row: Mapping[str, Any]) -> dict[str, Declared]:
+def _values(row: Mapping[str, Any]) -> dict[str, DeclaredValue]:
     return {
-        one["text"]: Declared(one["canonical"] or one["text"], frozenset(one["equal"]), one["problem"])
+        one["text"]: DeclaredValue(one["canonical"] or one["text"], frozenset(one["equal"]), one["problem"])
         for one in row["known"]
     }
 
@@ -103,31 +102,31 @@ def _tree(  # noqa: PLR0917 - the frames, arranged
     key: str,
     policy: TablePolicy,
     table: Relation,
-    known: Known,
+    lookup: Lookup,
     branches: Mapping[int, Relation],
     types: Mapping[tuple[int, str], Mapping[str, Any]],
 ) -> list[Care]:
     part = policy.partition
     assert part is not None  # noqa: S101 - for the type checker
-    children = known.children.get(table.oid, CHILDLESS)
+    children = lookup.children.get(table.oid, CHILDLESS)
     base = Care(key, table.subject, part, table, cap=part.max_creations, root=table.oid)
     if table.kind != "p" and isinstance(part, RangeLevel):
-        verdict = judge(table, part, known.plain.get(table.oid), lambda axis: axis.of(known.now))
+        verdict = judge(table, part, lookup.plain.get(table.oid), lambda axis: axis.of(lookup.now))
         return [replace(base, **verdict._asdict())]
     problem = unsupported(base, children, deeper=part.subpartition is not None)
-    top = care_of(base, policy, known, problem or _unclear(base, part, table))
+    top = care_of(base, policy, lookup, problem or _unclear(base, part, table))
     form = catalog.STRATEGIES.get(table.strategy or "")
     if problem is not None and problem.check == "partition_strategy" and part.form in ("range", form):
         top = replace(top, later=True)  # the finding is an error; the gates look at what Upkeep makes
     if top.problem is not None or part.subpartition is None:
         return [top]
     parents = set(children["parents"] or ())
-    below = [_below(top, policy, branches[oid], known) for oid in sorted(parents) if oid in branches]
+    below = [_below(top, policy, branches[oid], lookup) for oid in sorted(parents) if oid in branches]
     good = [care for care in below if care.problem is None]
     wrong = next((care.problem for care in below if care.problem is not None and care.problem.check == UNIT), None)
     if wrong is not None:  # what would be made anew would be wrong in the same way
         return [replace(top, problem=wrong, layout=None, sets=None)]
-    branch = _branch(top, policy, known, good, types)
+    branch = _branch(top, policy, lookup, good, types)
     if isinstance(branch, Finding):
         return [replace(top, problem=branch, layout=None, sets=None)]
     plain = [oid for oid in top.oids if oid not in parents]
@@ -136,16 +135,16 @@ def _tree(  # noqa: PLR0917 - the frames, arranged
     return [replace(top, branch=branch, model=model, notes=notes), *below]
 
 
-def _below(top: Care, policy: TablePolicy, table: Relation, known: Known) -> Care:
+def _below(top: Care, policy: TablePolicy, table: Relation, lookup: Lookup) -> Care:
     """Return a partition of the table that is partitioned in turn."""
     part, root = policy.partition, top.relation
     assert part is not None and part.subpartition is not None and root is not None  # noqa: S101, PT018 - as in _tree
     inherited = replace(
         table, publications=root.publications, referenced_by=sorted({*table.referenced_by, *root.referenced_by})
     )
-    base = Care(top.key, top.subject, part.subpartition, inherited, cap=top.cap, depth=1, root=root.oid)
-    problem = unsupported(base, known.children.get(table.oid, CHILDLESS), deeper=False)
-    care = care_of(base, policy, known, problem or _unclear(base, part.subpartition, table))
+    base = Care(top.policy_name, top.subject, part.subpartition, inherited, cap=top.cap, depth=1, root=root.oid)
+    problem = unsupported(base, lookup.children.get(table.oid, CHILDLESS), deeper=False)
+    care = care_of(base, policy, lookup, problem or _unclear(base, part.subpartition, table))
     later = problem is not None  # it is made otherwise: said, and left as it is, while the others are extended
     headroom = isinstance(part.subpartition, RangeLevel)  # then it runs out, and inserts fail
     return replace(
@@ -168,7 +167,7 @@ def _unclear(base: Care, part: Any, table: Relation) -> Finding | None:
 def _branch(
     top: Care,
     policy: TablePolicy,
-    known: Known,
+    lookup: Lookup,
     good: list[Care],
     types: Mapping[tuple[int, str], Mapping[str, Any]],
 ) -> Branch | Finding:
@@ -187,21 +186,21 @@ def _branch(
         text = f"its key {'; '.join(lacking)} lacks {level.by}, by which its partitions are to be partitioned: "
         remedy = f"make {level.by} part of every primary and unique key"
         return Finding.of("partition_key", top.subject, Severity.ERROR, text + "PostgreSQL demands that", remedy)
-    elsewhere = {oid for row in known.children.values() for oid in row.get("foreign_oids") or ()}
+    elsewhere = {oid for row in lookup.children.values() for oid in row.get("foreign_oids") or ()}
     oids = [oid for care in good for oid in care.oids if oid not in elsewhere]
-    parents = {*(known.children.get(table.oid, CHILDLESS)["parents"] or ()), *elsewhere}
+    parents = {*(lookup.children.get(table.oid, CHILDLESS)["parents"] or ()), *elsewhere}
     model = max(oids, default=max((oid for oid in top.oids if oid not in parents), default=table.oid))
     if isinstance(level, RangeLevel):
         axis = axis_of(top.subject, column, type_, level)
         if isinstance(axis, Finding):
             return axis
-        places = [known.highest[c.relation.oid] for c in good if c.relation and c.relation.oid in known.highest]
-        wish = wish_of(top, level, axis, (), policy, known, max(places, default=None))
+        places = [lookup.highest[c.relation.oid] for c in good if c.relation and c.relation.oid in lookup.highest]
+        wish = wish_of(top, level, axis, (), policy, lookup, max(places, default=None))
         return Branch(level, column, type_, axis, wish, _periods(axis, wish), model)
     misread = unclear(level, type_) if isinstance(level, ListLevel) else None
     if misread is not None:
         return Finding.of("list_values", top.subject, Severity.ERROR, misread, "write it in quotes")
-    forms = whole(level, known.values.get((table.oid, 1), {}))
+    forms = whole(level, lookup.values.get((table.oid, 1), {}))
     return Branch(level, column, type_, None, None, forms, model)
 
 

@@ -1,7 +1,7 @@
 """What partition creation makes of one partitioned table: can it be extended, and what is missing. Pure.
 
 Of a policy's table, and in the same way of each of its partitions that is partitioned in turn; put together
-in `tree`.
+in `view_from_frames`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from upkeep.postgres import bounds, catalog, names
 from upkeep.postgres.bounds import Axis, UnknownBoundsError, Value
 from upkeep.postgres.catalog import KINDS, Relation
 from upkeep.postgres.names import column_of
-from upkeep.postgres.partition_creation.model import AnyLevel, Care, Default, Known
-from upkeep.postgres.partition_creation.sets import Child, and_default, hashes, lists
+from upkeep.postgres.partition_creation.list_and_hash import Child, and_default, hashes, lists
+from upkeep.postgres.partition_creation.view import AnyLevel, Care, Default, Lookup
 
 Frames: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -66,11 +66,11 @@ def absent(key: str, policy: TablePolicy, pattern: names.Pattern) -> Care:
     return Care(key, subject, policy.partition, problem=problem)
 
 
-def care_of(base: Care, policy: TablePolicy, known: Known, problem: Finding | None) -> Care:
+def care_of(base: Care, policy: TablePolicy, lookup: Lookup, problem: Finding | None) -> Care:
     """Return what is missing of one level of one table, ``base.relation``."""
     assert base.relation is not None  # noqa: S101 - tables that exist get here
-    table, part = base.relation, base.policy
-    children = known.children.get(table.oid, CHILDLESS)
+    table, part = base.relation, base.level
+    children = lookup.children.get(table.oid, CHILDLESS)
     if children["pending_names"]:
         pending = zip(children["pending_schemas"], children["pending_names"], strict=True)
         base = replace(base, pending=tuple(names.display(*p) for p in pending))
@@ -81,14 +81,14 @@ def care_of(base: Care, policy: TablePolicy, known: Known, problem: Finding | No
         base = replace(base, default=default)
     try:
         if isinstance(part, RangeLevel):
-            return _ranges(base, part, policy, children, known)
-        return _sets(base, part, children, known)
+            return _ranges(base, part, policy, children, lookup)
+        return _sets(base, part, children, lookup)
     except UnknownBoundsError as error:
         text = f"bounds not understood: {error}"
         return replace(base, problem=Finding.of("bounds", base.subject, Severity.ERROR, text, remedy="report this"))
 
 
-def _ranges(base: Care, part: RangeLevel, policy: TablePolicy, children: Mapping[str, Any], known: Known) -> Care:
+def _ranges(base: Care, part: RangeLevel, policy: TablePolicy, children: Mapping[str, Any], lookup: Lookup) -> Care:
     table = base.relation
     assert table is not None  # noqa: S101 - as in care_of
     axis = axis_of(base.subject, table.key_columns[0] or "", table.key_types[0] or "", part)
@@ -99,22 +99,22 @@ def _ranges(base: Care, part: RangeLevel, policy: TablePolicy, children: Mapping
     places = [place for span in spans for place in span]
     if not axis.is_id and isinstance(part.from_, int):
         places.append(axis.read(str(part.from_)))
-    if axis.is_id and table.oid in known.unseen:
-        text = f"how far the ids of {table.subject} are is unknown: {known.unseen[table.oid]}"
+    if axis.is_id and table.oid in lookup.unseen:
+        text = f"how far the ids of {table.subject} are is unknown: {lookup.unseen[table.oid]}"
         remedy, unseen = "let our role read them, or run again", FindingStatus.NOT_AVAILABLE
         unknown = Finding.of("highest_id", base.subject, Severity.WARNING, text, remedy, status=unseen)
         return replace(base, axis=axis, problem=unknown, later=True)
-    numbers = [axis.read(str(number)) for number in known.numbers.get(table.oid, ())]
+    numbers = [axis.read(str(number)) for number in lookup.numbers.get(table.oid, ())]
     what = "values" if numbers else "bounds"
     problem = misread(base.subject, part.by, axis, [*places, *numbers], what)
     if problem is not None:
         return replace(base, axis=axis, spans=spans, problem=problem)
-    wish = wish_of(base, part, axis, spans, policy, known, known.highest.get(table.oid))
+    wish = wish_of(base, part, axis, spans, policy, lookup, lookup.highest.get(table.oid))
     base = replace(base, axis=axis, layout=layout(spans, wish, axis), place=wish.at)
     return replace(base, spans=spans, oids=oids, model=_model(oids, children, table))
 
 
-def _sets(base: Care, part: ListLevel | HashLevel, children: Mapping[str, Any], known: Known) -> Care:
+def _sets(base: Care, part: ListLevel | HashLevel, children: Mapping[str, Any], lookup: Lookup) -> Care:
     table = base.relation
     assert table is not None  # noqa: S101 - as in care_of
     every = zip(children["oids"], children["schemas"] or (), children["names"] or (), children["bounds"], strict=True)
@@ -123,7 +123,7 @@ def _sets(base: Care, part: ListLevel | HashLevel, children: Mapping[str, Any], 
         sets = hashes(part, found, base.subject)
     else:
         column = table.key_columns[0] or ""
-        sets = lists(part, found, known.values.get(base.values_of, {}), base.subject, column)
+        sets = lists(part, found, lookup.values.get(base.values_of, {}), base.subject, column)
         sets = and_default(part, sets, has_default=base.default is not None)
     if sets.problem is not None:
         return replace(base, problem=sets.problem)
@@ -155,7 +155,7 @@ def wish_of(  # noqa: PLR0917 - what `_ranges` knows by then
     axis: Axis,
     spans: Sequence[Span],
     policy: TablePolicy,
-    known: Known,
+    lookup: Lookup,
     highest: int | None,
 ) -> Wish:
     """Return what a range level asks for; ``highest`` is where plain ids stand."""
@@ -168,9 +168,9 @@ def wish_of(  # noqa: PLR0917 - what `_ranges` knows by then
     retain = policy.retain
     age = policy.age_column
     if retain is not None and age and column_of(age) == column_of(part.by):
-        keep_after = kept_from(retain, axis, known.now)
+        keep_after = kept_from(retain, axis, lookup.now)
     return Wish(
-        every=part.every, ahead=part.ahead, at=axis.of(known.at), since=since, keep_after=keep_after, limit=base.cap
+        every=part.every, ahead=part.ahead, at=axis.of(lookup.at), since=since, keep_after=keep_after, limit=base.cap
     )
 
 
@@ -208,7 +208,7 @@ def unsupported(base: Care, children: Mapping[str, Any], *, deeper: bool) -> Fin
     deeper
         Whether sub-partitions are declared.
     """
-    table, part, subject = base.relation, base.policy, base.subject
+    table, part, subject = base.relation, base.level, base.subject
     assert table is not None  # noqa: S101 - tables that exist get here
     if table.kind != "p":
         return _not_partitioned(table, part)
@@ -235,7 +235,7 @@ _OTHERWISE: Final = (
 
 def _reason(base: Care, strategy: str, *, deeper: bool) -> tuple[str | None, str]:
     """Return why partitions cannot be created as declared, and what to do."""
-    table, part = base.relation, base.policy
+    table, part = base.relation, base.level
     assert table is not None  # noqa: S101 - tables that exist get here
     if strategy != part.form:
         return f"partitioned by {strategy}", f"declare {_KEYS[strategy]} in its policy"
@@ -284,7 +284,7 @@ def _columns_of(key: str) -> list[str]:
 def with_default(cares: Sequence[Care]) -> Iterator[tuple[Care, Default]]:
     """Yield the tables that have a default partition, and that."""
     for care in cares:
-        if care.default is not None and care.ready and not (isinstance(care.policy, HashLevel)):
+        if care.default is not None and care.ready and not (isinstance(care.level, HashLevel)):
             yield care, care.default
 
 

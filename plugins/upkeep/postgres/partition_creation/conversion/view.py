@@ -11,7 +11,7 @@ from upkeep.jobs.partition_creation.axis import Axis, Value
 from upkeep.jobs.partition_creation.layout import Span
 
 Facts: TypeAlias = Mapping[str, Any]
-"""What a table carries: a row of ``conversion_facts``."""
+"""What a table carries: a row of ``conversion/facts.sql``."""
 _CARRIED: Final = (
     *("owner", "grants", "comment", "has_labels", "of_extension", "rules", "triggers", "policies"),
     *("row_security", "force_row_security", "columns", "identities", "serials", "checks", "foreign_keys"),

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from upkeep.model import Action, Finding, Json, Severity
 from upkeep.postgres.partition_creation.forms import Form, Rest, Span, said
-from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.partition_creation.view import Care
 
 SCAN_BYTES: Final = 8 * 1024 * 1024
 """Up to this size ATTACH may read the default partition under its lock: about 10 ms."""
 BYTES_A_ROW: Final = 8192
-"""Rows that may move hold the lock longer by themselves (`creation_moves.SECONDS_A_ROW`): each allows 10 µs more."""
+"""Rows that may move hold the lock longer by themselves (`moves.SECONDS_A_ROW`): each allows 10 µs more."""
 _MARK: Final = "ATTACH would read"
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from upkeep.jobs.partition_creation import limits
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, brief
 from upkeep.model import Finding, Severity
-from upkeep.postgres.partition_creation.model import Care
+from upkeep.postgres.partition_creation.view import Care
 
 _REMEDY: Final = (
     "make a new table partitioned by a bigint column and move the rows there in time: the type of a partition key "

@@ -21,7 +21,7 @@ SHOWN = 5
 """Names that a sentence lists."""
 
 
-class Hold(NamedTuple):
+class Obstacle(NamedTuple):
     """Why a partition stays, and what a person would do."""
 
     check: str
@@ -32,7 +32,7 @@ class Hold(NamedTuple):
 def read(session: PostgresSession, views: Sequence[TableView]) -> list[Row]:
     """Return what keeps each due partition from being dropped, one query for the whole database."""
     due = {p.partition.oid for v in views if v.problem is None and v.relation is not None for p in v.due_pieces}
-    return [row for row in _look(session, sorted(due)) if _holds(row)] if due else []
+    return [row for row in _look(session, sorted(due)) if _is_held(row)] if due else []
 
 
 def _look(session: PostgresSession, oids: Sequence[int]) -> list[Row]:
@@ -45,24 +45,24 @@ def _look(session: PostgresSession, oids: Sequence[int]) -> list[Row]:
         return [{"oid": oid, **seen, "unseen": faults.describe(error)} for oid in oids]
 
 
-def _holds(row: Mapping[str, Any]) -> bool:
+def _is_held(row: Mapping[str, Any]) -> bool:
     return bool(row["foreign_tables"] or row["dependants"] or not row["may_drop"])
 
 
-def hold(row: Mapping[str, Any], partition: str, parent: str) -> Hold | None:
+def obstacle(row: Mapping[str, Any], partition: str, parent: str) -> Obstacle | None:
     """Return why a partition stays, from what was read of it; pure."""
     if row.get("unseen"):
         text = f"what depends on it could not be looked at, it stays ({row['unseen']})"
-        return Hold("dependants", text, "the next run looks again")
+        return Obstacle("dependants", text, "the next run looks again")
     if row["foreign_tables"]:
         where = "it is" if row["foreign_tables"] == [partition] else f"{_listed(row['foreign_tables'])} below it is"
-        return Hold(
+        return Obstacle(
             "foreign_partition",
             f"{where} a foreign table: its rows lie on another server and are not deleted or moved from here",
             f"alter table {parent} detach partition {partition}; declare retention where the rows are",
         )
     if row["dependants"]:
-        return Hold(
+        return Obstacle(
             "dependants",
             f"{_listed(row['dependants'])} depend{'s' if len(row['dependants']) == 1 else ''} on it by name: detached, "
             "it could never be dropped",
@@ -70,7 +70,7 @@ def hold(row: Mapping[str, Any], partition: str, parent: str) -> Hold | None:
         )
     if not row["may_drop"]:
         owner = names.quote(row["owner"])
-        return Hold(
+        return Obstacle(
             "privileges", f"{owner} owns it: our role could never drop it", f"grant the role {owner} to our role"
         )
     return None
@@ -84,9 +84,9 @@ def _listed(known: Sequence[str]) -> str:
 def findings(view: TableView) -> Iterator[Finding]:
     """Yield why due partitions stay attached."""
     for piece in view.due_pieces:
-        row = (view.held_pieces or {}).get(piece.partition.oid)
+        row = (view.undroppable or {}).get(piece.partition.oid)
         partition = piece.partition.subject
-        found = hold(row, partition, piece.parent.subject) if row is not None else None
+        found = obstacle(row, partition, piece.parent.subject) if row is not None else None
         if found is not None and (view.by_partition or not (row or {}).get("foreign_tables")):  # else said of the rows
             text = f"{partition} is due but stays: {found.text}"
             about = {"partition": partition, "dependants": row["dependants"] if row else []}
@@ -108,6 +108,6 @@ def require_free(session: PostgresSession, oid: int) -> None:
     if here is None or not here.is_partition or here.detach_pending:
         return
     for row in _look(session, [oid]):
-        found = hold(row, here.subject, names.display(here.parent_schema or "", here.parent_name or ""))
+        found = obstacle(row, here.subject, names.display(here.parent_schema or "", here.parent_name or ""))
         if found is not None:
             raise StateChangedError(f"{here.subject} stays: {found.text}; {found.remedy}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from upkeep.postgres import names
-from upkeep.postgres.partition_creation.conversion.model import Facts
+from upkeep.postgres.partition_creation.conversion.view import Facts
 
 KEY_TYPES: Final = ("timestamptz", "timestamp", "date", "int2", "int4", "int8")
 _DEPENDENT_REMEDIES: Final = {

@@ -12,7 +12,7 @@ from upkeep.fleet import suites
 from upkeep.jobs.contract import RowBatch, Work
 from upkeep.model import Json
 from upkeep.postgres.data_retention import detach
-from upkeep.postgres.data_retention.rows import Doomed
+from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.session import PostgresSession
 
 BATCH_ROWS: Final = 5_000

@@ -14,10 +14,9 @@ from upkeep.model import Finding
 from upkeep.postgres import names
 from upkeep.postgres.bounds import Axis, Value
 from upkeep.postgres.catalog import Relation
-from upkeep.postgres.partition_creation.conversion.model import Conversion
+from upkeep.postgres.partition_creation.conversion.view import Conversion
 from upkeep.postgres.partition_creation.forms import Form, Span
-from upkeep.postgres.partition_creation.sets import Known as Declared
-from upkeep.postgres.partition_creation.sets import Sets
+from upkeep.postgres.partition_creation.list_and_hash import DeclaredValue, Sets
 
 AnyLevel: TypeAlias = RangeLevel | ListLevel | HashLevel
 
@@ -67,11 +66,11 @@ class Care:
 
     Attributes
     ----------
-    key
-        The policy's name in the fleet file.
+    policy_name
+        As it stands in the fleet file.
     subject
         The table that the policy names.
-    policy
+    level
         What is declared of this level.
     relation
         The partitioned table itself; on the second level (`depth` 1) a partition of the subject, ``root``.
@@ -97,9 +96,9 @@ class Care:
         How it is converted: a plain table for which range partitions are declared.
     """
 
-    key: str
+    policy_name: str
     subject: str
-    policy: AnyLevel
+    level: AnyLevel
     relation: Relation | None = None
     cap: int = MAX_CREATIONS
     limit: int = MAX_CREATIONS
@@ -138,8 +137,13 @@ class Care:
         return self.missing[: self.limit]
 
     @property
+    def may_move(self) -> int:
+        """How many rows of the default partition may move into a new one; a hash level has no default partition."""
+        return 0 if isinstance(self.level, HashLevel) else self.level.move_default_rows
+
+    @property
     def values_of(self) -> tuple[int, int]:
-        """Where `Known.values` has what the server says of this level's list."""
+        """Where `Lookup.values` has what the server says of this level's list."""
         return self.root, self.depth
 
     @property
@@ -149,7 +153,7 @@ class Care:
 
 
 @dataclass(slots=True)
-class Known:
+class Lookup:
     """The frames, arranged for finding.
 
     Attributes
@@ -174,4 +178,4 @@ class Known:
     plain: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     unseen: Mapping[int, str] = field(default_factory=dict)
     numbers: Mapping[int, Sequence[int]] = field(default_factory=dict)
-    values: Mapping[tuple[int, int], Mapping[str, Declared]] = field(default_factory=dict)
+    values: Mapping[tuple[int, int], Mapping[str, DeclaredValue]] = field(default_factory=dict)

@@ -18,9 +18,9 @@ from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import names
 from upkeep.postgres.catalog import KINDS, Relation
 from upkeep.postgres.names import column_of
-from upkeep.postgres.partition_creation.care import axis_of
-from upkeep.postgres.partition_creation.conversion.model import Conversion
-from upkeep.postgres.partition_creation.conversion.refusals import KEY_TYPES, Refusal, of_before_triggers, refusals
+from upkeep.postgres.partition_creation.conversion.checks import KEY_TYPES, Refusal, of_before_triggers, refusals
+from upkeep.postgres.partition_creation.conversion.view import Conversion
+from upkeep.postgres.partition_creation.view_of_level import axis_of
 
 APPROVAL: Final = 86_400_000_000
 """Microseconds that an approval stays valid."""

@@ -11,7 +11,7 @@ from upkeep.fleet.location import is_table_name
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Relation, by_policy
 from upkeep.postgres.data_retention.files.archive import end_now
-from upkeep.postgres.data_retention.views import frames_policies
+from upkeep.postgres.data_retention.view_from_frames import frames_policies
 from upkeep.postgres.session import PostgresSession, Row
 from upkeep.stores.opening import open_store
 from upkeep.stores.shelf import Shelf, tables
