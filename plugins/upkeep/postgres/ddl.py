@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 QUIET_SECONDS: Final = 2.5
 """How long a quiet lock is waited for: over ``deadlock_timeout`` (1 s), so that autovacuum gives way."""
+# Each of them has rolled back all that the attempt did, and says nothing of the next one.
 TRANSIENT: Final = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 
 
@@ -116,11 +117,14 @@ def attempt(
         checkpoint(what)
         try:
             with session.transaction():
+                # Patience comes first: while this lock is waited for, nobody has to wait behind us.
                 _lock_quietly(session, quiet)
+                # From here on others may wait behind us, so the bounds are short ones.
                 _bound(session, retry.wait(number), retry.hold)
                 return body()
         except TRANSIENT as error:
             last = error
+        # statement_timeout, which `_bound` set for this transaction alone: its locks are gone with it.
         except errors.QueryCanceled as error:
             message = f"{what or 'a statement'} ran longer than {retry.hold:g} s under a lock; it was rolled back"
             raise HeldTooLongError(message) from error
@@ -175,6 +179,7 @@ def run_alone(
         All attempts met other lock holders. What such a statement leaves half done is the caller's to finish.
     """
 
+    # Such a statement refuses a transaction block, so SET LOCAL is out of reach: the session's own setting is changed.
     def wait_at_most(timeout: str) -> None:
         session.execute(session.statement("set_lock_timeout", timeout=sql.Literal(timeout)))
 
@@ -190,6 +195,7 @@ def run_alone(
         else:
             return
         finally:
+            # Or every later statement would give up as early as this one.
             if not session.connection.closed:
                 wait_at_most(LOCK_TIMEOUT)
     message = f"{what or 'the lock'}: not obtained in {retry.budget:g} s; the next run tries again"
@@ -199,6 +205,7 @@ def run_alone(
 
 def lock(session: PostgresSession, table: sql.Composable, mode: str) -> None:
     """Lock a table in the running transaction; ``mode`` as in SQL, e.g. ``access exclusive``."""
+    # The mode stands in the statement as it is: it is no name that the driver could quote.
     if mode not in _MODES:
         raise ValueError(mode)
     session.execute(session.statement("lock_table", table=table, mode=sql.SQL(_MODES[mode])))
@@ -224,6 +231,7 @@ def _tries(retry: LockRetry, sleep: Callable[[float], None]) -> Iterator[int]:
     end = time.monotonic() + retry.budget
     for number in range(retry.attempts):
         if number:
+            # With no transaction open: who waited behind the last attempt goes on now.
             sleep(retry.pause(number - 1, random.random()))  # noqa: S311 - jitter
         if number and time.monotonic() > end:
             return
@@ -233,6 +241,7 @@ def _tries(retry: LockRetry, sleep: Callable[[float], None]) -> Iterator[int]:
 def _lock_quietly(session: PostgresSession, tables: Sequence[sql.Composable]) -> None:
     if not tables:
         return
+    # The statement's time-out is the longer one, or it would always come first (PostgreSQL 16, 20.11.1: lock_timeout).
     _bound(session, QUIET_SECONDS, QUIET_SECONDS * 2)
     for table in tables:
         lock(session, table, "share update exclusive")

@@ -35,6 +35,8 @@ STATEMENT_TIMEOUT: Final = "10min"
 """Nothing single that this tool sends should take longer; long work goes in batches."""
 IDLE_TIMEOUT: Final = "60s"
 """A job that froze in a transaction must not hold its locks for longer."""
+# A server that vanished (a fail-over, a firewall that forgot us) is noticed after a minute. Linux alone would let two
+# hours pass before its first probe (tcp_keepalive_time).
 _KEEPALIVE: Final = {
     "connect_timeout": "10",
     "keepalives": "1",
@@ -164,10 +166,13 @@ class PostgresSession:
         psycopg.Error
             What the server said otherwise.
         """
+        # A cancel request stops only what runs at that moment: the next statement would be sent as if nothing had
+        # been.
         if self._cancelled:
             raise CancelledError("the run was asked to stop")
         if self.trace is not None:
             self.trace(statement.as_string(self._connection))
+        # Without parameters the driver leaves every % as it is.
         if params is not None and isinstance(statement, sql.Composed):
             statement = self._percents_doubled(statement)
         try:
@@ -175,6 +180,7 @@ class PostgresSession:
                 return self._connection.execute(statement, params)
         except psycopg.errors.LockNotAvailable:
             named = statement if isinstance(statement, sql.Composed) else ()
+            # The server does not say which table it was: all that are named with their schema may be the one.
             parts = [part.as_string(self._connection) for part in named if isinstance(part, sql.Identifier)]
             self.refused = [name for name in parts if '"."' in name]
             raise
@@ -234,6 +240,7 @@ class PostgresSession:
             self.trace("flush")
         witness: str | None = None
         with contextlib.suppress(psycopg.Error, UnreachableError):
+            # Not on our own connection: a transaction is open there, and a commit would end it.
             if self._second is None or self._second.closed:
                 self._second = _connect(self._address, "flush")
                 self._second.execute(self.statement("flush_settings"))
@@ -243,6 +250,7 @@ class PostgresSession:
             try:
                 self._second.execute(self.statement("flush"))
             except psycopg.Error:
+                # What is not durable for certain may be forgotten by a crash: it bears no witness.
                 witness = None
                 raise
         return witness
@@ -274,6 +282,7 @@ class PostgresSession:
         A session pooler keeps the backend for us alone; a transaction pooler lends it to the next.
         """
         with contextlib.closing(_connect(address, application)) as second:
+            # More than once: a pooler with several free backends may lend us one each for a while.
             for _ in range(3):
                 ours = self.rows("backend_pid")[0]["pid"]
                 with second.transaction():
@@ -290,6 +299,7 @@ class PostgresSession:
         try:
             yield
         except psycopg.Error as error:
+            # Before anything is made of it: what is raised from here on carries its text into logs and the ledger.
             faults.redact(error)
             if self._cancelled:
                 raise CancelledError("the run was asked to stop; its statement was cancelled on the server") from error
@@ -321,16 +331,20 @@ def _connect(address: Address, application: str) -> psycopg.Connection[Row]:
         "user": address.user or None,
         "password": address.password or None,
         "dbname": address.database or None,
+        # The server shows no more of it (NAMEDATALEN - 1).
         "application_name": f"upkeep {application}".replace("upkeep upkeep", "upkeep")[:63],
         "client_encoding": "UTF8",  # names are Unicode, whatever the role's setting
     }
     try:
         return psycopg.Connection[Row].connect(
             **{**_KEEPALIVE, **options, **{k: v for k, v in wanted.items() if v is not None}},  # type: ignore[arg-type]
+            # Else the driver opens a transaction with the first statement, whatever it is, and keeps its locks and
+            # snapshot.
             autocommit=True,
             row_factory=cast("Any", dict_row),
         )
     except psycopg.ProgrammingError as error:
+        # Not chained ("from None"): the driver's own text and its traceback may show the password.
         text = f"{_where(address)}: a connection option is wrong: {_clean(error, address)}"
         raise ConfigurationError(text) from None
     except psycopg.Error as error:

@@ -62,12 +62,14 @@ def apply(work: Work) -> Outcome:
     progress = Progress()
     try:
         _KINDS[work.action.kind](work, progress)
+    # Two runs had planned it and one waited for the other: what was wanted is so, whoever did it.
     except AlreadyDoneError as error:
         progress.evidence = error.evidence
         return _outcome(work, progress, OutcomeStatus.DONE, None, str(error))
     except (UpkeepError, psycopg.Error) as error:
         verdict = _verdict(work, error)
         if verdict is None:
+            # The run ends here and no outcome is written: what is committed must be on record all the same.
             if progress.rows:
                 with contextlib.suppress(UpkeepError):
                     work.note({"rows": progress.rows, **(progress.evidence or {})})
@@ -86,6 +88,7 @@ def _verdict(work: Work, error: Exception) -> tuple[OutcomeStatus, ReasonCode, s
         return None
     connection = cast("PostgresSession", work.session).connection
     if connection.closed or connection.broken:
+        # Whether the last statement took effect nobody knows; every step can be looked at and done again.
         text = "the connection was lost; the next run looks at the state and carries on"
         return OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text
     return OutcomeStatus.FAILED, ReasonCode.ERROR, _refused(work.action, error)
@@ -109,6 +112,7 @@ def _refused(action: Action, error: psycopg.Error) -> str:
             "batch was moved or changed. Compare the two; they may be two different rows, so nothing in the archive "
             "may go unless all its columns are equal: else give the archive a key that tells them apart"
         )
+    # "No partition of relation … found for row" is a check violation that names no constraint (execPartition.c).
     if isinstance(error, errors.CheckViolation) and error.diag.constraint_name is None:
         return f"{text}; create the archive's partition for these rows"
     return text
@@ -134,6 +138,7 @@ def _tools(work: Work) -> Tools:
 
 def _detach(work: Work, progress: Progress) -> None:
     policy = policy_of(work.action, work)
+    # Before any lock: reading what depends on it may take longer than a lock may be held.
     undroppable.require_free(cast("PostgresSession", work.session), work.action.args["oid"])
     if work.action.args["mode"] != "finalize":  # nobody sees its rows any more
         _stay_within(work)
@@ -165,6 +170,7 @@ def _stay_within(work: Work) -> None:
     rows = counting.count(session, here.table, work.most + 1)
     if rows is not None and rows <= work.most:
         return
+    # Counted: any growth tells. Not counted: only a growth beyond what is tolerated of a count.
     planned = (work.action.bytes or 0) * (1 if rows is not None else 1 + TOLERATED_SHARE)
     if session.rows("data_retention/bytes", {"oid": here.oid})[0]["bytes"] > planned:
         work.allow(work.most + 1)
@@ -272,12 +278,15 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
     remove = files or (archive_table.archiving(session, args) if moving else deleting(session))
     sweep = Sweep(session, remove, work.checkpoint, work.sleep, work.most, work.allow)
     sweep.pace = files.pace if files else Pace()
+    # Taken before the first row goes: the gate after the run tells by it late arrivals from rows that were left
+    # behind.
     snapshot = session.rows("data_retention/clock")[0]["snapshot"]
     if work.seen is not None:
         snapshot = f"{work.seen}:{work.seen}:"  # what was not looked at arrived late
     missing: list[str] = []
     try:
         for leaf in args["leaves"]:
+            # By object id: since the plan was made its name may have gone to another table.
             here = detach.place(session, leaf["oid"])
             if here is None:
                 missing.append(leaf["name"])
@@ -292,6 +301,7 @@ def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
             progress.evidence |= files.evidence()
         if missing:
             progress.evidence["missing"] = missing
+    # Only now: what was done is in the evidence by then, whatever this raises.
     if files is not None:
         files.finish()
     if sweep.tally.held:
@@ -303,6 +313,8 @@ def _into_files(work: Work) -> FileArchive:
     shelf, session = _shelf(work), cast("PostgresSession", work.session)
     location = shelf.store.location
     known = {row["location"]: row["id"] for row in work.observation.frames.get("locations", ())}.get(location)
+    # The order matters: first that it is the same location as before, then that no other server uses it, and only then
+    # is decided what files of the past count.
     shelf.store.prepare(known)
     shelf.claim()
     _settled(work, shelf)

@@ -125,7 +125,10 @@ def move_args(columns: Sequence[Json], archive: Relation, archive_facts: Row) ->
     return {
         "archive": {"oid": archive.oid, "schema": archive.schema, "name": archive.name},
         "columns": [c["name"] for c in moved],
+        # A GENERATED ALWAYS identity refuses given values (PostgreSQL 16, INSERT), and a row keeps its number.
         "overriding": any(theirs[c["name"]]["identity"] == "a" for c in moved),
+        # Where a column is widened the same value hashes otherwise, and its text may differ (real as double
+        # precision): there the counts have to do.
         "proof": ("record" if hashable else "text") if same else "count",
         **shape_args(columns, archive_facts["columns"] or ()),
     }
@@ -138,6 +141,8 @@ def archiving(session: PostgresSession, args: Json) -> Remover:
         statement = session.statement("data_retention/archive", **move_parts(args, doomed, where))
         with session.transaction():
             row = session.execute(statement).fetchall()[0]
+            # After the statement: by now it holds locks that keep others from altering the two tables until the
+            # commit.
             require_shape(session, args, doomed)
             removed = Removed(
                 rows=row["rows_deleted"],
@@ -178,6 +183,7 @@ def move_parts(args: Json, doomed: Doomed, where: Where) -> dict[str, sql.Compos
 def _hash(proof: str, alias: sql.SQL, columns: Sequence[sql.Identifier]) -> sql.Composable:
     row = sql.SQL(", ").join(sql.SQL("{}{}").format(alias, column) for column in columns)
     if proof == "record":
+        # Since 14; a sum of hashes does not depend on the order in which rows come back.
         return sql.SQL("hash_record_extended(row({}), 0)").format(row)
     if proof == "text":
         return sql.SQL("hashtextextended(row({})::text, 0)").format(row)

@@ -128,6 +128,7 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json
     LockNotObtainedError
         Others held the tables for too long.
     """
+    # Looked at once more: between plan and now lie an approval, other runs, and people.
     here = _expected(tools.session, args)
     now = moment(tools.session.rows("data_retention/clock")[0]["now"])
     marker = _marker(here, now, shift(now, grace, zone), args)
@@ -206,6 +207,7 @@ def _marker(here: Place, now: datetime, drop_after: datetime, args: Json) -> Jso
     }
     if "root_oid" in args:
         marker["root_oid"] = args["root_oid"]
+    # The owner's own comment travels in the marker and comes back with the table.
     comment = earlier.get("comment") if earlier else here.comment
     return {**marker, "comment": comment} if comment else marker
 
@@ -215,6 +217,9 @@ def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> Json
     session = tools.session
 
     def body() -> Json:
+        # DETACH locks these tables as well (SHARE; PostgreSQL 16, ALTER TABLE), but after the parent, and their
+        # writers come from there to the parent to look up what they refer to: the two would deadlock. So they come
+        # first, and in one order for all runs.
         for key in sorted(args.get("referencing") or (), key=lambda k: int(k["oid"])):
             ddl.lock(session, sql.Identifier(key["schema"], key["table"]), "share row exclusive")
         ddl.lock(session, here.parent_table, "access exclusive")
@@ -223,8 +228,10 @@ def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> Json
             raise StateChangedError(f"{here.subject} changed while its lock was waited for; plan again")
         if args.get("must_be_empty") and _holds_rows(session, here):
             raise StateChangedError(f"rows arrived in {here.subject}; the next run moves them, then detaches it")
+        # Marked before it is measured: `_left` reads it as one of the tables with a marker.
         session.execute(comment_statement(session, here, write_marker(marker)))
         session.execute(session.statement("detach_partition", parent=here.parent_table, child=here.table))
+        # After DETACH, under the lock still: what is counted here nobody can add to before the commit.
         left = _left(session, here, COUNTED_UNDER_LOCK, "50ms")
         session.execute(comment_statement(session, here, write_marker({**marker, **left})))
         return left
@@ -237,28 +244,35 @@ def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> Json
 
 def _detach_concurrently(tools: Tools, here: Place, marker: Json, args: Json) -> None:
     session = tools.session
+    # PostgreSQL refuses a second one until the first is finalised (measured on 15): better known before anybody is
+    # waited for.
     if here.sibling_pending:
         raise StateChangedError("the detaching of another partition is pending: that must be completed first")
     if args.get("must_be_empty") and _holds_rows(session, here):
         raise StateChangedError(f"rows arrived in {here.subject}; the next run moves them, then detaches it")
     _wait_for_holders(tools, here)
     waits: dict[str, Any] = {"checkpoint": tools.checkpoint, "sleep": tools.sleep}
+    # A transaction of its own, for the next statement takes none: a kill after it leaves a marker that the next run
+    # finds.
     _mark(tools, here, {**marker, "state": "detaching"})
     parts: dict[str, sql.Composable] = {"parent": here.parent_table, "partition": here.table}
     statement = session.statement("data_retention/detach_concurrently", **parts)
     what = f"detaching {here.subject}"
+    # None: the short waits of other strong locks, because writers of the referring tables would wait behind this one.
     waits["lock_seconds"] = None if args.get("referencing") else QUIET_SECONDS
     for number in range(CONCURRENT_TRIES):
         try:
             ddl.run_alone(session, statement, retry=ONCE, what=what, **waits)
         except (LockNotObtainedError, errors.IntegrityError) as error:
             now = place(session, here.oid)
+            # Past the first of its two transactions there is no way back: only FINALIZE ends this state.
             if now is not None and now.detach_pending:
                 finalize(tools, now)
                 return
             if isinstance(error, LockNotObtainedError) and number + 1 < CONCURRENT_TRIES:
                 tools.sleep(0.2 * 2.0**number)
                 continue
+            # It stays attached and must not look as if it were on its way out.
             _unmark(tools, here)
             raise
         return
@@ -288,6 +302,7 @@ def _complete(tools: Tools, oid: int, marker: Json) -> Json:
     """See that it is detached, and complete its marker with how it was left; return the marker."""
     session = tools.session
     now = place(session, oid)
+    # A statement that returned without an error is no proof; the catalog is.
     if now is None or now.is_partition:
         raise StateChangedError("the partition is still attached after its detaching: look at it by hand")
     if read_marker(now.comment) != marker:
@@ -305,6 +320,7 @@ def _left(session: PostgresSession, here: Place, most: int, timeout: str) -> Jso
     if seen is None or here.kind not in ("r", "p"):
         return {}
     rows = counting.count(session, here.table, most, timeout=timeout)
+    # At the limit it may hold any number more: then nothing is said of rows, and the size has to do.
     known = {} if rows is None or rows == most else {"rows": rows}
     return {**known, "bytes": seen["pages"] * PAGE_BYTES, "objects": [one["oid"] for one in seen["objects"]]}
 

@@ -38,7 +38,9 @@ def drop(tools: Tools, args: Json) -> Json:
     """
     session = tools.session
     here = _expected(tools, args)
+    # Without a lock first: for many rows this takes seconds, which nobody should spend waiting for us.
     rows = _as_left(tools, here, args, count=lambda limit: counting.count(session, here.table, limit))
+    # DROP TABLE would take ACCESS EXCLUSIVE on every table that these point to, all at once: one by one each is short.
     for constraint in args.get("foreign_keys") or ():
         _drop_foreign_key(tools, here, constraint)
 
@@ -50,6 +52,7 @@ def drop(tools: Tools, args: Json) -> Json:
 
     def body() -> None:
         ddl.lock_tree(session, here.table, "access exclusive")
+        # All of it again: only under the lock does it stay as it looks.
         _as_left(tools, _expected(tools, args), args, count=count_under_lock)
         if args.get("must_be_empty") and _holds_rows(tools, here):
             raise StateChangedError(f"{here.subject} holds rows that are not in the archive; the next run moves them")
@@ -57,6 +60,7 @@ def drop(tools: Tools, args: Json) -> Json:
 
     try:
         ddl.attempt(session, body, checkpoint=tools.checkpoint, sleep=tools.sleep, what=f"dropping {here.subject}")
+    # Never CASCADE: somebody made something of it since we looked, and that is a reason to keep it.
     except errors.DependentObjectsStillExist as error:
         raise StateChangedError(
             f"{here.subject} is still needed: {error.diag.message_detail or faults.describe(error)}"
@@ -73,11 +77,13 @@ def _expected(tools: Tools, args: Json) -> Place:
     marker = read_marker(here.comment)
     if marker is None or marker.get("bounds") != args["bounds"] or marker.get("parent_oid") != args["parent_oid"]:
         raise StateChangedError(f"{here.subject} does not carry Upkeep's marker of this detaching any more")
+    # Attached and detached again: the plan counted its grace period from the first time.
     if args.get("detached_at") and marker["at"] != args["detached_at"]:
         raise StateChangedError(f"{here.subject} was detached again since; its grace period begins anew")
     if marker.get("oid", here.oid) != here.oid:
         raise StateChangedError(f"{here.subject} carries the marker of another table")
     now = moment(tools.session.rows("data_retention/clock")[0]["now"])
+    # The longer promise holds: that of the detaching, or that of today's policy.
     until = max(drop_after(marker), moment(args.get("kept_until") or marker["drop_after"]))
     if now < until:
         raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")

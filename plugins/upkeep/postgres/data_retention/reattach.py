@@ -43,11 +43,14 @@ def reattach(tools: Tools, evidence: Json) -> str:
     if here is None or parent is None:
         gone = evidence.get("partition", "the table") if here is None else "the table that it was part of"
         raise StateChangedError(f"{gone} was dropped since; restore it from a backup")
+    # Twice is as good as once: whoever is not sure whether an undo went through says it again.
     if here.is_partition and (here.parent, here.bounds) == (parent.oid, evidence["bounds"]):
         return f"{here.subject} is a partition of {parent.subject} again already"  # an undo that was killed had done it
     marker = _marker_of(here, parent, evidence)
     _require_shape(tools.session, here, parent)
     lower, upper = bounds.texts(str(evidence["bounds"]))
+    # ATTACH reads the whole table under ACCESS EXCLUSIVE unless a valid CHECK implies the bounds (PostgreSQL 16,
+    # 5.11.2.2). So one is added unproven, proven while readers and writers pass, and dropped with the attaching.
     check = sql.Identifier(names.shorten(f"upkeep_{here.oid}", names.MAX_BYTES))
     condition = _condition(tools.session, parent.oid, lower, upper)
     prepare = tools.session.statement(
@@ -60,11 +63,13 @@ def reattach(tools: Tools, evidence: Json) -> str:
     attach = tools.session.statement("attach_partition", parent=parent.table, child=here.table, bounds=takes)
     comment = comment_statement(tools.session, here, marker.get("comment"))
     try:
+        # An undo that was killed may have left its CHECK: it is dropped first, for it may be of other bounds.
         ddl.run(tools.session, [drop, prepare], what=f"preparing {here.subject}", **waits)
         ddl.run_alone(tools.session, validate, lock_seconds=QUIET_SECONDS, what=f"checking {here.subject}", **waits)
         statements = [attach, drop, comment]
         ddl.run(tools.session, statements, quiet=[parent.table], what=f"attaching {here.subject}", **waits)
     except (errors.CheckViolation, errors.InvalidObjectDefinition, errors.DatatypeMismatch) as error:
+        # Best effort: a CHECK that stays refuses no row that belongs there, and the next undo removes it.
         with contextlib.suppress(UpkeepError, psycopg.Error):
             ddl.run(tools.session, [drop], what=f"preparing {here.subject}", **waits)
         text = f"{here.subject} does not fit into {parent.subject} any more: {faults.describe(error)}"
@@ -105,6 +110,7 @@ def _require_shape(session: PostgresSession, here: Place, parent: Place) -> None
 def _condition(session: PostgresSession, parent: int, lower: str, upper: str) -> sql.Composed:
     """Return what the bounds say of the key, so that attaching finds it proven."""
     key = sql.Identifier(session.rows("data_retention/key", {"oid": parent})[0]["name"])
+    # A range partition takes no NULL: without this word the CHECK would not imply its bounds.
     parts = [sql.SQL("{} is not null").format(key)]
     if lower != "MINVALUE":
         parts.append(sql.SQL("{} >= {}").format(key, sql.Literal(lower)))

@@ -46,6 +46,8 @@ class Throttle:
             if spent >= GIVE_UP_SECONDS:
                 raise OverloadedError(f"{reason} for {spent:.0f} s: the rest is left to the next run")
             self.checkpoint(f"waiting: {reason}")
+            # No transaction is open here: a snapshot held now would keep the dead rows of the deletion from being
+            # reused.
             self.sleep(step)
             spent += step
             self.waited += step
@@ -67,6 +69,7 @@ class Throttle:
             try:
                 row = self.session.rows("data_retention/archiver_visible")[0]
                 self._archiver = bool(row["archiving"] and row["visible"])
+            # Not to be seen is not "behind": without the privilege nothing is waited for.
             except psycopg.errors.InsufficientPrivilege:
                 self._archiver = False
         return self._archiver

@@ -36,6 +36,7 @@ from upkeep.postgres.partition_creation.moves import ConservationError
 from upkeep.postgres.partition_creation.statements import Args, apart, attach, make, move, table
 from upkeep.postgres.session import ConnectionLostError, PostgresSession, Row
 
+# A session lock: one of a transaction is gone at the first COMMIT, and this work has many (pg_partman#819).
 _LOCK_SPACE: Final = 0x75706B65 << 32
 """Advisory locks of ours: "upke", then the parent's object id."""
 KEEP_OUT: Final = "upkeep_keep_out"
@@ -119,10 +120,12 @@ def _remove(work: Work, session: PostgresSession) -> Json:
 
 def _create(work: Work, session: PostgresSession) -> Json:
     args = work.action.args
+    # Only now that the lock is ours: before it another run may have made the very same partition.
     existing = _recheck(session, args)
     if existing is not None:
         message = f"{existing.subject} was there already"
         return {"child_oid": existing.oid, "rows_copied": 0, "rows_deleted": 0, "message": message}
+    # What a killed run left bears the names that are wanted here.
     clean(session, args["parent"]["oid"], checkpoint=work.checkpoint, sleep=work.sleep)
     what = f"creating {names.display(args['child']['schema'], args['child']['name'])}"
     columns = session.rows("columns", {"oid": args["parent"]["oid"]}) if args["move"] else []
@@ -153,13 +156,18 @@ def _at_once(work: Work, session: PostgresSession, columns: list[Row], finish: C
             session.execute(statement)
         counts: Json = {}
         if args["move"]:
+            # Parent before child, as everybody takes them (pg_partman#796, a deadlock the other way round). Readers
+            # too must wait: one who has looked the partitions up already would miss the rows that go.
             ddl.lock(session, parent, "access exclusive")
             ddl.lock(session, table(args, "default"), "access exclusive")
             counts = _move(session, args, [row["name"] for row in columns if not row["generated"]])
         elif default and args["live"]:
+            # Writers wait at the parent and choose their partition after it. One who had chosen the default before
+            # would be refused by the constraint that ATTACH gives it.
             ddl.lock(session, parent, "share row exclusive")
         evidence = finish()
         if default:
+            # In the same transaction: no kill leaves it behind. ATTACH has made its words the default's own constraint.
             kept_out = session.statement("drop_constraint", table=table(args, "default"), name=sql.Identifier(KEEP_OUT))
             session.execute(kept_out)
         return {**evidence, **counts}
@@ -186,6 +194,7 @@ def _kept_out(work: Work, session: PostgresSession, what: str) -> Iterator[None]
         ),
         session.statement("partition_creation/comment_on_constraint", table=default, name=name, text=text),
     ]
+    # Two transactions: VALIDATE in this one would scan under the lock that ADD CONSTRAINT takes.
     ddl.run(session, add, checkpoint=work.checkpoint, sleep=work.sleep, quiet=[default], what=what)
     try:
         validate = session.statement("partition_creation/validate_constraint", table=default, name=name)
@@ -208,6 +217,7 @@ def _recheck(session: PostgresSession, args: Args) -> catalog.Partition | None:
     planned = args["default"]["oid"] if args["default"] else None
     if args.get("form") == "default" and rows[0]["default_oid"] is not None:
         return next(p for p in known if p.oid == rows[0]["default_oid"])
+    # Its rows were counted and its size looked at: of another one nothing is known.
     if rows[0]["default_oid"] != planned:
         raise StateChangedError("the default partition is another one than was observed")
     for partition in known:
@@ -224,6 +234,7 @@ def _move(session: PostgresSession, args: Args, columns: list[str]) -> dict[str,
     deleted, copied = int(row["rows_deleted"]), int(row["rows_copied"])
     if deleted != copied:
         raise ConservationError(f"{deleted} rows left the default partition, {copied} arrived; rolled back")
+    # The limit is for what happens, not for what was expected: the count of the plan may be hours old.
     if deleted > args["move_at_most"]:
         raise StateChangedError(f"by now {deleted} rows would have to move, more than {args['move_at_most']}")
     return {"rows_copied": copied, "rows_deleted": deleted}
@@ -273,6 +284,7 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
 
     def body() -> bool:
         ddl.lock(session, parent, "access exclusive")
+        # Its own partitions too: a row may be written into one of these without the parent's being asked.
         ddl.lock_tree(session, name, "access exclusive")
         if session.execute(session.statement("partition_creation/any_row", table=name)).fetchall():
             return False

@@ -56,6 +56,8 @@ def clean(
     ]
     if not rows:
         return []
+    # The trigger sits on the default partition, which the comment names: by object id, for it may be called otherwise
+    # by now.
     defaults = {read(row["marker"])["default"] for row in rows}
     quiet = [
         sql.Identifier(row["schema"], row["name"])
@@ -70,6 +72,7 @@ def clean(
                     "partition_creation/drop_trigger", trigger=sql.Identifier(_trigger(rows)), default=name
                 )
             )
+        # Only after the trigger: PostgreSQL drops no function that a trigger still calls.
         for row in sorted(rows, key=lambda r: read(r["marker"])["kind"]):  # constraint, log, partition
             _remove(session, row)
 

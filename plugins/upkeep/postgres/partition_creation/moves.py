@@ -79,6 +79,7 @@ class Parts:
             "entry_columns": _each("(net.entry).{}", plain),
             "old_columns": _each("old.{}", every),
             "new_columns": _each("new.{}", every),
+            # Generated columns are compared as well: the copy has made them anew.
             "proven": _each("d.{}", every),
             **more,
         }
@@ -108,6 +109,7 @@ def move(work: Work, session: PostgresSession, columns: Sequence[Row], finish: C
         copied = _copy(work, session, parts)
         for _ in range(ROUNDS):
             work.checkpoint(what)
+            # Writers that are faster than we are never let it become empty: what is left goes under the lock.
             if _carry_over(session, parts) <= SMALL_LOG:
                 break
         proof = _prove(session, parts)
@@ -137,8 +139,11 @@ def _begin(work: Work, session: PostgresSession, parts: Parts, what: str) -> Non
                 )
             )
         session.execute(parts.fill(session, "partition_creation/move_log_function"))
+        # What CREATE TRIGGER takes anyway (PostgreSQL 16, 13.3.1): got when no writer is under way any more, so that
+        # none slips through.
         ddl.lock(session, default, "share row exclusive")
         session.execute(parts.fill(session, "partition_creation/move_log_trigger"))
+        # A plain trigger is silent for what logical replication applies (session_replication_role = replica).
         session.execute(parts.fill(session, "partition_creation/enable_always_trigger"))
 
     ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=work.sleep, quiet=[default], what=what)
@@ -154,6 +159,7 @@ def _copy(work: Work, session: PostgresSession, parts: Parts) -> int:
     work.checkpoint("copying rows out of the default partition")
     with session.transaction():
         session.execute(session.statement("repeatable_read"))
+        # One snapshot for both: a change is either in what is copied and cleared from the log, or in neither.
         session.execute(parts.fill(session, "partition_creation/move_log_clear"))
         return session.execute(parts.fill(session, "partition_creation/move_copy")).rowcount
 
@@ -168,6 +174,7 @@ def _prove(session: PostgresSession, parts: Parts) -> Json:
     """Compare copy and original in one snapshot; return what was compared."""
     with session.transaction():
         session.execute(session.statement("repeatable_read"))
+        # In the same snapshot as the comparison: else a change in between would look like a difference.
         _apply_log(session, parts)
         tables = (table(parts.args, "default"), table(parts.args, "child"))
         gone, come = (
@@ -209,6 +216,7 @@ def _finish(  # noqa: PLR0917 - what `move` knows by then
         )
         return {**evidence, "rows_copied": come, "rows_deleted": gone}
 
+    # A fixed bound would fail for ever where many rows go: what has been copied has to be deleted under the lock.
     retry = ddl.LockRetry(hold=max(ddl.DEFAULT_RETRY.hold, rows * SECONDS_A_ROW))
     return ddl.attempt(
         session, body, checkpoint=work.checkpoint, sleep=work.sleep, quiet=[parent, default], retry=retry, what=what

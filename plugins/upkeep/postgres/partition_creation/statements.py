@@ -122,6 +122,7 @@ def belongs(args: Args, row: str = "") -> sql.Composed:
     listed = sql.SQL("{} in ({})").format(key, sql.SQL(", ").join(map(sql.Literal, known)))
     if None not in args["values"]:
         return sql.SQL("{} is not null and {}").format(key, listed)
+    # NULL = NULL is not true: in a list it has to be asked for by itself.
     null = sql.SQL("{} is null").format(key)
     return sql.SQL("({} or {})").format(null, listed) if known else null
 

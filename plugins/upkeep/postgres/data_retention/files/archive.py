@@ -94,6 +94,7 @@ def settle(session: PostgresSession, shelf: Shelf, checkpoint: Checkpoint, sleep
     done = Settled()
     for note in shelf.undecided():
         place = shelf.place(note) if isinstance(note, Manifest) else f"{note.file} into {note.into}"
+        # Already listed as counting: a kill came between the two writes that decide it.
         status = "committed" if shelf.counts(note) else end_of(session, note, checkpoint, sleep)
         if status == "aborted":
             shelf.withdraw(note)
@@ -135,6 +136,7 @@ def durable_transaction(session: PostgresSession) -> dict[str, Any]:
     dict
         ``transaction``, ``timeline``, ``place``, ``started``, ``witness``: as `Note` has them.
     """
+    # Order: a WAL record of this transaction, then its place, then everything up to that place on disk.
     session.rows("data_retention/transaction_logged")
     about = session.rows("data_retention/transaction")[0]
     deadline = time.monotonic() + DURABLE_SECONDS
@@ -202,11 +204,14 @@ class FileArchive:
         StoreError
             The location refuses; everything was rolled back.
         """
+        # As long as the last file does not count no further row may leave.
         self.finish()
         while True:
             try:
                 return self._once(doomed, where)
             except UnsayableError as error:
+                # The batch was rolled back; once more, with the column as text. The file then says so, and a restore
+                # reads both.
                 self.as_text.add(error.column)
 
     def finish(self) -> None:
@@ -270,12 +275,16 @@ class FileArchive:
             received = Received(stream, BLOCK_BYTES)
             for block in received:
                 total += len(block)
+                # A single row may be as large as it likes: it cannot be cut.
                 if total > MOST_BYTES and self.pace.size > 1:
                     self.pace.largest = self.pace.size // 2  # rows are wide: it does not grow again
                     raise BatchTooLargeError(f"a batch is larger than {MOST_BYTES >> 20} MiB")
+                # Parsing and compressing go on beside: the server sends, and this transaction lasts no longer than its
+                # slower half.
                 beside.do(_feed, writer, block)
             beside.do(writer.close)
             beside.finish()
+        # The server counts what its DELETE returned, the writer what it parsed: neither takes the other's word.
         if received.rows != writer.rows:
             raise ConservationError(
                 f"the server deleted {received.rows} rows but {writer.rows} arrived; the batch was rolled back"
@@ -285,6 +294,8 @@ class FileArchive:
     def _keep(self, draft: Draft, writer: Writer, columns: list[Column]) -> tuple[Manifest, Seen]:
         """Give the draft its name and prove it; nobody counts it before the transaction has ended."""
         store = self.shelf.store
+        # The order is what makes a kill decidable: the bytes lie there without a name; the id is on the server's disk;
+        # the manifest names it; the file gets its name and is read back; only then may the rows go.
         store.complete(draft)
         transaction = durable_transaction(self.session)
         manifest = Manifest(
@@ -305,6 +316,7 @@ class FileArchive:
             highest=writer.highest,
             cut_off=self.args["cut_off"],
         )
+        # Before it is written: when that fails half way there is something to take back.
         self._announced = manifest
         self.shelf.announce(manifest)
         self.shelf.publish(draft, manifest)
@@ -334,6 +346,8 @@ class FileArchive:
         connection = self.session.connection
         lost = connection.closed or connection.broken
         with contextlib.suppress(UpkeepError, psycopg.Error):
+            # Raised before COMMIT was sent, it is rolled back for certain. After that only the server knows, and where
+            # it cannot be asked the next run does.
             if not ending or (not lost and end_of(self.session, manifest, go_on, self.sleep) == "aborted"):
                 self.shelf.withdraw(manifest)
 

@@ -47,6 +47,7 @@ class Pages:
             last = min(first + max(pace.size * self.count // max(self.rows, 1), 1), self.count)
             started = time.monotonic()
             try:
+                # A savepoint: the transaction of the whole file goes on when one range is taken back.
                 with session.transaction():
                     done = do(_between(first, last))
             except errors.QueryCanceled:
@@ -54,6 +55,7 @@ class Pages:
                     raise
                 continue
             total += done
+            # An estimate of rows by pages; nobody else writes a temporary table, so its pages stay as they are.
             pace.learn(self.rows * (last - first) // self.count, time.monotonic() - started)
             first = last
             self.work.checkpoint(self._progress(word, first))

@@ -68,6 +68,7 @@ def _end(connection: psycopg.Connection[Any]) -> PQGen[int]:
         result = pgconn.get_result()
         if result is None:
             break
+        # All of them, or the connection stays busy and refuses the next statement.
         results.append(result)
     for result in results:
         if result.status != pq.ExecStatus.COMMAND_OK:

@@ -74,6 +74,7 @@ def restore(work: Work, shelf: Shelf) -> tuple[Json, StoreError | None]:
         raise AlreadyDoneError(f"{shelf.place(manifest)}: these rows were restored before")
     with shelf.reading(manifest) as file:
         work.checkpoint(f"verifying {shelf.place(manifest)}")
+        # The whole file first: nothing is loaded of one that was damaged or exchanged.
         _require_intact(shelf, manifest, file)
         work.checkpoint(f"loading {manifest.rows:,} rows")
         evidence, mark = _loaded(work, shelf, manifest, file, here=here, marks=marks)
@@ -99,6 +100,8 @@ def _loaded(
             pages = _stage(work, manifest, file, here.table)
             evidence = _insert(work, manifest, pages, here.table, marks)
             mark = _mark(session, work, manifest, here.subject, int(evidence["rows_restored"]))
+            # Written before COMMIT, decided after: whoever finds it undecided asks the server what became of that
+            # transaction.
             shelf.announce(mark)
             ending = True
     except BaseException as error:
@@ -116,6 +119,7 @@ def _is_stale(session: PostgresSession, mark: Mark, place: str, *, again: bool) 
     UndecidedError
         It is so, and nobody said that the rows are to come again.
     """
+    # Of another database: what became of its table cannot be asked here.
     if mark.identity != session.identity:
         return False
     now = session.rows("data_retention/restore_history", {"place": mark.place, "into": mark.into})[0]
@@ -167,6 +171,7 @@ def _stage(work: Work, manifest: Manifest, file: IO[bytes], into: sql.Identifier
     session, columns = cast("PostgresSession", work.session), manifest.kept
     listed = _listed([c.name for c in columns])
     session.execute(session.statement("data_retention/restore_stage", columns=listed, into=into))
+    # The same open file that was examined: another one may have its name by now.
     file.seek(0)
     for piece in _pieces(parquet.wire(file, columns, as_text=True)):
         with session.copy(session.statement("data_retention/restore_load", columns=listed)) as stream:
@@ -221,6 +226,7 @@ def _insert(
         nonlocal restored
         both = sql.SQL("{} and {}").format(where, wanted)
         row = session.execute(session.statement("data_retention/restore_insert", range=both, **parts)).fetchall()[0]
+        # Both sides as the statement saw them: a trigger or rule of the table cannot change a row unseen.
         if (row["rows_read"], row["hash_source"]) != (row["rows_restored"], row["hash_table"]):
             raise ConservationError("the table did not take exactly the rows of the file; nothing of it was loaded")
         restored += row["rows_restored"]
@@ -240,11 +246,13 @@ def _insert(
 def _range(manifest: Manifest, args: Json, marks: Sequence[Mark]) -> sql.Composable:
     """Return the wanted range without what was restored before."""
     parts = [_between(manifest, args["since"], args["until"])]
+    # What came back before is left out, so that a wider range brings no row twice.
     parts += [sql.SQL("not ({})").format(_between(manifest, m.since, m.until)) for m in marks]
     return sql.SQL(" and ").join(parts)
 
 
 def _between(manifest: Manifest, since: str | None, until: str | None) -> sql.Composable:
+    # It comes from a file: only known types get into the statement.
     if manifest.age_type not in _AGES:
         raise ConservationError("the manifest names an age column of an unknown type; nothing was loaded")
     age = sql.Identifier(STAGE, manifest.age)
@@ -296,6 +304,7 @@ def _explained(error: BaseException, manifest: Manifest, into: str) -> BaseExcep
             f"rows of the file are in {into} already ({error.diag.constraint_name}); nothing of it was loaded. Find "
             "out how they came there; restore into another table (--into) to compare"
         )
+    # "No partition of relation … found for row" is a check violation that names no constraint (execPartition.c).
     if isinstance(error, errors.CheckViolation) and error.diag.constraint_name is None:
         low, high = manifest.lowest or "?", manifest.highest or "?"
         example = f"create table … partition of {into} for values from ('{low[:10]}') to ('…')"

@@ -75,6 +75,7 @@ def apply(work: Work) -> Outcome:
 
 def _convert(work: Work, session: PostgresSession) -> Json:
     args, held = work.action.args, Held()
+    # A run that was killed after its commit left no outcome: then there is only the rest to do.
     parent = _converted(session, args)
     if parent is not None:
         return {"message": "it was converted already", "parent_oid": parent, **_ahead(work, session)}
@@ -129,6 +130,7 @@ def _room(session: PostgresSession, args: Args) -> None:
         raise ddl.LockNotObtainedError(text) from error
     except psycopg.errors.QueryCanceled as error:
         raise StateChangedError("the lowest and highest key can no longer be read in time; plan again") from error
+    # The CHECK would find it as well, after reading the whole table, and refuse writers until then.
     if found["any_null"]:
         raise StateChangedError("there are rows without a key since it was planned; plan again")
     lowest, highest = (axis.read(found[key]) if found[key] is not None else None for key in ("lowest", "highest"))
@@ -147,6 +149,7 @@ def _proven(work: Work, session: PostgresSession, held: Held, what: str) -> floa
     usable = bool(left) and left[0]["marker"] == statements.marker(args)
     if left and not usable:
         clean(session, args["parent"]["oid"], checkpoint=work.checkpoint, sleep=work.sleep)
+    # A killed run has read the table already: with the same bounds its proof still holds.
     if usable and left[0]["valid"]:
         return 0.0
     try:
@@ -164,6 +167,7 @@ def _add_check(work: Work, session: PostgresSession, held: Held, what: str) -> N
     plain = table(args, "parent")
 
     def body() -> None:
+        # Compared before the lock is asked for, so that nobody waits for the reading of catalogs.
         held.end()
         _same(session, args)
         held.begin()
@@ -218,12 +222,15 @@ def _exchange(work: Work, session: PostgresSession, held: Held, what: str) -> Js
     def body() -> Json:
         held.end()
         _same(session, args)
+        # What ATTACH has to join, and how many rows this transaction has read: compared with the same after it.
         before = session.rows("partition_creation/conversion/parts", oid)[0]
+        # All that can be done beside goes before the lock: inside, each statement costs others their time.
         for statement in statements.prepare(args):
             session.execute(statement)
         held.begin()
         for statement in statements.locks(args, plain):
             session.execute(statement)
+        # Views and functions can be made on a table without a lock that meets ours: so they are looked for once more.
         _independent(session, args)
         if rights_changed(args["facts"], observe.catalog_facts(session, [oid["oid"]])[oid["oid"]]):
             raise StateChangedError("rights to it were given or taken at the last moment; plan again")
@@ -231,6 +238,7 @@ def _exchange(work: Work, session: PostgresSession, held: Held, what: str) -> Js
             session.execute(statement)
         after = session.rows("partition_creation/conversion/parts", oid)[0]
         _joined(before, after)
+        # The catalog is asked whether all was carried over, while it can still be rolled back.
         missing = lost(args["facts"], observe.catalog_facts(session, [after["parent"]])[after["parent"]])
         if missing:
             raise NotAsPlannedError(f"not carried over as it was: {', '.join(missing)}; rolled back")
@@ -283,6 +291,7 @@ def _ahead(work: Work, session: PostgresSession) -> Json:
 
 def _created_ahead(work: Work, session: PostgresSession) -> Json:
     key = work.action.args["policy"]
+    # This table's policy alone: the approval was for it, and the rest of the target is another action's.
     target = work.target.model_copy(update={"tables": {key: work.target.tables[key]}})
     observation = creation_observe.observe(session, target, work.observation.at)
     created: list[str] = []

@@ -91,6 +91,7 @@ def span(axis: Axis, part: RangeLevel, position: Value, lowest: Value | None, hi
 
     Raises `OverflowError` where the calendar ends.
     """
+    # Writers go on while a person decides and while the rows are checked: both are counted in.
     last = position if axis.is_id else position + APPROVAL + PROOF
     last = last if highest is None else max(last, highest)
     first = position if lowest is None else min(position, lowest)

@@ -78,6 +78,7 @@ def _observe(session: PostgresSession, known: Row, column: str) -> Row:
         "unknown": None,
         "remedy": None,
     }
+    # Reading the ends of a large table without an index takes long: not for one that is refused whatever they are.
     if known["kind"] != "r" or checks.refusals(known, row["dependents"], column):
         return row  # refused anyway: the rows are not looked at
     try:

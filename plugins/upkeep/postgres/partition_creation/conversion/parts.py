@@ -83,6 +83,8 @@ def indexes(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     for index in facts["indexes"]:
         name = sql.Identifier(index["name"])
         full = sql.Identifier(facts["schema"], index["name"])
+        # ATTACH joins an index of the part that is defined alike, and builds one only where there is none (PostgreSQL
+        # 16, ALTER TABLE … ATTACH PARTITION): so none is built under the lock.
         if index["constraint"]:
             yield statement(
                 "partition_creation/conversion/constraint", table=table, name=name, definition=_definition(index)
@@ -129,6 +131,7 @@ def replica_identity(facts: Facts, table: sql.Composable) -> Iterator[sql.Compos
 def grants(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     """Yield what gives everyone exactly the privileges they have on the plain table."""
     owner = facts["owner"]
+    # An owner's usual rights stand in no catalog: as long as they are untouched nothing is granted.
     everything = facts["owner_has_all"] and not facts["default_privileges"]
     for role in (*facts["default_grantees"], *(() if everything else (owner,))):
         yield statement("partition_creation/conversion/revoke", object=table, role=_role(role))
@@ -148,6 +151,7 @@ def _role(name: str | None) -> sql.Composable:
 def make_room(args: Args, facts: Facts) -> Iterator[sql.Composed]:
     """Yield what frees the names of the identities' sequences, and keeps everyone from drawing from them."""
     for number, known in enumerate(facts["identities"]):
+        # RENAME locks the sequence until the commit: nobody draws a number that the new one would give once more.
         name = sql.Identifier(known["schema"], known["name"])
         new = sql.Identifier(_aside(args, number))
         yield statement("partition_creation/conversion/rename_sequence", sequence=name, name=new)
@@ -171,6 +175,7 @@ def add_identities(args: Args, facts: Facts, table: sql.Composable) -> Iterator[
             cycle=sql.SQL("cycle" if known["cycle"] else "no cycle"),
             **numbers,
         )
+        # From the sequence that was put aside, not from the plan: numbers were drawn since.
         aside = sql.Identifier(known["schema"], _aside(args, number))
         yield statement(
             "partition_creation/conversion/set_sequence", target=sql.Literal(name.as_string(None)), sequence=aside
@@ -227,6 +232,7 @@ def foreign_keys(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
 
 def drop_triggers(facts: Facts, table: sql.Composable) -> Iterator[sql.Composed]:
     """Yield what takes the triggers off a table."""
+    # ATTACH gives the part the partitioned table's row triggers, and fails where one of the name is there.
     for known in facts["triggers"]:
         yield statement(
             "partition_creation/conversion/drop_trigger", trigger=sql.Identifier(known["name"]), table=table

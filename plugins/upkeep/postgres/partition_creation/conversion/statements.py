@@ -81,6 +81,7 @@ def prepare(args: Args) -> Iterator[sql.Composed]:
         key=sql.Identifier(args["key"]),
         tablespace=sql.SQL(" tablespace {}").format(sql.Identifier(space)) if space else sql.SQL(""),
     )
+    # LIKE has copied it: on the partitioned table it would bind the partitions to come as well.
     yield statement("drop_constraint", table=made, name=sql.Identifier(CHECK))
     if facts["owner"] != facts["role"]:
         yield statement("partition_creation/alter_owner", table=made, role=sql.Identifier(facts["owner"]))
@@ -118,6 +119,7 @@ def exchange(args: Args) -> Iterator[sql.Composed]:
     yield from policies(facts, parent)
     yield from statistics(facts)
     yield statement("attach_partition", parent=parent, child=part, bounds=clause(args))
+    # Last: ATTACH needs it, and the partition constraint says the same from then on.
     yield statement("drop_constraint", table=part, name=sql.Identifier(CHECK))
     yield from publish(facts, parent)
 
@@ -174,5 +176,6 @@ def locks(args: Args, *tables: sql.Composable) -> Iterator[sql.Composed]:
     known = [key for key in args["facts"]["foreign_keys"] if key["may_lock"]]
     found = {key["oid"]: sql.Identifier(key["schema"], key["table"]) for key in known}
     mode = sql.SQL("access exclusive")
+    # In the order of object ids: two conversions that point to the same tables cannot meet crosswise.
     for name in (*(found[oid] for oid in sorted(found)), *tables):
         yield statement("lock_table", table=name, mode=mode)

@@ -49,6 +49,7 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
     if parent is None:
         return result(OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, "there is nothing to take back")
     try:
+        # An undo that was killed after its commit is said again: then there is nothing left to do.
         if _is_back(session, args):
             return result(OutcomeStatus.DONE, None, "the plain table is back already")
         with apply.claim(session, parent):
@@ -58,6 +59,7 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
     except StateChangedError as error:
         return result(OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, f"{error}; nothing was changed")
     except psycopg.Error as error:
+        # Then nobody knows whether it was committed: that is not for this outcome to say.
         if session.connection.closed:
             raise
         return result(OutcomeStatus.FAILED, ReasonCode.ERROR, faults.describe(error))
@@ -85,6 +87,7 @@ def _take_back(session: PostgresSession, args: Args, oid: int) -> Json:
         if len(before) < 2:  # noqa: PLR2004 - the table and its part
             raise StateChangedError("the table was dropped since")
         held.begin()
+        # Looked up inside, for a partition may have been attached since; locked after their parent.
         known = [p.full_name.identifier for p in catalog.partitions(session, [oid])]
         for statement in statements.locks(args, parent, *known):
             session.execute(statement)
