@@ -162,6 +162,7 @@ class Sweep:
             if not self.session.connection.closed:
                 self._settings(on=False)
             self.tally.seconds += time.monotonic() - started
+        # Batches commit asynchronously: what the outcome calls gone must be gone after a crash of the server, too.
         self.session.rows("flush")
         self.checkpoint(rows=self._take_rows())
 
@@ -172,6 +173,7 @@ class Sweep:
                 self._batch(doomed, where)
             except (errors.QueryCanceled, BatchTooLargeError) as error:
                 self.tally.last_error = _say(error)
+                # Wide rows: down to a single one. A slow batch that cannot be made smaller is left to the next run.
                 if self.pace.shrink(1) if isinstance(error, BatchTooLargeError) else self.pace.shrink():
                     return False
                 self._pass_by()
@@ -188,6 +190,7 @@ class Sweep:
         if low is None:
             low = self._one("data_retention/first", "first", doomed)
         while low is not None:
+            # Each end is read when its turn comes: by then the size of a batch is what the last ones have taught.
             edge = self._one("data_retention/edge", "edge", doomed, low=low, size=self.pace.size)
             if edge == low:
                 yield from self._same_age(doomed, low)
@@ -221,6 +224,7 @@ class Sweep:
         share = min(max(SAMPLED_SHARE, SAMPLED_PAGES / max(pages, 1)), 1.0)
         parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.due}
         parts |= {"percent": sql.Literal(share * 100), "step": sql.Literal(max(round(FINE_ROWS * share), 1))}
+        # WITH HOLD: every batch commits, and a plain cursor ends with its transaction.
         with self.session.cursor("upkeep_edges", withhold=True) as cursor:
             cursor.execute(self.session.statement("data_retention/sample", **parts))
             while rows := cursor.fetchmany(1000):
@@ -233,11 +237,13 @@ class Sweep:
         with self.session.cursor("upkeep_same_age", withhold=True) as cursor:
             cursor.execute(statement)
             while places := [row["place"] for row in cursor.fetchmany(self.pace.size)]:
+                # The age is asked again with the place: after a VACUUM another row may lie there.
                 here = sql.SQL("t.ctid = any({}::tid[])").format(sql.Literal(places))
                 yield sql.SQL("{} and {}").format(here, same)
 
     def _pages(self, doomed: Doomed) -> Iterator[Where]:
         density: float = ROWS_ON_A_PAGE
+        # Read once: rows on pages that are added meanwhile are young, or the next run's.
         pages = self.session.rows("data_retention/pages", {"oid": doomed.oid})[0]["pages"]
         first = 0
         while first < pages:
@@ -246,6 +252,7 @@ class Sweep:
             yield sql.SQL("t.ctid >= {}::tid and t.ctid < {}::tid").format(
                 sql.Literal(f"({first},0)"), sql.Literal(f"({last},0)")
             )
+            # An empty stretch makes the next range four times as large at most: behind it the table may be full.
             density = max((self.tally.rows - before) / (last - first), density / 4)
             first = last
 
@@ -256,6 +263,7 @@ class Sweep:
         if size:
             parts["size"] = sql.Literal(size)
         statement = self.session.statement(name, **parts)
+        # A reader's lock, but a statement that wants the table exclusively makes even that one wait.
         for number in range(TRIES):
             self.checkpoint(rows=self._take_rows())
             try:
@@ -286,6 +294,8 @@ class Sweep:
                     self.tally.last_error += holders.held_by(self.session, [doomed.oid], writers=True)
                 if waits < TRIES:
                     self.sleep(0.1 * 2**waits)
+            # Somebody has just begun to refer to one of the rows: the next look leaves that row out
+            # (`Doomed.predicate`).
             except (*TRANSIENT, errors.ForeignKeyViolation) as error:
                 self.tally.last_error = _say(error)
                 meetings += 1
@@ -297,7 +307,8 @@ class Sweep:
 
     def _stay_within(self, doomed: Doomed, where: Where) -> None:
         """Count the range first where it may hold more than is left of what was approved."""
-        if self.most is None or self.most - self.tally.rows > LARGEST:
+        # No batch is meant to be larger than that: far from the approved number none is counted, for it costs a scan.
+        if self.most is None or self.most - self.tally.rows > max(LARGEST, self.pace.largest or 0):
             return
         parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age}
         parts["limit"] = sql.Literal(self.most - self.tally.rows + 1)
@@ -316,6 +327,7 @@ class Sweep:
         self.tally.add(removed)
         self._rows_since += removed.rows
         self.pace.learn(removed.rows, seconds)
+        # Between batches, never in one: who waits for a replica holds no lock and no snapshot.
         self.throttle.pause()
         self.sleep(seconds * BREATH)
 
@@ -328,6 +340,7 @@ class Sweep:
             values: dict[str, str | None] = {"lock": LOCK_WAIT, "statement": BATCH_TIMEOUT, "seqscan": "off"}
             values |= {"work_mem": WORK_MEMORY, "commit": "off"}
         else:
+            # The session goes on to other work: what the batches changed is put back, the role's own settings too.
             values = {"lock": LOCK_TIMEOUT, "statement": STATEMENT_TIMEOUT, "seqscan": "on"}
             values |= {"work_mem": None, "commit": None}
         self.session.rows("data_retention/batch_settings", values)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,12 @@ from fsspec.implementations.memory import MemoryFileSystem
 from local.servers import PostgresServer, start_postgres, temporary_directory
 from local.servers.postgres import free_port
 from tests.harness.archives import policy, restored, said
+from tests.harness.creation import nothing
 from tests.harness.retention import AT, Book, count, session, target
-from upkeep.errors import ConfigurationError
+from upkeep.errors import ConfigurationError, OverLimitError
+from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.pace import Pace
+from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.data_retention.files.archive import FileArchive
 from upkeep.stores import parquet
 from upkeep.stores.draft import StoreError
@@ -96,6 +100,23 @@ def test_a_full_disk(
     assert run(database, tmp_path / "archive").statuses == ["done"]
     assert everything(db, tmp_path / "archive") == whole
     assert count(db, "logs", CUT_OFF) == 0
+
+
+def test_no_file_takes_more_than_was_approved(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may hold more rows than a batch between tables: so it is counted from further away."""
+    monkeypatch.setattr("upkeep.postgres.data_retention.batches.LARGEST", 10)
+    logs(db)
+    book, what = Book(), target({"public.logs": policy(tmp_path)})
+    with session(database) as opened:
+        observation = book.observe(opened, what, AT)
+        (action,) = JOB.plan(observation, what).actions
+        work = Work(opened, what, action, observation, nothing, time.sleep, book.notes.append, most=100)
+        with pytest.raises(OverLimitError, match="plan again"):
+            JOB.apply(work)
+    assert counting(tmp_path) == []
+    assert count(db, "logs") == 1000
 
 
 def test_a_disk_that_fills_while_rows_come(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
