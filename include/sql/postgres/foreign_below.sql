@@ -1,4 +1,7 @@
 -- Foreign tables among the given tables and all their partitions: their rows lie on another server.
+-- The same walk over partitions stands in leaves, held, facts and archive_members. It is written out because no view of
+-- ours may be left on a target, and because pg_partition_tree() locks every partition (ACCESS SHARE): a single one that
+-- somebody holds exclusively would make the look at all of them wait.
 with recursive members as (
     select
         w.root,

@@ -1,6 +1,7 @@
 -- The tables that really hold the rows of the given tables (themselves, or their partitions at the lowest level),
 -- with their true size and whether an index leads with the age column: rows are deleted leaf by leaf.
 -- The estimate of rows is the planner's way: the density of the last ANALYZE times the pages there are now.
+-- The walk over partitions is that of foreign_below, which says why it is written out.
 with recursive members as (
     select
         w.root,

@@ -1,5 +1,6 @@
 -- The given tables with all their partitions: where their rows would really lie. What a parent says of itself
 -- (persistence, columns that may be null) is not what its partitions do.
+-- The walk over partitions is that of foreign_below, which says why it is written out.
 with recursive members as (
     select
         w.root,

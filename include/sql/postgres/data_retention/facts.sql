@@ -1,6 +1,7 @@
 -- What a deletion from these tables would meet, for each table together with all its partitions: columns, foreign
 -- keys that refer to them, triggers and rules that would fire, row-level security, privileges, publications.
 -- One query for the whole database.
+-- The walk over partitions is that of foreign_below, which says why it is written out.
 with recursive members as (
     select
         w.root,

@@ -3,6 +3,7 @@
 -- functions, policies of other tables, foreign keys that name the partition itself, uses of its row type.
 -- What belongs to the partition (it also depends automatically or internally) goes with it.
 -- OFFSET 0 keeps the look-ups apart: each goes through an index, whatever the catalogs' statistics say.
+-- The walk over partitions is that of foreign_below, which says why it is written out.
 with recursive members as (
     select
         w.root,

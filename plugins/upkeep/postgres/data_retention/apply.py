@@ -24,7 +24,7 @@ from upkeep.postgres.data_retention.files import archive, restore
 from upkeep.postgres.data_retention.files.archive import FileArchive, UndecidedError
 from upkeep.postgres.data_retention.row_plan import clean_up_statement
 from upkeep.postgres.data_retention.throttle import OverloadedError, Pace
-from upkeep.postgres.data_retention.view_from_frames import frames_policies
+from upkeep.postgres.data_retention.view_from_frames import retain_policies
 from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
 from upkeep.postgres.session import PostgresSession
 from upkeep.stores.draft import StoreError
@@ -259,7 +259,7 @@ def policy_of(action: Action, work: Work) -> RetainPolicy:
     """Return the policy that an action's table belongs to."""
     table = names.parse(action.subject).exact
     globs = []
-    for name, policy in frames_policies(work.target).items():
+    for name, policy in retain_policies(work.target).items():
         pattern = names.parse(name)
         if policy.retain is not None and pattern.matches(table.schema, table.name):
             if not pattern.is_glob:

@@ -28,7 +28,7 @@ from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.files import observe as files_observe
 from upkeep.postgres.data_retention.view import Leaf, Piece, TableView
 from upkeep.postgres.data_retention.view_from_frames import (
-    frames_policies,
+    retain_policies,
     tells_age,
     views,
     with_facts,
@@ -106,13 +106,13 @@ def _intent(intent: Any) -> Row:
 
 def _read_catalog(session: PostgresSession, target: Target, frames: dict[str, list[Row]]) -> None:
     patterns = []
-    for name in frames_policies(target):
+    for name in retain_policies(target):
         try:
             patterns.append(names.parse(name))
         except ConfigurationError:
             continue  # the view says so for that table
     frames["relations"] = catalog.relation_rows(session, patterns)
-    wanted = {n: p.retain.into for n, p in frames_policies(target).items() if p.retain and is_table_name(p.retain.into)}
+    wanted = {n: p.retain.into for n, p in retain_policies(target).items() if p.retain and is_table_name(p.retain.into)}
     into, _ = names.parse_all(text for text in wanted.values() if text)
     found = catalog.relation_rows(session, into.values()) if into else []
     for policy, text in wanted.items():
@@ -129,7 +129,7 @@ def _read_catalog(session: PostgresSession, target: Target, frames: dict[str, li
 
 def _read_branches(session: PostgresSession, target: Target, frames: dict[str, list[Row]]) -> None:
     """Read the partitions of partitions, where those of the table itself do not tell the age."""
-    policies = frames_policies(target)
+    policies = retain_policies(target)
     patterns, _ = names.parse_all(policies)
     found = catalog.by_policy([catalog.Relation(**row) for row in frames["relations"]], patterns)
     silent = {
@@ -146,7 +146,7 @@ def _read_branches(session: PostgresSession, target: Target, frames: dict[str, l
 
 
 def _read_marked(session: PostgresSession, target: Target, frames: dict[str, list[Row]]) -> None:
-    archiving = any(p.retain and p.retain.then == "archive" for p in frames_policies(target).values())
+    archiving = any(p.retain and p.retain.then == "archive" for p in retain_policies(target).values())
     now = moment(frames["server"][0]["now"])
     for row in session.rows("detached", {"oid": None}):
         table, marker = sql.Identifier(row["schema"], row["name"]), read_marker(row["marker"])

@@ -33,12 +33,12 @@ def views(observation: Observation, target: Target) -> list[TableView]:
     frames = observation.frames
     lookup = _Lookup.of(frames)
     server = frames["server"][0]
-    patterns = {name: names.parse(name) for name in frames_policies(target) if not _bad_name(name)}
+    patterns = {name: names.parse(name) for name in retain_policies(target) if not _bad_name(name)}
     relations = [Relation(**row) for row in frames["relations"]]
     found = by_policy(relations, patterns)
     archives = {(row["schema"], row["name"]) for row in frames["archives"]}
     result: list[TableView] = []
-    for name, policy in frames_policies(target).items():
+    for name, policy in retain_policies(target).items():
         retain = policy.retain
         if retain is None:
             continue
@@ -68,7 +68,7 @@ def with_facts(found: Sequence[TableView], observation: Observation, target: Tar
 
     A partition key tells the type of the age column, and so do facts: a table without such a key has waited for them.
     """
-    lookup, policies = _Lookup.of(observation.frames), frames_policies(target)
+    lookup, policies = _Lookup.of(observation.frames), retain_policies(target)
     completed = []
     for view in found:
         relation = view.relation
@@ -106,7 +106,7 @@ def with_numbers(found: Sequence[TableView], frames: Mapping[str, list[Row]]) ->
     return completed
 
 
-def frames_policies(target: Target) -> dict[str, TablePolicy]:
+def retain_policies(target: Target) -> dict[str, TablePolicy]:
     """Return the policies that say something about retention."""
     return {name: policy for name, policy in target.subjects().items() if policy.retain is not None}
 

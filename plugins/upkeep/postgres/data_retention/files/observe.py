@@ -11,7 +11,7 @@ from upkeep.fleet.location import is_table_name
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Relation, by_policy
 from upkeep.postgres.data_retention.files.archive import end_now
-from upkeep.postgres.data_retention.view_from_frames import frames_policies
+from upkeep.postgres.data_retention.view_from_frames import retain_policies
 from upkeep.postgres.session import PostgresSession, Row
 from upkeep.stores.opening import open_store
 from upkeep.stores.shelf import Shelf, tables
@@ -61,10 +61,10 @@ def strays(target: Target, relations: Sequence[Row], session: PostgresSession, k
 
 def _archived(target: Target, relations: Sequence[Row]) -> Iterator[tuple[str, str, Relation]]:
     """Yield policy, location and table of all that goes into files."""
-    wanted = {n: p.retain.into for n, p in frames_policies(target).items() if p.retain and p.retain.into}
+    wanted = {n: p.retain.into for n, p in retain_policies(target).items() if p.retain and p.retain.into}
     wanted = {name: into for name, into in wanted.items() if not is_table_name(into)}
     patterns = {}
-    for name in frames_policies(target):  # all of them: the first that matches a table is the one that counts
+    for name in retain_policies(target):  # all of them: the first that matches a table is the one that counts
         try:
             patterns[name] = names.parse(name)
         except ConfigurationError:

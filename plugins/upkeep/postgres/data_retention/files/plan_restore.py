@@ -19,7 +19,7 @@ from upkeep.model import Action, Finding, FindingStatus, Json, Observation, Plan
 from upkeep.postgres import catalog, names
 from upkeep.postgres.catalog import Relation
 from upkeep.postgres.data_retention.archive_table import fits
-from upkeep.postgres.data_retention.view_from_frames import TIME_TYPES, frames_policies
+from upkeep.postgres.data_retention.view_from_frames import TIME_TYPES, retain_policies
 from upkeep.postgres.session import PostgresSession, Row, statement
 from upkeep.stores.manifest import Manifest
 from upkeep.stores.shelf import Shelf
@@ -62,7 +62,7 @@ def plan(session: PostgresSession, target: Target, request: RestoreRequest, obse
 
 
 def _policy(target: Target, table: names.Name) -> TablePolicy | None:
-    for text, policy in frames_policies(target).items():
+    for text, policy in retain_policies(target).items():
         if names.parse(text).matches(table.schema, table.name):
             return policy
     return None
