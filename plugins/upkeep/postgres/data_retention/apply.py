@@ -44,7 +44,7 @@ _EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, Reas
 
 
 @dataclass
-class Progress:
+class DoneSoFar:
     """What the action has done so far; right also when it ends early."""
 
     rows: int = 0
@@ -59,7 +59,7 @@ def apply(work: Work) -> Outcome:
     LeaseLostError, StopError, OverLimitError, CancelledError
         The run must stop; rows done so far are in the ledger as a note.
     """
-    progress = Progress()
+    progress = DoneSoFar()
     try:
         _KINDS[work.action.kind](work, progress)
     # Two runs had planned it and one waited for the other: what was wanted is so, whoever did it.
@@ -119,7 +119,7 @@ def _refused(action: Action, error: psycopg.Error) -> str:
 
 
 def _outcome(
-    work: Work, progress: Progress, status: OutcomeStatus, code: ReasonCode | None, message: str | None
+    work: Work, progress: DoneSoFar, status: OutcomeStatus, code: ReasonCode | None, message: str | None
 ) -> Outcome:
     return Outcome(
         action_id=work.action.id,
@@ -136,7 +136,7 @@ def _tools(work: Work) -> Tools:
     return Tools(cast("PostgresSession", work.session), work.checkpoint, work.sleep)
 
 
-def _detach(work: Work, progress: Progress) -> None:
+def _detach(work: Work, progress: DoneSoFar) -> None:
     policy = policy_of(work.action, work)
     # Before any lock: reading what depends on it may take longer than a lock may be held.
     undroppable.require_free(cast("PostgresSession", work.session), work.action.args["oid"])
@@ -146,7 +146,7 @@ def _detach(work: Work, progress: Progress) -> None:
     progress.rows = progress.evidence.get("rows", work.action.rows or 0)
 
 
-def _drop(work: Work, progress: Progress) -> None:
+def _drop(work: Work, progress: DoneSoFar) -> None:
     _stay_within(work)
     progress.evidence = drop.drop(_tools(work), work.action.args)
     progress.rows = work.action.rows or 0
@@ -176,15 +176,15 @@ def _stay_within(work: Work) -> None:
         work.allow(work.most + 1)
 
 
-def _delete(work: Work, progress: Progress) -> None:
+def _delete(work: Work, progress: DoneSoFar) -> None:
     _sweep(work, progress, moving=False)
 
 
-def _archive(work: Work, progress: Progress) -> None:
+def _archive(work: Work, progress: DoneSoFar) -> None:
     _sweep(work, progress, moving=True)
 
 
-def _settle(work: Work, progress: Progress) -> None:
+def _settle(work: Work, progress: DoneSoFar) -> None:
     settled = _settled(work, _shelf(work))
     progress.evidence = settled.evidence()
     if settled.unknown:
@@ -197,7 +197,7 @@ def _settle(work: Work, progress: Progress) -> None:
         )
 
 
-def _restore(work: Work, progress: Progress) -> None:
+def _restore(work: Work, progress: DoneSoFar) -> None:
     shelf, session = _shelf(work), cast("PostgresSession", work.session)
     settled = archive.settle(session, shelf, work.checkpoint, work.sleep)
     file = work.action.args["manifest"]["file"]
@@ -230,7 +230,7 @@ def _settled(work: Work, shelf: Shelf) -> archive.Settled:
     return settled
 
 
-def _clean_up(work: Work, progress: Progress) -> None:
+def _clean_up(work: Work, progress: DoneSoFar) -> None:
     session = cast("PostgresSession", work.session)
     cleaned = []
     for table in work.action.args["tables"]:
@@ -243,7 +243,7 @@ def _clean_up(work: Work, progress: Progress) -> None:
     progress.evidence = {"cleaned": cleaned}
 
 
-_KINDS: Final[Mapping[str, Callable[[Work, Progress], None]]] = {
+_KINDS: Final[Mapping[str, Callable[[Work, DoneSoFar], None]]] = {
     "detach_partition": _detach,
     "drop_partition": _drop,
     "delete_rows": _delete,
@@ -270,7 +270,7 @@ def policy_of(action: Action, work: Work) -> RetainPolicy:
     return globs[0]
 
 
-def _sweep(work: Work, progress: Progress, *, moving: bool) -> None:
+def _sweep(work: Work, progress: DoneSoFar, *, moving: bool) -> None:
     """Delete or move the due rows of all leaves that the action names."""
     session = cast("PostgresSession", work.session)
     args = work.action.args

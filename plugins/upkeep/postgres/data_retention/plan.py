@@ -122,11 +122,11 @@ def going(view: View) -> list[Piece]:
     None that is still referred to or held, never the last one of its parent, and none that somebody attached again
     while it carries our marker.
     """
-    kept_back = {*(view.referenced_pieces or {}), *(view.undroppable or {})}
-    due = [p for p in view.due_pieces if p.partition.oid not in kept_back and not view.holds_reattached(p)]
-    last = {piece.parent.oid: piece for piece in due}  # they come in the order of their ends
-    kept = {oid for oid in last if sum(p.parent.oid == oid for p in due) == len(view.remaining(oid))}
-    return [p for p in due if not (p.parent.oid in kept and p is last[p.parent.oid])]
+    stay = {*(view.referenced_pieces or {}), *(view.undroppable or {})}
+    due = [p for p in view.due_pieces if p.partition.oid not in stay and not view.holds_reattached(p)]
+    youngest = {piece.parent.oid: piece for piece in due}  # they come in the order of their ends
+    emptied = {oid for oid in youngest if sum(p.parent.oid == oid for p in due) == len(view.remaining(oid))}
+    return [p for p in due if p.parent.oid not in emptied or p is not youngest[p.parent.oid]]
 
 
 def _detach(
@@ -142,23 +142,7 @@ def _detach(
     mode = "plainly" if default else "concurrently"
     name = "detach_partition" if default else "data_retention/detach_concurrently"
     known: Json = {"oid": partition.oid, **_parent(view, piece), "bounds": partition.bounds}
-    args: Json = {
-        **known,
-        "mode": mode,
-        "terms": today(view),
-        "must_be_empty": empty or view.policy.then == "archive",
-        "referencing": [
-            {"oid": k["oid"], "schema": k["schema"], "table": k["table"]}
-            for k in (view.facts or {}).get("referenced_by") or ()
-        ],
-    }
-    if not args["must_be_empty"]:  # else its rows were looked at when they moved
-        leaves = view.leaves_below(partition.oid)
-        args |= quality_args(
-            view,
-            [{"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name} for leaf in leaves],
-            partition.subject,
-        )
+    args = {**known, "mode": mode, **_detach_args(view, piece, empty=empty)}
     child = partition.full_name.identifier
     text = _text(name, parent=parent, **{"child" if default else "partition": child})
     return Action.make(
@@ -181,6 +165,22 @@ def _detach(
         blocked=blocked,
         after=after,
     )
+
+
+def _detach_args(view: View, piece: Piece, *, empty: bool) -> Json:
+    args: Json = {
+        "terms": today(view),
+        "must_be_empty": empty or view.policy.then == "archive",
+        "referencing": [
+            {"oid": k["oid"], "schema": k["schema"], "table": k["table"]}
+            for k in (view.facts or {}).get("referenced_by") or ()
+        ],
+    }
+    if args["must_be_empty"]:  # its rows were looked at when they moved
+        return args
+    leaves = view.leaves_below(piece.partition.oid)
+    about = [{"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name} for leaf in leaves]
+    return args | quality_args(view, about, piece.partition.subject)
 
 
 def _detach_lock(mode: str, referencing: Sequence[Json]) -> str:
