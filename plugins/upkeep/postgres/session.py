@@ -152,6 +152,7 @@ class PostgresSession:
 
     def statement(self, name: str, /, **parts: sql.Composable) -> sql.Composed:
         """Return the statement of a file, without its comments, ``{braces}`` filled by identifiers and literals."""
+        # The very first statement is the one that asks for the version.
         return statement(name, getattr(self, "version_number", None), **parts)
 
     def execute(self, statement: sql.SQL | sql.Composed, params: Params | None = None) -> psycopg.Cursor[Row]:

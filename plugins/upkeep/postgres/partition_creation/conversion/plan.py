@@ -9,7 +9,7 @@ from upkeep.fleet import RangeLevel
 from upkeep.jobs.partition_creation.axis import Axis, Value, brief
 from upkeep.model import Action, Finding, Json, Requirement, Severity
 from upkeep.postgres import names
-from upkeep.postgres.partition_creation.conversion import judgement as conversion_care
+from upkeep.postgres.partition_creation.conversion import judgement
 from upkeep.postgres.partition_creation.conversion import names as conversion_names
 from upkeep.postgres.partition_creation.conversion.statements import shown
 from upkeep.postgres.partition_creation.conversion.view import Conversion
@@ -88,7 +88,7 @@ def arguments(care: Care, conversion: Conversion, taken: set[tuple[str, str]]) -
         "type": axis.type,
         "zone": axis.zone.key,
         "unit": axis.unit,
-        "room": conversion_care.room(axis, _level(care)),
+        "room": judgement.room(axis, _level(care)),
         "lower": axis.write(conversion.span.lower),
         "upper": axis.write(conversion.span.upper),
         "facts": dict(facts),
