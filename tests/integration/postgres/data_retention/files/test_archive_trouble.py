@@ -111,7 +111,7 @@ def test_no_file_takes_more_than_was_approved(
     book, what = Book(), target({"public.logs": policy(tmp_path)})
     with session(database) as opened:
         observation = book.observe(opened, what, AT)
-        (action,) = JOB.plan(observation, what).actions
+        action, *_ = JOB.plan(observation, what).actions
         work = Work(opened, what, action, observation, nothing, time.sleep, book.notes.append, most=100)
         with pytest.raises(OverLimitError, match="plan again"):
             JOB.apply(work)
