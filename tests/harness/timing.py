@@ -18,6 +18,7 @@ import pytest
 BUDGETS = Path(__file__).resolve().parents[1] / "budgets.json"
 DEFAULT_SECONDS = 20
 SLOWEST = 30
+WORTH_A_LINE = 0.5
 SPARE = 1.5
 
 _seconds: Counter[str] = Counter()
@@ -63,7 +64,8 @@ def summarise(reporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         return
     reporter.section(f"slowest {SLOWEST} of {len(_seconds)} tests ({sum(_seconds.values()):.0f} s in all)")
     for test, seconds in _seconds.most_common(SLOWEST):
-        reporter.write_line(f"{seconds:7.1f} s  {test}")
+        if seconds >= WORTH_A_LINE:
+            reporter.write_line(f"{seconds:7.1f} s  {test}")
     if config.getoption("--budgets") == "write":
         long = {f: math.ceil(s * SPARE) for f, s in by_file().items() if s * SPARE > DEFAULT_SECONDS}
         kept = {f: s for f, s in budgets().items() if f not in by_file() and (config.rootpath / f).exists()}
