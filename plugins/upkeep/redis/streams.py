@@ -52,6 +52,12 @@ def shown(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def quoted(name: str) -> str:
+    """Return a key as the command line of Redis takes it."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{escaped}"'
+
+
 def server(session: RedisSession) -> Json:
     """Return role, mode, replicas and memory policy: one row."""
     info = session.info()

@@ -8,9 +8,14 @@ from upkeep.fleet import Target
 from upkeep.model import Action
 
 
-def over_limit(rows: int, total: int, target: Target) -> str | None:
-    """Return why so many rows of so many are more than the limits allow."""
+def over_limit(rows: int | None, total: int, target: Target, what: str = "rows") -> str | None:
+    """Return why so many rows of so many are more than the limits allow.
+
+    Where nobody knows how many would go (``None``), a person decides: no answer is not a small number.
+    """
     limits = target.limits
+    if rows is None:
+        return f"how many {what} would go could not be found out"
     if limits.rows is not None and rows > limits.rows:
         return f"about {rows:,} rows would go, the limit is {limits.rows:,}"
     if rows and rows > limits.share * max(total, rows):
@@ -21,6 +26,8 @@ def over_limit(rows: int, total: int, target: Target) -> str | None:
 def limited(actions: Sequence[Action], removing: Sequence[Action], total: int, target: Target) -> list[Action]:
     """Mark all that removes rows of a table, when together it is more than a run may remove unasked.
 
+    The limit is the table's, not the action's: fifty partitions of 2 % each are the whole table.
+
     Parameters
     ----------
     removing
@@ -28,10 +35,8 @@ def limited(actions: Sequence[Action], removing: Sequence[Action], total: int, t
     total
         How many rows the table holds.
     """
-    if any(action.rows is None for action in removing):
-        text: str | None = "how many rows would go could not be found out"
-    else:
-        text = over_limit(sum(action.rows or 0 for action in removing), total, target)
+    known = [action.rows for action in removing]
+    text = over_limit(None if None in known else sum(rows or 0 for rows in known), total, target)
     if text is None:
         return list(actions)
     touched = {action.id for action in removing}

@@ -7,7 +7,7 @@ from typing import Any
 
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
-from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan
+from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan, Stage
 from upkeep.mongo import catalog
 from upkeep.mongo.data_retention.checks import refusals
 from upkeep.mongo.data_retention.view import View, views
@@ -16,20 +16,18 @@ _MOVING = ("archive_rows", "archive_measurements")
 _EXPIRY = ("set_expiry", "lengthen_expiry")
 
 
-def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
-    """Return the frames ``server`` and ``tables`` of the gate before."""
-    known = [view for view in views(observation, target) if view.row is not None or not catalog.is_glob(view.subject)]
-    return {"server": observation.frames["server"], "tables": [_before(view) for view in known]}
-
-
-def after(
-    observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
+def frames(
+    observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the frames ``tables`` and ``outcomes`` of the gate after."""
+    """Return the frames ``server`` and ``tables`` of the gate before, ``tables`` and ``outcomes`` of the gate after."""
+    seen = views(observation, target)
+    if stage == "before":
+        known = [view for view in seen if view.row is not None or not catalog.is_glob(view.subject)]
+        return {"server": observation.frames["server"], "tables": [_before(view) for view in known]}
     by_id = {outcome.action_id: outcome for outcome in outcomes}
     done = [(a, by_id[a.id]) for a in (plan.actions if plan else ()) if a.id in by_id]
     return {
-        "tables": [_after(view, done) for view in views(observation, target)],
+        "tables": [_after(view, done) for view in seen],
         "outcomes": [_outcome(action, outcome) for action, outcome in done],
     }
 

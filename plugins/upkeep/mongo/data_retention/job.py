@@ -42,9 +42,7 @@ class DataRetention:
         self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
     ) -> Mapping[str, list[dict[str, Any]]]:
         """Return the tables that the stage's suite looks at."""
-        if stage == "before":
-            return frames.before(observation, target)
-        return frames.after(observation, target, plan, outcomes)
+        return frames.frames(observation, target, stage, plan, outcomes)
 
     def apply(self, work: Work) -> Outcome:
         """Carry one action out."""

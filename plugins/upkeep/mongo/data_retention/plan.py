@@ -79,10 +79,7 @@ def _decide(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Acti
 def _limited(action: Action, view: View, target: Target) -> Action:
     if not action.destructive:
         return action
-    if action.rows is None:
-        text: str | None = "how many documents would go could not be found out"
-    else:
-        text = over_limit(action.rows, view.rows, target)
+    text = over_limit(action.rows, view.rows, target, "documents")
     return action if text is None else action.model_copy(update={"over_limit": text})
 
 

@@ -7,14 +7,37 @@ from typing import Any
 
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
-from upkeep.model import Observation, Outcome, OutcomeStatus, Plan
-from upkeep.redis.data_retention.plan import refusal
+from upkeep.model import Observation, Outcome, OutcomeStatus, Plan, Stage
+from upkeep.redis.data_retention.checks import refusal
 from upkeep.redis.data_retention.view import View, views
 
 
-def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
-    """Return the frames ``server`` and ``tables`` of the gate before."""
-    return {"server": observation.frames["server"], "tables": [_before(view) for view in views(observation, target)]}
+def frames(
+    observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``server`` and ``tables`` of the gate before, ``tables`` and ``outcomes`` of the gate after."""
+    seen = views(observation, target)
+    if stage == "before":
+        return {"server": observation.frames["server"], "tables": [_before(view) for view in seen]}
+    actions = {a.id: a for a in (plan.actions if plan else ())}
+    done = {actions[o.action_id].subject: o for o in outcomes if o.action_id in actions}
+    return {
+        "tables": [_after(view, done.get(view.subject)) for view in seen],
+        "outcomes": [
+            {
+                "subject": subject,
+                "kind": "delete_entries",
+                "status": outcome.status.value,
+                "rows_deleted": outcome.evidence.get("rows_deleted"),
+                "length_lost": outcome.evidence.get("length_lost"),
+                "rows_copied": None,
+                "rows_archived": None,
+                "hash_source": None,
+                "hash_archive": None,
+            }
+            for subject, outcome in done.items()
+        ],
+    }
 
 
 def _before(view: View) -> dict[str, Any]:
@@ -31,31 +54,6 @@ def _before(view: View) -> dict[str, Any]:
         "archive_drift": None,
         "requirement": requirement(view.policy).kind,
         "writable": check != "privileges",
-    }
-
-
-def after(
-    observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the frames ``tables`` and ``outcomes`` of the gate after."""
-    actions = {a.id: a for a in (plan.actions if plan else ())}
-    done = {actions[o.action_id].subject: o for o in outcomes if o.action_id in actions}
-    return {
-        "tables": [_after(view, done.get(view.subject)) for view in views(observation, target)],
-        "outcomes": [
-            {
-                "subject": subject,
-                "kind": "delete_entries",
-                "status": outcome.status.value,
-                "rows_deleted": outcome.evidence.get("rows_deleted"),
-                "length_lost": outcome.evidence.get("length_lost"),
-                "rows_copied": None,
-                "rows_archived": None,
-                "hash_source": None,
-                "hash_archive": None,
-            }
-            for subject, outcome in done.items()
-        ],
     }
 
 

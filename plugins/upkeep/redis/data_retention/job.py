@@ -3,8 +3,8 @@
 A stream is Redis' log: entries in order of their ids, which begin with the time they were added. Keys of other types
 carry no ages; what may go of them is for their own time to live to say.
 
-The parts: `streams` and `observe` read, `view` puts policy and state together, `plan`
-decides, `apply` deletes; here they are put together as the job.
+The parts: `streams` and `observe` read, `view` puts policy and state together, `checks` says what forbids to delete,
+`plan` decides, `apply` deletes, `frames` shows the gates; here they are put together as the job.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ class DataRetention:
         self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
     ) -> Mapping[str, list[dict[str, Any]]]:
         """Return the tables that the stage's suite looks at."""
-        if stage == "before":
-            return frames.before(observation, target)
-        return frames.after(observation, target, plan, outcomes)
+        return frames.frames(observation, target, stage, plan, outcomes)
 
     def apply(self, work: Work) -> Outcome:
         """Carry one action out."""

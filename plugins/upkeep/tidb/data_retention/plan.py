@@ -12,11 +12,11 @@ Rows: one action for each table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
-from upkeep.jobs.data_retention.limits import over_limit
+from upkeep.jobs.data_retention.limits import limited
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.model import Action, Json, Observation, Plan, ReasonCode
 from upkeep.tidb import sql
@@ -41,7 +41,8 @@ def plan(observation: Observation, target: Target) -> Plan:
     found += keeping.orphans(observation, seen)
     for view in seen:
         refused = refusals(view)
-        actions += _limited(view, list(_decide(view, refused)), target)
+        decided = list(_decide(view, refused))
+        actions += limited(decided, _counting(decided), _total(view), target)
         found += findings(view, refused)
     return Plan.make(observation, actions, found)
 
@@ -199,20 +200,10 @@ def _archive_partition(view: View, piece: Piece, blocked: Blocked) -> Action:
 # -- limits ------------------------------------------------------------------------------------------
 
 
-def _limited(view: View, actions: list[Action], target: Target) -> list[Action]:
-    """Mark all that removes rows of a table, when together it is more than a run may remove unasked."""
+def _counting(actions: Sequence[Action]) -> list[Action]:
+    """Return the actions that remove rows of the table: not what is detached already, of which it has none left."""
     counting = [a for a in actions if a.kind in _COUNTING and not a.statements[0].startswith("-- completes")]
-    counting = [a for a in counting if "detached_at" not in a.args]  # those rows are no longer the table's
-    if any(a.rows is None for a in counting):
-        text: str | None = "how many rows would go could not be found out"
-    else:
-        text = over_limit(sum(a.rows or 0 for a in counting), _total(view), target)
-    if text is None:
-        return actions
-    touched: set[Any] = {a.id for a in counting}
-    return [
-        a.model_copy(update={"over_limit": text}) if a.id in touched or touched & set(a.after) else a for a in actions
-    ]
+    return [a for a in counting if "detached_at" not in a.args]
 
 
 def _total(view: View) -> int:

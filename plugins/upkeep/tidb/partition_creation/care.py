@@ -1,13 +1,16 @@
 """What partition creation makes of each policy's table: can it be extended, and what is missing. Pure.
 
-Used three times on the same observation: while it is read (to know what else to ask), to plan, and for the
-gates. RANGE partitions of TiDB have upper bounds only, so there are no gaps between them, and a new partition
-takes everything from the last bound on.
+In two steps, because what the catalog tells decides what else is asked: `seen` reads keys and bounds, `complete` adds
+where each table stands and what it lacks. While an observation is read, rows are looked at between the two; to plan,
+and for the gates, `cares` does both.
+
+RANGE partitions of TiDB have upper bounds only, so there are no gaps between them, and a new partition takes everything
+from the last bound on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import pairwise
@@ -111,32 +114,47 @@ class Care:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class Known:
+    """The frames, also while they are still being read, and what the fleet file declares."""
+
     frames: Frames
+    declared: Mapping[str, TablePolicy]
     at: datetime
     now: datetime
     database: str
 
-    def of(self, frame: str, table: Table) -> list[Mapping[str, Any]]:
+    @classmethod
+    def of(cls, frames: Frames, target: Target, at: datetime) -> Known:
+        """Return what is known of a target whose frames ``server`` and ``tables`` are read."""
+        declared = {key: policy for key, policy in target.subjects().items() if policy.partition is not None}
+        server = frames["server"][0]
+        return cls(frames, declared, at, moment(server["now"]), server["database"])
+
+    def rows(self, frame: str, table: Table) -> list[Mapping[str, Any]]:
+        """Return a frame's rows about a table."""
         return [r for r in self.frames.get(frame, ()) if (r["schema"], r["table"]) == (table.schema, table.name)]
 
     def one(self, frame: str, table: Table) -> Mapping[str, Any]:
+        """Return a frame's only row about a table; empty when nothing was asked."""
         return next((row for row in self.frames.get(frame, ()) if row["id"] == table.id), {})
 
 
 def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
     """Return every table of every ``partition`` policy, in the fleet file's order."""
-    declared = {key: policy for key, policy in target.subjects().items() if policy.partition is not None}
-    patterns = {key: names.parse(key) for key in declared}
-    server = frames["server"][0]
-    known = _Known(frames, at, moment(server["now"]), server["database"])
-    found = catalog.by_policy([Table(**row) for row in frames["tables"]], patterns, known.database)
+    known = Known.of(frames, target, at)
+    return [complete(care, known) for care in seen(known)]
+
+
+def seen(known: Known) -> list[Care]:
+    """Return the same, as far as the catalog alone tells: without layout, and without what was counted."""
+    patterns = {key: names.parse(key) for key in known.declared}
+    found = catalog.by_policy([Table(**row) for row in known.frames["tables"]], patterns, known.database)
     result: list[Care] = []
-    for key, policy in declared.items():
+    for key, policy in known.declared.items():
         if not found[key]:
-            kind = catalog.kind_of(frames.get("no_tables", ()), patterns[key], known.database)
+            kind = catalog.kind_of(known.frames.get("no_tables", ()), patterns[key], known.database)
             result.append(_absent(key, policy, patterns[key], known.database, kind))
-        result += [_care(key, policy, table, known) for table in found[key]]
+        result += [_seen(key, policy, table, known) for table in found[key]]
     return result
 
 
@@ -162,11 +180,11 @@ def _absent(key: str, policy: TablePolicy, pattern: names.Pattern, database: str
     return Care(key, subject, policy.partition, problem=problem)
 
 
-def _care(key: str, policy: TablePolicy, table: Table, known: _Known) -> Care:
+def _seen(key: str, policy: TablePolicy, table: Table, known: Known) -> Care:
     part = policy.partition
     assert isinstance(part, PartitionPolicy)  # noqa: S101 - the fleet file has no other on TiDB
     base = Care(key, table.subject, part, table)
-    children = [Partition(**row) for row in known.of("partitions", table)]
+    children = [Partition(**row) for row in known.rows("partitions", table)]
     if not children:
         temporary = known.one("temporary", table)
         return replace(base, problem=_temporary(table) if temporary else _plain(table, part, known))
@@ -178,31 +196,42 @@ def _care(key: str, policy: TablePolicy, table: Table, known: _Known) -> Care:
     except UnknownBoundsError as error:
         text = f"bounds not understood: {error}"
         return replace(base, problem=finding("bounds", table.subject, Severity.ERROR, text, remedy="report this"))
-    problem = _no_times(table, part, scaled, [s for s, _ in spans], known)
+    problem = _no_times(table, part, scaled, [s for s, _ in spans])
     if problem is not None:
         return replace(base, scale=scaled, problem=problem)
     top = next(
         (p for span, p in spans if span.upper == HIGHEST and not scaled.reaches_end(span.lower, part.every)), None
     )
     finite = tuple((span, p) for span, p in spans if p is not top)
+    return replace(base, scale=scaled, partitions=finite, maxvalue=top)
+
+
+def complete(care: Care, known: Known) -> Care:
+    """Return a care of `seen` with its layout, by what the frames ``ids``, ``numbers`` and ``maxvalue`` say by now."""
+    table, scale = care.table, care.scale
+    if table is None or scale is None or care.problem is not None:
+        return care
+    unread = Care(care.key, care.subject, care.policy, table)  # of a table that is not understood nothing is told
+    sampled = known.one("numbers", table).get("numbers", ())
+    spans = [span for span, _ in care.partitions]
+    problem = _no_times(table, care.policy, scale, spans, sampled) if sampled else None
+    if problem is not None:
+        return replace(unread, scale=scale, problem=problem)
     highest = known.one("ids", table)
-    if scaled.axis.is_id and highest.get("unknown"):
-        return replace(base, problem=_unknown_ids(table, highest["unknown"]), later=True)
-    wish = _wish(policy, scaled, finite, known, highest.get("at"))
+    if scale.axis.is_id and highest.get("unknown"):
+        return replace(unread, problem=_unknown_ids(table, highest["unknown"]), later=True)
+    wish = _wish(known.declared[care.key], scale, care.partitions, known, highest.get("at"))
     counted = known.one("maxvalue", table)
     return replace(
-        base,
-        scale=scaled,
-        layout=layout([s for s, _ in finite if s.upper > LOWEST], wish, scaled.axis),
+        care,
+        layout=layout([s for s in spans if s.upper > LOWEST], wish, scale.axis),
         place=wish.at,
-        partitions=finite,
-        maxvalue=top,
         max_rows=counted.get("rows", 0),
         max_inside=counted.get("inside", 0),
     )
 
 
-def _scale(table: Table, part: PartitionPolicy, children: Sequence[Partition], known: _Known) -> Scale | Finding:
+def _scale(table: Table, part: PartitionPolicy, children: Sequence[Partition], known: Known) -> Scale | Finding:
     """Return the scale of the table's key, or why it cannot be extended by this policy."""
     key = keys.read_key(children[0].method, children[0].expression)
     if isinstance(key, str):
@@ -223,12 +252,12 @@ def _scale(table: Table, part: PartitionPolicy, children: Sequence[Partition], k
     return keys.scale(key, type_, part.zone, "id" if isinstance(part.every, int) else part.unit, unsigned=unsigned)
 
 
-def _column(name: str, table: Table, known: _Known) -> Mapping[str, Any] | None:
-    return next((row for row in known.of("columns", table) if names.same(row["name"], name)), None)
+def _column(name: str, table: Table, known: Known) -> Mapping[str, Any] | None:
+    return next((row for row in known.rows("columns", table) if names.same(row["name"], name)), None)
 
 
 def _no_times(
-    table: Table, part: PartitionPolicy, scaled: Scale, spans: Sequence[Span], known: _Known
+    table: Table, part: PartitionPolicy, scaled: Scale, spans: Iterable[Span], sampled: Sequence[int] = ()
 ) -> Finding | None:
     """Return that the numbers of the key are no times in the unit of the policy."""
     if not limits.counts_time(scaled.axis):
@@ -236,14 +265,13 @@ def _no_times(
     places = [place for span in spans for place in span]
     if isinstance(part.from_, int):
         places.append(scaled.read(str(part.from_)))
-    sampled = known.one("numbers", table).get("numbers", ())
     what = "values" if sampled else "bounds"
     places += [scaled.read(str(number)) for number in sampled]
     return limits.misread(table.subject, names.quote(scaled.key.column), scaled.axis, places, what)
 
 
 def _wish(
-    policy: TablePolicy, scale: Scale, spans: Sequence[tuple[Span, Partition]], known: _Known, highest: int | None
+    policy: TablePolicy, scale: Scale, spans: Sequence[tuple[Span, Partition]], known: Known, highest: int | None
 ) -> Wish:
     part = policy.partition
     assert isinstance(part, PartitionPolicy)  # noqa: S101 - the fleet file has no other on TiDB
@@ -291,18 +319,18 @@ def _temporary(table: Table) -> Finding:
     return finding("partitioned", table.subject, Severity.ERROR, text, remedy=NAME_A_TABLE)
 
 
-def _plain(table: Table, part: PartitionPolicy, known: _Known) -> Finding:
+def _plain(table: Table, part: PartitionPolicy, known: Known) -> Finding:
     text = f"{table.subject} is a plain table, not partitioned"
     return finding("partitioned", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, known))
 
 
-def _unreadable(table: Table, part: PartitionPolicy, key: str, known: _Known) -> Finding:
+def _unreadable(table: Table, part: PartitionPolicy, key: str, known: Known) -> Finding:
     """Return that a declared headroom cannot be provided."""
     text = f"{table.subject} is {key}: the {part.ahead} partitions ahead that are declared cannot be made"
     return finding("partition_strategy", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, known))
 
 
-def _way_out(table: Table, part: PartitionPolicy, known: _Known) -> str:
+def _way_out(table: Table, part: PartitionPolicy, known: Known) -> str:
     by = names.quote(names.column(part.by))
     column = _column(names.column(part.by), table, known)
     type_ = column["base"].lower() if column is not None else ""

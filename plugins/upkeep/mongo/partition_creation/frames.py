@@ -1,0 +1,62 @@
+"""What the gates of partition creation look at, before and after. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from upkeep.fleet import Target
+from upkeep.model import Observation, Outcome, Plan, Stage
+from upkeep.mongo.partition_creation.care import Care, cares
+
+
+def frames(
+    observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``server`` and ``tables`` of the gate before, ``tables`` and ``outcomes`` of the gate after."""
+    found = cares(observation.frames, target)
+    if stage == "before":
+        server = observation.frames["server"][0]
+        waits = server["longest_transaction_seconds"]
+        return {"server": [server], "tables": [_before(care, waits) for care in found]}
+    return {"tables": [_after(care, plan) for care in found], "outcomes": _outcomes(plan, outcomes)}
+
+
+def _before(care: Care, waits: float) -> dict[str, Any]:
+    """Return a collection's row. One that is not there will be made: that is the job, and nothing is wrong."""
+    return {
+        "subject": care.subject,
+        "exists": care.row is not None or care.to_create,
+        "supported": care.supported,
+        "owned": care.may,
+        "detach_pending": False,
+        "blocking_seconds": waits,
+    }
+
+
+def _after(care: Care, plan: Plan | None) -> dict[str, Any]:
+    known = {(f.subject, f.check) for f in (plan.findings if plan else ())}
+    silent = [d for d in care.differences if (care.subject, d.check) not in known]
+    return {
+        "subject": care.subject,
+        "ahead_missing": len(care.missing_indexes) + (care.row is None and care.to_create),
+        "gaps": 0,
+        "overlaps": 0,
+        "default_rows": 0,
+        "default_rows_unreported": 0,
+        "differences_unreported": len(silent),
+    }
+
+
+def _outcomes(plan: Plan | None, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    actions = {action.id: action for action in plan.actions} if plan is not None else {}
+    return [
+        {
+            "subject": actions[o.action_id].subject if o.action_id in actions else o.action_id,
+            "kind": actions[o.action_id].kind if o.action_id in actions else None,
+            "status": o.status.value,
+            "rows_copied": None,
+            "rows_deleted": None,
+        }
+        for o in outcomes
+    ]

@@ -1,0 +1,68 @@
+"""What partition creation reads: the declared collections, the validators' files, and what those would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from pymongo.errors import OperationFailure
+
+from upkeep.fleet import Target
+from upkeep.model import Observation
+from upkeep.mongo import catalog
+from upkeep.mongo.catalog import CREATES
+from upkeep.mongo.partition_creation.care import Care, cares
+from upkeep.mongo.session import Doc, MongoSession
+
+UNFIT_MS: Final = 5_000
+"""How long documents that a new validator would refuse are looked for."""
+UNFIT_LIMIT: Final = 1_000
+
+
+def observe(session: MongoSession, target: Target, at: datetime) -> Observation:
+    """Read what the plan and the gates need; change nothing."""
+    frames: dict[str, list[dict[str, Any]]] = {
+        "server": [catalog.server(session)],
+        "collections": catalog.collections(session, list(target.declared("partition_creation"))),
+        "validators": list(_files(target)),
+        "facts": [],
+    }
+    granted = catalog.privileges(session)
+    frames["facts"] = [_facts(session, care, granted) for care in cares(frames, target)]
+    return Observation(
+        target=target.name,
+        engine="mongo",
+        job="partition_creation",
+        identity=session.identity,
+        version=session.version,
+        at=at,
+        frames=frames,
+    )
+
+
+def _files(target: Target) -> Iterator[Doc]:
+    """Yield the validator files that the policies name."""
+    paths = {p.validator for p in target.collections.values() if p.validator is not None}
+    for path in sorted(paths):
+        try:
+            yield {"path": path, "text": Path(path).read_text(encoding="utf-8"), "error": None}
+        except (OSError, UnicodeDecodeError) as error:
+            yield {"path": path, "text": None, "error": f"cannot be read: {type(error).__name__}"}
+
+
+def _facts(session: MongoSession, care: Care, granted: list[Doc] | None) -> Doc:
+    may = all(catalog.allowed(granted, session.database.name, care.subject, action) for action in CREATES)
+    return {"name": care.subject, "may": may, "unfit": _unfit(session, care)}
+
+
+def _unfit(session: MongoSession, care: Care) -> int | None:
+    """Return how many documents the declared validator would refuse, up to a limit; ``None``: not asked, not known."""
+    if care.validator is None or not any(d.check == "validator" for d in care.differences):
+        return None
+    refused = {"$nor": [care.validator["validator"]]}
+    try:
+        return session.database[care.subject].count_documents(refused, limit=UNFIT_LIMIT, maxTimeMS=UNFIT_MS)
+    except OperationFailure:
+        return None
