@@ -13,7 +13,7 @@ from upkeep.errors import ConfigurationError
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, UnknownBoundsError
 from upkeep.model.intervals import Duration
 from upkeep.tidb import create_text, keys, names, sql, ttl
-from upkeep.tidb.data_retention import archive_table, keeping
+from upkeep.tidb.data_retention import archive_table, detached
 
 UTC_ZONE = ZoneInfo("UTC")
 
@@ -249,7 +249,7 @@ def test_types_fit(source: str, archive: str, expected: bool) -> None:
 
 @given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64), st.integers(1, 2**62))
 def test_exchange_tables_have_names_that_fit(table: str, partition: str, oid: int) -> None:
-    name = keeping.table_name(table, partition, oid)
+    name = detached.table_name(table, partition, oid)
     assert len(name) <= names.MAX_CHARACTERS
     assert name.endswith(f"__{oid}")
 
@@ -308,7 +308,7 @@ def test_checks_and_foreign_keys_are_read_from_the_text() -> None:
     ],
 )
 def test_a_detached_table_that_grew(left: int | None, counted: int | None, statistics: int, odd: bool) -> None:
-    assert (keeping.grown(left, counted, statistics) is not None) == odd
+    assert (detached.grown(left, counted, statistics) is not None) == odd
 
 
 @pytest.mark.parametrize(
@@ -327,4 +327,4 @@ def test_a_detached_table_that_grew(left: int | None, counted: int | None, stati
 def test_a_detached_table_that_could_not_be_counted(
     left: dict[str, object], counted: int | None, statistics: int, odd: bool
 ) -> None:
-    assert (keeping.odd_rows(left, counted, statistics) is not None) == odd
+    assert (detached.odd_rows(left, counted, statistics) is not None) == odd

@@ -7,12 +7,15 @@ from typing import Any
 
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
+from upkeep.jobs.frames import outcome_row
 from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan, Stage
 from upkeep.mongo import catalog
 from upkeep.mongo.data_retention.checks import refusals
 from upkeep.mongo.data_retention.view import View, views
 
 _MOVING = ("archive_rows", "archive_measurements")
+_PROOF = ("rows_deleted", "rows_copied", "rows_archived", "hash_source", "hash_archive")
+"""What moving rows proves by; where rows are only deleted, there is nothing to compare."""
 _EXPIRY = ("set_expiry", "lengthen_expiry")
 
 
@@ -28,7 +31,7 @@ def frames(
     done = [(a, by_id[a.id]) for a in (plan.actions if plan else ()) if a.id in by_id]
     return {
         "tables": [_after(view, done) for view in seen],
-        "outcomes": [_outcome(action, outcome) for action, outcome in done],
+        "outcomes": [outcome_row(a, o, evidence=_PROOF, counted=a.kind in _MOVING) for a, o in done],
     }
 
 
@@ -70,17 +73,4 @@ def _after(view: View, done: Sequence[tuple[Action, Outcome]]) -> dict[str, Any]
         "late_arrivals": late,
         "due_total": view.due or 0,
         "kept_referenced": 0,
-    }
-
-
-def _outcome(action: Action, outcome: Outcome) -> dict[str, Any]:
-    evidence = outcome.evidence
-    moving = action.kind in _MOVING
-    keys = ("rows_copied", "rows_archived", "hash_source", "hash_archive")
-    return {
-        "subject": action.subject,
-        "kind": action.kind,
-        "status": outcome.status.value,
-        "rows_deleted": evidence.get("rows_deleted") if moving else None,
-        **{key: evidence.get(key) if moving else None for key in keys},
     }

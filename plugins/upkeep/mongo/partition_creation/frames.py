@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from upkeep.fleet import Target
+from upkeep.jobs.frames import outcome_row
 from upkeep.model import Observation, Outcome, Plan, Stage
 from upkeep.mongo.partition_creation.care import Care, cares
+
+_PROOF = ("rows_copied", "rows_deleted")
+"""Empty here: no document moves when a collection or an index is made."""
 
 
 def frames(
@@ -19,7 +23,9 @@ def frames(
         server = observation.frames["server"][0]
         waits = server["longest_transaction_seconds"]
         return {"server": [server], "tables": [_before(care, waits) for care in found]}
-    return {"tables": [_after(care, plan) for care in found], "outcomes": _outcomes(plan, outcomes)}
+    actions = {action.id: action for action in (plan.actions if plan else ())}
+    rows = [outcome_row(actions.get(o.action_id), o, evidence=_PROOF, counted=False) for o in outcomes]
+    return {"tables": [_after(care, plan) for care in found], "outcomes": rows}
 
 
 def _before(care: Care, waits: float) -> dict[str, Any]:
@@ -46,17 +52,3 @@ def _after(care: Care, plan: Plan | None) -> dict[str, Any]:
         "default_rows_unreported": 0,
         "differences_unreported": len(silent),
     }
-
-
-def _outcomes(plan: Plan | None, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    actions = {action.id: action for action in plan.actions} if plan is not None else {}
-    return [
-        {
-            "subject": actions[o.action_id].subject if o.action_id in actions else o.action_id,
-            "kind": actions[o.action_id].kind if o.action_id in actions else None,
-            "status": o.status.value,
-            "rows_copied": None,
-            "rows_deleted": None,
-        }
-        for o in outcomes
-    ]

@@ -7,9 +7,13 @@ from typing import Any
 
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
+from upkeep.jobs.frames import outcome_row
 from upkeep.model import Observation, Outcome, OutcomeStatus, Plan, Stage
 from upkeep.redis.data_retention.checks import refusal
 from upkeep.redis.data_retention.view import View, views
+
+_PROOF = ("rows_deleted", "length_lost", "rows_copied", "rows_archived", "hash_source", "hash_archive")
+"""A step proves that the stream became shorter by what it deleted; columns of moved rows stay empty here."""
 
 
 def frames(
@@ -19,24 +23,11 @@ def frames(
     seen = views(observation, target)
     if stage == "before":
         return {"server": observation.frames["server"], "tables": [_before(view) for view in seen]}
-    actions = {a.id: a for a in (plan.actions if plan else ())}
-    done = {actions[o.action_id].subject: o for o in outcomes if o.action_id in actions}
+    by_id = {outcome.action_id: outcome for outcome in outcomes}
+    done = {a.subject: (a, by_id[a.id]) for a in (plan.actions if plan else ()) if a.id in by_id}
     return {
-        "tables": [_after(view, done.get(view.subject)) for view in seen],
-        "outcomes": [
-            {
-                "subject": subject,
-                "kind": "delete_entries",
-                "status": outcome.status.value,
-                "rows_deleted": outcome.evidence.get("rows_deleted"),
-                "length_lost": outcome.evidence.get("length_lost"),
-                "rows_copied": None,
-                "rows_archived": None,
-                "hash_source": None,
-                "hash_archive": None,
-            }
-            for subject, outcome in done.items()
-        ],
+        "tables": [_after(view, done[view.subject][1] if view.subject in done else None) for view in seen],
+        "outcomes": [outcome_row(action, outcome, evidence=_PROOF) for action, outcome in done.values()],
     }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from upkeep.jobs.data_retention.refusal import Drift
 from upkeep.model import Json
 from upkeep.tidb import names
 
@@ -16,14 +16,6 @@ _SIZED: Final = re.compile(
 )
 _TEXTS: Final = ("tinytext", "text", "mediumtext", "longtext")
 _BLOBS: Final = ("tinyblob", "blob", "mediumblob", "longblob")
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """One way in which the archive does not take the table's rows, and the statement that mends it."""
-
-    text: str
-    remedy: str
 
 
 def drift(

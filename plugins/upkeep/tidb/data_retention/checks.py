@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from upkeep.fleet.location import is_table_name
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.tidb import names
 from upkeep.tidb.data_retention.archive_table import bound_drift, drift, key_drift
-from upkeep.tidb.data_retention.view import TableView, is_table_name
+from upkeep.tidb.data_retention.view import TableView
 
 SMALL_ROWS: Final = 10_000
 """A table so small is read in a few milliseconds: it needs no index on its age column."""

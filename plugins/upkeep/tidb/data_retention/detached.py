@@ -1,227 +1,286 @@
-"""What becomes of a detached table: dropped after its grace period, or put back where it was."""
+"""Whether a detached table may be dropped, asked anew each night: by today's policy, and as it is by now. Pure.
+
+It goes only when today's policy of its table finds it due by the bounds that it had, when it has been detached for as
+long as the later of then and now says, and when it is where and as it was left. All else stays, and says why.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
-import pymysql
-
+from upkeep.jobs.contract import tolerated
 from upkeep.jobs.data_retention.cutoff import moment
-from upkeep.jobs.data_retention.marker import drop_after, read_marker, write_marker
-from upkeep.jobs.partition_creation.axis import Value
-from upkeep.model import Json
-from upkeep.tidb import ddl, faults, keys, names, server, sql
-from upkeep.tidb.catalog import Partition, partitions_of
-from upkeep.tidb.data_retention import exchange, keeping, keeping_facts
-from upkeep.tidb.data_retention.exchange import MERGE_ROWS, Place, by_id
-from upkeep.tidb.data_retention.keeping import DETACHED, RETURNING
-from upkeep.tidb.ddl import Tools, definition
-from upkeep.tidb.faults import StateChangedError
-from upkeep.tidb.session import TiDBSession
-from upkeep.tidb.sql import Sql
+from upkeep.jobs.data_retention.marker import kept_until, read_marker, read_otherwise, terms
+from upkeep.jobs.data_retention.refusal import KeepReason
+from upkeep.jobs.partition_creation.axis import UnknownBoundsError, Value
+from upkeep.model import Finding, Json, Observation, Severity
+from upkeep.tidb import names
+from upkeep.tidb.data_retention.view import Marked
+from upkeep.tidb.data_retention.view import TableView as View
 
-AGAIN: Final = (
-    "the policy that took it out still finds it due: the next run of data_retention does so again, unless the policy "
-    "keeps it longer by then, or the target is paused"
-)
+GROWTH: Final = 1.1
+"""Where rows cannot be counted in time, statistics decide; they are not exact, so a tenth more is no growth."""
+PREPARING: Final = "preparing"
+DETACHED: Final = "detached"
+RETURNING: Final = "returning"
+"""The states of a marker: made and not exchanged yet; out of its table; on its way back into it."""
 
 
-def drop(tools: Tools, args: Json, within: exchange.Within | None = None) -> Json:
-    """Drop the detached table that the action names; return the evidence.
-
-    Raises
-    ------
-    StateChangedError
-        It is not, or no longer, what was planned for, or not as it was left.
-    OverLimitError
-        It holds more than was approved (``within``, as of `exchange.detach`).
-    """
-    here, marker = _planned_for(tools.session, args)
-    until = max(drop_after(marker), moment(args.get("kept_until", drop_after(marker))))
-    if tools.session.now() < until:
-        raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")
-    ddl.settle(tools, here.schema, here.name)
-    _require_as_left(tools.session, args, here, marker)
-    if within is not None:
-        within(here.identifier, here.rows)
-    ddl.run(tools, sql.statement("data_retention/drop_table", table=here.identifier), what=f"dropping {here.subject}")
-    return {"oid": args["oid"], "partition": here.subject}
+def today(view: View) -> Json:
+    """Return what today's policy wants, as a marker keeps it."""
+    return terms(view.policy, view.age.lower(), view.axis)
 
 
-def _planned_for(session: TiDBSession, args: Json) -> tuple[Place, Json]:
-    """Return the table and its marker. Raises `StateChangedError` when they are not those of the plan."""
-    here = by_id(session, args["oid"])
-    if here is None:
-        raise StateChangedError("the table is gone already, or part of its table again")
-    marker = read_marker(here.comment)
-    if marker is None or marker.get("oid") != args["oid"] or marker.get("parent_oid") != args["parent_oid"]:
-        raise StateChangedError(f"{here.subject} does not carry Upkeep's marker of this detaching any more")
-    if marker.get("state") != DETACHED or (args.get("detached_at") and marker["at"] != args["detached_at"]):
-        raise StateChangedError(f"{here.subject} was detached again since, or is being put back: it stays")
-    if marker.get("bounds") != args.get("bounds", marker.get("bounds")):
-        raise StateChangedError(f"the marker of {here.subject} is another one than was planned for: it stays")
-    if not names.same(here.subject, args.get("name", here.subject)):
-        raise StateChangedError(f"it is called {here.subject} by now: it stays")
-    return here, marker
+def why_kept(view: View, marked: Marked) -> KeepReason | None:
+    """Return why a table that holds a detached partition stays; ``None`` when it may be dropped now."""
+    for reasons in (_not_ours, _no_longer_due, _rows_to_move, _grace, _changed):
+        found = next(reasons(view, marked), None)
+        if found is not None:
+            return found
+    return None
 
 
-def _require_as_left(session: TiDBSession, args: Json, here: Place, marker: Json) -> None:
-    if args.get("empty") and server.count(session, here.identifier, Sql("true"), 1) != 0:
-        raise StateChangedError(f"{here.subject} holds rows that were not moved into the archive: it stays")
-    left = {"planned_rows": args.get("planned_rows"), **marker}
-    odd = keeping.odd_rows(left, keeping_facts.count(session, here.identifier, keeping.most(left)), here.rows)
-    if odd is not None:
-        raise StateChangedError(f"{here.subject} is not as it was left: {odd}")
-    if keeping_facts.holds_others(session, here.identifier, args.get("not_due")):
-        raise StateChangedError(f"{here.subject} is not as it was left: rows that are not due lie in it")
-    others = keeping_facts.dependants(session, here.schema, here.name)
-    if others:
-        raise StateChangedError(f"{', '.join(others)} reads {here.subject} or refers to it: it stays")
+def put_back(view: View) -> dict[int, Marked]:
+    """Return the partitions that somebody has exchanged back by hand, by their ids: our marker lies beside them."""
+    here = {p.id for p in view.partitions}
+    beside = [m for m in view.marked if not m.exchanged and m.marker.get("state") == DETACHED and is_named(view, m)]
+    return {m.marker["oid"]: m for m in beside if m.marker.get("oid") in here}
 
 
-def remove_leftover(tools: Tools, args: Json) -> Json:
-    """Drop a table that a killed run left: made and never exchanged, or put back already.
-
-    What a killed `put_back` left in it are rows that had arrived in the meantime: they return to the table.
-    """
-    with ddl.claim(tools.session, args["table"]["id"]):
-        return _remove_leftover(tools, args)
-
-
-def _remove_leftover(tools: Tools, args: Json) -> Json:
-    here = by_id(tools.session, args["id"])
-    if here is None:
-        return {"message": "it was gone already"}
-    marker = read_marker(here.comment)
-    if marker is None or marker.get("oid") != args["oid"] or args["id"] == args["oid"]:
-        raise StateChangedError(f"{here.subject} does not carry Upkeep's marker any more")
-    if not names.same(here.subject, args.get("name", here.subject)):
-        raise StateChangedError(f"it is called {here.subject} by now: it stays")
-    returned = 0
-    if server.count(tools.session, here.identifier, Sql("true"), 1) != 0:
-        if marker.get("state") != RETURNING:
-            raise StateChangedError(
-                f"{here.subject} holds rows that are not of the partition that was detached: it stays"
-            )
-        returned = exchange.give_back(tools, args["table"], here, Sql("true"))
-    _remove(tools, here)
-    return {"removed": here.subject, "rows_returned": returned}
+def is_named(view: View, marked: Marked) -> bool:
+    """Return whether a table with our marker is where such a table is made: a copy of the marker is elsewhere."""
+    marker, table = marked.marker, view.table
+    if table is None or not names.same(marked.table.schema, table.schema) or not isinstance(marker.get("oid"), int):
+        return False
+    wanted = table_name(table.name, str(marker.get("partition")), marker["oid"])
+    left = str(marked.evidence.get("partition", ""))
+    return names.same(marked.table.name, wanted) or names.same(marked.table.subject, left)
 
 
-def put_back(tools: Tools, args: Json) -> str:
-    """Make the partition anew, exchange it with the detached table, and remove what is then empty.
-
-    Rows that arrived in its range meanwhile are kept: they come back out of the exchange and are inserted.
-
-    Its marker says first that it is on its way: what a kill leaves is then known from what others exchanged by hand.
-
-    Raises
-    ------
-    StateChangedError
-        The table is gone, others depend on it, it was altered, or its range is not in one partition with few rows.
-    """
-    with ddl.claim(tools.session, args["parent_oid"]):
-        return _put_back(tools, args)
+def table_name(table: str, partition: str, oid: int) -> str:
+    """Return the name of the table that a partition becomes; the same at every try."""
+    tail = f"__{oid}"
+    room = names.MAX_CHARACTERS - len(tail) - 2
+    return f"{table[: room // 2]}__{partition[: room // 2]}{tail}".rstrip()
 
 
-def _put_back(tools: Tools, args: Json) -> str:
-    table, session = args["table"], tools.session
-    if any(p.id == args["oid"] for p in partitions_of(session, table)):
-        return f"{args['partition']} is part of the table again already{_finish(tools, args)}; {AGAIN}"
-    here = by_id(session, args["oid"])
-    marker = read_marker(here.comment) if here is not None else None
-    if here is None or marker is None or marker.get("oid") != args["oid"]:
-        raise StateChangedError("the detached table is gone, or its marker is: nothing was changed")
-    others = keeping_facts.dependants(session, here.schema, here.name)
-    if others:
-        raise StateChangedError(
-            f"{', '.join(others)} reads {here.subject} or refers to it, and it would go: nothing done"
+# -- reasons -----------------------------------------------------------------------------------------
+
+
+def _not_ours(view: View, marked: Marked) -> Iterator[KeepReason]:
+    marker, left, table = marked.marker, marked.evidence, marked.table.subject
+    if not marked.known:
+        text = "carries Upkeep's marker, but the ledger knows nothing of it: it is not dropped"
+        yield KeepReason("unknown_marker", text, "drop it by hand when nobody needs it")
+    if marker.get("state") == RETURNING:
+        text = "is kept: putting it back was interrupted"
+        yield KeepReason("detached_changed", text, f"once more: {_undo(marked)}")
+    if any(key in left and marker.get(key) != left[key] for key in ("bounds", "parent_oid")):
+        text = "is not dropped: its marker is not the one that the ledger remembers"
+        yield KeepReason("detached_changed", text, f"look who wrote its comment; {_undo(marked)}")
+    if not names.same(left.get("partition", table), table):
+        text = f"is not as it was left, and is not dropped: it was called {left['partition']}"
+        yield KeepReason("detached_changed", text, f"give it its name again, or drop it by hand; {_undo(marked)}")
+    if not names.same(str(marker["detached_from"]), view.subject):
+        text = f"is not dropped: the table that it was part of was called {marker['detached_from']}"
+        yield KeepReason(
+            "detached_changed", text, "give that its name again, or drop this by hand when nobody needs it"
         )
-    ddl.settle(tools, table["schema"], table["name"])
-    partition = _room(tools, args)
-    returning = sql.literal(write_marker({**marker, "state": RETURNING}))
-    comment = sql.statement("data_retention/comment_on_table", table=here.identifier, comment=returning)
-    ddl.run(tools, comment, what=f"marking {here.subject}")
-    parent = sql.identifier(table["schema"], table["name"])
-    parts = {"table": parent, "partition": sql.identifier(partition), "other": here.identifier}
-    _swap(tools, sql.statement("data_retention/exchange_partition", **parts), args, here, marker)
-    return f"{args['partition']} is part of the table again{_return_late(tools, table, here)}; {AGAIN}"
 
 
-def _return_late(tools: Tools, table: Json, here: Place) -> str:
-    returned = exchange.give_back(tools, table, here, Sql("true"))
-    _remove(tools, here)
-    return f"; {returned} rows that had arrived meanwhile were kept" if returned else ""
+def _no_longer_due(view: View, marked: Marked) -> Iterator[KeepReason]:
+    if view.problem is not None:
+        yield KeepReason("detached_not_due", f"is kept: {view.problem[0]}", view.problem[1])
+        return
+    otherwise = read_otherwise(marked.marker, today(view))
+    end = _end(view, marked.marker)
+    if not otherwise and end is None:
+        otherwise = ["retain.by (or how the table is partitioned)"]
+    if otherwise:
+        changed = " and ".join(otherwise)
+        text = f"is kept: {changed} changed since, so that today's policy reads its bounds otherwise than they were"
+        yield KeepReason("detached_not_due", text, f"write {changed} as it was; or {_undo(marked)}")
+    elif end is not None and (view.cut_off is None or end > view.cut_off):
+        said = view.scale.text(end) if view.scale is not None else ""
+        text = f"is kept: no longer due under today's policy: for {view.policy.for_} "
+        text += f"(it ends at {said}, the cut-off is {view.cut_off_text})"
+        yield KeepReason("detached_not_due", text, _undo(marked))
 
 
-def _finish(tools: Tools, args: Json) -> str:
-    """Return the rows that an undo which was killed had exchanged out."""
-    for row in tools.session.rows("data_retention/marked_tables", {"schemas": [args["table"]["schema"]], "ids": [0]}):
-        marker = read_marker(row["comment"]) or {}
-        if marker.get("oid") == args["oid"] and marker.get("state") == RETURNING:
-            return _return_late(tools, args["table"], Place(row["schema"], row["name"], row["comment"]))
-    return ""
-
-
-def _swap(tools: Tools, statement: Sql, args: Json, here: Place, marker: Json) -> None:
-    """Exchange; when TiDB refuses, the marker says again that the table is kept."""
+def _end(view: View, marker: Json) -> Value | None:
     try:
-        ddl.run(tools, statement, what=f"putting {args['partition']} back")
-    except pymysql.MySQLError as error:
-        kept = sql.literal(write_marker(marker))
-        ddl.run(
-            tools,
-            sql.statement("data_retention/comment_on_table", table=here.identifier, comment=kept),
-            what="keeping it",
+        return view.scale.read(str(marker["bounds"][1])) if view.scale is not None else None
+    except (UnknownBoundsError, KeyError, IndexError, TypeError):
+        return None
+
+
+def _rows_to_move(view: View, marked: Marked) -> Iterator[KeepReason]:
+    if view.policy.then != "archive" and marked.marker.get("then") == "archive":
+        text = "is kept: its rows were to be archived, and today's policy says then: delete"
+        yield KeepReason("detached_rows", text, f"write then: archive; or {_undo(marked)}")
+
+
+def _grace(view: View, marked: Marked) -> Iterator[KeepReason]:
+    until = kept_until(marked.marker, view.policy)
+    if view.server_now < until:
+        text = f"is detached and kept until {until.isoformat()}"
+        yield KeepReason("detached", text, f"{_undo(marked)}, until then", Severity.INFO)
+
+
+def _changed(view: View, marked: Marked) -> Iterator[KeepReason]:
+    facts, left = marked.facts, {**marked.evidence, **marked.marker}
+    back = _undo(marked)
+    if facts.get("dependants"):
+        text = f"is not dropped: {', '.join(facts['dependants'])} reads it or refers to it"
+        yield KeepReason("dependants", text, f"drop or change what depends on it; {back}")
+    odd = odd_rows(left, facts.get("rows"), marked.table.rows)
+    if odd is None and facts.get("not_due"):
+        odd = f"rows that are not due by {view.age} lie in it by now"
+    if odd is not None:
+        text = f"is not as it was left, and is not dropped: {odd}"
+        yield KeepReason(
+            "detached_changed", text, f"look at those rows; drop it by hand when nobody needs them, or {back}"
         )
-        if faults.code(error) not in exchange.DIFFERENT:
-            raise
-        text = f"TiDB does not put {here.subject} back, the table was altered since: {faults.describe(error)}"
-        raise StateChangedError(f"{text}; copy its rows by hand (insert into … select …)") from error
 
 
-def _remove(tools: Tools, here: Place) -> None:
-    if server.count(tools.session, here.identifier, Sql("true"), 1) == 0:
-        ddl.run(
-            tools, sql.statement("data_retention/drop_table", table=here.identifier), what=f"removing {here.subject}"
+def odd_rows(left: Json, counted: int | None, statistics: int) -> str | None:
+    """Return that a table holds more than it had, or than was planned where it could not be counted at the detaching.
+
+    Parameters
+    ----------
+    left
+        The marker, and ``planned_rows`` of the ledger. Markers of earlier releases tell nothing of rows or policy.
+    """
+    if left.get("rows") is not None:
+        return grown(left["rows"], counted, statistics)
+    limit = most(left)
+    if limit is None:
+        return "how many rows it had could not be counted, and none were planned" if "then" in left else None
+    now = statistics if counted is None else counted
+    return f"it holds {now:,} rows or more (about {left['planned_rows']:,} were planned)" if now > limit else None
+
+
+def most(left: Json) -> int | None:
+    """Return how many rows a table may hold that is as it was left; ``None``: neither counted nor planned.
+
+    What was planned is an estimate: twice what is tolerated of a count.
+    """
+    if left.get("rows") is not None:
+        return int(left["rows"])
+    planned = left.get("planned_rows") or 0  # 0: a later run completed what a killed one had exchanged
+    return 2 * tolerated(planned) - planned if planned else None
+
+
+def grown(left: int | None, counted: int | None, statistics: int) -> str | None:
+    """Return that a detached table holds more than it had; ``None``: not, as far as it can be known.
+
+    Parameters
+    ----------
+    left, counted
+        Rows at the detaching, and by now (up to one more than it had); ``None``: not counted in time.
+    statistics
+        What the server believes by now; they decide where nothing was counted, with a tenth of tolerance.
+    """
+    if left is None:
+        return None
+    if counted is not None:
+        return f"rows arrived in it (it had {left:,})" if counted > left else None
+    return f"it holds about {statistics:,} rows (it had {left:,})" if statistics > left * GROWTH else None
+
+
+# -- what is said of them ----------------------------------------------------------------------------
+
+
+def detached_finding(view: View, marked: Marked) -> Finding | None:
+    """Return what a person should know of a table with our marker; ``None`` when an action takes care of it."""
+    state = marked.marker.get("state")
+    if not marked.exchanged:
+        return _beside(view, marked)
+    if state == PREPARING and not is_named(view, marked):
+        text = "was being detached when a run was killed, and somebody has moved it since: it is not touched"
+        kept: KeepReason | None = KeepReason(
+            "detached_changed", text, "give it its name again, or drop it when nobody needs it"
         )
+    else:
+        kept = why_kept(view, marked) if state != PREPARING else None
+    return None if kept is None else _finding(view.subject, marked, kept)
 
 
-def _room(tools: Tools, args: Json) -> str:
-    """Return the partition with exactly the old range; cut it out of the one that took it over, if need be."""
-    table = args["table"]
-    lower, upper = (keys.place(bound) if bound is not None else None for bound in args["bounds"])
-    now = exchange.spans(partitions_of(tools.session, table))
-    exact = next((p for low, high, p in now if high == upper and (low == lower or lower is None)), None)
-    if exact is not None:
-        return exact.name
-    place = next((n for n, (_, high, _) in enumerate(now) if upper is not None and high >= upper), None)
-    if place is None or not _begins(now[place][0], lower):
-        raise StateChangedError("its range is spread over several partitions by now: put its rows back by hand")
-    low, high, around = now[place]
-    _refuse_many(tools, table, around)
-    taken = {p.name.lower() for _, _, p in now}
-    name = args["partition"] if args["partition"].lower() not in taken else f"{args['partition'][:50]}_again"
-    pieces = [definition(f"{name[:50]}_below", args["bounds"][0])] if lower is not None and lower != low else []
-    pieces.append(definition(name, args["bounds"][1]))
-    pieces += [definition(around.name, around.upper_bound or "MAXVALUE")] if high != upper else []
-    identifier = sql.identifier(table["schema"], table["name"])
-    into, only = sql.joined(", ", pieces), sql.identifier(around.name)
-    statement = sql.statement("reorganize_partition", table=identifier, partitions=only, into=into)
-    ddl.run(tools, statement, what=f"making room for {name}", seconds=ddl.COPY_SECONDS)
-    return str(name)
+def _beside(view: View, marked: Marked) -> Finding | None:
+    """Return what to say of a table with our marker that does not hold the partition's data."""
+    if not is_named(view, marked):
+        text = "carries a copy of Upkeep's marker: it is not touched"
+        remedy = f"alter table {marked.table.subject} comment = '', so that nobody takes it for a detached partition"
+        return _finding(view.subject, marked, KeepReason("unknown_marker", text, remedy))
+    if marked.marker.get("oid") in put_back(view):
+        text = f"is what {marked.marker.get('partition')} was detached into, and somebody has exchanged the two back: "
+        text += "while it carries Upkeep's marker that partition is neither detached nor dropped, and its rows stay"
+        remedy = f"to let its policy apply again: drop table {marked.table.subject}, when it is empty"
+        return _finding(view.subject, marked, KeepReason("reattached", text, remedy, Severity.ERROR))
+    if not removable(marked):
+        text = "carries Upkeep's marker and holds rows that are not of the partition that was detached: it stays"
+        remedy = f"look whose they are, then: alter table {marked.table.subject} comment = ''"
+        return _finding(view.subject, marked, KeepReason("unknown_marker", text, remedy))
+    return None
 
 
-def _refuse_many(tools: Tools, table: Json, around: Partition) -> None:
-    parent = sql.identifier(table["schema"], table["name"])
-    source = sql.fill("{t} partition ({p})", t=parent, p=sql.identifier(around.name))
-    rows = server.count(tools.session, source, Sql("true"), MERGE_ROWS + 1)
-    if rows is None or rows > MERGE_ROWS:
-        text = (
-            f"{around.name} has taken over its range and holds more than {MERGE_ROWS:,} rows: put its rows back by hand"
-        )
-        raise StateChangedError(text)
+def removable(marked: Marked) -> bool:
+    """Return whether a table that was left half made may go: empty, or with rows that a killed undo has to return."""
+    holds = marked.facts.get("rows") != 0
+    return not holds or (marked.known and marked.marker.get("state") == RETURNING)
 
 
-def _begins(low: Value | None, lower: Value | None) -> bool:
-    return low is None or (lower is not None and low <= lower)
+def orphans(observation: Observation, covered: Sequence[View]) -> Iterator[Finding]:
+    """Yield the detached tables that no policy of today takes care of: they are never dropped."""
+    cared = {m.table.id for view in covered for m in view.marked}
+    gone = {row["id"] for row in observation.frames.get("orphans", ())}
+    memory = {int(m["oid"]): m for m in observation.frames["memory"]}
+    now = observation.frames["server"][0]["now"]
+    for row in observation.frames["marked"]:
+        subject, marker = names.display(row["schema"], row["name"]), read_marker(row["comment"])
+        evidence = memory.get(row["id"], {})
+        if row["id"] in cared:
+            continue
+        if marker is not None and row["id"] in gone:
+            text = f"it was detached from {marker['detached_from']}, which was dropped, truncated or made anew"
+            remedy = f"drop table {subject}, when nobody needs its rows"
+            about: Json = {"rows": row["rows"]}
+            text += f": nothing drops it; last seen {_at(now)}"
+            yield Finding.of("orphan", subject, Severity.WARNING, text, remedy, evidence=about)
+        elif marker is None or marker.get("oid") != row["id"]:
+            if marker is None and evidence:
+                text = f"{subject}, detached by Upkeep at {_at(evidence.get('detached_at'))}, no longer carries its "
+                text += f"marker: it is not dropped; last seen {_at(now)}"
+                remedy = "drop it by hand when nobody needs it"
+                yield Finding.of("unmarked", subject, Severity.INFO, text, remedy, evidence=dict(evidence))
+        elif evidence:
+            source = marker["detached_from"]
+            text = f"{subject} is kept: no policy of today says retain for {source}, from which it was "
+            text += f"detached at {_at(marker.get('at'))}, so it is never dropped; last seen {_at(now)}"
+            remedy = f"write a retain policy for {source} again, or drop it by hand when nobody needs it"
+            about = {"oid": row["id"], "table": subject, "marker": marker}
+            yield Finding.of("detached_orphan", subject, Severity.WARNING, text, remedy, evidence=about)
+
+
+def _finding(subject: str, marked: Marked, kept: KeepReason) -> Finding:
+    since = f", detached {_at(marked.marker['at'])}," if "at" in marked.marker and kept.check in _SINCE_SAID else ""
+    evidence: Json = {"oid": marked.table.id, "table": marked.table.subject, "marker": marked.marker}
+    text = f"{marked.table.subject}{since} {kept.text}"
+    return Finding.of(kept.check, subject, kept.severity, text, kept.remedy, evidence=evidence)
+
+
+_SINCE_SAID: Final = ("detached", "detached_not_due", "detached_changed", "detached_rows", "dependants")
+"""Elsewhere what the marker says of the time is of no use, or another table's."""
+
+
+def _at(value: Any) -> str:
+    try:
+        return f"{moment(value):%Y-%m-%d %H:%M %Z}"
+    except ValueError:
+        return str(value)
+
+
+def _undo(marked: Marked) -> str:
+    evidence: Mapping[str, Any] = marked.evidence
+    return f"upkeep undo {evidence.get('action_id') or evidence.get('run_id') or 'RUN'} puts it back"

@@ -8,7 +8,7 @@ from typing import Any
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.tidb.data_retention.checks import forgets_at_once, left_to_ttl
-from upkeep.tidb.data_retention.keeping import detached_finding
+from upkeep.tidb.data_retention.detached import detached_finding
 from upkeep.tidb.data_retention.view import TableView as View
 
 

@@ -7,10 +7,14 @@ from typing import Any
 
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
+from upkeep.jobs.frames import outcome_row
 from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan, Stage
 from upkeep.tidb.data_retention.checks import refusals
 from upkeep.tidb.data_retention.view import TableView, views
 
+_MOVING = ("archive_rows", "archive_partition")
+_PROOF = ("rows_deleted", "rows_copied", "rows_archived", "hash_source", "hash_archive")
+"""What moving rows proves by; where rows are only deleted, there is nothing to compare."""
 _SERVER = (
     *("subject", "reachable", "is_replica", "version", "version_tested"),
     *("longest_transaction_seconds", "replication_lag_seconds", "disk_free_bytes"),
@@ -29,7 +33,7 @@ def frames(
     done = [(a, by_id[a.id]) for a in (plan.actions if plan else ()) if a.id in by_id]
     return {
         "tables": [_after(view, done) for view in seen],
-        "outcomes": [_outcome(action, outcome) for action, outcome in done],
+        "outcomes": [outcome_row(a, o, evidence=_PROOF, counted=a.kind in _MOVING) for a, o in done],
     }
 
 
@@ -79,16 +83,3 @@ def _left(view: TableView, action: Action) -> int:
     if action.kind == "archive_partition":
         return sum(p.rows or 0 for p in view.due_pieces if p.partition.name == action.args["partition"])
     return view.due or 0
-
-
-def _outcome(action: Action, outcome: Outcome) -> dict[str, Any]:
-    evidence = outcome.evidence
-    moving = action.kind in ("archive_rows", "archive_partition")
-    keys = ("rows_copied", "rows_archived", "hash_source", "hash_archive")
-    return {
-        "subject": action.subject,
-        "kind": action.kind,
-        "status": outcome.status.value,
-        "rows_deleted": evidence.get("rows_deleted") if moving else None,
-        **{key: evidence.get(key) if moving else None for key in keys},
-    }

@@ -13,16 +13,17 @@ from typing import Any, Final
 import pymysql
 
 from upkeep.fleet import Target
+from upkeep.fleet.location import is_table_name
 from upkeep.jobs.data_retention.marker import read_marker
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Value
 from upkeep.model import Memory, Observation
 from upkeep.tidb import catalog, create_text, ddl, keys, names, server, sql
 from upkeep.tidb.catalog import Partition, Table
-from upkeep.tidb.data_retention import keeping_facts
+from upkeep.tidb.data_retention import detached_facts
 from upkeep.tidb.data_retention.ages import ZERO_DATES_END, age_text, ageless, odd_date
 from upkeep.tidb.data_retention.checks import SMALL_ROWS
 from upkeep.tidb.data_retention.doomed import Doomed
-from upkeep.tidb.data_retention.view import Piece, TableView, is_table_name, policies, views
+from upkeep.tidb.data_retention.view import Piece, TableView, policies, views
 from upkeep.tidb.session import Row, TiDBSession
 
 COUNT_LIMIT: Final = 20_000
@@ -47,7 +48,7 @@ def observe(session: TiDBSession, target: Target, at: datetime, memory: Memory) 
         frames=frames,
     )
     for view in views(observation, target):
-        frames["kept"] += keeping_facts.of_marked(session, view)
+        frames["kept"] += detached_facts.of_marked(session, view)
         if view.problem is not None or view.table is None:
             continue
         facts, counts = _facts(session, view), list(_counts(session, view))

@@ -20,7 +20,7 @@ from upkeep.jobs.data_retention.limits import limited
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.model import Action, Json, Observation, Plan, ReasonCode
 from upkeep.tidb import sql
-from upkeep.tidb.data_retention import detached_plan, exchange, keeping
+from upkeep.tidb.data_retention import detached, drop_plan, merge
 from upkeep.tidb.data_retention.checks import left_to_ttl, refusals
 from upkeep.tidb.data_retention.findings import findings
 from upkeep.tidb.data_retention.row_plan import intent, row_action
@@ -38,11 +38,11 @@ def plan(observation: Observation, target: Target) -> Plan:
     actions: list[Action] = []
     found = [*stuck_jobs(observation.frames["jobs"]), *not_available(observation.frames["server"][0])]
     seen = views(observation, target)
-    found += keeping.orphans(observation, seen)
+    found += detached.orphans(observation, seen)
     for view in seen:
         refused = refusals(view)
         decided = list(_decide(view, refused))
-        actions += limited(decided, _counting(decided), _total(view), target)
+        actions += limited(decided, _removing(decided), _total(view), target)
         found += findings(view, refused)
     return Plan.make(observation, actions, found)
 
@@ -52,12 +52,12 @@ def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
         return
     blocked: Blocked = (refused[0].code, refused[0].text) if refused else None
     if left_to_ttl(view):
-        yield from detached_plan.marked(view, blocked)
+        yield from drop_plan.marked(view, blocked)
         return
     removing = list(_pieces(view, blocked) if view.by_partition else _rows(view, blocked))
     yield from removing
     yield from _merges(view, removing)
-    yield from detached_plan.marked(view, blocked)
+    yield from drop_plan.marked(view, blocked)
 
 
 # -- whole partitions --------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def _pieces(view: View, blocked: Blocked) -> Iterator[Action]:
         detach = _detach(view, piece, why)
         yield detach
         if not view.policy.grace.approximate:
-            yield detached_plan.drop_at_once(view, piece, detach, why)
+            yield drop_plan.drop_at_once(view, piece, detach, why)
 
 
 def _ours(view: View) -> list[Piece]:
@@ -86,7 +86,7 @@ def _ours(view: View) -> list[Piece]:
 
 
 def _is_back(view: View, piece: Piece) -> bool:
-    return piece.partition.id in keeping.put_back(view)
+    return piece.partition.id in detached.put_back(view)
 
 
 def _below(view: View, piece: Piece) -> Piece:
@@ -109,9 +109,9 @@ def _protected(view: View, piece: Piece) -> Blocked:
 def _detach(view: View, piece: Piece, blocked: Blocked) -> Action:
     table, partition, scale = view.table, piece.partition, view.scale
     assert table is not None and scale is not None  # noqa: S101, PT018 - there are pieces
-    args = _args(view, piece) | {"lowest": piece.lowest, "ageless": exchange.ageless_json(view)}
-    args |= {"terms": keeping.today(view), "merges": not piece.lowest and not _is_back(view, _below(view, piece))}
-    other = keeping.table_name(table.name, partition.name, partition.id)
+    args = _args(view, piece) | {"lowest": piece.lowest, "ageless": view.ageless}
+    args |= {"terms": detached.today(view), "merges": not piece.lowest and not _is_back(view, _below(view, piece))}
+    other = detached.table_name(table.name, partition.name, partition.id)
     parts = {"table": table.identifier, "partition": sql.identifier(partition.name)}
     return Action.make(
         kind="detach_partition",
@@ -159,7 +159,7 @@ def _merge(view: View, piece: Piece, after: tuple[str, ...] = ()) -> Action:
         reason=f"{piece.partition.name} is empty and will stay so: all its rows would be older than {view.policy.for_}",
         detail=f"{piece.partition.name} and {below}",
         destructive=False,
-        precondition=f"together they hold at most {exchange.MERGE_ROWS:,} rows (they are copied)",
+        precondition=f"together they hold at most {merge.MERGE_ROWS:,} rows (they are copied)",
         undo="none needed: no row goes",
         lock="none that readers or writers feel; waits for transactions that began before it",
         rows=0,
@@ -200,10 +200,10 @@ def _archive_partition(view: View, piece: Piece, blocked: Blocked) -> Action:
 # -- limits ------------------------------------------------------------------------------------------
 
 
-def _counting(actions: Sequence[Action]) -> list[Action]:
+def _removing(actions: Sequence[Action]) -> list[Action]:
     """Return the actions that remove rows of the table: not what is detached already, of which it has none left."""
-    counting = [a for a in actions if a.kind in _COUNTING and not a.statements[0].startswith("-- completes")]
-    return [a for a in counting if "detached_at" not in a.args]
+    removing = [a for a in actions if a.kind in _COUNTING and not a.statements[0].startswith("-- completes")]
+    return [a for a in removing if "detached_at" not in a.args]
 
 
 def _total(view: View) -> int:

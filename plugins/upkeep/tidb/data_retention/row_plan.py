@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.model import Action, Json, ReasonCode
-from upkeep.tidb.data_retention import archive_table, keeping
+from upkeep.tidb.data_retention import archive_table, detached
 from upkeep.tidb.data_retention.doomed import Doomed
 from upkeep.tidb.data_retention.view import TableView as View
 
@@ -16,7 +16,7 @@ Blocked: TypeAlias = tuple[ReasonCode, str] | None
 def intent(view: View, *, oid: int | None, bounds: Any) -> Json:
     """Return what makes an action the same on another day: the object, and what is to become of it."""
     table, archive = view.table, view.archive if view.policy.then == "archive" else None
-    how = {key: value for key, value in keeping.today(view).items() if key not in ("requires", "grace")}
+    how = {key: value for key, value in detached.today(view).items() if key not in ("requires", "grace")}
     into = {"id": archive.id, "name": archive.subject} if archive is not None else view.policy.into
     type_ = view.axis.type if view.axis is not None else None
     object_: Json = {"table": table.id if table is not None else None, "oid": oid, "bounds": bounds}

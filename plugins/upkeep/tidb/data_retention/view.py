@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from upkeep.fleet import RetainPolicy, TablePolicy, Target
+from upkeep.fleet.location import is_table_name
 from upkeep.jobs.data_retention.cutoff import age_axis, cut_off, moment
 from upkeep.jobs.data_retention.marker import read_marker
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value
@@ -188,6 +189,11 @@ class TableView:
         return self.axis is not None and not self.axis.type.startswith("int")
 
     @property
+    def ageless(self) -> Json | None:
+        """The column and type by which rows without a time are told; ``None`` when there can be none."""
+        return {"column": self.age, "type": self.axis.type} if self.nullable and self.axis is not None else None
+
+    @property
     def odd_dates(self) -> bool:
         """Whether the column takes dates whose month or day is 0 (an instant has neither)."""
         return self.axis is not None and self.axis.is_wall
@@ -211,11 +217,6 @@ class TableView:
 def policies(target: Target) -> dict[str, TablePolicy]:
     """Return the policies that say something about retention."""
     return {name: policy for name, policy in target.subjects().items() if policy.retain is not None}
-
-
-def is_table_name(into: str | None) -> bool:
-    """Return whether ``into`` names a table, not a directory or an object store."""
-    return into is not None and "/" not in into and "://" not in into
 
 
 def views(observation: Observation, target: Target) -> list[TableView]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from upkeep.fleet import Target
+from upkeep.jobs.frames import outcome_row
 from upkeep.model import Observation, Outcome, Plan, Stage
 from upkeep.tidb import ddl
 from upkeep.tidb.partition_creation.care import Care, cares
@@ -15,6 +16,9 @@ _SERVER: Final = (
     *("subject", "reachable", "is_replica", "version", "version_tested"),
     *("longest_transaction_seconds", "disk_free_bytes"),
 )
+
+_PROOF = ("rows_copied", "rows_deleted")
+"""Empty here: TiDB copies rows itself when a partition is divided, and proves that itself."""
 
 
 def frames(
@@ -27,7 +31,9 @@ def frames(
         jobs = observation.frames["jobs"]
         return {"server": [row], "tables": [_before(c, jobs) for c in found if c.table or not c.later]}
     tables = [_after(c, plan) for c in found if c.layout is not None or (c.later and c.table)]
-    return {"tables": tables, "outcomes": _outcomes(plan, outcomes)}
+    actions = {action.id: action for action in (plan.actions if plan else ())}
+    rows = [outcome_row(actions.get(o.action_id), o, evidence=_PROOF, counted=False) for o in outcomes]
+    return {"tables": tables, "outcomes": rows}
 
 
 def _before(care: Care, jobs: Iterable[Row]) -> dict[str, Any]:
@@ -57,21 +63,3 @@ def _after(care: Care, plan: Plan | None) -> dict[str, Any]:
         "default_rows_reported": rows or 0 if reported else 0,
         "default_rows_unreported": 0 if reported else rows or 0,
     }
-
-
-def _outcomes(plan: Plan | None, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    actions = {action.id: action for action in plan.actions} if plan is not None else {}
-    rows = []
-    for outcome in outcomes:
-        action = actions.get(outcome.action_id)
-        rows.append(
-            {
-                "subject": action.subject if action is not None else outcome.action_id,
-                "kind": action.kind if action is not None else None,
-                "status": outcome.status.value,
-                "reason_code": outcome.reason_code.value if outcome.reason_code is not None else None,
-                "rows_copied": None,  # TiDB copies and proves them itself
-                "rows_deleted": None,
-            }
-        )
-    return rows

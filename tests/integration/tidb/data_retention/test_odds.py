@@ -14,7 +14,7 @@ from tests.harness.tidb import Db, Runs, on
 from upkeep.jobs.data_retention import pace
 from upkeep.model import ReasonCode, Severity
 from upkeep.tidb import server
-from upkeep.tidb.data_retention import exchange
+from upkeep.tidb.data_retention import detach
 from upkeep.tidb.data_retention.doomed import Doomed, archive, delete
 from upkeep.tidb.sql import Sql
 
@@ -101,7 +101,7 @@ def test_what_tidb_does_not_exchange_fails_with_the_way_out_and_leaves_nothing(
     db: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     months(db)
-    monkeypatch.setattr(exchange, "_copied", exchange._prepared)
+    monkeypatch.setattr(detach, "_copied", detach._prepared)
     db.run("alter table events drop index at")
     db.run("alter table events add index at (at)")
     with help_.session(db) as session:
@@ -124,7 +124,7 @@ def test_rows_without_a_time_come_back_also_when_they_cannot_be_counted(
     db: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     months(db)
-    real, calls = exchange._exchange, []
+    real, calls = detach._exchange, []
 
     def late(tools: Any, args: Any, here: Any) -> None:
         if args["lowest"]:
@@ -136,7 +136,7 @@ def test_rows_without_a_time_come_back_also_when_they_cannot_be_counted(
         finally:
             monkeypatch.setattr(server, "count", lambda *_: None)
 
-    monkeypatch.setattr(exchange, "_exchange", late)
+    monkeypatch.setattr(detach, "_exchange", late)
     runs = retention(KEEP)
     with help_.session(db) as session:
         observed = runs.observe(session, AT)

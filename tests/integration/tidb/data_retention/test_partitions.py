@@ -13,7 +13,7 @@ from tests.harness import tidb as help_
 from tests.harness.tidb import Db, Runs, on
 from upkeep import gates
 from upkeep.model import ReasonCode, Severity
-from upkeep.tidb.data_retention import detached
+from upkeep.tidb.data_retention import drop
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.engine import ENGINE
 from upkeep.tidb.faults import StateChangedError
@@ -172,10 +172,10 @@ def test_a_changed_marker_or_a_young_one_keeps_the_table(db: Db) -> None:
         tools = Tools(session, help_.nothing, lambda _: None)
         args = {"oid": int(oid), "parent_oid": first["parent_oid"]}
         with pytest.raises(StateChangedError, match="kept until"):
-            detached.drop(tools, args)
+            drop.drop(tools, args)
         db.run(f"alter table {first['partition']} comment = 'mine'")
         with pytest.raises(StateChangedError, match="marker"):
-            detached.drop(tools, args)
+            drop.drop(tools, args)
     assert len(db.tables()) == 1 + len(outcomes)
 
 

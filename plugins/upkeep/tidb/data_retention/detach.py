@@ -12,73 +12,32 @@ only goes through 1 to 3: it stays, empty, for rows without a time and for what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 import pymysql
 
 from upkeep.jobs.data_retention.marker import read_marker, write_marker
-from upkeep.jobs.partition_creation.axis import LOWEST, Value
 from upkeep.model import Json
 from upkeep.model.intervals import Duration, shift
 from upkeep.tidb import catalog, create_text, ddl, faults, keys, names, server, sql, ttl
 from upkeep.tidb.catalog import Partition, partitions_of
+from upkeep.tidb.data_retention import merge
 from upkeep.tidb.data_retention.ages import ageless
-from upkeep.tidb.data_retention.keeping import DETACHED, PREPARING, RETURNING, table_name
-from upkeep.tidb.data_retention.view import TableView
-from upkeep.tidb.ddl import Tools, definition
-from upkeep.tidb.faults import ConservationError, NotSupportedError, StateChangedError
+from upkeep.tidb.data_retention.detached import DETACHED, PREPARING, RETURNING, table_name
+from upkeep.tidb.data_retention.place import Place, by_id, give_back, holds_rows
+from upkeep.tidb.ddl import Tools
+from upkeep.tidb.faults import NotSupportedError, StateChangedError
 from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
 
 Within: TypeAlias = Callable[[Sql, int], None]
-MERGE_ROWS: Final = 100_000
-"""Merging copies the rows of both partitions: normally none."""
 DIFFERENT: Final = (1731, 1732, 1736)
 """The empty table is unlike the parent: altered since, other internal numbers, or made half by a killed run."""
 _WHY: Final = (
     " (a TiFlash replica, or a placement policy of the partition alone, stands in the way); precision: row does without"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a table is now; ``rows`` by statistics."""
-
-    schema: str
-    name: str
-    comment: str
-    rows: int = 0
-
-    @property
-    def identifier(self) -> Sql:
-        """The name for a statement."""
-        return sql.identifier(self.schema, self.name)
-
-    @property
-    def subject(self) -> str:
-        """The name as people read it."""
-        return names.display(self.schema, self.name)
-
-
-def subject(schema: str, name: str) -> str:
-    """Return a name as people read it."""
-    return names.display(schema, name)
-
-
-def ageless_json(view: TableView) -> Json | None:
-    """Return what tells rows without a time; ``None`` when there can be none."""
-    if not view.nullable or view.axis is None:
-        return None
-    return {"column": view.age, "type": view.axis.type}
-
-
-def by_id(session: TiDBSession, oid: int) -> Place | None:
-    """Return the table whose data has that id."""
-    rows = session.rows("data_retention/table_by_id", {"id": oid})
-    return Place(**rows[0]) if rows else None
 
 
 def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo, within: Within | None = None) -> Json:
@@ -115,7 +74,7 @@ def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo, within: W
         raise StateChangedError(f"the partition {args['partition']} is no longer there; nothing was changed")
     returned = _return_ageless(tools, args, other)
     marker = _completed(tools, other, marker, grace, zone)
-    merged = _merge(tools, args) if args.get("merges", not args["lowest"]) else None
+    merged = merge.merge_claimed(tools, args) if args.get("merges", not args["lowest"]) else None
     kept = ("rows", "age", "unit", "timezone", "then", "grace", "requires")
     return {
         "oid": args["oid"],
@@ -179,8 +138,9 @@ def _prepared(tools: Tools, args: Json, name: str) -> Sql:
         _require_ours(session, args, name, there)
         if there is not None and there.get("state") == RETURNING:  # of an undo that was killed: they are of this range
             give_back(tools, table, Place(table["schema"], name, ""), Sql("true"))
-        if _holds_rows(session, identifier):
-            text = f"{subject(table['schema'], name)} is in the way and holds rows: see whose they are, then rename it"
+        if holds_rows(session, identifier):
+            place = names.display(table["schema"], name)
+            text = f"{place} is in the way and holds rows: see whose they are, then rename it"
             raise StateChangedError(text) from error
         again = sql.statement("data_retention/comment_on_table", table=identifier, comment=_preparing(args))
         ddl.run(tools, again, what=f"preparing {name}")
@@ -189,7 +149,7 @@ def _prepared(tools: Tools, args: Json, name: str) -> Sql:
 
 def _require_ours(session: TiDBSession, args: Json, name: str, there: Json | None) -> None:
     """Raise unless a table of our name is what a killed run had prepared."""
-    place = subject(args["table"]["schema"], name)
+    place = names.display(args["table"]["schema"], name)
     ours = _is_bare_copy(session, args, name) if there is None else there.get("oid") == args["oid"]
     if not ours:
         raise StateChangedError(f"a table named {place} is in the way; rename it")
@@ -224,7 +184,7 @@ def _copied(tools: Tools, args: Json, name: str) -> Sql:
 def _preparing(args: Json) -> Sql:
     """Return the comment that marks a table from its first moment."""
     marker = {
-        "detached_from": subject(args["table"]["schema"], args["table"]["name"]),
+        "detached_from": names.display(args["table"]["schema"], args["table"]["name"]),
         "parent_oid": args["parent_oid"],
         "oid": args["oid"],
         "partition": args["partition"],
@@ -259,35 +219,6 @@ def _return_ageless(tools: Tools, args: Json, other: Place) -> int:
     return give_back(tools, args["table"], other, _ageless(args))
 
 
-def give_back(tools: Tools, table: Json, other: Place, predicate: Sql) -> int:
-    """Move rows of a detached table back into its parent, in one transaction; return how many."""
-    session = tools.session
-    listed = sql.joined(", ", (sql.identifier(c) for c in _columns(session, table)))
-    parent = sql.identifier(table["schema"], table["name"])
-    tools.checkpoint(f"returning rows of {other.subject}")
-    try:
-        with session.transaction():
-            parts = {"table": parent, "columns": listed, "other": other.identifier, "predicate": predicate}
-            copied = session.execute(sql.statement("data_retention/return_rows", **parts)).count
-            deleted = session.execute(
-                sql.statement("data_retention/delete_rows", other=other.identifier, predicate=predicate)
-            ).count
-            if copied != deleted:
-                raise ConservationError(f"{copied} rows were copied back, {deleted} deleted; rolled back")
-    except pymysql.MySQLError as error:
-        if faults.code(error) != faults.DUPLICATE:
-            raise
-        text = f"rows of {other.subject} have keys that were given anew in {subject(table['schema'], table['name'])}"
-        raise ConservationError(f"{text}: none was returned; compare the two, and move or delete them") from error
-    return copied
-
-
-def _columns(session: TiDBSession, table: Json) -> list[str]:
-    among = sql.fill("c.table_name = %(name)s", {"name": table["name"]})
-    rows = session.rows("columns", {"schemas": [table["schema"]]}, among=among)
-    return [row["name"] for row in rows if not row["is_generated"]]
-
-
 def _completed(tools: Tools, other: Place, marker: Json, grace: Duration, zone: ZoneInfo) -> Json:
     if marker.get("state") == DETACHED:
         return marker
@@ -300,51 +231,11 @@ def _completed(tools: Tools, other: Place, marker: Json, grace: Duration, zone: 
     return done
 
 
-def merge(tools: Tools, args: Json) -> Json:
-    """Merge the empty partition that the action names with the one below it; return the evidence.
-
-    It is found by its bound: after an exchange its id is another one.
-    """
-    with ddl.claim(tools.session, args["parent_oid"]):
-        return _merge(tools, args)
-
-
-def _merge(tools: Tools, args: Json) -> Json:
-    session, table = tools.session, args["table"]
-    ddl.settle(tools, table["schema"], table["name"])
-    now = [(p, end) for p in partitions_of(session, table) if (end := keys.place(p.upper_bound)) > LOWEST]
-    place = next((n for n, (_, end) in enumerate(now) if end == keys.place(args["bounds"][1])), None)
-    if not place:
-        return {"message": "it is merged already" if place is None else "it is the lowest partition by now"}
-    below, here = now[place - 1][0], now[place][0]
-    parent = sql.identifier(table["schema"], table["name"])
-    both = sql.joined(", ", (sql.identifier(below.name), sql.identifier(here.name)))
-    source = sql.fill("{t} partition ({p})", t=parent, p=both)
-    rows = server.count(session, source, Sql("true"), MERGE_ROWS + 1)
-    if rows is None or rows > MERGE_ROWS:
-        return {"message": f"{below.name} holds more than {MERGE_ROWS:,} rows: {here.name} stays, empty"}
-    statement = sql.statement(
-        "reorganize_partition", table=parent, partitions=both, into=definition(here.name, args["bounds"][1])
-    )
-    ddl.run(tools, statement, what=f"merging {below.name} into {here.name}", seconds=ddl.COPY_SECONDS)
-    return {"merged": [below.name, here.name], "rows_kept": rows}
-
-
-def _remove_empty(tools: Tools, other: Place) -> None:
-    if _holds_rows(tools.session, other.identifier):
-        raise StateChangedError(f"{other.subject} holds rows; it stays")
-    ddl.run(tools, sql.statement("data_retention/drop_table", table=other.identifier), what=f"removing {other.subject}")
-
-
-def _holds_rows(session: TiDBSession, table: Sql) -> bool:
-    return server.count(session, table, Sql("true"), 1) != 0
-
-
 def _ageless(args: Json) -> Sql:
     return ageless(args["ageless"]["column"], args["ageless"]["type"])
 
 
-def spans(now: Sequence[Partition]) -> list[tuple[Value | None, Value, Partition]]:
-    """Return each partition with its lower and upper bound as values; ``None`` below the first."""
-    uppers = [keys.place(p.upper_bound) for p in now]
-    return list(zip([None, *uppers], uppers, now, strict=False))
+def _remove_empty(tools: Tools, other: Place) -> None:
+    if holds_rows(tools.session, other.identifier):
+        raise StateChangedError(f"{other.subject} holds rows; it stays")
+    ddl.run(tools, sql.statement("data_retention/drop_table", table=other.identifier), what=f"removing {other.subject}")

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.marker import kept_until, required
 from upkeep.model import Action, Json, ReasonCode, Requirement
-from upkeep.tidb import sql
-from upkeep.tidb.data_retention import exchange, keeping
+from upkeep.tidb import names, sql
+from upkeep.tidb.data_retention import detached
 from upkeep.tidb.data_retention.ages import age_text
 from upkeep.tidb.data_retention.row_plan import row_action
 from upkeep.tidb.data_retention.view import Marked, Piece
@@ -20,16 +20,16 @@ NOTHING: Final = Requirement()
 
 
 def marked(view: View, blocked: Blocked) -> Iterator[Action]:
-    """Yield what becomes of each table with our marker; what stays is said by `keeping`."""
+    """Yield what becomes of each table with our marker; what stays is said by `detached`."""
     detaching = {p.partition.id for p in view.due_pieces if not (p.rows == 0 and p.counted)}
     for one in view.marked:
         if not one.exchanged:
-            if one.marker.get("oid") not in detaching and keeping.is_named(view, one) and keeping.removable(one):
+            if one.marker.get("oid") not in detaching and detached.is_named(view, one) and detached.removable(one):
                 yield _leftover(view, one)
-        elif one.marker.get("state") == keeping.PREPARING:
-            if keeping.is_named(view, one):
+        elif one.marker.get("state") == detached.PREPARING:
+            if detached.is_named(view, one):
                 yield _complete(view, one)
-        elif keeping.why_kept(view, one) is None:
+        elif detached.why_kept(view, one) is None:
             move = _move(view, one, blocked)
             yield from move
             yield _drop(view, one, blocked, after=tuple(a.id for a in move))
@@ -71,8 +71,8 @@ def _complete(view: View, one: Marked) -> Action:
         "bounds": marker["bounds"],
         "lowest": marker.get("lowest", True),
         "merges": not marker.get("lowest", True),
-        "ageless": exchange.ageless_json(view),
-        "terms": keeping.today(view),
+        "ageless": view.ageless,
+        "terms": detached.today(view),
     }
     return Action.make(
         kind="detach_partition",
@@ -140,12 +140,12 @@ def drop_at_once(view: View, piece: Piece, detach: Action, blocked: Blocked) -> 
     """Return the dropping of a partition that the same plan detaches: the policy gives no grace."""
     table = view.table
     assert table is not None  # noqa: S101 - there are pieces
-    name = keeping.table_name(table.name, piece.partition.name, piece.partition.id)
+    name = detached.table_name(table.name, piece.partition.name, piece.partition.id)
     args = {
         "oid": piece.partition.id,
         "parent_oid": table.id,
         "bounds": detach.args["bounds"],
-        "name": exchange.subject(table.schema, name),
+        "name": names.display(table.schema, name),
         "not_due": not_due(view, detach.args["bounds"][1]),
         "planned_rows": piece.rows,
     }

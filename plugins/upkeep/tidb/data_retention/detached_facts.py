@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from upkeep.model import Json
 from upkeep.tidb import server, sql
-from upkeep.tidb.data_retention import keeping
+from upkeep.tidb.data_retention import detached
 from upkeep.tidb.data_retention.ages import ageless
-from upkeep.tidb.data_retention.detached_plan import not_due
+from upkeep.tidb.data_retention.drop_plan import not_due
 from upkeep.tidb.data_retention.view import Marked, TableView
 from upkeep.tidb.session import Row, TiDBSession
 from upkeep.tidb.sql import Sql
@@ -23,14 +23,14 @@ def of_marked(session: TiDBSession, view: TableView) -> Iterator[Row]:
         table = marked.table
         if not marked.exchanged:
             yield {"id": table.id, "rows": server.count(session, table.identifier, Sql("true"), 1)}
-        elif marked.marker.get("state") == keeping.DETACHED and keeping.why_kept(view, marked) is None:
+        elif marked.marker.get("state") == detached.DETACHED and detached.why_kept(view, marked) is None:
             yield {"id": table.id, **_look(session, view, marked)}
 
 
 def _look(session: TiDBSession, view: TableView, marked: Marked) -> Row:
     table, left = marked.table, {**marked.evidence, **marked.marker}
     return {
-        "rows": count(session, table.identifier, keeping.most(left)),
+        "rows": count(session, table.identifier, detached.most(left)),
         "holds": server.count(session, table.identifier, Sql("true"), 1),
         "not_due": holds_others(session, table.identifier, not_due(view, marked.marker["bounds"][1])),
         "dependants": dependants(session, table.schema, table.name),

@@ -1,0 +1,153 @@
+"""Carrying one action of retention out, and taking back what can be."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+
+from upkeep.errors import UnreachableError, UpkeepError
+from upkeep.fleet import RetainPolicy
+from upkeep.jobs.contract import Work, go_on
+from upkeep.model import Action, Json, Outcome, ReasonCode
+from upkeep.tidb import holders, outcomes, server
+from upkeep.tidb.catalog import partitions_of
+from upkeep.tidb.data_retention import detach, drop, merge, reattach
+from upkeep.tidb.data_retention.batches import Sweep, evidence
+from upkeep.tidb.data_retention.doomed import Doomed
+from upkeep.tidb.data_retention.view import policies
+from upkeep.tidb.ddl import Tools
+from upkeep.tidb.faults import LockNotObtainedError, StateChangedError
+from upkeep.tidb.names import parse
+from upkeep.tidb.session import TiDBSession
+from upkeep.tidb.sql import Sql
+
+
+def _tools(work: Work) -> Tools:
+    return Tools(cast("TiDBSession", work.session), work.checkpoint, work.sleep)
+
+
+def _detach(work: Work) -> Outcome:
+    def carry_out() -> Json:
+        policy = _policy_of(work)
+        tools, within = _tools(work), _within(work)
+        done = detach.detach(tools, work.action.args, grace=policy.grace, zone=policy.zone, within=within)
+        return {"planned_rows": work.action.rows, **done}
+
+    done = outcomes.attempt(work.action, carry_out)
+    return done.model_copy(update={"rows": work.action.rows}) if done.status == "done" else done
+
+
+def _merge(work: Work) -> Outcome:
+    return outcomes.attempt(work.action, lambda: merge.merge(_tools(work), work.action.args))
+
+
+def _drop(work: Work) -> Outcome:
+    done = outcomes.attempt(work.action, lambda: drop.drop(_tools(work), work.action.args, _within(work)))
+    touched = {"rows": work.action.rows, "bytes": work.action.bytes}
+    return done.model_copy(update=touched) if done.status == "done" else done
+
+
+def _within(work: Work) -> detach.Within:
+    """Return what counts a whole object again before it goes, where that was approved or planned long ago.
+
+    Where it cannot be counted in time, statistics decide.
+    """
+
+    def require(source: Sql, statistics: int) -> None:
+        if work.most is not None:
+            counted = server.count(cast("TiDBSession", work.session), source, Sql("true"), work.most + 1)
+            work.allow(statistics if counted is None else counted)
+
+    return require
+
+
+def _leftover(work: Work) -> Outcome:
+    return outcomes.attempt(work.action, lambda: drop.remove_leftover(_tools(work), work.action.args))
+
+
+def _rows(work: Work) -> Outcome:
+    """Delete or move the due rows that the action names, in batches."""
+    args = work.action.args
+    session = cast("TiDBSession", work.session)
+    sweep = Sweep(session, args, work.checkpoint, work.sleep, work.action.rows, work.most, work.allow)
+    emptied = False
+
+    def carry_out() -> Json:
+        nonlocal emptied
+        _same_table(work)
+        emptied = sweep.run(Doomed.from_args(args))
+        if sweep.tally.held:
+            raise LockNotObtainedError(
+                f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}"
+            )
+        return {}
+
+    def about() -> Json:
+        return {"rows": sweep.tally.rows, "evidence": evidence(sweep, args, emptied=emptied)}
+
+    try:
+        return outcomes.attempt(work.action, carry_out, about)
+    except UpkeepError as error:
+        if sweep.tally.rows and not isinstance(error, UnreachableError):
+            with contextlib.suppress(UpkeepError):
+                work.note({"rows": sweep.tally.rows, **evidence(sweep, args, emptied=False)})
+        raise
+
+
+def _same_table(work: Work) -> None:
+    args = work.action.args
+    here = partitions_of(cast("TiDBSession", work.session), args["table"])
+    if "partition" in args and not any(p.name == args["partition"] and p.id == args["oid"] for p in here):
+        raise StateChangedError(f"{args['partition']} is not the partition any more that was planned for")
+
+
+def _policy_of(work: Work) -> RetainPolicy:
+    """Return the policy that an action's table belongs to: an exact name wins over globs."""
+    table, database = work.action.args["table"], cast("TiDBSession", work.session).database
+    fitting = [
+        (pattern.is_glob, policy.retain)
+        for name, policy in policies(work.target).items()
+        if (pattern := parse(name)).matches(table["schema"], table["name"], database) and policy.retain is not None
+    ]
+    if not fitting:
+        raise StateChangedError(f"the fleet file says nothing of {work.action.subject} any more")
+    return min(fitting, key=lambda one: one[0])[1]
+
+
+_KINDS: Final[Mapping[str, Callable[[Work], Outcome]]] = {
+    "detach_partition": _detach,
+    "merge_partitions": _merge,
+    "drop_partition": _drop,
+    "remove_leftover": _leftover,
+    "delete_rows": _rows,
+    "archive_rows": _rows,
+    "archive_partition": _rows,
+}
+
+
+def apply(work: Work) -> Outcome:
+    """Carry one action out; raises what stops the run."""
+    return holders.named(work.session, work.action, _KINDS[work.action.kind](work))
+
+
+# -- taking back -------------------------------------------------------------------------------------
+
+
+def undo(session: TiDBSession, action: Action, outcome: Outcome) -> Outcome:
+    """Put a partition back that was detached and not dropped yet; nothing else can be taken back here."""
+    if action.kind != "detach_partition":
+        return outcomes.refused(action, _cannot(action), ReasonCode.NOT_SUPPORTED)
+    tools = Tools(session, go_on, time.sleep)
+    oid = outcome.evidence.get("oid", action.args["oid"])
+    return outcomes.attempt(action, lambda: {"message": reattach.put_back(tools, action.args), "oid": oid})
+
+
+def _cannot(action: Action) -> str:
+    if action.kind.startswith("archive"):
+        into = (action.args.get("archive") or {}).get("name", "the archive")
+        return f"the rows are in {into}: copy them back by hand; Upkeep does not undo an archiving"
+    if action.kind in ("merge_partitions", "remove_leftover"):
+        return "no row went: there is nothing to take back"
+    return "what was deleted comes back only from a backup"
