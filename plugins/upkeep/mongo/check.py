@@ -7,7 +7,7 @@ from typing import Final
 
 from upkeep.fleet import Target
 from upkeep.model import Finding, FindingStatus, Severity
-from upkeep.mongo import catalog, refusals
+from upkeep.mongo import catalog, server_refusals
 from upkeep.mongo.catalog import ARCHIVES, CREATES, RETAINS
 from upkeep.mongo.session import MongoSession
 
@@ -30,9 +30,9 @@ def check(session: MongoSession, target: Target) -> Iterator[Finding]:
         yield _missing(session, target.name, sorted({action for missing in lacking.values() for action in missing}))
     else:
         yield from (_missing(session, name, missing) for name, missing in lacking.items())
-    refusal = refusals.of_server(session, target, wanted, granted)
+    refusal = server_refusals.of_server(session, target, wanted, granted)
     if refusal is not None:
-        yield Finding.of("server_refuses", target.name, Severity.ERROR, *refusal)
+        yield refusal.finding(target.name)
 
 
 def _wanted(target: Target) -> dict[str, set[str]]:

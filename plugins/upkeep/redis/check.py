@@ -8,7 +8,7 @@ import redis
 
 from upkeep.fleet import Target
 from upkeep.model import Finding, Json, Severity
-from upkeep.redis import refusals, streams
+from upkeep.redis import server_refusals, streams
 from upkeep.redis.session import RIGHTS, RedisSession
 
 
@@ -32,10 +32,10 @@ def check(session: RedisSession, target: Target) -> Iterator[Finding]:
         for row in streams.declared(session, target.streams):
             yield from _stream(session, row, writes=target.mode == "enforce" and not server["is_replica"])
     except redis.RedisError as error:
-        refusal = refusals.of(error)
+        refusal = server_refusals.of(error)
         if refusal is None:
             raise
-        yield Finding.of("server_refuses", target.name, Severity.ERROR, *refusal)
+        yield refusal.finding(target.name)
 
 
 def _stream(session: RedisSession, row: Json, *, writes: bool) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import redis
 
 from upkeep.model import Json
-from upkeep.redis import faults, refusals
+from upkeep.redis import faults, server_refusals
 from upkeep.redis.entries import EntryId
 from upkeep.redis.session import RedisSession
 
@@ -104,7 +104,7 @@ def _row(session: RedisSession, name: str, pattern: str) -> Json:
     except redis.exceptions.NoPermissionError as error:
         return row | {"kind": "denied", "denied": faults.describe(error)}
     except redis.exceptions.ResponseError as error:
-        if refusals.of(error) is not None:
+        if server_refusals.of(error) is not None:
             raise  # not this key's fault
         if session.command("EXISTS", name) == 0:  # it went away between two looks
             return row | {"kind": "none"}

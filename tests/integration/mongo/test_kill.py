@@ -19,7 +19,7 @@ from local.servers import MongoServer, start_mongo, temporary_directory
 from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep.jobs import spec
 from upkeep.jobs.data_retention import pace
-from upkeep.mongo import outcomes
+from upkeep.mongo import elections
 from upkeep.mongo.data_retention import batches, measurements
 from upkeep.mongo.session import MongoSession
 
@@ -252,7 +252,7 @@ def test_the_primary_goes_in_the_middle_and_the_run_ends_well(
 def test_a_primary_that_does_not_come_back_is_said_and_the_next_run_carries_on(
     own_place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes, "ELECTION_SECONDS", 1.0)
+    monkeypatch.setattr(elections, "ELECTION_SECONDS", 1.0)
     monkeypatch.setattr(batches, "FIRST", 100)
     fill_many(own_place)
     calls = 0

@@ -10,13 +10,15 @@ from pymongo.errors import OperationFailure
 
 from upkeep.jobs.contract import Work
 from upkeep.model import Action, Outcome
-from upkeep.mongo import catalog, faults, outcomes
+from upkeep.mongo import catalog, ddl, faults, outcomes
 from upkeep.mongo.data_retention import measurements
-from upkeep.mongo.data_retention.ages import known
-from upkeep.mongo.data_retention.batches import Doomed, Sweep
+from upkeep.mongo.data_retention.age_facts import known
+from upkeep.mongo.data_retention.batches import Sweep
+from upkeep.mongo.data_retention.doomed import Doomed
 from upkeep.mongo.data_retention.view import NIGHT, before, leads
+from upkeep.mongo.elections import persist
 from upkeep.mongo.faults import EXISTS
-from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError, drop_empty
+from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError
 from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
 
@@ -46,7 +48,7 @@ def _create_archive(work: Work, progress: Progress) -> None:
     session, args = _session(work), work.action.args
     work.checkpoint(f"create {args['collection']}")
     try:
-        outcomes.change(session, catalog.value(args["command"]), work.sleep)
+        ddl.change(session, catalog.value(args["command"]), work.sleep)
     except OperationFailure as error:
         if faults.code(error) not in EXISTS:
             raise
@@ -58,13 +60,13 @@ def _create_archive(work: Work, progress: Progress) -> None:
 
 def _rows(work: Work, progress: Progress) -> None:
     session, args = _session(work), work.action.args
-    row = outcomes.persist(work, lambda: _row(session, args))
+    row = persist(work, lambda: _row(session, args))
     doomed = Doomed.from_args(args)
     if doomed.index is not None and not any(i["name"] == doomed.index and leads(i, doomed.age) for i in row["indexes"]):
         raise StateChangedError(f"the index {doomed.index} is gone, hidden or another one: the next run looks again")
     moving = work.action.kind == "archive_rows"
     if moving:
-        outcomes.persist(work, lambda: _require_archive(session, args))
+        persist(work, lambda: _require_archive(session, args))
     sweep = Sweep(session, work, doomed, args["into"] if moving else None)
     try:
         sweep.run()
@@ -79,8 +81,8 @@ def _rows(work: Work, progress: Progress) -> None:
 
 def _archive(work: Work, progress: Progress) -> None:
     session, args = _session(work), work.action.args
-    outcomes.persist(work, lambda: _row(session, args))
-    outcomes.persist(work, lambda: _require_archive(session, args))
+    persist(work, lambda: _row(session, args))
+    persist(work, lambda: _require_archive(session, args))
     pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
     measurements.archive(work, progress, pair, datetime.fromisoformat(args["cut_off"]))
 
@@ -88,7 +90,7 @@ def _archive(work: Work, progress: Progress) -> None:
 def _expiry(work: Work, progress: Progress) -> None:
     """Change when measurements expire; never so that one goes which is not in the archive."""
     session, args = _session(work), work.action.args
-    row = outcomes.persist(work, lambda: _row(session, args))
+    row = persist(work, lambda: _row(session, args))
     progress.evidence = {"before": row["expires"], "after": args["seconds"], "uuid": row["uuid"]}
     if row["expires"] == args["seconds"]:
         progress.message = "it is so already"
@@ -97,16 +99,16 @@ def _expiry(work: Work, progress: Progress) -> None:
         raise StateChangedError(f"its expireAfterSeconds is {row['expires']} by now, planned was {args['expected']}")
     if work.action.kind == "set_expiry" and args["into"]:
         if args["archive"] is not None:  # else nothing was due yet, or it was made since: what is in it is proven here
-            outcomes.persist(work, lambda: _require_archive(session, args))
+            persist(work, lambda: _require_archive(session, args))
         pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
         reach = session.now() - timedelta(seconds=args["seconds"]) + NIGHT
-        if not outcomes.persist(work, lambda: pair.is_archived(reach)):
+        if not persist(work, lambda: pair.is_archived(reach)):
             text = f"measurements before {reach:%Y-%m-%d %H:%M} are not all in {args['into']}: they would be deleted"
             raise StateChangedError(f"{text} before the archive has them; the next run archives and tries again")
     if work.action.destructive and work.most is not None:
-        work.allow(outcomes.persist(work, lambda: _would_expire(session, args)))
+        work.allow(persist(work, lambda: _would_expire(session, args)))
     work.checkpoint(f"{work.action.kind} {args['collection']}")
-    outcomes.change(session, _expire_after(args["collection"], args["seconds"]), work.sleep)
+    ddl.change(session, _expire_after(args["collection"], args["seconds"]), work.sleep)
     progress.rows = 0  # the server deletes, from now on
 
 
@@ -156,7 +158,7 @@ def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) ->
     kind, args = action.kind, action.args
     if kind == "create_archive":
         row = _row(session, {"collection": args["collection"], "uuid": evidence.get("uuid")})
-        return drop_empty(session, args["collection"], row, evidence)
+        return ddl.drop_empty(session, args["collection"], row, evidence)
     if kind.endswith("_expiry"):
         return _restore_expiry(session, args, evidence)
     if kind == "archive_measurements":
@@ -174,5 +176,5 @@ def _restore_expiry(session: MongoSession, args: Mapping[str, Any], evidence: Ma
     if before is not None and (after is None or before < after):
         text = f"going back to {before:,} s would delete more, which needs a plan and what the policy requires"
         raise NotSupportedError(text)
-    outcomes.change(session, _expire_after(args["collection"], before), outcomes.immediately)
+    ddl.change(session, _expire_after(args["collection"], before), ddl.immediately)
     return f"expireAfterSeconds is {'off' if before is None else before} again; what has expired does not come back"

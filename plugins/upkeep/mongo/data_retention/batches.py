@@ -33,9 +33,9 @@ from pymongo.read_preferences import ReadPreference
 from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.pace import OverloadedError, Pace
 from upkeep.model import Json
-from upkeep.mongo import catalog, faults, outcomes
-from upkeep.mongo.data_retention import pipelines
-from upkeep.mongo.data_retention.ages import at_path
+from upkeep.mongo import catalog, elections, faults
+from upkeep.mongo.data_retention.age_facts import at_path
+from upkeep.mongo.data_retention.doomed import Doomed
 from upkeep.mongo.outcomes import ConservationError
 from upkeep.mongo.session import MAJORITY_MS, Doc, MongoSession
 
@@ -58,39 +58,6 @@ MAX_PASSES: Final = 5
 _NO_DATE: Final = object()
 """The age of a document whose place in the index tells none that Python can compare."""
 MAJORITY: Final = WriteConcern(w="majority", wtimeout=MAJORITY_MS)
-
-
-@dataclass(frozen=True, slots=True)
-class Doomed:
-    """The due documents of one collection; built in one place, never without the age predicate."""
-
-    collection: str
-    age: str
-    cut_off: datetime
-    index: str | None
-
-    def __post_init__(self) -> None:
-        if not self.age:
-            raise ValueError("documents are never deleted without an age")
-
-    @classmethod
-    def from_args(cls, args: Json) -> Doomed:
-        """Return the due documents that an action names."""
-        return cls(args["collection"], args["age"], datetime.fromisoformat(args["cut_off"]), args["index"])
-
-    @property
-    def due(self) -> Doc:
-        """That a document is due: a date before the cut-off, not a list with one in it."""
-        found: Doc = pipelines.load("due", age=self.age, cut_off=self.cut_off)
-        return found
-
-    def between(self, low: Any, high: Any = None) -> Doc:
-        """Return the due documents that are not older than ``low`` and older than ``high`` (``None``: the cut-off)."""
-        due = self.due
-        bounds = {**due[self.age], **({"$gte": low} if low is not None else {})}
-        if high is not None:
-            bounds["$lt"] = min(high, bounds["$lt"])
-        return {**due, self.age: bounds}
 
 
 @dataclass
@@ -173,7 +140,7 @@ class Sweep:
         while True:
             started = time.monotonic()
             self._stay_within()
-            batch = outcomes.persist(self.work, lambda low=low: self._batch(low))  # type: ignore[misc]
+            batch = elections.persist(self.work, lambda low=low: self._batch(low))  # type: ignore[misc]
             if not batch.found:
                 return removed
             self._count(batch, time.monotonic() - started)
@@ -187,7 +154,7 @@ class Sweep:
         if self.work.most is None:
             return
         left = self.work.most - self.tally.deleted
-        if left <= 0 and outcomes.persist(self.work, self._any_left):
+        if left <= 0 and elections.persist(self.work, self._any_left):
             self.work.allow(self.work.most + 1)
         self.pace.size = min(self.pace.size, max(left, 1))
 
@@ -211,7 +178,7 @@ class Sweep:
             return
         spent, step = 0.0, 1.0
         while (
-            lag := outcomes.persist(self.work, lambda: catalog.replication_lag(self.session)) or 0.0
+            lag := elections.persist(self.work, lambda: catalog.replication_lag(self.session)) or 0.0
         ) > MAX_LAG_SECONDS:
             if spent >= GIVE_UP_SECONDS:
                 raise OverloadedError(
@@ -367,14 +334,14 @@ class Sweep:
         A commit that the next primary knows nothing of was never made: the server says so, and the whole batch is
         repeated.
         """
-        deadline = time.monotonic() + outcomes.ELECTION_SECONDS
+        deadline = time.monotonic() + elections.ELECTION_SECONDS
         while True:
             try:
                 own.commit_transaction()
             except PyMongoError as error:
                 if not error.has_error_label("UnknownTransactionCommitResult") or time.monotonic() >= deadline:
                     raise
-                time.sleep(outcomes.AGAIN_SECONDS)
+                time.sleep(elections.AGAIN_SECONDS)
             else:
                 return
 

@@ -8,7 +8,7 @@ from typing import Final
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.mongo import expiry
-from upkeep.mongo.data_retention import ages
+from upkeep.mongo.data_retention import age_facts
 from upkeep.mongo.data_retention.view import SMALL_ROWS, View, expiring
 
 PRIVILEGES: Final = "privileges"
@@ -67,7 +67,7 @@ def _series(view: View) -> Iterator[Refusal]:
 
 def _times(view: View) -> Iterator[Refusal]:
     """Dates made of seconds lie in January 1970: all of them would be due, those of today too."""
-    why = ages.not_times(view.facts.get("ends") or [])
+    why = age_facts.not_times(view.facts.get("ends") or [])
     if why is not None:
         made = f"{{$toDate: {{$multiply: [{{$toLong: '${view.age}'}}, 1000]}}}}"
         remedy = f"updateMany with {made} where they were made of seconds, $divide where of microseconds"

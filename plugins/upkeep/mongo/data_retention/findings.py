@@ -8,7 +8,7 @@ from typing import Any, Final
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.model import Finding, FindingStatus, Json, Severity
 from upkeep.mongo import catalog, expiry
-from upkeep.mongo.data_retention import ages
+from upkeep.mongo.data_retention import age_facts
 from upkeep.mongo.data_retention.view import View
 
 _KINDS: Final = {"missing": "the field is missing", "timestamp": "internal timestamp", "object": "document"}
@@ -62,7 +62,7 @@ def _say(
 def _documents(view: View) -> Iterator[Finding]:
     yield from undated(view)
     early = view.facts.get("early")
-    if early and ages.not_times(view.facts["ends"]) is None:
+    if early and age_facts.not_times(view.facts["ends"]) is None:
         text = f"{early:,} documents have a '{view.age}' in the first days of 1970: made of seconds? They count as due"
         remedy = f"where they were: updateMany with {{$toDate: {{$multiply: [{{$toLong: '${view.age}'}}, 1000]}}}}"
         yield _say(view, "early_dates", Severity.WARNING, text, remedy, documents=early)
@@ -98,7 +98,7 @@ def undated(view: View) -> Iterator[Finding]:
         yield _say(view, "undated", Severity.WARNING, text, _remedy(view), documents=total, kinds=kinds)
     lists = view.facts.get("lists", 0)
     if lists != 0:
-        count = "some" if lists is None else f"{lists:,}{' or more' if lists >= ages.MOST_LISTS else ''}"
+        count = "some" if lists is None else f"{lists:,}{' or more' if lists >= age_facts.MOST_LISTS else ''}"
         text = f"{count} documents have a list where their age '{view.age}' should be, or on the way to it: never due, "
         remedy = (
             f"let retain.by name a field with one date, or make one of the list: updateMany with "

@@ -28,8 +28,9 @@ from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from upkeep.jobs.contract import Work
-from upkeep.mongo import faults, outcomes
+from upkeep.mongo import faults
 from upkeep.mongo.data_retention import pipelines
+from upkeep.mongo.elections import persist
 from upkeep.mongo.outcomes import ConservationError, Progress
 from upkeep.mongo.session import MAJORITY_MS, Doc, MongoSession
 
@@ -168,11 +169,11 @@ def archive(work: Work, progress: Progress, pair: Pair, high: datetime) -> None:
     """
     progress.evidence = {"rows_copied": 0, "rows_archived": 0, "ranges": 0, "copied_ranges": 0}
     total = 0
-    low = outcomes.persist(work, pair.oldest)
+    low = persist(work, pair.oldest)
     if low is None or low >= high:
         return
     for first, last in ranges(work, pair, low, high):
-        found, copied = outcomes.persist(work, lambda first=first, last=last: _range(pair, first, last))  # type: ignore[misc]
+        found, copied = persist(work, lambda first=first, last=last: _range(pair, first, last))  # type: ignore[misc]
         progress.rows += found.rows
         evidence = progress.evidence
         evidence["ranges"] += 1
@@ -217,7 +218,7 @@ def ranges(work: Work, pair: Pair, low: datetime, high: datetime) -> Iterator[tu
     waiting = [(low, high)]
     while waiting:
         first, last = waiting.pop()
-        rows = outcomes.persist(work, lambda first=first, last=last: _count(pair, first, last))  # type: ignore[misc]
+        rows = persist(work, lambda first=first, last=last: _count(pair, first, last))  # type: ignore[misc]
         if rows <= RANGE_ROWS * TOO_MANY or last - first <= SHORTEST:
             if rows:
                 yield first, last

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from upkeep.fleet import Target
 from upkeep.model import Json, Observation
-from upkeep.mongo import catalog, expiry, refusals
+from upkeep.mongo import catalog, expiry, server_refusals
 from upkeep.mongo.catalog import ARCHIVES, RETAINS
-from upkeep.mongo.data_retention import ages, measurements, pipelines
-from upkeep.mongo.data_retention.ages import known
-from upkeep.mongo.data_retention.view import NIGHT, SMALL_ROWS, View, before, without_facts
+from upkeep.mongo.data_retention import age_facts, measurements, pipelines
+from upkeep.mongo.data_retention.age_facts import known
+from upkeep.mongo.data_retention.view import NIGHT, SMALL_ROWS, View, before, views_of
 from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
 FIRST_SAFE: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,9 +48,9 @@ def observe(
         "left": [],
     }
     granted = catalog.privileges(session)
-    seen = without_facts(frames, target, at)
+    seen = views_of(frames, target, at)  # the facts are read by these views
     stored = [v.subject for v in seen if v.row is not None and v.row["kind"] == "collection"]
-    refusal = refusals.of_server(session, target, [*stored, *archives], granted)
+    refusal = server_refusals.of_server(session, target, [*stored, *archives], granted)
     if refusal is not None:
         server |= {"refuses": refusal.text, "remedy": refusal.remedy}
     frames["left"] = _left(session, expiries, {v.row["uuid"] for v in seen if v.row is not None})
@@ -109,13 +109,14 @@ def _documents(session: MongoSession, view: View) -> Doc:
     sparse = any(i["name"] == view.age_index and i["sparse"] for i in (view.row or {})["indexes"])
     # a sparse index does not have the documents without the field: they are looked for without it
     rows = known(lambda: collection.estimated_document_count(maxTimeMS=LOOK_MS))
+    small = (rows or 0) <= SMALL_ROWS
     return {
         "rows": rows,
         "due": known(lambda: collection.count_documents(due, maxTimeMS=LOOK_MS, **hint)),
         "dated": known(
             lambda: collection.find_one({view.age: {"$type": "date"}}, {"_id": 1}, max_time_ms=LOOK_MS) is not None
         ),
-        **ages.facts(session, view.subject, view.age, view.age_index, sparse=sparse, small=(rows or 0) <= SMALL_ROWS),
+        **age_facts.facts(session, view.subject, view.age, view.age_index, sparse=sparse, small=small),
     }
 
 
@@ -142,7 +143,7 @@ def _series(session: MongoSession, view: View) -> Doc:
         "overdue": count(None, tolerated) if view.expires is not None else 0,
         "unsafe_times": known(lambda: collection.find_one(outside, {"_id": 1}, max_time_ms=LOOK_MS) is not None),
         "dated": True,
-        "ends": known(lambda: ages.ends(collection, time, {})) or [],
+        "ends": known(lambda: age_facts.ends(collection, time, {})) or [],
     }
     return facts | _archived(session, view) if view.archives else facts
 

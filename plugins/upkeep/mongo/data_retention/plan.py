@@ -17,7 +17,7 @@ from upkeep.jobs.data_retention.limits import over_limit
 from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode, Requirement, Severity
 from upkeep.mongo import catalog, specs
 from upkeep.mongo.data_retention import pipelines
-from upkeep.mongo.data_retention.ages import EPOCH
+from upkeep.mongo.data_retention.age_facts import EPOCH
 from upkeep.mongo.data_retention.checks import GRANT, PRIVILEGES, refusals
 from upkeep.mongo.data_retention.findings import findings, left
 from upkeep.mongo.data_retention.view import View, views

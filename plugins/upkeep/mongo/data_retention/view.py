@@ -156,10 +156,11 @@ def cut_off(policy: RetainPolicy, at: datetime, now: datetime) -> datetime:
 
 def views(observation: Observation, target: Target) -> list[View]:
     """Return all collections with a retention."""
-    return list(_views(observation.frames, target, observation.at))
+    return views_of(observation.frames, target, observation.at)
 
 
-def _views(frames: Mapping[str, Sequence[Json]], target: Target, at: datetime) -> list[View]:
+def views_of(frames: Mapping[str, Sequence[Json]], target: Target, at: datetime) -> list[View]:
+    """Return the views of frames that are still being read."""
     rows = {row["name"]: row for row in frames["collections"]}
     facts = {row["name"]: row for row in frames["facts"]}
     server = frames["server"][0]
@@ -187,8 +188,3 @@ def _views(frames: Mapping[str, Sequence[Json]], target: Target, at: datetime) -
             for name in names or [pattern]
         ]
     return found
-
-
-def without_facts(frames: Mapping[str, Sequence[Json]], target: Target, at: datetime) -> list[View]:
-    """Return the views while the facts are still to be read."""
-    return _views({**frames, "facts": []}, target, at)

@@ -13,8 +13,8 @@ from pymongo.errors import OperationFailure
 
 from upkeep.jobs.contract import Work
 from upkeep.model import Action, Outcome
-from upkeep.mongo import catalog, faults, outcomes
-from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError, drop_empty
+from upkeep.mongo import catalog, ddl, faults, outcomes
+from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError
 from upkeep.mongo.partition_creation.care import Care, cares
 from upkeep.mongo.session import Doc, MongoSession
 
@@ -47,7 +47,7 @@ def _create(work: Work, progress: Progress) -> None:
     if care.row is None:
         work.checkpoint(f"create {args['collection']}")
         try:
-            outcomes.change(session, catalog.value(args["command"]), work.sleep)
+            ddl.change(session, catalog.value(args["command"]), work.sleep)
         except OperationFailure as error:
             if faults.code(error) not in faults.EXISTS:
                 raise
@@ -89,7 +89,7 @@ def _correct(work: Work, progress: Progress) -> None:
     if args["command"] not in commands:
         raise StateChangedError("it differs no more, or in another way: the next run looks again")
     work.checkpoint(f"{work.action.kind} {args['collection']}")
-    outcomes.change(session, catalog.value(args["command"]), work.sleep)
+    ddl.change(session, catalog.value(args["command"]), work.sleep)
     progress.evidence = {"uuid": args["uuid"], "reverse": args["reverse"]}
 
 
@@ -122,10 +122,10 @@ def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) ->
     if action.kind == "create_index":
         return _drop_index(session, name, evidence)
     if action.kind == "create_collection":
-        return drop_empty(session, name, row or {}, evidence)
+        return ddl.drop_empty(session, name, row or {}, evidence)
     if not evidence.get("reverse"):
         raise NotSupportedError("the server does not let it go back")
-    outcomes.change(session, catalog.value(evidence["reverse"]), outcomes.immediately)
+    ddl.change(session, catalog.value(evidence["reverse"]), ddl.immediately)
     return f"restored: {action.args['reverse']}"
 
 

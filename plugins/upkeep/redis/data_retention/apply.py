@@ -13,7 +13,7 @@ from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
-from upkeep.redis import faults, refusals
+from upkeep.redis import faults, server_refusals
 from upkeep.redis.session import RIGHTS, RedisSession
 
 FIRST: Final = 10_000
@@ -63,7 +63,7 @@ def apply(work: Work) -> Outcome:
         text = "the server is a replica by now; point the connection at the primary"
         return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
     except redis.RedisError as error:
-        refusal = refusals.of(error)
+        refusal = server_refusals.of(error)
         text = f"the server refused: {faults.describe(error)}; our user needs {RIGHTS}"
         if refusal is not None:
             text = f"{refusal.text}; {refusal.remedy}"

@@ -11,8 +11,8 @@ import redis
 from upkeep.errors import UnreachableError
 from upkeep.fleet import Target
 from upkeep.model import Json, Observation
-from upkeep.redis import faults, refusals, streams
-from upkeep.redis.data_retention.view import View, of_frames
+from upkeep.redis import faults, server_refusals, streams
+from upkeep.redis.data_retention.view import View, views_of
 from upkeep.redis.session import RedisSession
 
 
@@ -22,9 +22,9 @@ def observe(session: RedisSession, target: Target, at: datetime) -> Observation:
     frames: dict[str, list[dict[str, Any]]] = {"server": [server], "streams": []}
     try:
         frames["streams"] = streams.declared(session, target.declared("data_retention"))
-        _look(session, of_frames(frames, target, at), probe=target.mode == "enforce" and not server["is_replica"])
+        _look(session, views_of(frames, target, at), probe=target.mode == "enforce" and not server["is_replica"])
     except redis.RedisError as error:
-        refusal = refusals.of(error)
+        refusal = server_refusals.of(error)
         if refusal is not None:
             server |= {"refuses": refusal.text, "remedy": refusal.remedy}
         elif isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
@@ -61,7 +61,7 @@ def _probed(session: RedisSession, view: View) -> Json:
 
 
 def _denied(error: redis.RedisError) -> Json:
-    if refusals.of(error) is not None:
+    if server_refusals.of(error) is not None:
         raise error
     text = faults.describe(error)  # deleted, or made anew as something else, meanwhile
     return {"due": None, "held": None, "denied": text}

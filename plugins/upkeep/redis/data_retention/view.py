@@ -97,10 +97,10 @@ def _cut_off(policy: RetainPolicy, at: datetime, now: datetime) -> datetime:
 
 def views(observation: Observation, target: Target) -> list[View]:
     """Return all keys in care."""
-    return of_frames(observation.frames, target, observation.at)
+    return views_of(observation.frames, target, observation.at)
 
 
-def of_frames(frames: Mapping[str, Sequence[Json]], target: Target, at: datetime) -> list[View]:
+def views_of(frames: Mapping[str, Sequence[Json]], target: Target, at: datetime) -> list[View]:
     """Return the views of frames that are still being read."""
     server = frames["server"][0]
     now = moment(server["now"]).astimezone(UTC)

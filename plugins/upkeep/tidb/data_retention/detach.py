@@ -1,4 +1,4 @@
-"""Taking a partition out, and putting it back, by EXCHANGE PARTITION: no row is copied, nobody waits.
+"""Taking a partition out by EXCHANGE PARTITION: no row is copied, nobody waits.
 
 1. An empty table like the parent is made, with our marker in its COMMENT from its first moment.
 2. EXCHANGE PARTITION: the table now has the partition's data, and its id; the partition is empty.

@@ -13,7 +13,7 @@ from local.servers import MongoServer
 from tests.harness.jobs import Run
 from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep.model import Severity
-from upkeep.mongo.data_retention import ages
+from upkeep.mongo.data_retention import age_facts
 from upkeep.mongo.session import MongoSession
 
 JOB = "data_retention"
@@ -110,7 +110,7 @@ def test_an_index_that_never_met_a_list_is_believed(
     keep(place, OLD, NEW, index={})
     place.db.events.create_index([("at", 1), ("tags", 1)], name="other")
     place.db.events.insert_one({"at": NEW, "tags": ["x", "y"]})
-    monkeypatch.setattr(ages, "LISTS_MS", 0)  # would be refused, if it were asked
+    monkeypatch.setattr(age_facts, "LISTS_MS", 0)  # would be refused, if it were asked
     assert run(session, target(DELETE), JOB).checks == []
 
 
@@ -118,7 +118,7 @@ def test_so_many_lists_are_counted_and_no_more(
     session: MongoSession, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(place, OLD, *([[OLD]] * 50), index={})
-    monkeypatch.setattr(ages, "MOST_LISTS", 10)
+    monkeypatch.setattr(age_facts, "MOST_LISTS", 10)
     finding = run(session, target(DELETE), JOB, apply=False).finding("age_lists")
     assert finding.summary.startswith("10 or more documents")
 
@@ -127,15 +127,15 @@ def test_lists_that_cannot_be_counted_are_some(
     session: MongoSession, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(place, OLD, *([[OLD]] * 50), index={})
-    load = ages.pipelines.load
+    load = age_facts.pipelines.load
     # an array of two million numbers for each document: longer than the look may take
     slow = {"$expr": {"$gt": [{"$size": {"$range": [{"$strLenCP": {"$toString": "$_id"}}, 2_000_000]}}, 0]}}
-    monkeypatch.setattr(ages, "LISTS_MS", 20)
+    monkeypatch.setattr(age_facts, "LISTS_MS", 20)
 
     def slowly(name: str, **places: Any) -> Any:
         return slow if name == "lists" else load(name, **places)
 
-    monkeypatch.setattr(ages.pipelines, "load", slowly)
+    monkeypatch.setattr(age_facts.pipelines, "load", slowly)
     finding = run(session, target(DELETE), JOB, apply=False).finding("age_lists")
     assert finding.summary.startswith("some documents")
 

@@ -18,7 +18,7 @@ from tests.harness.jobs import Runs
 from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep import connections
 from upkeep.model import FindingStatus, Severity
-from upkeep.mongo import outcomes
+from upkeep.mongo import elections
 from upkeep.mongo.data_retention import batches
 from upkeep.mongo.data_retention.measurements import Pair
 from upkeep.mongo.engine import ENGINE
@@ -154,7 +154,7 @@ def test_a_transaction_that_the_cache_has_no_room_for_is_made_smaller(
         return real(sweep, own, low, compare=compare)
 
     monkeypatch.setattr(batches.Sweep, "_within", within)
-    monkeypatch.setattr(outcomes, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(elections, "AGAIN_SECONDS", 0.0)
     assert run(session, target(ARCHIVE, "limits: {share: 100 %}"), JOB).well
     assert place.db.kept.count_documents({}) == 500
     assert tried[:3] == [8 * 2**20, 4 * 2**20, 2 * 2**20]

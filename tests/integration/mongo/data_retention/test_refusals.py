@@ -17,7 +17,7 @@ from tests.harness.jobs import Run
 from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep import connections
 from upkeep.model import Severity
-from upkeep.mongo import outcomes, refusals
+from upkeep.mongo import ddl, server_refusals
 from upkeep.mongo.engine import ENGINE
 from upkeep.mongo.session import MongoSession
 from upkeep.run import check as checks
@@ -37,8 +37,8 @@ def place(mongo_server: MongoServer) -> Iterator[Place]:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "WAIT_MS", 300)
-    monkeypatch.setattr(refusals, "CONFIRM_MS", 500)
+    monkeypatch.setattr(server_refusals, "WAIT_MS", 300)
+    monkeypatch.setattr(server_refusals, "CONFIRM_MS", 500)
 
 
 def fill(place: Place) -> None:
@@ -148,8 +148,8 @@ def test_a_set_without_a_majority_that_confirms() -> None:
 
 
 def test_who_holds_a_collection_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcomes, "LOCK_MS", 200)
-    monkeypatch.setattr(outcomes, "LOCK_TRIES", 2)
+    monkeypatch.setattr(ddl, "LOCK_MS", 200)
+    monkeypatch.setattr(ddl, "LOCK_TRIES", 2)
     place.db.create_collection("m", timeseries={"timeField": "at"})
     wanted = target("m: {retain: {by: at, for: 30 days, then: delete, requires: nothing}}")
     with pymongo.MongoClient(place.uri, appname="the importer") as other, other.start_session() as own:

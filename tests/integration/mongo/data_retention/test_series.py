@@ -12,7 +12,7 @@ from tests.harness.jobs import Runs
 from tests.harness.mongo import Place, fresh_place, run, target
 from upkeep.jobs import spec
 from upkeep.model import Severity
-from upkeep.mongo import outcomes
+from upkeep.mongo import ddl
 from upkeep.mongo.data_retention import apply as retention_apply
 from upkeep.mongo.data_retention import measurements
 from upkeep.mongo.data_retention.measurements import Pair
@@ -309,7 +309,7 @@ def test_expiry_really_deletes_only_what_is_archived(session: MongoSession, plac
         assert oldest is not None
         if oldest > NOW - 99 * DAY:
             break
-        outcomes.immediately(0.1)
+        ddl.immediately(0.1)
     else:
         pytest.fail("nothing expired")
     left = {d["at"] for d in place.db.m.find()}

@@ -202,7 +202,7 @@ def test_undo_drops_only_what_is_empty(session: MongoSession, place: Place) -> N
 def test_a_collection_held_by_others_is_given_up_and_no_writer_waits_long(
     session: MongoSession, place: Place, validator: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.mongo.outcomes.LOCK_MS", 200)
+    monkeypatch.setattr("upkeep.mongo.ddl.LOCK_MS", 200)
     place.db.assets.insert_one({"kind": 1})
     wanted = target(f"assets: {{validator: {validator}, corrections: apply}}")
     with place.client.start_session() as other, other.start_transaction():

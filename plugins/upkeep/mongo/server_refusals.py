@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from upkeep.fleet import Target
+from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.mongo import catalog, faults
 from upkeep.mongo.session import Doc, MongoSession
 
@@ -16,26 +17,21 @@ WAIT_MS: Final = 3_000
 """A write that changes nothing takes milliseconds; so long it may wait for its lock."""
 CONFIRM_MS: Final = 10_000
 """So long a majority may take to confirm it: members further behind are waited for anyway."""
-
-
-class Refusal(NamedTuple):
-    """Why the server takes no writes, and what a person would do."""
-
-    text: str
-    remedy: str
-
-
+CHECK: Final = "server_refuses"
 NO_MAJORITY: Final = Refusal(
+    CHECK,
     "no majority of the members confirms writes: data-bearing members are down or far behind",
     "bring the members back (rs.status()), or take those that are gone for good out of the set",
 )
 LOCKED: Final = Refusal(
-    "the server is locked against writes (fsyncLock)", "db.fsyncUnlock(), once the backup that locked it is over"
+    CHECK, "the server is locked against writes (fsyncLock)", "db.fsyncUnlock(), once the backup that locked it is over"
 )
 BLOCKED: Final = Refusal(
-    "writes of users are blocked (setUserWriteBlockMode)", "db.adminCommand({setUserWriteBlockMode: 1, global: false})"
+    CHECK,
+    "writes of users are blocked (setUserWriteBlockMode)",
+    "db.adminCommand({setUserWriteBlockMode: 1, global: false})",
 )
-DISK: Final = Refusal("the server's disk is full", "make room on the server's disk (dbPath)")
+DISK: Final = Refusal(CHECK, "the server's disk is full", "make room on the server's disk (dbPath)")
 _BY_CODE: Final = {64: NO_MAJORITY, 100: NO_MAJORITY, 371: BLOCKED, 14031: DISK}
 """WriteConcernFailed, UnsatisfiableWriteConcern, UserWritesBlocked, OutOfDiskSpace."""
 
