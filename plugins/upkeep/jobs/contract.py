@@ -26,6 +26,7 @@ ROUGH: Final = 2
 
 def tolerated(rows: int, *, rough: bool = False) -> int:
     """Return how many rows may go where so many were planned; an estimate may be half of what is there."""
+    # of ten planned rows one more would be a tenth already: so few are never worth asking a person again
     most = rows * ROUGH if rough else rows
     return most + max(round(most * TOLERATED_SHARE), TOLERATED_ROWS)
 
@@ -76,6 +77,7 @@ class Work:
 
     def allow(self, rows: int) -> None:
         """Raise `OverLimitError` when ``rows``, all that went and are about to go, are more than was approved."""
+        # before rows go, not after: what is above the number stays, and a person sees a new plan
         if self.most is not None and rows > self.most:
             planned = f"{self.action.rows or 0:,} that were planned (tolerated: {self.most:,})"
             raise OverLimitError(f"by now more would go than the {planned}: plan again and approve that plan")

@@ -25,8 +25,10 @@ def job(name: str, engine_name: str) -> Job | None:
     require(name)
     module = f"upkeep.{engine_name}.{name}"
     try:
+        # only the room that is asked for: each brings its driver along, and the command line has to start fast
         return cast("Job", importlib.import_module(module).JOB)
     except ModuleNotFoundError as error:
+        # the room itself is missing; what a room cannot import is a fault and stays one
         if error.name in (module, f"upkeep.{engine_name}"):
             return None
         raise

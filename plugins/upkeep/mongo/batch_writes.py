@@ -111,6 +111,7 @@ def _batch(collection: Collection[Any], batch: list[Any]) -> Written:
         details = error.details
         refused = Counter(int(e["code"]) for e in details["writeErrors"])
         inserted = int(details["nInserted"])
+        # what was inserted is there, only not confirmed as surely as was asked for
         unsure = inserted if details.get("writeConcernErrors") else 0
         return Written(inserted, dict(refused), len(batch) - inserted - refused.total(), unsure)
     except WriteConcernError:

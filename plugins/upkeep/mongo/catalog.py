@@ -74,6 +74,7 @@ def collections(session: MongoSession, wanted: Collection[str]) -> list[Doc]:
     A glob never means a view; by its name in full one is named, and refused as what it is.
     """
     found = {row["name"]: row for row in session.database.list_collections()}
+    # a view stores nothing: a glob that also fits one means the collections beside it
     stored = [name for name, row in found.items() if row["type"] != "view"]
     names = sorted({n for pattern in wanted for n in matching(stored if is_glob(pattern) else found, pattern)})
     return [_row(session, found[name], found.get(_BUCKETS + name)) for name in names]
@@ -82,6 +83,7 @@ def collections(session: MongoSession, wanted: Collection[str]) -> list[Doc]:
 def _row(session: MongoSession, info: Mapping[str, Any], buckets: Mapping[str, Any] | None) -> Doc:
     options = info.get("options", {})
     series = options.get("timeseries")
+    # a time-series collection is a view of its buckets, which have the uuid
     uuid = ((buckets or info).get("info") or {}).get("uuid")
     return {
         "name": info["name"],
@@ -204,6 +206,7 @@ def replication_lag(session: MongoSession) -> float | None:
         return max(majority.total_seconds(), 0.0)
     moments = {m["stateStr"]: m["optimeDate"] for m in status["members"] if m["stateStr"] == "PRIMARY"}
     primary = moments.get("PRIMARY")
+    # arbiters hold no data, and a member that is down cannot be waited for
     behind = [m["optimeDate"] for m in status["members"] if m["stateStr"] in ("SECONDARY", "RECOVERING")]
     if primary is None or not behind:
         return None

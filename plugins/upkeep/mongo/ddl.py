@@ -32,10 +32,14 @@ def change(session: MongoSession, command: Doc, sleep: Callable[[float], None]) 
     """
     for number in range(LOCK_TRIES):
         try:
+            # maxTimeMS counts the wait for the lock too. The server's lock queue is first come, first served (FAQ:
+            # Concurrency): behind a change that waits, every reader and writer of the collection waits as well
             return session.database.command({**command, "maxTimeMS": LOCK_MS, "writeConcern": MAJORITY})
         except PyMongoError as error:
+            # nothing was changed then, so another try does no harm
             if faults.code(error) not in faults.TIMED_OUT:
                 raise
+        # longer each time: whoever queued up behind us has its turn in between
         if number + 1 < LOCK_TRIES:
             sleep(0.2 * 2**number)
     name = str(next(iter(command.values())))
@@ -60,11 +64,13 @@ def drop_empty(session: MongoSession, name: str, row: Doc, evidence: Mapping[str
         raise NotSupportedError(text)
     if session.database[name].find_one({}, {"_id": 1}) is not None:
         raise NotSupportedError("there are documents in it by now: it stays")
+    # a name that nobody writes to; the rename would fail if it were taken
     aside = f"{name}.upkeep_{secrets.token_hex(4)}"
     session.database[name].rename(aside)
     if session.database[aside].find_one({}, {"_id": 1}) is None:
         session.database[aside].drop()
         return f"dropped {name}, which was empty"
+    # fails when a writer has made the collection anew meanwhile: then both are left to a person
     with suppress(OperationFailure):
         session.database[aside].rename(name)
         raise NotSupportedError("a document arrived at this moment: it stays")

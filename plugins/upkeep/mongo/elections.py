@@ -40,8 +40,10 @@ def persist(work: Work, attempt: Callable[[], T]) -> T:
         try:
             return attempt()
         except PyMongoError as error:
+            # a refusal stays one, however often it is asked
             if not faults.is_transient(error):
                 raise
+            # a conflict, not an election: who else writes those documents is what a person needs to know
             if time.monotonic() >= deadline and not faults.is_lost(error):
                 session, name = cast("MongoSession", work.session), str(work.action.args.get("collection", ""))
                 text = f"others write the same documents for {ELECTION_SECONDS:.0f} s ({faults.describe(error)})"

@@ -55,6 +55,8 @@ def carry_out(work: Work, do: Apply) -> Outcome:
     """
     progress = Progress()
     try:
+        # a killed run's transaction keeps what it wrote for a minute: ours would meet it as a conflict that nobody
+        # ends
         cast("MongoSession", work.session).end_leftovers()
         do(work, progress)
     except (StateChangedError, OverloadedError) as error:
@@ -75,6 +77,7 @@ def carry_out(work: Work, do: Apply) -> Outcome:
         code = ReasonCode.CONNECTION_LOST if lost else ReasonCode.ERROR
         return _outcome(work.action, progress, OutcomeStatus.FAILED, code, text)
     except UpkeepError:
+        # the run ends here, but what was committed is committed: its count must not be missing from the ledger
         if progress.rows:
             with contextlib.suppress(UpkeepError):
                 work.note({"rows": progress.rows, **progress.evidence})

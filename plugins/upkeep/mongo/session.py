@@ -125,6 +125,7 @@ class MongoSession:
         if not self.hello.get("setName"):
             status = self.ask("serverStatus") or {}
             return f"{self.topology}:{status.get('host') or f'{self._address.host}:{self._address.port}'}"
+        # the id that the set was given when it was made: a name and members can be those of another set, and change
         with suppress(OperationFailure):
             config = self.client.local["system.replset"].find_one({}, {"settings.replicaSetId": 1}) or {}
             return str(config["settings"]["replicaSetId"])
@@ -182,6 +183,8 @@ class MongoSession:
 
         The run's own client may hold a lock of its pool at this moment (this is called from signal handlers).
         """
+        # without the right to kill, or without a server, nothing can be stopped there: closing the client ends it
+        # here
         try:
             with client_for(self._address, "upkeep cancel") as other:
                 for operation in self._operations(other):
@@ -211,6 +214,7 @@ class MongoSession:
         with suppress(OperationFailure):
             found = list(self.client.admin.aggregate(pipeline))
             if found:
+                # the session, not the operation: between two commands a transaction has no operation to kill
                 self.client.admin.command("killSessions", [{"id": one["lsid"]["id"]} for one in found])
             return len(found)
         return 0

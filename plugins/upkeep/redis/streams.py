@@ -99,6 +99,7 @@ def _row(session: RedisSession, name: str, pattern: str) -> Json:
     if not is_text(name):
         return row
     try:
+        # asked first: XINFO STREAM of another type is an error like many others
         row["kind"] = str(session.command("TYPE", name))
         return row | describe(session, name) if row["kind"] == "stream" else row
     except redis.exceptions.NoPermissionError as error:
@@ -117,6 +118,7 @@ def describe(session: RedisSession, name: str) -> Json:
     info = client.xinfo_stream(name)
     groups = []
     for group in client.xinfo_groups(name):
+        # XINFO GROUPS tells how many are pending, not from which entry on
         pending = client.xpending(name, group["name"])
         groups.append(
             {
@@ -124,9 +126,11 @@ def describe(session: RedisSession, name: str) -> Json:
                 "read_to": group["last-delivered-id"],
                 "pending": int(pending["pending"]),
                 "lowest_pending": pending["min"] if pending["pending"] else None,
+                # not from `lag`, which is empty once entries were deleted within the stream (XINFO GROUPS)
                 "unread_from": _first_after(session, name, group["last-delivered-id"]),
             }
         )
+    # a key with an expiry goes as a whole, young entries too
     lives = int(client.pttl(name))
     return {
         "length": int(info["length"]),
@@ -165,5 +169,6 @@ def count(session: RedisSession, name: str, low: str, bound: EntryId) -> int | N
         if found < size:
             return total
         since = f"({last}"
+        # large entries make a page slow, and the server does nothing else meanwhile
         size = max(1, min(size * 2 if took < PAGE_SECONDS else size // 2, LARGEST_PAGE))
     return None

@@ -147,6 +147,7 @@ def partitions_of(session: TiDBSession, table: Json) -> list[Partition]:
     """Return the table's partitions. Raises `StateChangedError` when it is another table by now."""
     here = {"schema": table["schema"], "name": table["name"]}
     pattern = Pattern(table["name"], table["schema"], table["name"], (True, True))
+    # an id, for a name may by now be another table's: TRUNCATE gives a new id too
     found = [row for row in tables(session, [pattern]) if row["id"] == table["id"]]
     if not found:
         raise StateChangedError("the table was dropped, renamed or made anew since it was observed")

@@ -72,6 +72,8 @@ def run(tools: Tools, statement: Sql, *, what: str, seconds: float = WAIT_SECOND
         What the server said.
     """
     tools.checkpoint(what)
+    # information_schema.ddl_jobs keeps a job's text, and nothing else there tells ours from another's on the same
+    # table
     mark = f"upkeep {uuid.uuid4().hex}"
     if tools.session.trace is not None:
         tools.session.trace(statement.text)
@@ -83,6 +85,7 @@ def run(tools: Tools, statement: Sql, *, what: str, seconds: float = WAIT_SECOND
         try:
             _wait(tools, thread, mark, what, seconds)
         except BaseException:
+            # the job first: a connection that only breaks may leave its job in the queue, with nobody waiting for it
             _cancel(tools.session, mark)
             thread.join(1)
             other.abort()  # a job that was told to cancel ends only when the old transactions do: not waited for
@@ -105,6 +108,7 @@ def _wait(tools: Tools, thread: threading.Thread, mark: str, what: str, seconds:
     while thread.is_alive():
         job = _job(tools.session, mark)
         state = f"{job['state']}, {job['schema_state']}, {job['row_count']} rows" if job else "queued"
+        # before the time is looked at: a run that is asked to stop says that, not that others held the table
         tools.checkpoint(f"{what}: {state}")
         if time.monotonic() - started > seconds:
             raise LockNotObtainedError(
@@ -123,6 +127,8 @@ def _cancel(session: TiDBSession, mark: str) -> None:
     """Cancel our job from a fresh connection: ours may be the one that was cancelled or lost."""
     with contextlib.suppress(UpkeepError, pymysql.MySQLError, OSError), contextlib.closing(session.another()) as other:
         job = _job(other, mark)
+        # TiDB takes this only in some states of a job (model.Job.IsRollbackable); a job beyond them ends as if nobody
+        # had asked, and the next run looks at the table anyway
         if job is not None:
             other.rows("cancel_ddl", {"job": job["job_id"]})
 
@@ -133,10 +139,13 @@ def claim(session: TiDBSession, table_id: int) -> Iterator[None]:
 
     Raises `LockNotObtainedError`. The server releases it when the session ends, however it ends.
     """
+    # by id, not by name: a table that is renamed meanwhile must not be claimed twice
     name = {"name": f"upkeep {table_id}"}
     try:
         obtained = session.rows("claim", name)[0]["obtained"]
     except pymysql.MySQLError as error:
+        # a named lock is a row of mysql.advisory_locks in a transaction that never commits
+        # (session/advisory_locks.go): that another holds it may come as the error of a row lock
         if faults.code(error) not in faults.LOCK_WAIT:
             raise
         obtained = 0
@@ -146,6 +155,7 @@ def claim(session: TiDBSession, table_id: int) -> Iterator[None]:
         yield
     finally:
         if not session.closed and not session.cancelled:
+            # what cannot be released here ends with the session
             with contextlib.suppress(pymysql.MySQLError, UpkeepError):
                 session.rows("release", name)
 

@@ -39,6 +39,7 @@ def placement_driver(session: TiDBSession) -> bool | None:
     try:
         session.rows("regions")
     except pymysql.MySQLError as error:
+        # "may not ask" and "is not there" are two things: the first a person can mend
         return None if faults.code(error) in faults.PRIVILEGE else False
     return True
 

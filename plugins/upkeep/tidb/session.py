@@ -33,6 +33,8 @@ OLDEST_VERSION: Final = (7, 5)
 LOCK_WAIT_SECONDS: Final = 2
 """For rows that others hold; DDL waits through its job instead (`ddl`)."""
 STATEMENT_SECONDS: Final = 600
+"""Of one statement; TiDB applies it to SELECT alone (executor/adapter.go), so batches and schema changes have limits of
+their own."""
 IDLE_SECONDS: Final = 600
 """A job that froze must not keep its session, and with it old versions of rows from being collected."""
 _RELEASE: Final = re.compile(r"TiDB-v?(\d+\.\d+\.\d+)")
@@ -161,6 +163,7 @@ class TiDBSession:
         pymysql.MySQLError
             What the server said otherwise.
         """
+        # `cancel` comes from another thread or a signal handler: what was not sent by then must not be sent after it
         if self._cancelled:
             raise CancelledError("the run was asked to stop")
         if self.trace is not None:
@@ -172,11 +175,15 @@ class TiDBSession:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Open a transaction; commit at the end of the block, roll back when it raises."""
+        # pessimistic, whatever a server or a proxy made of our setting: rows that were copied must stay locked until
+        # they are deleted, and a commit must not fail for what others wrote meanwhile
         self.execute(Sql("begin pessimistic"))
         try:
             yield
         except BaseException:
             if not self.closed:
+                # not through `execute`: after a cancel that sends nothing any more, and the locks would stay as long
+                # as the session
                 with contextlib.suppress(pymysql.MySQLError, OSError), self._connection.cursor() as cursor:
                     cursor.execute("rollback")
             raise
@@ -190,6 +197,8 @@ class TiDBSession:
         """Kill the running statement from a second connection, and refuse further ones; callable from any thread."""
         self._cancelled = True
         with contextlib.suppress(pymysql.MySQLError, OSError, ConfigurationError):
+            # from another connection, for ours waits for its answer; the statement alone, for the session has to roll
+            # back
             other = connect(self._address, application=f"{self._application} cancel")
             try:
                 with other.cursor() as cursor:
@@ -203,6 +212,8 @@ class TiDBSession:
 
     def abort(self) -> None:
         """Break the connection under a statement that another thread waits for; never raises."""
+        # `close` would write into the conversation that the other thread is in the middle of (PyMySQL is not for two
+        # threads); a socket that is shut down only wakes that thread
         with contextlib.suppress(OSError, AttributeError):
             cast("socket.socket", getattr(self._connection, "_sock")).shutdown(socket.SHUT_RDWR)  # noqa: B009
 
@@ -211,10 +222,13 @@ class TiDBSession:
         try:
             yield
         except (pymysql.MySQLError, OSError) as error:
+            # after a cancel any error is its doing, whatever the server calls it
             if self._cancelled:
                 raise CancelledError("the run was asked to stop; its statement was cancelled on the server") from error
             lost = not isinstance(error, pymysql.MySQLError) or faults.is_lost(error, still_open=self._connection.open)
             if lost:
+                # nothing may go over a connection whose last answer is not known: it could be taken for the next
+                # one's
                 self.close()
                 raise ConnectionLostError(
                     f"{where(self._address)}: the connection was lost ({_clean(error, self._address)}); "

@@ -25,8 +25,10 @@ def age_axis(policy: TablePolicy, base_type: str) -> Axis:
     zone = retain.zone if retain else ZoneInfo("UTC")
     unit = retain.unit if retain else None
     if partition is not None and retain is not None:
+        # one zone for a table, unless its owner says for the age otherwise
         if "timezone" not in retain.model_fields_set:
             zone = partition.zone
+        # the partition's unit says nothing of another column
         if unit is None and (retain.by is None or retain.by == partition.by):
             unit = partition.unit
     return Axis(type=base_type, zone=zone, unit=unit)
@@ -36,10 +38,12 @@ def cut_off(policy: RetainPolicy, axis: Axis, at: datetime, server_now: datetime
     """Return the place on the axis before which rows are due: never later than today's cut-off."""
     zone = axis.zone
     try:
+        # neither `--at` of next year nor a worker's wrong clock makes more due than the server's own date does
         instant = min(shift(at, policy.for_, zone, -1), shift(server_now, policy.for_, zone, -1))
     except (OverflowError, ValueError):
         instant = LONG_AGO  # longer than the calendar: nothing is due
     value = axis.of(instant)
+    # a wall clock does not say which of its two 02:30 it means: the hour counts as the younger one
     if axis.is_wall:
         value -= _shown_twice(instant.astimezone(zone)) // timedelta(microseconds=1)
     return axis.read(axis.write(value))  # down to what the column can say: days, seconds …

@@ -18,6 +18,7 @@ def over_limit(rows: int | None, total: int, target: Target, what: str = "rows")
         return f"how many {what} would go could not be found out"
     if limits.rows is not None and rows > limits.rows:
         return f"about {rows:,} rows would go, the limit is {limits.rows:,}"
+    # statistics of a table that was just filled may say fewer rows than go: then all of it goes
     if rows and rows > limits.share * max(total, rows):
         return f"about {rows / max(total, rows):.0%} of the table would go, the limit is {limits.share:.0%}"
     return None

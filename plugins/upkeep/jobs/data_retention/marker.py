@@ -31,6 +31,7 @@ def read_marker(comment: str | None) -> Json | None:
         marker = json.loads(comment.removeprefix(MARKER_BEGINS))
     except ValueError:
         return None
+    # a comment that only begins like ours is an owner's: such a table is not touched
     return marker if isinstance(marker, dict) and "detached_from" in marker else None
 
 
@@ -63,6 +64,7 @@ def drop_after(marker: Json) -> datetime:
         said = moment(marker["drop_after"])
     except (KeyError, ValueError):
         return NEVER
+    # without its offset a date that somebody edited may be hours early
     return said if said.tzinfo is not None else NEVER
 
 
@@ -72,6 +74,7 @@ def kept_until(marker: Json, policy: RetainPolicy) -> datetime:
     By the grace of the detaching the marker's date alone counts: the owner may have moved it.
     """
     said = drop_after(marker)
+    # the policy has not changed since: nothing to reckon anew
     if marker.get("grace") == str(policy.grace):
         return said
     try:
@@ -89,5 +92,6 @@ def required(marker: Json, policy: RetainPolicy) -> Requirement:
 def stricter(one: Requirement, other: Requirement) -> Requirement:
     """Return the stricter of two requirements: nothing, approval, backup; of two backups the younger."""
     if one.kind == other.kind == "backup":
+        # the younger a backup must be, the stricter
         return min(one, other, key=lambda r: r.backup_age_seconds or 0)
     return max(one, other, key=lambda r: _RANKS.index(r.kind))

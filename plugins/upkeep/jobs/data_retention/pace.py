@@ -48,8 +48,10 @@ class Pace:
         """Take what a batch of ``rows`` took; small rests at the end of a range teach nothing."""
         if rows < SMALLEST or seconds <= 0:
             return
+        # smoothed: one slow batch (a checkpoint, a compaction) must not make all that follow tiny
         newest = rows / seconds
         self.rate = newest if self.rate is None else SMOOTHING * newest + (1 - SMOOTHING) * self.rate
+        # at most doubled: a few fast batches from a warm cache say little of ten times as many rows
         wanted = min(self.rate * self.target, self.size * MAX_GROWTH)
         self.size = int(min(max(wanted, SMALLEST), self.largest or LARGEST))
 
@@ -57,5 +59,6 @@ class Pace:
         """Halve the batch after trouble, to not less than ``smallest`` rows; return whether that was possible."""
         smaller = min(max(self.size // 2, smallest), self.size)
         possible = smaller < self.size
+        # what was learnt before the trouble no longer holds
         self.size, self.rate = smaller, None
         return possible

@@ -118,6 +118,7 @@ class Axis:
             value = datetime.fromisoformat(text)
         except ValueError:
             return _beyond(text)
+        # a wall clock is reckoned as if it were UTC's: then no hour is missing or doubled on it
         if value.tzinfo is None:
             value = value.replace(tzinfo=UTC)
         return (value - _EPOCH) // _MICROSECOND
@@ -140,6 +141,7 @@ class Axis:
 
     def floor(self, value: Value, every: Duration | int) -> Value:
         """Return the start of the period that contains ``value``."""
+        # Python's % takes the divisor's sign, so this rounds down below zero too
         if isinstance(every, int):
             return value - value % every
         return (intervals.floor(_moment(value), every, self.grid_zone) - _EPOCH) // _MICROSECOND
@@ -178,6 +180,7 @@ def implausible(numbers: Iterable[float], unit: str) -> str | None:
     known = [n for n in numbers if n and math.isfinite(n)]
     if not known or any(_is_likely(n * _MICROSECONDS[unit]) for n in known):
         return None
+    # a bound before 1970 is a time like others: only how far it lies from there is looked at
     early = all(abs(n) * _MICROSECONDS[unit] < _NEAR_ZERO // _MICROSECOND for n in known)
     late = all(abs(n) * _MICROSECONDS[unit] >= _NEAR_ZERO // _MICROSECOND for n in known)
     where = "in the first days of 1970" if early else "beyond the year 2200" if late else "in 1970 or beyond 2200"

@@ -105,6 +105,7 @@ def _layout(existing: tuple[Span, ...], wish: Wish, axis: Axis) -> Layout:
         gaps += any(p.lower < ends[0] for p in kept)
         pieces += kept
     urgent = sorted(p for p in pieces if p.upper > current)
+    # newest first: with a cap on how many are made, the oldest are those to go without
     older = sorted((p for p in pieces if p.upper <= current), reverse=True)
     periods = [Span(*pair) for pair in pairwise([current, *ends])]
     wanted = [p for p in periods if wish.since is None or p.upper > wish.since]
@@ -178,6 +179,7 @@ def _cut(hole: Span, wish: Wish, axis: Axis, horizon: Value, limit: Value | None
     lower, more = hole.lower, False
     if wish.keep_after is not None and lower < wish.keep_after < end:
         lower = max(lower, axis.floor(wish.keep_after, wish.every))
+    # a hole of decades is not cut into all its pieces first, of which the cap takes a few
     reach = length(wish.every) * (wish.limit + 2)
     if end - lower > reach:
         lower, more = axis.floor(end - reach, wish.every), True
@@ -186,6 +188,7 @@ def _cut(hole: Span, wish: Wish, axis: Axis, horizon: Value, limit: Value | None
     while mark < end:
         marks.append(mark)
         mark = axis.following(mark, wish.every)
+    # after an irregular bound the grid's next mark may be near
     if len(marks) > 1 and marks[1] - marks[0] < half:
         del marks[1]
     if len(marks) > 1 and end - marks[-1] < half:

@@ -35,6 +35,7 @@ def told_by(spans: Iterable[tuple[Value | None, Value | None]]) -> bool:
 
 def misread(subject: str, column: str, axis: Axis, values: Iterable[Value], what: str = "bounds") -> Finding | None:
     """Return that the numbers of a column are no times in the unit that the policy declares."""
+    # wrong by a factor of a thousand, and everything would be due, or nothing ever
     why = axis.implausible(values)
     if why is None:
         return None
@@ -62,6 +63,7 @@ def type_end(  # noqa: PLR0917 - what a care knows by then
     reached = horizon >= axis.end
     number = f" at {axis.last:,}" if axis.type.startswith("int") else ""
     evidence: dict[str, object] = {"key": key, "last": axis.last}
+    # ids have no clock: what is left of them, not when it is used up
     if axis.is_id:
         left = max(axis.end - place, 0)
         said, over = f"{left:,} ids are left", left <= 1

@@ -58,6 +58,7 @@ def facts(session: MongoSession, name: str, age: str, index: str | None, *, spar
     """
     collection = session.database[name]
     hint: Doc = {"hint": index} if index else {}
+    # a sparse index does not have the documents without the field
     undated = known(lambda: _undated(collection, age, {} if sparse else hint))
     found: Doc = {"lists": known(lambda: _lists(session, name, age, index)), "undated": undated}
     if index or small:  # else it is refused, and looking would sort it whole
@@ -67,6 +68,7 @@ def facts(session: MongoSession, name: str, age: str, index: str | None, *, spar
             found["early"] = known(
                 lambda: collection.count_documents(early, limit=MOST_LISTS, maxTimeMS=LISTS_MS, **hint)
             )
+    # not counted in time; that there is none at all may be found sooner than how many there are
     if undated is None:
         matched = pipelines.load("undated", age=age)[0]["$match"]
         if known(lambda: collection.find_one(matched, {"_id": 1}, max_time_ms=LISTS_MS) is None):

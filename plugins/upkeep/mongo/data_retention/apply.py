@@ -62,6 +62,7 @@ def _rows(work: Work, progress: Progress) -> None:
     session, args = _session(work), work.action.args
     row = persist(work, lambda: _row(session, args))
     doomed = Doomed.from_args(args)
+    # without it every batch would read and sort the whole collection
     if doomed.index is not None and not any(i["name"] == doomed.index and leads(i, doomed.age) for i in row["indexes"]):
         raise StateChangedError(f"the index {doomed.index} is gone, hidden or another one: the next run looks again")
     moving = work.action.kind == "archive_rows"
@@ -95,13 +96,16 @@ def _expiry(work: Work, progress: Progress) -> None:
     if row["expires"] == args["seconds"]:
         progress.message = "it is so already"
         return
+    # somebody else set it meanwhile, and may know why
     if row["expires"] != args["expected"]:
         raise StateChangedError(f"its expireAfterSeconds is {row['expires']} by now, planned was {args['expected']}")
     if work.action.kind == "set_expiry" and args["into"]:
         if args["archive"] is not None:  # else nothing was due yet, or it was made since: what is in it is proven here
             persist(work, lambda: _require_archive(session, args))
         pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
+        # until the next run the server goes on deleting, a night further than today
         reach = session.now() - timedelta(seconds=args["seconds"]) + NIGHT
+        # before the change, not after: within a minute the server deletes by it, and nothing tells it to wait
         if not persist(work, lambda: pair.is_archived(reach)):
             text = f"measurements before {reach:%Y-%m-%d %H:%M} are not all in {args['into']}: they would be deleted"
             raise StateChangedError(f"{text} before the archive has them; the next run archives and tries again")
@@ -173,6 +177,7 @@ def _restore_expiry(session: MongoSession, args: Mapping[str, Any], evidence: Ma
     before, after = evidence.get("before"), evidence.get("after")
     if row["expires"] != after:
         raise StateChangedError(f"its expireAfterSeconds is {row['expires']} by now: somebody changed it, it stays")
+    # taking back must not delete: what expires sooner needs a plan like any other deletion
     if before is not None and (after is None or before < after):
         text = f"going back to {before:,} s would delete more, which needs a plan and what the policy requires"
         raise NotSupportedError(text)

@@ -145,6 +145,8 @@ class Sweep:
                 return removed
             self._count(batch, time.monotonic() - started)
             removed += batch.deleted
+            # through an index the next batch starts where this one ended; without one, what is left is found from the
+            # beginning
             low = batch.last if self.doomed.index else None
             if not batch.deleted and not self.doomed.index:
                 return removed  # somebody else was faster with all of them
@@ -154,6 +156,7 @@ class Sweep:
         if self.work.most is None:
             return
         left = self.work.most - self.tally.deleted
+        # all that was approved has gone; whether one more is due decides between done and over the limit
         if left <= 0 and elections.persist(self.work, self._any_left):
             self.work.allow(self.work.most + 1)
         self.pace.size = min(self.pace.size, max(left, 1))
@@ -174,6 +177,7 @@ class Sweep:
 
     def _throttle(self) -> None:
         """Wait, with no transaction open, while a member is behind. Raises `OverloadedError` when that lasts."""
+        # lag grows in seconds: not worth a question after each batch of half a second
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         spent, step = 0.0, 1.0
@@ -218,8 +222,10 @@ class Sweep:
         if self.doomed.index is None:
             return self._delete_found(collection, low)
         edge = self._edge(collection, low)
+        # a range of ages cannot end there: these go by their _id
         if edge is _NO_DATE or (edge is not None and edge == low):
             return self._delete_found(collection, low)  # a list, or too many of one age
+        # hinted: the planner may know another index, and read far more through it than the batch has
         deleted = collection.delete_many(self.doomed.between(low, edge), hint=self.doomed.index).deleted_count
         if edge is None:
             return Batch(found=deleted, deleted=deleted, last=low)
@@ -247,6 +253,7 @@ class Sweep:
                 break
         if not found:
             return Batch()
+        # the age once more: one that was made younger since the look is not deleted
         wanted = {"_id": {"$in": [document["_id"] for document in found]}, **self.doomed.due}
         deleted = collection.delete_many(wanted, hint=[("_id", 1)]).deleted_count
         return Batch(found=len(found), deleted=deleted, last=at_path(found[-1], self.doomed.age))
@@ -268,6 +275,8 @@ class Sweep:
 
     def _transaction(self, low: Any, *, compare: bool) -> Batch:
         with self.session.client.start_session() as own:
+            # one snapshot for reading, inserting and deleting, so that the three counts are of the same documents; a
+            # majority, for a step-down must not bring back one half of a batch
             own.start_transaction(ReadConcern("snapshot"), MAJORITY, ReadPreference.PRIMARY)
             try:
                 batch = self._within(own, low, compare=compare)
@@ -286,6 +295,7 @@ class Sweep:
         found, whole = self._take(source.find(session=own, **self._ordered(low)))
         if not found:
             return Batch()
+        # first without this look: that a document is in the archive already is rare, and the unique _id says so
         there = _equal(found, archive.find({"_id": {"$in": _ids(found)}}, session=own), self.into) if compare else set()
         fresh = [document for document in found if bytes(_key(document)) not in there]
         inserted = 0
@@ -299,6 +309,7 @@ class Sweep:
         else:
             exact = {"_id": {"$in": _ids(found)}, **self.doomed.due}
             deleted = source.delete_many(exact, session=own, hint=[("_id", 1)]).deleted_count
+        # within the transaction: whatever made them differ is undone with it
         if not len(found) == inserted + len(there) == deleted:
             text = (
                 f"found {len(found):,}, archived {inserted + len(there):,}, deleted {deleted:,}: the batch was undone"
@@ -334,6 +345,8 @@ class Sweep:
         A commit that the next primary knows nothing of was never made: the server says so, and the whole batch is
         repeated.
         """
+        # asking once more is safe: the server answers for the transaction that it has committed (driver
+        # specification: transactions)
         deadline = time.monotonic() + elections.ELECTION_SECONDS
         while True:
             try:
@@ -341,6 +354,7 @@ class Sweep:
             except PyMongoError as error:
                 if not error.has_error_label("UnknownTransactionCommitResult") or time.monotonic() >= deadline:
                     raise
+                # not `work.sleep`, which raises when the run must stop: nobody would know what became of this batch
                 time.sleep(elections.AGAIN_SECONDS)
             else:
                 return
@@ -348,6 +362,7 @@ class Sweep:
 
 def _equal(found: Sequence[RawBSONDocument], there: Any, into: str | None) -> set[bytes]:
     """Return the keys of the documents that the archive has byte for byte; raise when one is another."""
+    # compared as bytes: equal in Python is not equal in BSON (1 and 1.0, the order of fields)
     ours = {bytes(_key(document)): document.raw for document in found}
     equal = set()
     for other in there:

@@ -21,6 +21,7 @@ class Doomed:
     index: str | None
 
     def __post_init__(self) -> None:
+        # a filter without the age would mean every document
         if not self.age:
             raise ValueError("documents are never deleted without an age")
 
@@ -40,5 +41,6 @@ class Doomed:
         due = self.due
         bounds = {**due[self.age], **({"$gte": low} if low is not None else {})}
         if high is not None:
+            # a batch may end sooner than the cut-off, never later
             bounds["$lt"] = min(high, bounds["$lt"])
         return {**due, self.age: bounds}

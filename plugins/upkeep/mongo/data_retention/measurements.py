@@ -92,11 +92,13 @@ class Pair:
         def left() -> int | None:
             return None if deadline is None else max(round((deadline - time.monotonic()) * 1000), 1)
 
+        # the sums first: they read each side once, while to look for each measurement asks the archive for every one
         if self.summary(low, high, limit_ms=left()) == self.archived(low, high, limit_ms=left()):
             return True
         try:
             return self.missing(low, high, limit_ms=left()) == 0
         except OperationFailure as error:
+            # two that cannot be told apart: not archived, as far as anybody can prove
             if faults.code(error) == CONVERSION_FAILURE:
                 return False
             raise
@@ -145,6 +147,7 @@ class Pair:
         return Summary(rows=found[0]["rows"], hash=found[0]["hash"]) if found else Summary()
 
     def _collection(self, name: str) -> Any:
+        # both sides as a majority has them: what a step-down may take back proves nothing
         return self.session.database.get_collection(
             name,
             read_concern=ReadConcern("majority"),
@@ -192,6 +195,7 @@ def archive(work: Work, progress: Progress, pair: Pair, high: datetime) -> None:
 
 def _range(pair: Pair, low: datetime, high: datetime) -> tuple[Summary, bool]:
     """Make sure that a range is in the archive; return what it holds, and whether anything had to be copied."""
+    # a range stays in the archive, so most of them were copied by an earlier run: nothing is done then
     source, there = pair.summary(low, high), pair.archived(low, high)
     if source == there:
         return source, False
@@ -199,6 +203,7 @@ def _range(pair: Pair, low: datetime, high: datetime) -> tuple[Summary, bool]:
         try:
             pair.copy(low, high, fresh=there.rows == 0)
         except OperationFailure as error:
+            # the archive was not empty after all: the next round keeps what is there
             if faults.code(error) != faults.DUPLICATE_KEY:
                 raise
         source, there = pair.summary(low, high), pair.archived(low, high)

@@ -40,6 +40,7 @@ def observe(
     archives = [p.retain.into for p in target.collections.values() if p.retain and p.retain.into]
     server = catalog.server(session)
     server["refuses"] = None
+    # `None` when our user may not ask: "switched off" is another thing than "not known"
     server["ttl_monitor"] = (session.ask("getParameter", ttlMonitorEnabled=1) or {}).get("ttlMonitorEnabled")
     frames: dict[str, list[dict[str, Any]]] = {
         "server": [server],
@@ -154,6 +155,7 @@ def _archived(session: MongoSession, view: View) -> Doc:
     pair = measurements.Pair(session, view.subject, time, into)
     exposed_before = None
     if view.expires is not None:
+        # never beyond now: what has not been written yet cannot be missing from the archive
         exposed_before = min(before(view.now, view.expires) + NIGHT, view.now)
 
     def same(high: datetime, limit_ms: int) -> bool | None:
@@ -161,6 +163,7 @@ def _archived(session: MongoSession, view: View) -> Doc:
         return found
 
     return {
+        # two limits: not known here only means copying again, there it would suspend an expiry that is right
         "archived": same(view.cut_off, LOOK_MS),
         "exposed": False if exposed_before is None else not same(exposed_before, PROOF_MS),
     }

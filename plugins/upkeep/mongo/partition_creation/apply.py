@@ -32,6 +32,7 @@ def _now(work: Work) -> Care:
     """Return the collection as it is now beside its policy."""
     name = work.action.args["collection"]
     row = _row(_session(work), name)
+    # the validators' files as they were when planned: what was approved is what is done
     frames = {**work.observation.frames, "collections": [row] if row else []}
     return next(care for care in cares(frames, work.target) if care.subject == name)
 
@@ -49,6 +50,7 @@ def _create(work: Work, progress: Progress) -> None:
         try:
             ddl.change(session, catalog.value(args["command"]), work.sleep)
         except OperationFailure as error:
+            # somebody was faster: what they made is looked at below
             if faults.code(error) not in faults.EXISTS:
                 raise
         else:
@@ -70,6 +72,7 @@ def _index(work: Work, progress: Progress) -> None:
         _index_is_there(care, args["index"], progress)
         return
     work.checkpoint(f"build {args['index']} on {args['collection']}")
+    # without a time limit: a build takes as long as the collection is large; `MongoSession.cancel` ends it
     session.database.command(catalog.value(args["command"]))
     progress.evidence = {"created": True, "uuid": (care.row or {}).get("uuid"), "index": args["index"]}
 
@@ -86,6 +89,7 @@ def _correct(work: Work, progress: Progress) -> None:
     care = _now(work)
     _same(care.row, args["uuid"])
     commands = [catalog.text(d.command) for d in care.differences if d.command is not None]
+    # the same command follows from how it differs now: else something else would be overwritten
     if args["command"] not in commands:
         raise StateChangedError("it differs no more, or in another way: the next run looks again")
     work.checkpoint(f"{work.action.kind} {args['collection']}")

@@ -59,7 +59,7 @@ def apply(work: Work) -> Outcome:
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:  # one that loads its data, too
         text = f"the connection to the server was lost ({faults.describe(error)}); the next run carries on"
         return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
-    except redis.exceptions.ReadOnlyError:
+    except redis.exceptions.ReadOnlyError:  # before RedisError, of which it is one: no other user would help
         text = "the server is a replica by now; point the connection at the primary"
         return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
     except redis.RedisError as error:
@@ -82,12 +82,15 @@ def _run(work: Work, session: RedisSession, tally: Tally) -> None:
     deleted, witness = 0, args["last"] or ""
     while True:
         work.checkpoint(f"{tally.deleted:,} entries deleted", rows=deleted)
+        # one entry too many is enough to ask again, so no more than one is looked for
         if work.most is not None:
             left = work.most - tally.deleted
             if left <= 0:
                 work.allow(tally.deleted + session.look("any_before", args["key"], args["cut_off"]))
             pace.size = min(pace.size, max(left, 1))
         started = time.monotonic()
+        # what the groups still need is looked up by the script, in the step that deletes: between a look of ours and
+        # a step of the server's a group could fall back
         verdict, deleted, before, after, bound = session.change(
             "trim_stream", args["key"], args["cut_off"], pace.size, args["added"], args["first"] or "", witness
         )
@@ -104,6 +107,7 @@ def _run(work: Work, session: RedisSession, tally: Tally) -> None:
         tally.steps += deleted > 0
         tally.slowest = max(tally.slowest, took)
         tally.bound = bound
+        # what is due and needed by nobody is gone: later entries are left to the next run
         if deleted == 0:
             tally.emptied = True
             return

@@ -24,6 +24,7 @@ def observe(session: RedisSession, target: Target, at: datetime) -> Observation:
         frames["streams"] = streams.declared(session, target.declared("data_retention"))
         _look(session, views_of(frames, target, at), probe=target.mode == "enforce" and not server["is_replica"])
     except redis.RedisError as error:
+        # first: that the server loads its data is a ConnectionError to the driver, and says what mends it
         refusal = server_refusals.of(error)
         if refusal is not None:
             server |= {"refuses": refusal.text, "remedy": refusal.remedy}
@@ -49,6 +50,7 @@ def _look(session: RedisSession, seen: Sequence[View], *, probe: bool) -> None:
     for view in found:
         view.row.update(_counted(session, view))
     for view in found:
+        # only where a run may delete at all: the probe is a command that writes
         if probe and not view.row.get("denied"):
             view.row.update(_probed(session, view))
 

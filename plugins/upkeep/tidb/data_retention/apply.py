@@ -56,6 +56,7 @@ def _within(work: Work) -> detach.Within:
     """
 
     def require(source: Sql, statistics: int) -> None:
+        # only where a person approved a number, or the plan is old: a count of a whole partition is not free
         if work.most is not None:
             counted = server.count(cast("TiDBSession", work.session), source, Sql("true"), work.most + 1)
             work.allow(statistics if counted is None else counted)
@@ -91,6 +92,8 @@ def _rows(work: Work) -> Outcome:
         return outcomes.attempt(work.action, carry_out, about)
     except UpkeepError as error:
         if sweep.tally.rows and not isinstance(error, UnreachableError):
+            # the run ends here, but what was committed is committed: its count must not be missing from the ledger.
+            # That the ledger itself cannot be reached may be why the run ends
             with contextlib.suppress(UpkeepError):
                 work.note({"rows": sweep.tally.rows, **evidence(sweep, args, emptied=False)})
         raise
@@ -98,6 +101,7 @@ def _rows(work: Work) -> Outcome:
 
 def _same_table(work: Work) -> None:
     args = work.action.args
+    # a partition's name can be given to another one between plan and now, and the statements name it
     here = partitions_of(cast("TiDBSession", work.session), args["table"])
     if "partition" in args and not any(p.name == args["partition"] and p.id == args["oid"] for p in here):
         raise StateChangedError(f"{args['partition']} is not the partition any more that was planned for")

@@ -106,6 +106,7 @@ class Sweep:
         ConservationError
             More or fewer rows would have been deleted than copied; that batch was rolled back.
         """
+        # a batch that waits holds what it has locked already, so it gives up sooner than other statements do
         self.session.rows("lock_wait", {"seconds": LOCK_WAIT})
         try:
             for _ in range(MAX_PASSES):  # rows that refer to each other go level by level
@@ -122,6 +123,7 @@ class Sweep:
         return False
 
     def _pass(self, doomed: Doomed) -> None:
+        # without an index on the age each look for the next range would read the whole table
         if doomed.index is not None:
             with contextlib.suppress(_NoTimeError):
                 self._guess(doomed)
@@ -145,6 +147,7 @@ class Sweep:
                 self._batch(doomed, doomed.between(low, edge), doomed.by_age, limit=SURPLUS * size)
             except _TooManyError:
                 width = (edge - low) / SURPLUS / 2
+                # so many rows of one age that no range divides them: they go by their key
                 if edge <= moved(low, width * 0):  # it cannot be narrower
                     self._same_age(doomed, low)
                     low, width = self._first(doomed, doomed.after(low)), None
@@ -243,6 +246,7 @@ class Sweep:
                 if faults.code(error) in faults.TOO_LARGE:
                     self._halve(doomed, where, hint, error)
                     return
+                # 1451: a row that refers to one of these has just come; the next try's NOT EXISTS leaves that one out
                 if faults.code(error) not in faults.TRANSIENT | faults.FOREIGN_KEY:
                     raise
             except _ChangedError as error:
@@ -263,6 +267,7 @@ class Sweep:
         """Count the range first where it may hold more than is left of what was approved."""
         if self.most is None or self.most - self.tally.rows > SURPLUS * LARGEST:
             return
+        # only near the end of what was approved: a count costs as much as a batch
         self.allow(self.tally.rows)
         due = sql.joined(" and ", [where, doomed.predicate])
         room = self.most - self.tally.rows + 1
@@ -272,12 +277,15 @@ class Sweep:
     def _remove(self, doomed: Doomed, where: Sql, hint: Sql, limit: int | None) -> int:
         most = Sql("") if limit is None else Sql(f"limit {limit}")
         statement = delete(doomed, where, hint)
+        # one statement, one transaction (autocommit): a kill leaves whole batches
         if not self._moves:
             return self.session.execute(sql.fill("{d} {most}", d=statement, most=most)).count
         with self.session.transaction():
             copied = self.session.execute(archive(doomed, self.args, where, hint, most)).count
+            # there may be more: the DELETE has no limit, would take those too, and they would be nowhere
             if copied == limit:
                 raise _TooManyError
+            # the copied rows are locked; one more can only have come into the range since, and the counts tell
             deleted = self.session.execute(statement).count
             if copied != deleted:
                 raise _ChangedError(copied, deleted)
@@ -298,6 +306,8 @@ class Sweep:
         """Go through a range in smaller pieces, by key: the transaction was larger than the server takes."""
         if self.pace.size <= 1:
             raise error
+        # the limit is one of bytes, which rows of this table reach sooner: later batches stay below for the whole
+        # sweep
         self._most = max(self.pace.size // 2, 1)
         self.pace.size, self.pace.rate = max(self.pace.size // 4, 1), None
         for piece, _ in self._keys(doomed, where, hint):

@@ -62,17 +62,22 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo, within:
 
 def _detach(tools: Tools, args: Json, grace: Duration, zone: ZoneInfo, within: Within | None) -> Json:
     table = args["table"]
+    # a change that a killed run sent may still be on its way: what is looked at next must not move any more
     ddl.settle(tools, table["schema"], table["name"])
     known = {p.id: p for p in partitions_of(tools.session, table)}
+    # by id: a partition of that name may have been dropped and made anew since
     here = known.get(args["oid"])
     if here is not None:
         _require_whole(tools, args, here, within)
         _exchange(tools, args, here)
+    # the exchange swaps ids: the table is now where the partition's data are
     other = by_id(tools.session, args["oid"])
     marker = read_marker(other.comment) if other is not None else None
     if other is None or marker is None or marker.get("oid") != args["oid"]:
         raise StateChangedError(f"the partition {args['partition']} is no longer there; nothing was changed")
+    # counted once more: before the exchange anybody could still write such a row, now nobody can through the table
     returned = _return_ageless(tools, args, other)
+    # before the merging, which copies rows and may take long: from here on a kill leaves a table with its date
     marker = _completed(tools, other, marker, grace, zone)
     merged = merge.merge_claimed(tools, args) if args.get("merges", not args["lowest"]) else None
     kept = ("rows", "age", "unit", "timezone", "then", "grace", "requires")
@@ -93,11 +98,14 @@ def _require_whole(tools: Tools, args: Json, here: Partition, within: Within | N
     """Raise when the partition must not go as a whole: its end, rows without a time, more rows than were approved."""
     table = args["table"]
     parent = sql.identifier(table["schema"], table["name"])
+    # one with the same id and another end was merged with its neighbour: it holds rows that are not due
     if keys.place(here.upper_bound) != keys.place(args["bounds"][1]):
         raise StateChangedError(f"{here.name} ends at {here.upper_bound} by now; plan again")
     source = sql.fill("{t} partition ({p})", t=parent, p=sql.identifier(here.name))
     if args["ageless"] is not None:
         found = server.count(tools.session, source, _ageless(args), 1)
+        # NULL lies in the lowest partition only (partitioned-table.md): elsewhere a count that takes too long holds
+        # nothing up, and what was missed is looked for once more after the exchange
         if found or (found is None and args["lowest"]):
             raise StateChangedError(f"rows without {args['ageless']['column']} lie in {here.name} by now: it stays")
     if within is not None:
@@ -108,6 +116,9 @@ def _exchange(tools: Tools, args: Json, here: Partition) -> None:
     table = args["table"]
     parent, partition = sql.identifier(table["schema"], table["name"]), sql.identifier(here.name)
     name = table_name(table["name"], here.name, args["oid"])
+    # first a table made from the text of SHOW CREATE TABLE, which has our marker from its first moment. TiDB compares
+    # the internal numbers of columns too (checkTableDefCompatible): those of a parent that was altered are not 1, 2,
+    # 3 any more, and only a copy has the same
     for again in (False, True):
         other = _copied(tools, args, name) if again else _prepared(tools, args, name)
         statement = sql.statement("data_retention/exchange_partition", table=parent, partition=partition, other=other)
@@ -138,6 +149,7 @@ def _prepared(tools: Tools, args: Json, name: str) -> Sql:
         _require_ours(session, args, name, there)
         if there is not None and there.get("state") == RETURNING:  # of an undo that was killed: they are of this range
             give_back(tools, table, Place(table["schema"], name, ""), Sql("true"))
+        # the exchange would put them into the partition
         if holds_rows(session, identifier):
             place = names.display(table["schema"], name)
             text = f"{place} is in the way and holds rows: see whose they are, then rename it"
@@ -174,6 +186,7 @@ def _copied(tools: Tools, args: Json, name: str) -> Sql:
     ]
     text = ddl.show_create(tools.session, table["schema"], table["name"])
     if ttl.read(create_text.take_apart(text).options) is not None:
+        # a copy has the parent's TTL too, which would delete during the grace what the grace is to keep
         steps.append(sql.statement("data_retention/remove_ttl", table=identifier))
     steps.append(sql.statement("data_retention/remove_partitioning", table=identifier))
     for step in steps:
@@ -222,6 +235,8 @@ def _return_ageless(tools: Tools, args: Json, other: Place) -> int:
 def _completed(tools: Tools, other: Place, marker: Json, grace: Duration, zone: ZoneInfo) -> Json:
     if marker.get("state") == DETACHED:
         return marker
+    # counted whole, this once: by it a later run sees whether rows arrived. The server's clock, for by that the later
+    # run decides whether the grace is over
     rows, now = server.count_whole(tools.session, other.identifier), tools.session.now()
     done = {**marker, "state": DETACHED, "at": now.isoformat(), "drop_after": shift(now, grace, zone).isoformat()}
     done |= {"rows": rows} if rows is not None else {}

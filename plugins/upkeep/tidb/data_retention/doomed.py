@@ -42,6 +42,7 @@ class Doomed:
     references: tuple[Json, ...] = ()
 
     def __post_init__(self) -> None:
+        # a DELETE without its WHERE is the one mistake that nothing here may be able to make
         if not self.cut_off or not self.age:
             raise ValueError("rows are never deleted without a cut-off")
 
@@ -77,6 +78,7 @@ class Doomed:
     def predicate(self) -> Sql:
         """That a row is due (a date with zeros is no time), and that nobody refers to it."""
         parts = [sql.fill("{a} < {c}", a=self.age_column, c=self.value(self.cut_off))]
+        # rows without a time are never due, and the zero date sorts before every cut-off
         if not self.age_type.startswith("int"):
             parts.append(sql.fill("{a} >= %(end)s", {"end": ZERO_DATES_END}, a=self.age_column))
         if self.age_type in ODD_DATES:
@@ -102,6 +104,7 @@ class Doomed:
 
     def up_to(self, row: Row) -> Sql:
         """Return that a key is not after a given one, as ORs that an index scan understands."""
+        # not as (a, b) <= (x, y): spelt out, each part is a range of the index
         parts = []
         for number, column in enumerate(self.key):
             same = [

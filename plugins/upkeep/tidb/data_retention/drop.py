@@ -27,10 +27,13 @@ def drop(tools: Tools, args: Json, within: Within | None = None) -> Json:
         It holds more than was approved (``within``, as of `detach.detach`).
     """
     here, marker = _planned_for(tools.session, args)
+    # the later of what the marker and the plan say: whichever was changed since can only keep it longer
     until = max(drop_after(marker), moment(args.get("kept_until", drop_after(marker))))
     if tools.session.now() < until:
         raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")
     ddl.settle(tools, here.schema, here.name)
+    # as late as can be: TiDB locks no whole table (enable-table-lock is off by default), so what is written after
+    # this look goes with it
     _require_as_left(tools.session, args, here, marker)
     if within is not None:
         within(here.identifier, here.rows)
@@ -64,6 +67,7 @@ def _require_as_left(session: TiDBSession, args: Json, here: Place, marker: Json
         raise StateChangedError(f"{here.subject} is not as it was left: {odd}")
     if detached_facts.holds_others(session, here.identifier, args.get("not_due")):
         raise StateChangedError(f"{here.subject} is not as it was left: rows that are not due lie in it")
+    # TiDB drops what a view reads without a word
     others = detached_facts.dependants(session, here.schema, here.name)
     if others:
         raise StateChangedError(f"{', '.join(others)} reads {here.subject} or refers to it: it stays")

@@ -33,15 +33,18 @@ def merge_claimed(tools: Tools, args: Json) -> Json:
     ddl.settle(tools, table["schema"], table["name"])
     now = [(p, end) for p in partitions_of(session, table) if (end := keys.place(p.upper_bound)) > LOWEST]
     place = next((n for n, (_, end) in enumerate(now) if end == keys.place(args["bounds"][1])), None)
+    # 0 is the lowest: there is nothing below to merge it with
     if not place:
         return {"message": "it is merged already" if place is None else "it is the lowest partition by now"}
     below, here = now[place - 1][0], now[place][0]
     parent = sql.identifier(table["schema"], table["name"])
     both = sql.joined(", ", (sql.identifier(below.name), sql.identifier(here.name)))
     source = sql.fill("{t} partition ({p})", t=parent, p=both)
+    # looked at again: one that was empty when planned may have filled since, and REORGANIZE copies every row
     rows = server.count(session, source, Sql("true"), MERGE_ROWS + 1)
     if rows is None or rows > MERGE_ROWS:
         return {"message": f"{below.name} holds more than {MERGE_ROWS:,} rows: {here.name} stays, empty"}
+    # the two become one with the upper one's name and bound, so the table's bounds above stay as declared
     statement = sql.statement(
         "reorganize_partition", table=parent, partitions=both, into=definition(here.name, args["bounds"][1])
     )

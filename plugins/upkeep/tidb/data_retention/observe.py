@@ -38,6 +38,7 @@ def observe(session: TiDBSession, target: Target, at: datetime, memory: Memory) 
     frames["intents"] = [_intent(intent) for intent in memory.intents]
     frames["jobs"] = ddl.jobs(session)
     _read_catalog(session, target, frames)
+    # the frames are filled while the views of them are gone through: what is counted depends on what was seen
     observation = Observation.model_construct(  # all made here: nothing to validate, and the frames stay the same lists
         target=target.name,
         engine="tidb",
@@ -52,6 +53,8 @@ def observe(session: TiDBSession, target: Target, at: datetime, memory: Memory) 
         if view.problem is not None or view.table is None:
             continue
         facts, counts = _facts(session, view), list(_counts(session, view))
+        # how many rows a table has matters only for the share that goes: counted only where statistics are too low to
+        # tell
         going = [row["rows"] for row in counts] if view.by_partition else [facts.get("due")]
         facts["rows"] = _rows(session, view.table, going, target.limits.share)
         frames["facts"].append(facts)
@@ -208,6 +211,7 @@ def _ids(view: TableView) -> set[int]:
 def _due(session: TiDBSession, view: TableView) -> Row:
     doomed = _doomed(view)
     counted = server.count(session, doomed.source, doomed.predicate, COUNT_LIMIT)
+    # more are not worth reading only to be counted: the planner's estimate will do, and findings say that it is one
     if counted is not None and counted < COUNT_LIMIT:
         return {"due": counted, "due_is_least": False}
     try:

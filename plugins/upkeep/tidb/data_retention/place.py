@@ -52,12 +52,14 @@ def give_back(tools: Tools, table: Json, other: Place, predicate: Sql) -> int:
     parent = sql.identifier(table["schema"], table["name"])
     tools.checkpoint(f"returning rows of {other.subject}")
     try:
+        # one transaction: at every moment each row is in exactly one of the two tables
         with session.transaction():
             parts = {"table": parent, "columns": listed, "other": other.identifier, "predicate": predicate}
             copied = session.execute(sql.statement("data_retention/return_rows", **parts)).count
             deleted = session.execute(
                 sql.statement("data_retention/delete_rows", other=other.identifier, predicate=predicate)
             ).count
+            # READ COMMITTED: the DELETE also sees what was written after the copy, and that would be lost
             if copied != deleted:
                 raise ConservationError(f"{copied} rows were copied back, {deleted} deleted; rolled back")
     except pymysql.MySQLError as error:

@@ -61,7 +61,9 @@ def _put_back(tools: Tools, args: Json) -> str:
             f"{', '.join(others)} reads {here.subject} or refers to it, and it would go: nothing done"
         )
     ddl.settle(tools, table["schema"], table["name"])
+    # before the marker is touched: where there is no room, the table is still one that is kept
     partition = _room(tools, args)
+    # said before the exchange: after a kill in between, the rows in the table are known to be late ones of this range
     returning = sql.literal(write_marker({**marker, "state": RETURNING}))
     comment = sql.statement("data_retention/comment_on_table", table=here.identifier, comment=returning)
     ddl.run(tools, comment, what=f"marking {here.subject}")
@@ -107,6 +109,8 @@ def _room(tools: Tools, args: Json) -> str:
     """Return the partition with exactly the old range; cut it out of the one that took it over, if need be."""
     table = args["table"]
     lower, upper = (keys.place(bound) if bound is not None else None for bound in args["bounds"])
+    # a merge gave the range to the partition above: in whole, else its rows lie in several and nobody can cut them
+    # out
     now = _spans(partitions_of(tools.session, table))
     exact = next((p for low, high, p in now if high == upper and (low == lower or lower is None)), None)
     if exact is not None:
@@ -116,6 +120,7 @@ def _room(tools: Tools, args: Json) -> str:
         raise StateChangedError("its range is spread over several partitions by now: put its rows back by hand")
     low, high, around = now[place]
     _refuse_many(tools, table, around)
+    # names are compared without case, and have 64 characters at most: room is left for what is added
     taken = {p.name.lower() for _, _, p in now}
     name = args["partition"] if args["partition"].lower() not in taken else f"{args['partition'][:50]}_again"
     pieces = [definition(f"{name[:50]}_below", args["bounds"][0])] if lower is not None and lower != low else []

@@ -39,6 +39,7 @@ def apply(work: Work) -> Outcome:
 
 def _create(tools: Tools, args: Json) -> Json:
     table = args["table"]
+    # a killed run's job may just be making the same partitions
     ddl.settle(tools, table["schema"], table["name"])
     if _already(partitions_of(tools.session, table), args):
         return {"partitions": [p["name"] for p in args["partitions"]], "message": "they were there already"}
@@ -48,10 +49,13 @@ def _create(tools: Tools, args: Json) -> Json:
     try:
         ddl.run(tools, statement, what=f"adding {len(args['partitions'])} partitions", seconds=seconds)
     except pymysql.MySQLError as error:
+        # LAST PARTITION is for tables that TiDB itself takes for INTERVAL partitioned; where it sees it otherwise
+        # than we do, the plain form makes the same partitions
         if faults.code(error) == faults.UNSUPPORTED and args["method"] == "last":
             ddl.run(tools, plan.statement({**args, "method": "add"}), what="adding partitions")
         elif faults.code(error) not in _OVERTAKEN:
             raise
+    # whoever made them: what was declared has to be there, and by these ids an undo finds what is ours
     now = partitions_of(tools.session, table)
     if not _already(now, args):
         raise StateChangedError("somebody else has changed its partitions meanwhile; the next run looks again")
@@ -69,6 +73,7 @@ def _recheck(tools: Tools, args: Json) -> None:
     top = next((p for p in now if keys.place(p.upper_bound) == HIGHEST), None)
     if (top.id if top is not None else None) != (args["maxvalue"] or {}).get("id"):
         raise StateChangedError("its MAXVALUE partition is another one than was observed")
+    # rows arrive in a MAXVALUE partition all the time: between plan and now it may have become too many to copy
     if args["divided"] is not None:
         identifier = sql.identifier(args["table"]["schema"], args["table"]["name"])
         source = sql.fill("{t} partition ({p})", t=identifier, p=sql.identifier(args["divided"]["name"]))
@@ -101,6 +106,7 @@ def _drop(tools: Tools, args: Json, ids: set[int]) -> Json:
     identifier = sql.identifier(table["schema"], table["name"])
     listed = sql.joined(", ", (sql.identifier(p.name) for p in here))
     source = sql.fill("{t} partition ({p})", t=identifier, p=listed)
+    # DROP PARTITION asks nobody what lies in it
     if server.count(session, source, sql.Sql("true"), 1) != 0:
         raise StateChangedError("they hold rows by now; they stay")
     ddl.run(

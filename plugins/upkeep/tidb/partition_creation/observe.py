@@ -30,6 +30,7 @@ def observe(session: TiDBSession, target: Target, at: datetime) -> Observation:
     frames["columns"] = catalog.of_tables(session, "columns", tables, "c")
     frames["temporary"] = list(_temporary(session, tables, frames["partitions"]))
     frames["jobs"] = ddl.jobs(session)
+    # frames that are filled below: what `seen` finds decides which rows are looked at, and `complete` reads both
     known = Known.of(frames, target, at)
     found = seen(known)
     if ids := list(_ids(session, found)):
@@ -73,6 +74,8 @@ def _ids(session: TiDBSession, found: Iterable[Care]) -> Iterator[Row]:
                 highest = session.rows(
                     "partition_creation/max_key", key=sql.identifier(care.scale.key.column), **parts
                 )[0]["highest"]
+            # too slow, or not allowed: said as unknown, for ids that seem lower than they are would make too few
+            # partitions
             except pymysql.MySQLError as error:
                 row["unknown"] = faults.describe(error)
                 break
