@@ -1,11 +1,38 @@
-"""What the gate after a run looks at of each outcome: one row, the same for every job and engine. Pure."""
+"""What gates look at, alike for every job and engine: which tables at which stage, and one row of an outcome. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-from upkeep.model import Action, Outcome
+from upkeep.fleet import Target
+from upkeep.model import Action, Observation, Outcome, Plan, Stage
+
+
+class Frames(Protocol):
+    """What the module ``frames`` of a job's room offers."""
+
+    def before(self, observation: Observation, target: Target) -> Mapping[str, list[dict[str, Any]]]:
+        """Return the frames of the gate before: nothing is planned yet."""
+
+    def after(
+        self, observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
+    ) -> Mapping[str, list[dict[str, Any]]]:
+        """Return the frames of the gate after, by what is seen now, what was planned and what became of it."""
+
+
+def of_stage(  # noqa: PLR0917 - the arguments of `Job.frames`
+    frames: Frames,
+    observation: Observation,
+    target: Target,
+    stage: Stage,
+    plan: Plan | None,
+    outcomes: Sequence[Outcome],
+) -> Mapping[str, list[dict[str, Any]]]:
+    """Return the tables that the stage's suite looks at."""
+    if stage == "before":
+        return frames.before(observation, target)
+    return frames.after(observation, target, plan, outcomes)
 
 
 def outcome_row(

@@ -8,7 +8,7 @@ from typing import Any
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.frames import outcome_row
-from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan, Stage
+from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan
 from upkeep.mongo import catalog
 from upkeep.mongo.data_retention.checks import refusals
 from upkeep.mongo.data_retention.view import View, views
@@ -19,14 +19,18 @@ _PROOF = ("rows_deleted", "rows_copied", "rows_archived", "hash_source", "hash_a
 _EXPIRY = ("set_expiry", "lengthen_expiry")
 
 
-def frames(
-    observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the frames ``server`` and ``tables`` of the gate before, ``tables`` and ``outcomes`` of the gate after."""
+def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``server`` and ``tables`` of the gate before."""
     seen = views(observation, target)
-    if stage == "before":
-        known = [view for view in seen if view.row is not None or not catalog.is_glob(view.subject)]
-        return {"server": observation.frames["server"], "tables": [_before(view) for view in known]}
+    known = [view for view in seen if view.row is not None or not catalog.is_glob(view.subject)]
+    return {"server": observation.frames["server"], "tables": [_before(view) for view in known]}
+
+
+def after(
+    observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``tables`` and ``outcomes`` of the gate after."""
+    seen = views(observation, target)
     by_id = {outcome.action_id: outcome for outcome in outcomes}
     done = [(a, by_id[a.id]) for a in (plan.actions if plan else ()) if a.id in by_id]
     return {

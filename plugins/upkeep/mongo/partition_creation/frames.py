@@ -7,22 +7,26 @@ from typing import Any
 
 from upkeep.fleet import Target
 from upkeep.jobs.frames import outcome_row
-from upkeep.model import Observation, Outcome, Plan, Stage
+from upkeep.model import Observation, Outcome, Plan
 from upkeep.mongo.partition_creation.care import Care, cares
 
 _PROOF = ("rows_copied", "rows_deleted")
 """Empty here: no document moves when a collection or an index is made."""
 
 
-def frames(
-    observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the frames ``server`` and ``tables`` of the gate before, ``tables`` and ``outcomes`` of the gate after."""
+def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``server`` and ``tables`` of the gate before."""
     found = cares(observation.frames, target)
-    if stage == "before":
-        server = observation.frames["server"][0]
-        waits = server["longest_transaction_seconds"]
-        return {"server": [server], "tables": [_before(care, waits) for care in found]}
+    server = observation.frames["server"][0]
+    waits = server["longest_transaction_seconds"]
+    return {"server": [server], "tables": [_before(care, waits) for care in found]}
+
+
+def after(
+    observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``tables`` and ``outcomes`` of the gate after."""
+    found = cares(observation.frames, target)
     actions = {action.id: action for action in (plan.actions if plan else ())}
     rows = [outcome_row(actions.get(o.action_id), o, evidence=_PROOF, counted=False) for o in outcomes]
     return {"tables": [_after(care, plan) for care in found], "outcomes": rows}

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from upkeep.engines import Session
 from upkeep.fleet import Target
 from upkeep.jobs.contract import Work
+from upkeep.jobs.frames import of_stage
 from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
 from upkeep.mongo.partition_creation import apply, frames, observe, plan
 from upkeep.mongo.session import MongoSession
@@ -37,7 +38,7 @@ class PartitionCreation:
         self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
     ) -> Mapping[str, list[dict[str, Any]]]:
         """Return the tables that the stage's suite looks at."""
-        return frames.frames(observation, target, stage, plan, outcomes)
+        return of_stage(frames, observation, target, stage, plan, outcomes)
 
     def apply(self, work: Work) -> Outcome:
         """Carry one action out."""

@@ -8,7 +8,7 @@ from typing import Any
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.frames import outcome_row
-from upkeep.model import Observation, Outcome, OutcomeStatus, Plan, Stage
+from upkeep.model import Observation, Outcome, OutcomeStatus, Plan
 from upkeep.redis.data_retention.checks import refusal
 from upkeep.redis.data_retention.view import View, views
 
@@ -16,13 +16,17 @@ _PROOF = ("rows_deleted", "length_lost", "rows_copied", "rows_archived", "hash_s
 """A step proves that the stream became shorter by what it deleted; columns of moved rows stay empty here."""
 
 
-def frames(
-    observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the frames ``server`` and ``tables`` of the gate before, ``tables`` and ``outcomes`` of the gate after."""
+def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``server`` and ``tables`` of the gate before."""
     seen = views(observation, target)
-    if stage == "before":
-        return {"server": observation.frames["server"], "tables": [_before(view) for view in seen]}
+    return {"server": observation.frames["server"], "tables": [_before(view) for view in seen]}
+
+
+def after(
+    observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``tables`` and ``outcomes`` of the gate after."""
+    seen = views(observation, target)
     by_id = {outcome.action_id: outcome for outcome in outcomes}
     done = {a.subject: (a, by_id[a.id]) for a in (plan.actions if plan else ()) if a.id in by_id}
     return {

@@ -16,7 +16,7 @@ from upkeep.tidb.catalog import partitions_of
 from upkeep.tidb.data_retention import detach, drop, merge, reattach
 from upkeep.tidb.data_retention.batches import Sweep, evidence
 from upkeep.tidb.data_retention.doomed import Doomed
-from upkeep.tidb.data_retention.view import policies
+from upkeep.tidb.data_retention.view_from_frames import retain_policies
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.faults import LockNotObtainedError, StateChangedError
 from upkeep.tidb.names import parse
@@ -112,7 +112,7 @@ def _policy_of(work: Work) -> RetainPolicy:
     table, database = work.action.args["table"], cast("TiDBSession", work.session).database
     fitting = [
         (pattern.is_glob, policy.retain)
-        for name, policy in policies(work.target).items()
+        for name, policy in retain_policies(work.target).items()
         if (pattern := parse(name)).matches(table["schema"], table["name"], database) and policy.retain is not None
     ]
     if not fitting:

@@ -8,9 +8,10 @@ from typing import Any
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.frames import outcome_row
-from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan, Stage
+from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan
 from upkeep.tidb.data_retention.checks import refusals
-from upkeep.tidb.data_retention.view import TableView, views
+from upkeep.tidb.data_retention.view import TableView
+from upkeep.tidb.data_retention.view_from_frames import views
 
 _MOVING = ("archive_rows", "archive_partition")
 _PROOF = ("rows_deleted", "rows_copied", "rows_archived", "hash_source", "hash_archive")
@@ -21,14 +22,18 @@ _SERVER = (
 )
 
 
-def frames(
-    observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the frames ``server`` and ``tables`` of the gate before, ``tables`` and ``outcomes`` of the gate after."""
+def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``server`` and ``tables`` of the gate before."""
     seen = views(observation, target)
-    if stage == "before":
-        server = {column: observation.frames["server"][0][column] for column in _SERVER}
-        return {"server": [server], "tables": [_before(view) for view in seen]}
+    server = {column: observation.frames["server"][0][column] for column in _SERVER}
+    return {"server": [server], "tables": [_before(view) for view in seen]}
+
+
+def after(
+    observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``tables`` and ``outcomes`` of the gate after."""
+    seen = views(observation, target)
     by_id = {outcome.action_id: outcome for outcome in outcomes}
     done = [(a, by_id[a.id]) for a in (plan.actions if plan else ()) if a.id in by_id]
     return {

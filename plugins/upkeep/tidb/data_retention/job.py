@@ -1,8 +1,8 @@
 """Data retention on TiDB: what is older than the policy goes, whole partitions or rows, kept or not.
 
-The parts: `observe` reads, `view` gives the rows names, `checks` says what forbids to delete, `plan` decides (with
-`row_plan` and `drop_plan`; `detached` says what a detached table waits for), `apply` carries out with `detach`,
-`merge`, `drop`, `reattach` and `batches`, `frames` shows the gates; here they are put together as the job.
+The parts: `observe` reads, `view_from_frames` makes a `view` of each table, `checks` says what forbids to delete,
+`plan` decides (with `row_plan` and `drop_plan`; `detached` says what a detached table waits for), `apply` carries out
+with `detach`, `merge`, `drop`, `reattach` and `batches`, `frames` shows the gates; here they are put together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from upkeep.engines import Session
 from upkeep.fleet import Target
 from upkeep.jobs.contract import Work
+from upkeep.jobs.frames import of_stage
 from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
 from upkeep.tidb.data_retention import apply, frames, observe, plan
 from upkeep.tidb.session import TiDBSession
@@ -36,7 +37,7 @@ class DataRetention:
         self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
     ) -> Mapping[str, list[dict[str, Any]]]:
         """Return the tables that the stage's suite looks at."""
-        return frames.frames(observation, target, stage, plan, outcomes)
+        return of_stage(frames, observation, target, stage, plan, outcomes)
 
     def apply(self, work: Work) -> Outcome:
         """Carry one action out."""

@@ -23,7 +23,8 @@ from upkeep.tidb.data_retention import detached_facts
 from upkeep.tidb.data_retention.ages import ZERO_DATES_END, age_text, ageless, odd_date
 from upkeep.tidb.data_retention.checks import SMALL_ROWS
 from upkeep.tidb.data_retention.doomed import Doomed
-from upkeep.tidb.data_retention.view import Piece, TableView, policies, views
+from upkeep.tidb.data_retention.view import Piece, TableView
+from upkeep.tidb.data_retention.view_from_frames import retain_policies, views
 from upkeep.tidb.session import Row, TiDBSession
 
 COUNT_LIMIT: Final = 20_000
@@ -64,7 +65,7 @@ def observe(session: TiDBSession, target: Target, at: datetime, memory: Memory) 
 
 
 def _read_catalog(session: TiDBSession, target: Target, frames: dict[str, list[Row]]) -> None:
-    declared = policies(target)
+    declared = retain_policies(target)
     tables = [
         row
         for row in catalog.tables(session, [names.parse(name) for name in declared])

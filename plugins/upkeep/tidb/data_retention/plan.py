@@ -24,8 +24,9 @@ from upkeep.tidb.data_retention import detached, drop_plan, merge
 from upkeep.tidb.data_retention.checks import left_to_ttl, refusals
 from upkeep.tidb.data_retention.findings import findings
 from upkeep.tidb.data_retention.row_plan import intent, row_action
-from upkeep.tidb.data_retention.view import Piece, views
+from upkeep.tidb.data_retention.view import Piece
 from upkeep.tidb.data_retention.view import TableView as View
+from upkeep.tidb.data_retention.view_from_frames import views
 from upkeep.tidb.server import not_available, stuck_jobs
 
 Blocked = tuple[ReasonCode, str] | None

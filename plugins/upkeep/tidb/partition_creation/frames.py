@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from upkeep.fleet import Target
 from upkeep.jobs.frames import outcome_row
-from upkeep.model import Observation, Outcome, Plan, Stage
+from upkeep.model import Observation, Outcome, Plan
 from upkeep.tidb import ddl
 from upkeep.tidb.partition_creation.care import Care, cares
 from upkeep.tidb.session import Row
@@ -21,15 +21,19 @@ _PROOF = ("rows_copied", "rows_deleted")
 """Empty here: TiDB copies rows itself when a partition is divided, and proves that itself."""
 
 
-def frames(
-    observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the frames ``server`` and ``tables`` of the gate before, ``tables`` and ``outcomes`` of the gate after."""
+def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``server`` and ``tables`` of the gate before."""
     found = cares(observation.frames, target, observation.at)
-    if stage == "before":
-        row = {column: observation.frames["server"][0][column] for column in _SERVER}
-        jobs = observation.frames["jobs"]
-        return {"server": [row], "tables": [_before(c, jobs) for c in found if c.table or not c.later]}
+    row = {column: observation.frames["server"][0][column] for column in _SERVER}
+    jobs = observation.frames["jobs"]
+    return {"server": [row], "tables": [_before(c, jobs) for c in found if c.table or not c.later]}
+
+
+def after(
+    observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the frames ``tables`` and ``outcomes`` of the gate after."""
+    found = cares(observation.frames, target, observation.at)
     tables = [_after(c, plan) for c in found if c.layout is not None or (c.later and c.table)]
     actions = {action.id: action for action in (plan.actions if plan else ())}
     rows = [outcome_row(actions.get(o.action_id), o, evidence=_PROOF, counted=False) for o in outcomes]
