@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from upkeep.fleet import Target
-from upkeep.model import Finding, FindingStatus, Severity
+from upkeep.model import Finding, Severity
 from upkeep.mongo import catalog, server_refusals
 from upkeep.mongo.catalog import ARCHIVES, CREATES, RETAINS
 from upkeep.mongo.session import MongoSession
@@ -50,28 +50,14 @@ def _wanted(target: Target) -> dict[str, set[str]]:
 
 
 def _topology(session: MongoSession, target: Target) -> Finding:
-    sharded = session.topology == "sharded"
-    return Finding(
-        check="topology",
-        subject=target.name,
-        status=FindingStatus.FINDING,
-        severity=Severity.ERROR if sharded else Severity.WARNING,
-        summary=(
-            "a router of a sharded cluster: Upkeep works on replica sets"
-            if sharded
-            else "a standalone server: no majority writes, no transactions, so nothing is archived"
-        ),
-        remedy="give each shard's replica set as a target" if sharded else "run it as a replica set, if of one member",
-    )
+    if session.topology == "sharded":
+        text = "a router of a sharded cluster: Upkeep works on replica sets"
+        return Finding.of("topology", target.name, Severity.ERROR, text, "give each shard's replica set as a target")
+    text = "a standalone server: no majority writes, no transactions, so nothing is archived"
+    return Finding.of("topology", target.name, Severity.WARNING, text, "run it as a replica set, if of one member")
 
 
 def _missing(session: MongoSession, collection: str, actions: list[str]) -> Finding:
-    return Finding(
-        check="privileges",
-        subject=collection,
-        status=FindingStatus.FINDING,
-        severity=Severity.ERROR,
-        summary=f"our user may not {', '.join(actions)}",
-        evidence={"missing": actions},
-        remedy=f"grant the role readWrite (and dbAdmin for collMod) on {session.database.name}, or these actions",
-    )
+    text = f"our user may not {', '.join(actions)}"
+    remedy = f"grant the role readWrite (and dbAdmin for collMod) on {session.database.name}, or these actions"
+    return Finding.of("privileges", collection, Severity.ERROR, text, remedy, evidence={"missing": actions})

@@ -123,5 +123,4 @@ def not_available(server: Any) -> Iterator[Finding]:
 
 
 def _unseen(check: str, summary: str, remedy: str) -> Finding:
-    state = FindingStatus.NOT_AVAILABLE
-    return Finding(check=check, subject="server", status=state, severity=Severity.INFO, summary=summary, remedy=remedy)
+    return Finding.of(check, "server", Severity.INFO, summary, remedy, status=FindingStatus.NOT_AVAILABLE)

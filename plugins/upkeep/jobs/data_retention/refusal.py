@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from upkeep.model import Finding, FindingStatus, ReasonCode, Severity
+from upkeep.model import Finding, ReasonCode, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,7 @@ class Refusal:
 
     def finding(self, subject: str) -> Finding:
         """Return it as a finding."""
-        return Finding(
-            check=self.check,
-            subject=subject,
-            status=FindingStatus.FINDING,
-            severity=Severity.ERROR,
-            summary=self.text,
-            remedy=self.remedy,
-        )
+        return Finding.of(self.check, subject, Severity.ERROR, self.text, self.remedy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,7 @@ def _create_archive(view: View, blocked: tuple[ReasonCode, str] | None) -> Actio
 def _measurements(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
     after: tuple[str, ...] = ()
     exposed = bool(view.facts.get("exposed"))
+    # needs nobody's approval: to delete less is always allowed, and waiting would lose what is not archived
     if exposed:
         yield _expiry(view, "suspend_expiry", None, None)
     elif view.expires is not None and view.expires < view.wanted:
@@ -167,6 +168,7 @@ def _measurements(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterato
             after = (creation.id,)
         archive = _archive(view, blocked, after)
         yield archive
+        # the server deletes by the expiry at once: it is set only when the archive is complete
         after = (archive.id,)
     if view.expires is None or view.expires > view.wanted or exposed:
         yield _expiry(view, "set_expiry", view.wanted, blocked, after)

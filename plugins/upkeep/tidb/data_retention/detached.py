@@ -41,11 +41,11 @@ def why_kept(view: View, marked: Marked) -> KeepReason | None:
     return None
 
 
-def put_back(view: View) -> dict[int, Marked]:
-    """Return the partitions that somebody has exchanged back by hand, by their ids: our marker lies beside them."""
+def back_by_hand(view: View) -> set[int]:
+    """Return the ids of partitions that somebody has exchanged back by hand: our marker lies beside them."""
     here = {p.id for p in view.partitions}
     beside = [m for m in view.marked if not m.exchanged and m.marker.get("state") == DETACHED and is_named(view, m)]
-    return {m.marker["oid"]: m for m in beside if m.marker.get("oid") in here}
+    return here & {m.marker["oid"] for m in beside}
 
 
 def is_named(view: View, marked: Marked) -> bool:
@@ -213,7 +213,7 @@ def _beside(view: View, marked: Marked) -> Finding | None:
         text = "carries a copy of Upkeep's marker: it is not touched"
         remedy = f"alter table {marked.table.subject} comment = '', so that nobody takes it for a detached partition"
         return _finding(view.subject, marked, KeepReason("unknown_marker", text, remedy))
-    if marked.marker.get("oid") in put_back(view):
+    if marked.marker.get("oid") in back_by_hand(view):
         text = f"is what {marked.marker.get('partition')} was detached into, and somebody has exchanged the two back: "
         text += "while it carries Upkeep's marker that partition is neither detached nor dropped, and its rows stay"
         remedy = f"to let its policy apply again: drop table {marked.table.subject}, when it is empty"

@@ -62,13 +62,10 @@ def _ageless(view: View) -> Iterator[Finding]:
         if piece.ageless == 0 or view.policy.then == "archive" or (piece.ageless is None and not piece.lowest):
             continue
         if piece.ageless is None:
-            yield Finding(
-                check="null_rows",
-                subject=view.subject,
-                status=FindingStatus.NOT_AVAILABLE,
-                severity=Severity.WARNING,
-                summary=f"whether rows of {piece.partition.name} have no {view.age} could not be counted in time",
-                remedy="run again at a quieter hour",
+            text = f"whether rows of {piece.partition.name} have no {view.age} could not be counted in time"
+            unseen = FindingStatus.NOT_AVAILABLE
+            yield Finding.of(
+                "null_rows", view.subject, Severity.WARNING, text, "run again at a quieter hour", status=unseen
             )
             continue
         text = (

@@ -42,6 +42,7 @@ def plan(observation: Observation, target: Target) -> Plan:
     found += detached.orphans(observation, seen)
     for view in seen:
         refused = refusals(view)
+        # the limit is for the table: no action alone says how much of it goes
         decided = list(_decide(view, refused))
         actions += limited(decided, _removing(decided), _total(view), target)
         found += findings(view, refused)
@@ -51,6 +52,7 @@ def plan(observation: Observation, target: Target) -> Plan:
 def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
     if view.problem is not None or view.table is None:
         return
+    # planned all the same: a person sees what would go, and why it does not
     blocked: Blocked = (refused[0].code, refused[0].text) if refused else None
     if left_to_ttl(view):
         yield from drop_plan.marked(view, blocked)
@@ -70,9 +72,10 @@ def _pieces(view: View, blocked: Blocked) -> Iterator[Action]:
             continue  # only to be merged
         why = blocked or _protected(view, piece)
         if view.policy.then == "archive":
+            # no exchange for what is archived: rows move one by one anyway, and the emptied partition is merged
             archive = _archive_partition(view, piece, why)
             yield archive
-            if not piece.lowest and not _is_back(view, _below(view, piece)):
+            if _goes_below(view, piece):
                 yield _merge(view, piece, after=(archive.id,))
             continue
         detach = _detach(view, piece, why)
@@ -83,11 +86,13 @@ def _pieces(view: View, blocked: Blocked) -> Iterator[Action]:
 
 def _ours(view: View) -> list[Piece]:
     """Return the due partitions, without those that somebody has put back by hand."""
-    return [p for p in view.due_pieces if not _is_back(view, p)]
+    back = detached.back_by_hand(view)
+    return [p for p in view.due_pieces if p.partition.id not in back]
 
 
-def _is_back(view: View, piece: Piece) -> bool:
-    return piece.partition.id in detached.put_back(view)
+def _goes_below(view: View, piece: Piece) -> bool:
+    """Return whether a partition, once it is empty, is merged with the one below it."""
+    return not piece.lowest and _below(view, piece).partition.id not in detached.back_by_hand(view)
 
 
 def _below(view: View, piece: Piece) -> Piece:
@@ -111,7 +116,7 @@ def _detach(view: View, piece: Piece, blocked: Blocked) -> Action:
     table, partition, scale = view.table, piece.partition, view.scale
     assert table is not None and scale is not None  # noqa: S101, PT018 - there are pieces
     args = _args(view, piece) | {"lowest": piece.lowest, "ageless": view.ageless}
-    args |= {"terms": detached.today(view), "merges": not piece.lowest and not _is_back(view, _below(view, piece))}
+    args |= {"terms": detached.today(view), "merges": _goes_below(view, piece)}
     other = detached.table_name(table.name, partition.name, partition.id)
     parts = {"table": table.identifier, "partition": sql.identifier(partition.name)}
     return Action.make(
@@ -175,7 +180,7 @@ def _merges(view: View, removing: Sequence[Action]) -> Iterator[Action]:
     """
     ids = {a.args["oid"]: a.id for a in removing if a.kind in _OF_PARTITIONS and a.blocked is None}
     for piece in _ours(view):
-        if piece.rows == 0 and piece.counted and not piece.lowest and not _is_back(view, _below(view, piece)):
+        if piece.rows == 0 and piece.counted and _goes_below(view, piece):
             touched = (_below(view, piece).partition.id, piece.partition.id)
             yield _merge(view, piece, after=tuple(ids[oid] for oid in touched if oid in ids))
 

@@ -158,25 +158,19 @@ def seen(known: Known) -> list[Care]:
     return result
 
 
-def finding(check: str, subject: str, severity: Severity, summary: str, **rest: Any) -> Finding:
-    """Return something that was seen and matters (``evidence``, ``remedy``)."""
-    state = FindingStatus.FINDING
-    return Finding(check=check, subject=subject, status=state, severity=severity, summary=summary, **rest)
-
-
 def _absent(key: str, policy: TablePolicy, pattern: names.Pattern, database: str, kind: str | None) -> Care:
     assert isinstance(policy.partition, PartitionPolicy)  # noqa: S101 - the fleet file has no other on TiDB
     if pattern.is_glob:
         text = f"no table matches {key}"
-        problem = finding("table_exists", key, Severity.WARNING, text, remedy="correct the pattern")
+        problem = Finding.of("table_exists", key, Severity.WARNING, text, remedy="correct the pattern")
         return Care(key, key, policy.partition, problem=problem, later=True)
     subject = str(pattern.exact(database)) if pattern.schema or database else key
     if kind is not None:
         text = f"{subject} is {kind}, not a table: it has no partitions"
-        problem = finding("table_exists", subject, Severity.ERROR, text, remedy=NAME_A_TABLE)
+        problem = Finding.of("table_exists", subject, Severity.ERROR, text, remedy=NAME_A_TABLE)
         return Care(key, subject, policy.partition, problem=problem, is_other=True)
     remedy = "correct the name in the fleet file (write it as in SQL), or create the table"
-    problem = finding("table_exists", subject, Severity.ERROR, f"{subject} does not exist", remedy=remedy)
+    problem = Finding.of("table_exists", subject, Severity.ERROR, f"{subject} does not exist", remedy=remedy)
     return Care(key, subject, policy.partition, problem=problem)
 
 
@@ -195,7 +189,7 @@ def _seen(key: str, policy: TablePolicy, table: Table, known: Known) -> Care:
         spans = read_spans(children, scaled)
     except UnknownBoundsError as error:
         text = f"bounds not understood: {error}"
-        return replace(base, problem=finding("bounds", table.subject, Severity.ERROR, text, remedy="report this"))
+        return replace(base, problem=Finding.of("bounds", table.subject, Severity.ERROR, text, remedy="report this"))
     problem = _no_times(table, part, scaled, [s for s, _ in spans])
     if problem is not None:
         return replace(base, scale=scaled, problem=problem)
@@ -239,15 +233,15 @@ def _scale(table: Table, part: PartitionPolicy, children: Sequence[Partition], k
     if not keys.same_column(key.column, part.by):
         text = f"{table.subject} is partitioned by {key.column}, but the policy says by: {part.by}"
         remedy = f"write by: {names.quote(key.column)}"
-        return finding("partition_key", table.subject, Severity.ERROR, text, remedy=remedy)
+        return Finding.of("partition_key", table.subject, Severity.ERROR, text, remedy=remedy)
     column = _column(key.column, table, known)
     type_ = column["base"].lower() if column is not None else "?"
     against = keys.unfit(key, type_, part.every, part.unit)
     if against is not None:
-        return finding("policy", table.subject, Severity.ERROR, against[0], remedy=against[1])
+        return Finding.of("policy", table.subject, Severity.ERROR, against[0], remedy=against[1])
     if table.sharding and "AUTO_RANDOM" in table.sharding and isinstance(part.every, int):
         text = f"{table.subject} has AUTO_RANDOM ids: they do not grow, so there is no next partition"
-        return finding("policy", table.subject, Severity.ERROR, text, remedy="partition by a time column")
+        return Finding.of("policy", table.subject, Severity.ERROR, text, remedy="partition by a time column")
     unsigned = column is not None and "unsigned" in column["type"].lower()
     return keys.scale(key, type_, part.zone, "id" if isinstance(part.every, int) else part.unit, unsigned=unsigned)
 
@@ -316,18 +310,18 @@ def with_divided(found: Sequence[Care]) -> Iterator[tuple[Care, Partition]]:
 
 def _temporary(table: Table) -> Finding:
     text = f"{table.subject} is a temporary table: TiDB does not partition those, and its rows go by themselves"
-    return finding("partitioned", table.subject, Severity.ERROR, text, remedy=NAME_A_TABLE)
+    return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy=NAME_A_TABLE)
 
 
 def _plain(table: Table, part: PartitionPolicy, known: Known) -> Finding:
     text = f"{table.subject} is a plain table, not partitioned"
-    return finding("partitioned", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, known))
+    return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, known))
 
 
 def _unreadable(table: Table, part: PartitionPolicy, key: str, known: Known) -> Finding:
     """Return that a declared headroom cannot be provided."""
     text = f"{table.subject} is {key}: the {part.ahead} partitions ahead that are declared cannot be made"
-    return finding("partition_strategy", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, known))
+    return Finding.of("partition_strategy", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, known))
 
 
 def _way_out(table: Table, part: PartitionPolicy, known: Known) -> str:

@@ -7,42 +7,36 @@ MAXVALUE partition nothing can be added; it is divided instead, which copies its
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final
 
 from upkeep.fleet import Target
-from upkeep.jobs.partition_creation import limits
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Value
-from upkeep.model import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Severity
+from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode
 from upkeep.tidb import keys, names, sql
 from upkeep.tidb.catalog import Partition
 from upkeep.tidb.ddl import bound_literal, definition
 from upkeep.tidb.keys import Scale
-from upkeep.tidb.partition_creation.care import INTERVAL_NAME, Care, cares, finding, regular
+from upkeep.tidb.partition_creation.care import INTERVAL_NAME, Care, cares, regular
+from upkeep.tidb.partition_creation.findings import findings
 from upkeep.tidb.server import not_available, stuck_jobs
 from upkeep.tidb.sql import Sql
 
 KIND: Final = "create_partition"
 SHOWN: Final = 3
-_WIDER: Final = (
-    "make a new table partitioned by a wider column (bigint, or datetime) and move the rows there in time: the type of "
-    "a partition key cannot be altered"
-)
 
 
 def plan(observation: Observation, target: Target) -> Plan:
     """Return what would be done, and what was seen."""
     found = cares(observation.frames, target, observation.at)
     actions: list[Action] = []
-    findings: list[Finding] = []
+    told: list[Finding] = []
     for care in found:
-        findings += _of_table(care, observation.at)
         if care.table is not None and care.scale is not None and care.new_bounds:
             actions.append(_creation(care, care.scale))
-        findings += _of_maxvalue(care)
-    findings += stuck_jobs(observation.frames["jobs"])
-    findings += not_available(observation.frames["server"][0])
-    return Plan.make(observation, actions, findings)
+        told += findings(care, observation.at, blocked=_blocked(care) is not None)
+    told += stuck_jobs(observation.frames["jobs"])
+    told += not_available(observation.frames["server"][0])
+    return Plan.make(observation, actions, told)
 
 
 def _creation(care: Care, scale: Scale) -> Action:
@@ -164,65 +158,3 @@ def _blocked(care: Care) -> tuple[ReasonCode, str] | None:
         text = f"{_called(care)} holds more than {limit} rows, and dividing it copies them all"
         return ReasonCode.OVER_LIMIT, text
     return None
-
-
-def _of_table(care: Care, now: datetime) -> Iterator[Finding]:
-    if care.problem is not None:
-        yield care.problem
-    if care.scale is not None and care.layout is not None:
-        key = f"{names.quote(care.scale.key.column)} ({care.scale.type})"
-        yield from limits.type_end(care.subject, key, care.scale.axis, care.layout.horizon, care.place, now, _WIDER)
-    if care.divided is not None and care.maxvalue is None:
-        yield from _undivided(care, care.divided)
-    if care.left_out or (care.layout is not None and care.layout.more):
-        more = f"at least {care.left_out}" if care.layout and care.layout.more else str(care.left_out)
-        yield finding(
-            "creation_cap",
-            care.subject,
-            Severity.WARNING,
-            f"{len(care.new_bounds)} partitions are created, {more} older ones are not: the first new one is that long",
-            evidence={"max_creations": care.policy.max_creations},
-            remedy="check 'every' and 'from', or raise max_creations",
-        )
-    for span, partition in care.partitions[-1:]:
-        known = care.scale
-        if known is not None and span.upper > LOWEST and not known.axis.is_id and not known.exact(span.upper):
-            text = f"the bound of {partition.name} is no whole unit of its key"
-            yield finding("bounds", care.subject, Severity.WARNING, text, remedy="report this")
-
-
-def _undivided(care: Care, last: Partition) -> Iterator[Finding]:
-    """Yield that partitions beyond 2^63 only come by dividing the last one, which copies its rows."""
-    if _blocked(care) is None:
-        return
-    text = f"TiDB adds no partition beyond {2**63 - 1} to a RANGE table, and {last.name} has too many rows to divide it"
-    remedy = "raise move_default_rows in the policy, or make the table anew with RANGE COLUMNS, which has no such limit"
-    yield finding("partition_bounds", care.subject, Severity.ERROR, text, remedy=remedy)
-
-
-def _of_maxvalue(care: Care) -> Iterator[Finding]:
-    if care.maxvalue is None or care.max_rows == 0:
-        return
-    name, rows, inside = care.maxvalue.name, care.max_rows, care.max_inside
-    if rows is None:
-        yield Finding(
-            check="default_rows",
-            subject=care.subject,
-            status=FindingStatus.NOT_AVAILABLE,
-            severity=Severity.WARNING,
-            summary=f"how many rows the MAXVALUE partition {name} holds could not be counted in time",
-            remedy="give its tables statistics, or divide the partition by hand",
-        )
-        return
-    evidence = {"rows": rows, "inside": inside, "partition": name}
-    over = rows > care.policy.move_default_rows
-    count = f"more than {care.policy.move_default_rows}" if over else str(rows)
-    if care.new_bounds:
-        text = f"{count} rows lie in the MAXVALUE partition {name}, {inside} of them where partitions are missing"
-        severity = Severity.ERROR if over else Severity.WARNING
-        remedy = "raise move_default_rows in the policy, or reorganise it by hand" if over else None
-        yield finding("default_rows", care.subject, severity, text, evidence=evidence, remedy=remedy)
-    else:
-        text = f"{count} rows lie in the MAXVALUE partition {name}, beyond the declared partitions"
-        remedy = "correct their time, or raise 'ahead' when they are right"
-        yield finding("default_future_rows", care.subject, Severity.WARNING, text, evidence=evidence, remedy=remedy)
