@@ -34,6 +34,8 @@ def today(view: View) -> Json:
 
 def why_kept(view: View, marked: Marked) -> KeepReason | None:
     """Return why a table that holds a detached partition stays; ``None`` when it may be dropped now."""
+    # in this order: whose it is, then what the policy says; what has to be counted comes last, and only where nothing
+    # else keeps the table
     for reasons in (_not_ours, _no_longer_due, _rows_to_move, _grace, _changed):
         found = next(reasons(view, marked), None)
         if found is not None:
@@ -53,6 +55,7 @@ def is_named(view: View, marked: Marked) -> bool:
     marker, table = marked.marker, view.table
     if table is None or not names.same(marked.table.schema, table.schema) or not isinstance(marker.get("oid"), int):
         return False
+    # where a detaching makes it, or where the ledger saw it last: an owner may have renamed the table it was part of
     wanted = table_name(table.name, str(marker.get("partition")), marker["oid"])
     left = str(marked.evidence.get("partition", ""))
     return names.same(marked.table.name, wanted) or names.same(marked.table.subject, left)
@@ -96,6 +99,7 @@ def _no_longer_due(view: View, marked: Marked) -> Iterator[KeepReason]:
     otherwise = read_otherwise(marked.marker, today(view))
     end = _end(view, marked.marker)
     if not otherwise and end is None:
+        # bounds that cannot be read are no bounds that are over
         otherwise = ["retain.by (or how the table is partitioned)"]
     if otherwise:
         changed = " and ".join(otherwise)
@@ -134,6 +138,7 @@ def _changed(view: View, marked: Marked) -> Iterator[KeepReason]:
     if facts.get("dependants"):
         text = f"is not dropped: {', '.join(facts['dependants'])} reads it or refers to it"
         yield KeepReason("dependants", text, f"drop or change what depends on it; {back}")
+    # to drop it would lose what nobody planned to lose
     odd = odd_rows(left, facts.get("rows"), marked.table.rows)
     if odd is None and facts.get("not_due"):
         odd = f"rows that are not due by {view.age} lie in it by now"

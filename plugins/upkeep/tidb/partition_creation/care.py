@@ -55,7 +55,7 @@ class Care:
         ``None`` when they could not be counted.
     """
 
-    key: str
+    policy_name: str
     subject: str
     policy: PartitionPolicy
     table: Table | None = None
@@ -114,7 +114,7 @@ class Care:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Lookup:
     """The frames, also while they are still being read, and what the fleet file declares."""
 
     frames: Frames
@@ -124,7 +124,7 @@ class Known:
     database: str
 
     @classmethod
-    def of(cls, frames: Frames, target: Target, at: datetime) -> Known:
+    def of(cls, frames: Frames, target: Target, at: datetime) -> Lookup:
         """Return what is known of a target whose frames ``server`` and ``tables`` are read."""
         declared = {key: policy for key, policy in target.subjects().items() if policy.partition is not None}
         server = frames["server"][0]
@@ -141,20 +141,20 @@ class Known:
 
 def cares(frames: Frames, target: Target, at: datetime) -> list[Care]:
     """Return every table of every ``partition`` policy, in the fleet file's order."""
-    known = Known.of(frames, target, at)
-    return [complete(care, known) for care in seen(known)]
+    lookup = Lookup.of(frames, target, at)
+    return [complete(care, lookup) for care in seen(lookup)]
 
 
-def seen(known: Known) -> list[Care]:
+def seen(lookup: Lookup) -> list[Care]:
     """Return the same, as far as the catalog alone tells: without layout, and without what was counted."""
-    patterns = {key: names.parse(key) for key in known.declared}
-    found = catalog.by_policy([Table(**row) for row in known.frames["tables"]], patterns, known.database)
+    patterns = {key: names.parse(key) for key in lookup.declared}
+    found = catalog.by_policy([Table(**row) for row in lookup.frames["tables"]], patterns, lookup.database)
     result: list[Care] = []
-    for key, policy in known.declared.items():
+    for key, policy in lookup.declared.items():
         if not found[key]:
-            kind = catalog.kind_of(known.frames.get("no_tables", ()), patterns[key], known.database)
-            result.append(_absent(key, policy, patterns[key], known.database, kind))
-        result += [_seen(key, policy, table, known) for table in found[key]]
+            kind = catalog.kind_of(lookup.frames.get("no_tables", ()), patterns[key], lookup.database)
+            result.append(_absent(key, policy, patterns[key], lookup.database, kind))
+        result += [_seen(key, policy, table, lookup) for table in found[key]]
     return result
 
 
@@ -174,15 +174,15 @@ def _absent(key: str, policy: TablePolicy, pattern: names.Pattern, database: str
     return Care(key, subject, policy.partition, problem=problem)
 
 
-def _seen(key: str, policy: TablePolicy, table: Table, known: Known) -> Care:
+def _seen(key: str, policy: TablePolicy, table: Table, lookup: Lookup) -> Care:
     part = policy.partition
     assert isinstance(part, PartitionPolicy)  # noqa: S101 - the fleet file has no other on TiDB
     base = Care(key, table.subject, part, table)
-    children = [Partition(**row) for row in known.rows("partitions", table)]
+    children = [Partition(**row) for row in lookup.rows("partitions", table)]
     if not children:
-        temporary = known.one("temporary", table)
-        return replace(base, problem=_temporary(table) if temporary else _plain(table, part, known))
-    scaled = _scale(table, part, children, known)
+        temporary = lookup.one("temporary", table)
+        return replace(base, problem=_temporary(table) if temporary else _plain(table, part, lookup))
+    scaled = _scale(table, part, children, lookup)
     if isinstance(scaled, Finding):
         return replace(base, problem=scaled)
     try:
@@ -200,22 +200,24 @@ def _seen(key: str, policy: TablePolicy, table: Table, known: Known) -> Care:
     return replace(base, scale=scaled, partitions=finite, maxvalue=top)
 
 
-def complete(care: Care, known: Known) -> Care:
+def complete(care: Care, lookup: Lookup) -> Care:
     """Return a care of `seen` with its layout, by what the frames ``ids``, ``numbers`` and ``maxvalue`` say by now."""
     table, scale = care.table, care.scale
     if table is None or scale is None or care.problem is not None:
         return care
-    unread = Care(care.key, care.subject, care.policy, table)  # of a table that is not understood nothing is told
-    sampled = known.one("numbers", table).get("numbers", ())
+    unread = Care(
+        care.policy_name, care.subject, care.policy, table
+    )  # of a table that is not understood nothing is told
+    sampled = lookup.one("numbers", table).get("numbers", ())
     spans = [span for span, _ in care.partitions]
     problem = _no_times(table, care.policy, scale, spans, sampled) if sampled else None
     if problem is not None:
         return replace(unread, scale=scale, problem=problem)
-    highest = known.one("ids", table)
+    highest = lookup.one("ids", table)
     if scale.axis.is_id and highest.get("unknown"):
         return replace(unread, problem=_unknown_ids(table, highest["unknown"]), later=True)
-    wish = _wish(known.declared[care.key], scale, care.partitions, known, highest.get("at"))
-    counted = known.one("maxvalue", table)
+    wish = _wish(lookup.declared[care.policy_name], scale, care.partitions, lookup, highest.get("at"))
+    counted = lookup.one("maxvalue", table)
     return replace(
         care,
         layout=layout([s for s in spans if s.upper > LOWEST], wish, scale.axis),
@@ -225,16 +227,16 @@ def complete(care: Care, known: Known) -> Care:
     )
 
 
-def _scale(table: Table, part: PartitionPolicy, children: Sequence[Partition], known: Known) -> Scale | Finding:
+def _scale(table: Table, part: PartitionPolicy, children: Sequence[Partition], lookup: Lookup) -> Scale | Finding:
     """Return the scale of the table's key, or why it cannot be extended by this policy."""
     key = keys.read_key(children[0].method, children[0].expression)
     if isinstance(key, str):
-        return _unreadable(table, part, key, known)
+        return _unreadable(table, part, key, lookup)
     if not keys.same_column(key.column, part.by):
         text = f"{table.subject} is partitioned by {key.column}, but the policy says by: {part.by}"
         remedy = f"write by: {names.quote(key.column)}"
         return Finding.of("partition_key", table.subject, Severity.ERROR, text, remedy=remedy)
-    column = _column(key.column, table, known)
+    column = _column(key.column, table, lookup)
     type_ = column["base"].lower() if column is not None else "?"
     against = keys.unfit(key, type_, part.every, part.unit)
     if against is not None:
@@ -246,8 +248,8 @@ def _scale(table: Table, part: PartitionPolicy, children: Sequence[Partition], k
     return keys.scale(key, type_, part.zone, "id" if isinstance(part.every, int) else part.unit, unsigned=unsigned)
 
 
-def _column(name: str, table: Table, known: Known) -> Mapping[str, Any] | None:
-    return next((row for row in known.rows("columns", table) if names.same(row["name"], name)), None)
+def _column(name: str, table: Table, lookup: Lookup) -> Mapping[str, Any] | None:
+    return next((row for row in lookup.rows("columns", table) if names.same(row["name"], name)), None)
 
 
 def _no_times(
@@ -265,7 +267,7 @@ def _no_times(
 
 
 def _wish(
-    policy: TablePolicy, scale: Scale, spans: Sequence[tuple[Span, Partition]], known: Known, highest: int | None
+    policy: TablePolicy, scale: Scale, spans: Sequence[tuple[Span, Partition]], lookup: Lookup, highest: int | None
 ) -> Wish:
     part = policy.partition
     assert isinstance(part, PartitionPolicy)  # noqa: S101 - the fleet file has no other on TiDB
@@ -277,8 +279,8 @@ def _wish(
     keep_after = None
     retain = policy.retain
     if retain is not None and names.same(names.column(retain.by or part.by), names.column(part.by)):
-        keep_after = kept_from(retain, axis, known.now)
-    at = axis.of(known.at)
+        keep_after = kept_from(retain, axis, lookup.now)
+    at = axis.of(lookup.at)
     return Wish(every=part.every, ahead=part.ahead, at=at, since=since, keep_after=keep_after, limit=part.max_creations)
 
 
@@ -313,20 +315,20 @@ def _temporary(table: Table) -> Finding:
     return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy=NAME_A_TABLE)
 
 
-def _plain(table: Table, part: PartitionPolicy, known: Known) -> Finding:
+def _plain(table: Table, part: PartitionPolicy, lookup: Lookup) -> Finding:
     text = f"{table.subject} is a plain table, not partitioned"
-    return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, known))
+    return Finding.of("partitioned", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, lookup))
 
 
-def _unreadable(table: Table, part: PartitionPolicy, key: str, known: Known) -> Finding:
+def _unreadable(table: Table, part: PartitionPolicy, key: str, lookup: Lookup) -> Finding:
     """Return that a declared headroom cannot be provided."""
     text = f"{table.subject} is {key}: the {part.ahead} partitions ahead that are declared cannot be made"
-    return Finding.of("partition_strategy", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, known))
+    return Finding.of("partition_strategy", table.subject, Severity.ERROR, text, remedy=_way_out(table, part, lookup))
 
 
-def _way_out(table: Table, part: PartitionPolicy, known: Known) -> str:
+def _way_out(table: Table, part: PartitionPolicy, lookup: Lookup) -> str:
     by = names.quote(names.column(part.by))
-    column = _column(names.column(part.by), table, known)
+    column = _column(names.column(part.by), table, lookup)
     type_ = column["base"].lower() if column is not None else ""
     key, bound = f"range columns ({by})", "'…'" if type_ in keys.TIMES else "…"
     if type_ == "timestamp":  # RANGE COLUMNS takes none

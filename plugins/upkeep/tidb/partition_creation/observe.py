@@ -13,7 +13,7 @@ from upkeep.fleet import Target
 from upkeep.jobs.partition_creation import limits
 from upkeep.model import Observation
 from upkeep.tidb import catalog, create_text, ddl, faults, names, server, sql
-from upkeep.tidb.partition_creation.care import Care, Known, complete, seen, with_divided
+from upkeep.tidb.partition_creation.care import Care, Lookup, complete, seen, with_divided
 from upkeep.tidb.session import Row, TiDBSession
 
 LOOK_BACK: Final = 50
@@ -31,12 +31,12 @@ def observe(session: TiDBSession, target: Target, at: datetime) -> Observation:
     frames["temporary"] = list(_temporary(session, tables, frames["partitions"]))
     frames["jobs"] = ddl.jobs(session)
     # frames that are filled below: what `seen` finds decides which rows are looked at, and `complete` reads both
-    known = Known.of(frames, target, at)
-    found = seen(known)
+    lookup = Lookup.of(frames, target, at)
+    found = seen(lookup)
     if ids := list(_ids(session, found)):
         frames["ids"] = ids
     frames["numbers"] = list(_numbers(session, found))
-    found = [complete(care, known) for care in found]  # it looks into the frames, which have both by now
+    found = [complete(care, lookup) for care in found]  # it looks into the frames, which have both by now
     frames["maxvalue"] = [_divided(session, care) for care, _ in with_divided(found)]
     return Observation.model_construct(  # all made here: nothing to validate, and the frames stay the same lists
         target=target.name,
