@@ -205,9 +205,8 @@ def complete(care: Care, lookup: Lookup) -> Care:
     table, scale = care.table, care.scale
     if table is None or scale is None or care.problem is not None:
         return care
-    unread = Care(
-        care.policy_name, care.subject, care.policy, table
-    )  # of a table that is not understood nothing is told
+    # of a table that is not understood nothing is told: what was read of it may be misread
+    unread = Care(care.policy_name, care.subject, care.policy, table)
     sampled = lookup.one("numbers", table).get("numbers", ())
     spans = [span for span, _ in care.partitions]
     problem = _no_times(table, care.policy, scale, spans, sampled) if sampled else None
