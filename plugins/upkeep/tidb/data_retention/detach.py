@@ -98,7 +98,7 @@ def _require_whole(tools: Tools, args: Json, here: Partition, within: Within | N
     """Raise when the partition must not go as a whole: its end, rows without a time, more rows than were approved."""
     table = args["table"]
     parent = sql.identifier(table["schema"], table["name"])
-    # one with the same id and another end was merged with its neighbour: it holds rows that are not due
+    # the id says which data, the bound which rows belong there: both must be what was planned
     if keys.place(here.upper_bound) != keys.place(args["bounds"][1]):
         raise StateChangedError(f"{here.name} ends at {here.upper_bound} by now; plan again")
     source = sql.fill("{t} partition ({p})", t=parent, p=sql.identifier(here.name))

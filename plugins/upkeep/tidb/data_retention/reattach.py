@@ -109,8 +109,7 @@ def _room(tools: Tools, args: Json) -> str:
     """Return the partition with exactly the old range; cut it out of the one that took it over, if need be."""
     table = args["table"]
     lower, upper = (keys.place(bound) if bound is not None else None for bound in args["bounds"])
-    # a merge gave the range to the partition above: in whole, else its rows lie in several and nobody can cut them
-    # out
+    # a merge gave the range to the partition above: in whole, else its rows lie in several and cannot be cut out
     now = _spans(partitions_of(tools.session, table))
     exact = next((p for low, high, p in now if high == upper and (low == lower or lower is None)), None)
     if exact is not None:
