@@ -1,27 +1,21 @@
-"""What the tests of the TiDB room share: a database of one's own, a fleet in one line, a run in one call."""
+"""What the tests of the TiDB room share: a database of one's own, a session on it, a fleet in one line."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pymysql
 
 from local.servers import TidbServer
-from upkeep import connections, fleet
+from tests.harness import jobs
 from upkeep.engines import Address
-from upkeep.jobs import spec
-from upkeep.jobs.contract import Work
-from upkeep.model import Action, Memory, Observation, Outcome, Plan
-from upkeep.tidb.engine import ENGINE
+from upkeep.fleet import Target
 from upkeep.tidb.session import TiDBSession
 
-NO_MEMORY = Memory()
 _numbers = itertools.count(1)
 
 
@@ -92,97 +86,12 @@ def fresh(server: TidbServer) -> Iterator[Db]:
 
 
 def address(db: Db, **other: Any) -> Address:
-    known = connections.parse("target", db.uri)
-    return Address(**{**{f: getattr(known, f) for f in Address.__slots__}, **other})
+    return jobs.address(db.uri, **other)
 
 
-@contextmanager
-def session(db: Db) -> Iterator[TiDBSession]:
-    with ENGINE.open(address(db), application="upkeep test") as opened:
-        yield opened
+def session(db: Db) -> AbstractContextManager[TiDBSession]:
+    return jobs.session("tidb", db.uri)
 
 
-def target(tables: dict[str, str], more: str = "") -> fleet.Target:
-    lines = ["version: 1", "targets:", "  t:", "    engine: tidb", "    connection: target"]
-    lines += [f"    {more}"] if more else []
-    lines += ["    tables:"]
-    for name, policy in tables.items():
-        quoted = name.replace("'", "''")
-        lines += [f"      '{quoted}':", f"        {policy}"]
-    return fleet.parse("\n".join(lines)).target("t")
-
-
-def on(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-class Runs:
-    """A job on a target, step by step, remembering what it did as the ledger would."""
-
-    def __init__(self, job: str, what: fleet.Target) -> None:
-        found = spec.job(job, "tidb")
-        assert found is not None
-        self.job, self.what = found, what
-        self.detached: dict[str, Any] = {}
-        self.intents: list[Any] = []
-
-    def observe(self, opened: TiDBSession, at: datetime | None = None) -> Observation:
-        memory = Memory(detached=self.detached, intents=self.intents)
-        observed = self.job.observe(opened, self.what, at or opened.now(), memory)
-        return Observation.model_validate_json(observed.model_dump_json())  # as the ledger hands it on
-
-    def plan(self, opened: TiDBSession, at: datetime | None = None) -> Plan:
-        return self.job.plan(self.observe(opened, at), self.what)
-
-    def run(self, opened: TiDBSession, at: datetime | None = None, **work: Any) -> tuple[Plan, list[Outcome]]:
-        observation = self.observe(opened, at)
-        planned = self.job.plan(observation, self.what)
-        done: set[str] = set()
-        outcomes = []
-        for action in planned.actions:
-            if action.blocked is not None or not set(action.after) <= done:
-                continue
-            self.intents.append(action.model_dump(mode="json"))
-            outcome = self.job.apply(self.work(opened, action, observation, **work))
-            outcomes.append(outcome)
-            self.intents.pop()
-            if outcome.status == "done":
-                done.add(action.id)
-                self.remember(action, outcome)
-        return planned, outcomes
-
-    def remember(self, action: Action, outcome: Outcome) -> None:
-        oid = str(outcome.evidence.get("oid"))
-        if action.kind == "detach_partition":
-            self.detached[oid] = outcome.evidence
-        elif action.kind == "drop_partition":
-            self.detached.pop(oid, None)
-
-    def work(
-        self,
-        opened: TiDBSession,
-        action: Action,
-        observation: Observation,
-        checkpoint: Callable[..., None] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> Work:
-        return Work(
-            session=opened,
-            target=self.what,
-            action=action,
-            observation=observation,
-            checkpoint=checkpoint or nothing,
-            sleep=sleep,
-            note=lambda _: None,
-        )
-
-    def after(self, opened: TiDBSession, planned: Plan, outcomes: list[Outcome], at: datetime | None = None) -> Any:
-        return self.job.frames(self.observe(opened, at), self.what, "after", planned, outcomes)
-
-
-def nothing(message: str = "", *, rows: int = 0) -> None:
-    """Stand in for a checkpoint that lets the run go on."""
-
-
-def all_done(outcomes: list[Outcome]) -> bool:
-    return all(o.status == "done" for o in outcomes)
+def target(tables: Mapping[str, str], more: str = "") -> Target:
+    return jobs.declare("tidb", "tables", tables, more)

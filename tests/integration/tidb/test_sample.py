@@ -10,7 +10,8 @@ import pytest
 from local.sample.tidb import load_tidb
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.tidb import Db, Runs
+from tests.harness.jobs import Runs, all_done
+from tests.harness.tidb import Db
 from upkeep import fleet, settings
 
 pytestmark = pytest.mark.tidb
@@ -41,9 +42,9 @@ def test_the_fleets_jobs_find_work_and_then_none(app: Db) -> None:
         creation, retention = Runs("partition_creation", target), Runs("data_retention", target)
         planned, outcomes = creation.run(session)
         assert [a.args["method"] for a in planned.actions] == ["add", "add", "last"]
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         planned, outcomes = retention.run(session)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert planned.awaiting == ()
         done = [a.subject for a in planned.actions if a.blocked is None]
         blocked = [a.subject for a in planned.actions if a.blocked is not None]

@@ -8,6 +8,7 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
+from tests.harness.jobs import Runs, all_done
 from tests.harness.tidb import Db
 from upkeep import gates
 from upkeep.errors import ConfigurationError, UnreachableError
@@ -40,14 +41,14 @@ def test_a_limit_that_a_server_sets_hides_no_column(db: Db) -> None:
     db.run("create table kept like logs")
     db.run("insert into logs values (1, '2024-01-01', 'one', 7), (2, '2024-01-02', 'two', 8)")
     policy = "retain: {by: at, for: 1 day, then: archive, into: kept, precision: row, requires: nothing}"
-    runs = help_.Runs("data_retention", help_.target({"logs": policy}, more="limits: {share: 100 %}"))
+    runs = Runs("data_retention", help_.target({"logs": policy}, more="limits: {share: 100 %}"))
     db.run("set global sql_select_limit = 2")
     try:
         with help_.session(db) as session:
             _, outcomes = runs.run(session)
     finally:
         db.run("set global sql_select_limit = default")
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert db.run("select * from kept where msg is not null and more is not null order by id")[1][3] == 8
 
 
@@ -74,7 +75,7 @@ def test_what_a_user_with_few_rights_cannot_see_is_said(db: Db) -> None:
     db.run("create table logs (id int primary key, at datetime, key (at))")
     db.run("insert into logs values (1, '2024-01-01'), (2, now())")
     policy = "retain: {by: at, for: 1 day, then: delete, precision: row, requires: nothing}"
-    runs = help_.Runs("data_retention", help_.target({"logs": policy}, more="limits: {share: 100 %}"))
+    runs = Runs("data_retention", help_.target({"logs": policy}, more="limits: {share: 100 %}"))
     try:
         for process in (False, True):
             if process:
@@ -84,7 +85,7 @@ def test_what_a_user_with_few_rights_cannot_see_is_said(db: Db) -> None:
                 frames = runs.job.frames(observed, runs.what, "before", None, ())
                 assert gates.evaluate("data_retention", "tidb", "before", frames).success
                 planned, outcomes = runs.run(session)
-            assert help_.all_done(outcomes)
+            assert all_done(outcomes)
             assert ("transactions" in {f.check for f in planned.findings}) == (not process)
     finally:
         db.run(f"drop user {user}")

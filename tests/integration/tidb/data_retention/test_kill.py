@@ -17,7 +17,8 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.tidb import Db, Runs, on
+from tests.harness.jobs import Runs, all_done, on
+from tests.harness.tidb import Db
 from upkeep.errors import CancelledError
 from upkeep.model import ReasonCode
 from upkeep.tidb import ddl
@@ -95,7 +96,7 @@ def until_done(db: Db, make: Callable[[], Runs], check: Callable[[], None], *, a
         with help_.session(db) as session:
             for _ in range(3):
                 _, outcomes = runs.run(session, AT)
-                assert help_.all_done(outcomes), (number, outcomes)
+                assert all_done(outcomes), (number, outcomes)
             assert runs.plan(session, AT).actions == (), number
         check()
         if not died:
@@ -162,7 +163,7 @@ def test_putting_back_killed_at_every_statement(db: Db, *, altered: bool) -> Non
                 assert undone.status == "done", (number, undone)
             for _ in range(2):
                 _, outcomes = runs.run(session, AT)
-                assert help_.all_done(outcomes), (number, outcomes)
+                assert all_done(outcomes), (number, outcomes)
         tables = [t for t in db.tables() if t != "kept"]
         assert sum(db.value(f"select count(*) from `{t}`") for t in tables) == ROWS + 1, number
         assert len(tables) == 3, (number, tables)  # the table, and its two partitions that are due: detached again
@@ -179,7 +180,7 @@ def test_two_runs_at_once(db: Db) -> None:
         def run(policy: str = policy, job: str = job, outcomes: list[Any] = outcomes) -> None:
             runs = Runs(job, help_.target({"events": policy}, more="limits: {share: 100 %}"))
             with help_.session(db) as session:
-                outcomes += runs.run(session, AT)[1]
+                outcomes += runs.run(session, AT).outcomes
 
         threads = [threading.Thread(target=run) for _ in range(2)]
         for thread in threads:
@@ -208,7 +209,7 @@ def test_a_killed_session_is_a_lost_connection_and_the_next_run_carries_on(db: D
     assert outcomes[0].reason_code == ReasonCode.CONNECTION_LOST, outcomes
     assert db.value("select count(*) from kept") == 0
     with help_.session(db) as session:
-        assert help_.all_done(runs.run(session, AT)[1])
+        assert all_done(runs.run(session, AT).outcomes)
     assert db.value("select count(*) from kept") == 60
 
 
@@ -260,7 +261,7 @@ def test_a_schema_change_that_waits_is_cancelled_with_the_task(db: Db) -> None:
     with help_.session(db) as session:
         assert ddl.jobs(session) == []
         assert db.bounds("events") == ["2024-02-01", "2024-03-01", "2024-06-01"]
-        assert help_.all_done(runs.run(session, AT)[1])
+        assert all_done(runs.run(session, AT).outcomes)
 
 
 def test_a_schema_change_that_takes_too_long_is_given_up_and_reported(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +287,7 @@ def test_a_schema_change_that_takes_too_long_is_given_up_and_reported(db: Db, mo
         assert "who holds it cannot be seen: grant process" in str(outcomes[0].message)
         db.run("drop user small")
         other.rollback()
-        assert help_.all_done(runs.run(session, AT)[1])
+        assert all_done(runs.run(session, AT).outcomes)
     assert isinstance(session, TiDBSession)
 
 
@@ -315,7 +316,7 @@ def test_writers_lose_nothing_while_partitions_go(db: Db) -> None:
         observed = runs.observe(session, AT)
         planned = runs.job.plan(observed, runs.what)
         thread.start()
-        outcomes = [runs.job.apply(runs.work(session, a, observed)) for a in planned.actions]
+        outcomes = [runs.apply(session, a, observed) for a in planned.actions]
         time.sleep(0.2)
         stop.set()
         thread.join()

@@ -10,7 +10,8 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.tidb import Db, Runs, on
+from tests.harness.jobs import Runs, all_done, on
+from tests.harness.tidb import Db
 from upkeep.jobs.data_retention import pace
 from upkeep.model import ReasonCode, Severity
 from upkeep.tidb import server
@@ -85,7 +86,7 @@ def test_a_table_that_was_altered_is_exchanged_all_the_same(db: Db, changes: lis
     runs = retention(KEEP)
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert db.value("select count(*) from events") == 40
         (other,) = [t for t in db.tables() if t.startswith("events__p2")]
         assert "TTL" not in db.run(f"show create table `{other}`")[0][1]
@@ -141,7 +142,7 @@ def test_rows_without_a_time_come_back_also_when_they_cannot_be_counted(
     with help_.session(db) as session:
         observed = runs.observe(session, AT)
         first = runs.job.plan(observed, runs.what).actions[0]
-        outcome = runs.job.apply(runs.work(session, first, observed))
+        outcome = runs.apply(session, first, observed)
     assert calls
     assert outcome.evidence["rows_returned"] == 1
     assert db.value("select count(*) from events where id = 7777") == 1
@@ -159,7 +160,7 @@ def test_keys_that_were_given_anew_stop_an_undo_and_lose_nothing(db: Db) -> None
         assert "given anew" in str(undone.message)
         for _ in range(2):  # detached again; then what was left over returns
             _, outcomes = runs.run(session, AT)
-            assert help_.all_done(outcomes), outcomes
+            assert all_done(outcomes), outcomes
     counts = {table: db.value(f"select count(*) from `{table}`") for table in db.tables()}
     assert sum(counts.values()) == 101, counts
     assert db.value("select msg from events where id = 40") == "anew"
@@ -190,7 +191,7 @@ def test_hostile_names_of_partitions(db: Db) -> None:
     runs = retention(KEEP)
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert db.run("select id from events") == [(4,)]
         for action, outcome in reversed(list(zip(planned.actions, outcomes, strict=True))):
             undone = runs.job.undo(session, action, outcome)
@@ -243,7 +244,7 @@ def test_a_generated_column_must_be_computed_alike(db: Db) -> None:
     db.run(f"create table kept ({columns.format('`id`*2')})")
     with help_.session(db) as session:
         _, outcomes = retention(ARCHIVE).run(session, AT)
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)
     assert db.value("select count(*) from kept where twice = id * 2") == 50
 
 
@@ -255,7 +256,7 @@ def test_a_glob_never_means_an_archive(db: Db) -> None:
     runs = Runs("data_retention", help_.target(policy, more="limits: {share: 100 %}"))
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        assert help_.all_done(outcomes)
+        assert all_done(outcomes)
         assert [(a.kind, a.subject) for a in planned.actions] == [
             ("archive_rows", f"{db.name}.events"),
             ("delete_rows", f"{db.name}.e_other"),
@@ -269,7 +270,7 @@ def test_a_glob_never_means_a_detached_partition(db: Db) -> None:
     runs = Runs("data_retention", help_.target({"events": KEEP, "e*": ROWS}, more="limits: {share: 100 %}"))
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        assert help_.all_done(outcomes)
+        assert all_done(outcomes)
         assert {a.subject for a in planned.actions} == {f"{db.name}.events"}
         detached = [name for name in db.tables() if name != "events"]
         assert sum(db.value(f"select count(*) from `{name}`") for name in detached) == 60
@@ -288,7 +289,7 @@ def test_an_archive_in_another_database_with_columns_of_its_own(db: Db) -> None:
         before = set(db.run("select id, at, msg from events where at < '2024-04-15'"))
         with help_.session(db) as session:
             _, outcomes = retention(ARCHIVE.replace("into: kept", f"into: {other}.`the kept`")).run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert set(db.run(f"select id, at, msg from {other}.`the kept`")) == before
         assert db.value("select count(*) from events") == 30
     finally:
@@ -336,7 +337,7 @@ def test_what_the_archive_asks_of_rows_is_known_before_the_first_moves(
     if word is None:
         with help_.session(db) as session:
             _, outcomes = retention(ARCHIVE).run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert db.value("select count(*) from kept") == 50
         return
     found = refusal(retention(ARCHIVE), db, "archive_drift")
@@ -387,7 +388,7 @@ def test_an_id_of_zero_stays_zero_in_an_archive_that_counts(db: Db) -> None:
     db.run("create table kept (id bigint auto_increment primary key, at datetime)")
     with help_.session(db) as session:
         _, outcomes = retention(ARCHIVE).run(session, AT)
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert db.run("select min(id), max(id), count(*) from kept") == [(0, 49, 50)]
 
 
@@ -439,7 +440,7 @@ def test_part_zero_dates_are_no_times_and_stop_nothing(db: Db, policy: str) -> N
     db.run("insert into events values (900, '2023-00-00'), (901, '2024-02-00 10:00:00'), (902, '0000-00-00')")
     with help_.session(db) as session:
         _, outcomes = retention(policy).run(session, AT)
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert outcomes[0].rows == 50
     assert db.value("select count(*) from events where at < '2024-04-15'") == 3
     assert db.value("select count(*) from kept") == (50 if "kept" in policy else 0)
@@ -480,7 +481,7 @@ def test_keys_of_every_type(db: Db, key: str, value: str, policy: str, monkeypat
     monkeypatch.setattr(pace.Pace, "learn", lambda *_: None)
     with help_.session(db) as session:
         _, outcomes = retention(policy).run(session, AT)
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert outcomes[0].rows == 30
     assert db.value("select count(*) from events") == 30
     if policy == ARCHIVE:

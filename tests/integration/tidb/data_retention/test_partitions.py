@@ -10,8 +10,10 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.tidb import Db, Runs, on
+from tests.harness.jobs import Runs, all_done, on
+from tests.harness.tidb import Db
 from upkeep import gates
+from upkeep.jobs.contract import go_on
 from upkeep.model import ReasonCode, Severity
 from upkeep.tidb.data_retention import drop
 from upkeep.tidb.ddl import Tools
@@ -57,8 +59,8 @@ def test_due_partitions_are_exchanged_kept_and_dropped_after_their_grace(db: Db)
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
         assert kinds(planned) == ["detach_partition"] * 3
-        assert help_.all_done(outcomes), outcomes
-        frames = runs.after(session, planned, outcomes, AT)
+        assert all_done(outcomes), outcomes
+        frames = runs.after(session, planned, outcomes)
         assert gates.evaluate("data_retention", "tidb", "after", frames).success
         again = runs.plan(session, AT)
         assert again.actions == ()
@@ -75,7 +77,7 @@ def test_without_grace_all_is_gone_in_one_run(db: Db) -> None:
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
         assert kinds(planned) == ["detach_partition", "drop_partition"] * 3
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert runs.plan(session, AT).actions == ()
     assert db.tables() == ["events"]
     assert db.value("select count(*) from events") == 140 - 91
@@ -89,7 +91,7 @@ def test_rows_without_a_time_protect_the_lowest_partition(db: Db) -> None:
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
     assert [a.blocked and a.blocked[0] for a in planned.actions] == [ReasonCode.NOT_SUPPORTED, None, None]
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     (found,) = [f for f in planned.findings if f.check == "null_rows"]
     assert found.evidence["rows"] == 2
     assert db.value("select count(*) from events where at is null") == 2
@@ -119,9 +121,9 @@ def test_archive_of_partitions_moves_rows_first_and_drops_nothing(db: Db) -> Non
     runs = retention("retain: {by: at, for: 30 days, then: archive, into: kept, requires: nothing}")
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert kinds(planned) == ["archive_partition", *(["archive_partition", "merge_partitions"] * 2)]
-        frames = runs.after(session, planned, outcomes, AT)
+        frames = runs.after(session, planned, outcomes)
         assert gates.evaluate("data_retention", "tidb", "after", frames).success
         assert runs.plan(session, AT).actions == ()
     assert db.value("select count(*) from kept") == 91
@@ -146,7 +148,7 @@ def test_the_null_partition_of_interval_tables_is_never_taken(db: Db) -> None:
     db.run("insert into events values (1, null), (2, '2024-01-03'), (3, '2024-02-03'), (4, '2024-06-30')")
     runs = retention()
     with help_.session(db) as session:
-        assert help_.all_done(runs.run(session, AT)[1])
+        assert all_done(runs.run(session, AT).outcomes)
         assert runs.plan(session, AT).actions == ()
     assert db.parts("events")[0] == "P_NULL"
     assert db.run("select id from events order by id") == [(1,), (4,)]
@@ -169,7 +171,7 @@ def test_a_changed_marker_or_a_young_one_keeps_the_table(db: Db) -> None:
     with help_.session(db) as session:
         _, outcomes = runs.run(session, AT)
         (oid, first), *_ = runs.detached.items()
-        tools = Tools(session, help_.nothing, lambda _: None)
+        tools = Tools(session, go_on, lambda _: None)
         args = {"oid": int(oid), "parent_oid": first["parent_oid"]}
         with pytest.raises(StateChangedError, match="kept until"):
             drop.drop(tools, args)
@@ -228,7 +230,7 @@ def test_a_date_with_zeros_keeps_its_partition(db: Db) -> None:
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
     assert [a.blocked and a.blocked[0] for a in planned.actions] == [ReasonCode.NOT_SUPPORTED] * 2 + [None]
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert [f.evidence["partition"] for f in planned.findings if f.check == "null_rows"] == ["p1", "p2"]
     assert db.value("select count(*) from events where id >= 1000") == 2
     assert db.value("select count(*) from events") == 142 - 31
@@ -287,5 +289,5 @@ def test_bounds_that_are_no_times_in_their_unit_go_nowhere(db: Db, policy: str) 
         (found,) = [f for f in planned.findings if f.check == "unit"]
         assert "the values fit seconds" in found.summary
         right = retention(policy.replace("by: at", "by: at, unit: seconds"))
-        assert help_.all_done(right.run(session, AT)[1])
+        assert all_done(right.run(session, AT).outcomes)
     assert db.value("select count(*) from events") == 2

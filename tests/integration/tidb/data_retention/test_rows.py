@@ -11,7 +11,8 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.tidb import Db, Runs, on
+from tests.harness.jobs import Runs, all_done, on
+from tests.harness.tidb import Db
 from upkeep import gates
 from upkeep.jobs.data_retention import pace
 from upkeep.model import ReasonCode
@@ -66,12 +67,12 @@ def test_exactly_the_due_rows_go(db: Db, key: str, index: str) -> None:
     runs = retention()
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert outcomes[0].rows == 200
         assert outcomes[0].evidence["batches"] >= 4
         assert outcomes[0].evidence["emptied"]
         assert runs.plan(session, AT).actions == ()
-        frames = runs.after(session, planned, outcomes, AT)
+        frames = runs.after(session, planned, outcomes)
     assert gates.evaluate("data_retention", "tidb", "after", frames).success
     assert db.value("select count(*) from logs") == 203
     assert db.value("select count(*) from logs where id > 9000") == 3
@@ -98,7 +99,7 @@ def test_archived_rows_are_the_deleted_rows(db: Db) -> None:
     runs = retention(ARCHIVE)
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        frames = runs.after(session, planned, outcomes, AT)
+        frames = runs.after(session, planned, outcomes)
     (outcome,) = outcomes
     assert outcome.evidence["rows_copied"] == outcome.evidence["rows_deleted"] == 200
     assert gates.evaluate("data_retention", "tidb", "after", frames).success
@@ -177,7 +178,7 @@ def test_rows_held_by_others_are_left_to_the_next_run(db: Db) -> None:
         assert 0 < (outcomes[0].rows or 0) < 200
         other.rollback()
         _, outcomes = runs.run(session, AT)
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)
     assert db.value("select count(*) from logs") == 203
 
 
@@ -299,7 +300,7 @@ def test_columns_that_change_after_the_plan_stop_the_archive(db: Db, change: str
         observation = runs.observe(session, AT)
         (action,) = runs.job.plan(observation, runs.what).actions
         db.run(change)
-        outcome = runs.job.apply(runs.work(session, action, observation))
+        outcome = runs.apply(session, action, observation)
     assert (outcome.status, outcome.reason_code) == ("skipped", ReasonCode.STATE_CHANGED), outcome
     assert db.value("select count(*) from logs") == 403
     assert db.value("select count(*) from kept") == 0

@@ -13,7 +13,8 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.tidb import Db, Runs, on
+from tests.harness.jobs import Runs, all_done, on
+from tests.harness.tidb import Db
 from upkeep import gates
 from upkeep.model import Severity
 
@@ -64,7 +65,7 @@ def test_every_type_of_time(db: Db, type_: str, key: str, bound: str) -> None:
     db.run("insert into t values (99, '2024-06-02', 'above')")
     with help_.session(db) as session:
         creation = runs("partition_creation", CREATE)
-        assert help_.all_done(creation.run(session, AT)[1])
+        assert all_done(creation.run(session, AT).outcomes)
         assert creation.plan(session, AT).actions == ()
         assert db.parts("t") == ["p1", "p2", "p3", "p4", "p5", "p_2024_06", "p_2024_07", "top"]
         assert db.value("select count(*) from t partition (p_2024_06)") == 1
@@ -73,7 +74,7 @@ def test_every_type_of_time(db: Db, type_: str, key: str, bound: str) -> None:
         retention = runs("data_retention", DELETE)
         planned, outcomes = retention.run(session, AT)
         assert [a.kind for a in planned.actions] == ["detach_partition"] * 3
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert db.value("select count(*) from t") == 11 - 6
         for action, outcome in reversed(list(zip(planned.actions, outcomes, strict=True))):
             assert retention.job.undo(session, action, outcome).status == "done"
@@ -90,7 +91,7 @@ def test_archived_partitions_are_merged(db: Db, type_: str, key: str, bound: str
     db.run("alter table kept remove partitioning")
     with help_.session(db) as session:
         _, outcomes = runs("data_retention", ARCHIVE).run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
     assert db.parts("t") == ["p3", "p4", "p5"]
     assert db.value("select count(*) from kept") == 6
 
@@ -102,7 +103,7 @@ def test_intervals_of_a_column_with_fractions(db: Db) -> None:
     )
     with help_.session(db) as session:
         planned, outcomes = runs("partition_creation", CREATE).run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert "last partition less than" in planned.actions[0].statements[0]
         assert runs("partition_creation", CREATE).plan(session, AT).actions == ()
     assert db.parts("t")[-3:] == ["P_LT_2024-06-01 00:00:00.000000", "P_LT_2024-07-01 00:00:00.000000",
@@ -123,7 +124,7 @@ def test_a_partition_for_rows_without_a_time_is_no_beginning(
     creation = runs("partition_creation", f"partition: {{by: at, every: {every}, ahead: 2}}")
     with help_.session(db) as session:
         planned, outcomes = creation.run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert creation.plan(session, AT).actions == ()
     assert "creation_cap" not in {f.check for f in planned.findings}
     assert db.bounds("t")[1:] == made
@@ -136,7 +137,7 @@ def test_another_last_bound_is_still_noticed(db: Db) -> None:
         observation = creation.observe(session, AT)
         (action,) = creation.job.plan(observation, creation.what).actions
         db.run("alter table t add partition (partition mine values less than ('2024-06-01 00:00:00.000001'))")
-        outcome = creation.job.apply(creation.work(session, action, observation))
+        outcome = creation.apply(session, action, observation)
     assert (outcome.status, outcome.reason_code) == ("skipped", "state_changed")
     assert "2024-06-01 00:00:00.000001" in str(outcome.message)
 
@@ -154,7 +155,7 @@ def test_numbers_far_out(db: Db, type_: str, key: str, bounds: Any, ends: list[s
     db.run("insert into t values (%s, 'x')", (int(bounds[-1]) - 1,))
     creation = runs("partition_creation", "partition: {by: id, every: 100, ahead: 1}")
     with help_.session(db) as session:
-        assert help_.all_done(creation.run(session, AT)[1])
+        assert all_done(creation.run(session, AT).outcomes)
         assert creation.plan(session, AT).actions == ()
     assert db.bounds("t")[len(bounds) :] == ends
 
@@ -195,9 +196,9 @@ def test_partitions_end_where_the_type_does(  # noqa: PLR0917 - a row of the tab
     creation = runs("partition_creation", f"partition: {{by: id, every: {every}, ahead: 3}}")
     with help_.session(db) as session:
         planned, outcomes = creation.run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert creation.plan(session, AT).actions == ()
-        frames = creation.after(session, planned, outcomes, AT)
+        frames = creation.after(session, planned, outcomes)
         assert gates.evaluate("partition_creation", "tidb", "after", frames).success
         reached = ends[-1] == "MAXVALUE"
         found = [f for f in creation.plan(session, AT).findings if f.check == "type_end"]
@@ -226,9 +227,9 @@ def test_seconds_end_in_2038(db: Db, type_: str, key: str, at: str, severity: st
     creation = runs("partition_creation", f"partition: {{by: at, every: 1 month, ahead: 3{unit}}}")
     with help_.session(db) as session:
         planned, outcomes = creation.run(session, on(at))
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert creation.plan(session, on(at)).actions == ()
-        frames = creation.after(session, planned, outcomes, on(at))
+        frames = creation.after(session, planned, outcomes)
         assert gates.evaluate("partition_creation", "tidb", "after", frames).success
     (found,) = [f for f in planned.findings if f.check == "type_end"]
     assert found.severity == severity
@@ -274,7 +275,7 @@ def test_a_wrong_unit_is_refused_with_the_one_that_fits(
         assert planned.actions == ()
         assert [f.check for f in errors] == ["unit"]
         assert f"fit {fits}" in errors[0].summary
-        assert help_.all_done(right.run(session, AT)[1])
+        assert all_done(right.run(session, AT).outcomes)
     assert db.bounds("t")[-1] in {str(int(on("2024-08-01").timestamp())), "MAXVALUE"}
 
 
@@ -287,15 +288,15 @@ def test_nothing_is_made_that_retention_would_take_away_again(db: Db, precision:
     db.run("create table t (id int, at datetime(3), key (at)) partition by range columns (at) "
            "(partition p1 values less than ('2023-02-01'), partition p2 values less than ('2023-03-01'))")  # fmt: skip
     retain = f"retain: {{by: {by!r}, for: 30 days, then: delete, requires: nothing, precision: {precision}}}"
-    policy = f"{CREATE}\n        {retain}"
+    policy = f"{CREATE}\n{retain}"
     with help_.session(db) as session:
         now = session.now()  # today's retention counts, whatever the run's own time is
         month = now.year * 12 + now.month - 1
         starts = [date(m // 12, m % 12 + 1, 1) for m in range(month - 2, month + 4)]
         made = [str(day) for day in starts if day > (now - timedelta(days=30)).date()]
-        assert help_.all_done(runs("partition_creation", policy).run(session, now)[1])
+        assert all_done(runs("partition_creation", policy).run(session, now).outcomes)
         assert [b.removesuffix(" 00:00:00.000") for b in db.bounds("t")[2:]] == made
-        assert help_.all_done(runs("data_retention", policy).run(session, now)[1])
+        assert all_done(runs("data_retention", policy).run(session, now).outcomes)
         assert len(db.parts("t")) >= len(made)
         assert runs("partition_creation", policy).plan(session, now).actions == ()
         assert runs("partition_creation", policy).plan(session, AT).actions == ()  # a backfill makes nothing either

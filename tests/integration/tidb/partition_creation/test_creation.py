@@ -8,7 +8,8 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.tidb import Db, Runs, on
+from tests.harness.jobs import Runs, all_done, on
+from tests.harness.tidb import Db
 from upkeep import gates
 from upkeep.model import FindingStatus, Severity
 
@@ -40,10 +41,10 @@ def test_desired_minus_existing_then_nothing(db: Db) -> None:
     runs = creation()
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        assert help_.all_done(outcomes)
+        assert all_done(outcomes)
         assert [a.kind for a in planned.actions] == ["create_partition"]
         assert runs.plan(session, AT).actions == ()
-        frames = runs.after(session, planned, outcomes, AT)
+        frames = runs.after(session, planned, outcomes)
     assert db.bounds("logs") == ["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01"]
     assert db.parts("logs") == ["p0", "p1", "p_2024_02", "p_2024_03", "p_2024_04"]
     assert gates.evaluate("partition_creation", "tidb", "after", frames).success
@@ -54,8 +55,8 @@ def test_nothing_is_made_that_todays_retention_would_empty(db: Db, precision: st
     logs(db, "2020-01-01", "2020-02-01")
     retain = f"retain: {{for: 30 days, then: delete, precision: {precision}}}"
     with help_.session(db) as session:
-        planned, outcomes = creation(f"{MONTHLY}\n        {retain}").run(session)
-    assert help_.all_done(outcomes)
+        planned, outcomes = creation(f"{MONTHLY}\n{retain}").run(session)
+    assert all_done(outcomes)
     assert planned.actions
     assert len(db.bounds("logs")) <= 2 + 5  # the month of the cut-off, the current one, two ahead; not six years
 
@@ -104,7 +105,7 @@ def test_every_kind_of_key(  # noqa: PLR0917 - a row of the table above
     try:
         with help_.session(db) as session:
             _, outcomes = runs.run(session, on(at))
-            assert help_.all_done(outcomes), outcomes
+            assert all_done(outcomes), outcomes
             assert runs.plan(session, on(at)).actions == ()
     finally:
         db.run("set global time_zone = 'SYSTEM'")
@@ -116,7 +117,7 @@ def test_ids_follow_their_data(db: Db) -> None:
     db.run("insert into logs (id) values (7), (150)")
     runs = creation("partition: {by: id, every: 100, ahead: 2}")
     with help_.session(db) as session:
-        assert help_.all_done(runs.run(session, AT)[1])
+        assert all_done(runs.run(session, AT).outcomes)
     assert db.bounds("logs") == ["100", "200", "300", "400"]
 
 
@@ -141,9 +142,9 @@ def test_a_maxvalue_partition_is_divided_when_it_holds_few_rows(db: Db, rows: in
     runs = creation()
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert planned.actions[0].rows == rows
-        frames = runs.after(session, planned, outcomes, AT)
+        frames = runs.after(session, planned, outcomes)
         assert runs.plan(session, AT).actions == ()
     assert db.bounds("logs") == ["2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01", "MAXVALUE"]
     assert db.value("select count(*) from logs") == rows
@@ -174,7 +175,7 @@ def test_interval_partitioning_is_continued(db: Db, null: str, method: str, name
     runs = creation()
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert runs.plan(session, AT).actions == ()
     assert planned.actions[0].args["method"] == method
     assert db.parts("logs")[-1] == name
@@ -217,7 +218,7 @@ def test_what_cannot_be_extended_is_recognised_and_said(db: Db, definition: str,
         statement = found.remedy.split(": ", 1)[1].split(", which")[0]
         db.run(statement.replace("unix_timestamp('…')", bound).replace("'…'", bound))
         with help_.session(db) as session:
-            assert help_.all_done(runs.run(session, AT)[1])
+            assert all_done(runs.run(session, AT).outcomes)
         assert db.bounds("logs")[-1] in {"2024-05-01", str(int(on("2024-05-01").timestamp()))}
 
 
@@ -258,7 +259,7 @@ def test_hostile_names_and_a_cap(db: Db) -> None:
     runs = Runs("partition_creation", what)
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
-        assert help_.all_done(outcomes), outcomes
+        assert all_done(outcomes), outcomes
         assert runs.plan(session, AT).actions == ()
     assert "creation_cap" in {f.check for f in planned.findings}
     assert db.bounds(name)[1:] == ["2024-02-15", "2024-02-16", "2024-02-17", "2024-02-18", "2024-02-19"]
