@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.airflow.test_runs import OLD, READINGS, execute, report, run, states
+from tests.harness.dag_runs import OLD, READINGS, execute, report, run, states
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG

@@ -7,12 +7,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.harness.retention import AT, Book, Run
+import psycopg
+import pyarrow.parquet as pq
+
+from tests.harness.jobs import Run
+from tests.harness.postgres import AT, attached, exists, retention
 from upkeep.fleet import Target
 from upkeep.jobs.contract import RestoreRequest
 from upkeep.model import Observation
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
+
+KINDS = {
+    "partitions": "retain: {{by: at, for: 1 month, then: archive, into: '{}', requires: nothing, grace: 0}}",
+    "rows": "retain: {{by: at, for: 1 month, then: archive, into: '{}', precision: row, requires: nothing, grace: 0}}",
+}
+FOLDER = "public/logs"
 
 
 def policy(into: Path | str, **other: str) -> str:
@@ -46,8 +56,8 @@ def restored(
     )
     request = RestoreRequest(table=table, since=since, until=until, **other)
     planned = JOB.plan_restore(opened, what, request, observation)
-    book = Book()
-    return Run(observation, planned, [book.apply(opened, what, action, observation) for action in planned.actions])
+    runs = retention(what)
+    return Run(observation, planned, [runs.apply(opened, action, observation) for action in planned.actions])
 
 
 def flipped(witness: str) -> str:
@@ -59,3 +69,30 @@ def of_another_history(note: Path) -> None:
     """Make a note one that a copy of the server, or the server of before its disk was put back, has written."""
     about = json.loads(note.read_text())
     note.write_text(json.dumps(about | {"witness": flipped(about["witness"])}))
+
+
+def in_table(db: psycopg.Connection[Any]) -> list[int]:
+    tables = ["logs"]
+    if exists(db, "logs_4") and "logs_4" not in attached(db, "logs"):
+        tables.append("logs_4")
+    return [row[0] for row in db.execute(" union all ".join(f"select id from {t}" for t in tables)).fetchall()]
+
+
+def in_files(into: Path, kind: str = "_manifests") -> list[int]:
+    """Return the ids in the files that count (or that are undecided)."""
+    found: list[int] = []
+    folder = into / FOLDER
+    for manifest in (folder / kind).glob("*.json"):
+        file = folder / f"{json.loads(manifest.read_text())['file']}.parquet"
+        if kind == "_manifests" or file.exists():
+            found += pq.read_table(file)["id"].to_pylist()
+    return found
+
+
+def settled(db: psycopg.Connection[Any], into: Path) -> list[int]:
+    """Return all ids as the manifests have them; every file must have one."""
+    folder = into / FOLDER
+    names = {f.stem for f in folder.glob("*.parquet")}
+    assert names == {f.stem for f in (folder / "_manifests").glob("*.json")}
+    assert list((folder / "_undecided").iterdir()) == []
+    return sorted(in_table(db) + in_files(into))

@@ -27,6 +27,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from tests.harness.jobs import fleet_text
 from upkeep import gates
 from upkeep.cli import main
 from upkeep.ledger.control import Control
@@ -134,15 +135,8 @@ class Bed:
 
     def declare(self, tables: Mapping[str, str], *, names: Sequence[str] = ("shop",), more: str = "") -> None:
         """Write the fleet file: the same tables on one or more targets, each with its connection of that name."""
-        lines = ["version: 1", "targets:"]
-        for name in names:
-            lines += [f"  {name}:", "    engine: postgres", f"    connection: {name}_db"]
-            lines += [f"    {line}" for line in more.splitlines()]
-            lines += ["    tables:"]
-            for table, policy in tables.items():
-                quoted = table.replace("'", "''")
-                lines += [f"      '{quoted}':", *(f"        {part}" for part in policy.splitlines())]
-        self.fleet.write_text("\n".join(lines) + "\n")
+        connections = {name: f"{name}_db" for name in names}
+        self.fleet.write_text(fleet_text("postgres", "tables", tables, connections, more))
         for name in names:
             self.addresses.setdefault(name, self.target)
 
@@ -225,6 +219,19 @@ def until(found: Callable[[], object], seconds: float = 30, else_: Callable[[], 
     while not found():
         assert time.monotonic() < end, else_()
         time.sleep(0.01)
+
+
+def stopped(command: Command, number: int) -> Done:
+    """Send a signal and return how the command ended: soon."""
+    command.send(number)
+    started = time.monotonic()
+    done = command.wait(20)
+    assert done.status == 130, done.said
+    assert time.monotonic() - started < 10, "not at once"
+    assert "the running statement is being cancelled on the server" in done.err
+    assert "stopped: " in done.err
+    assert "Traceback" not in done.said
+    return done
 
 
 # -- stages -------------------------------------------------------------------------------------------
@@ -343,6 +350,11 @@ def sessions(connection: Db) -> list[str]:
         "where datname = current_database() and application_name like 'upkeep%'"
     ).fetchall()
     return [row[0] for row in rows]
+
+
+def asleep(db: Db) -> bool:
+    found = "select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
+    return bool(db.execute(found).fetchall())
 
 
 def rows_of(connection: Db, schema: str = "app") -> dict[int, int]:

@@ -6,10 +6,9 @@ from typing import Any
 
 import psycopg
 
-from tests.harness import creation as help_
+from tests.harness.postgres import creation
 from upkeep import fleet
 from upkeep.model import Action, Outcome, Plan
-from upkeep.postgres.partition_creation import JOB
 from upkeep.postgres.session import PostgresSession
 
 Db = psycopg.Connection[Any]
@@ -87,10 +86,11 @@ def convert(
     session: PostgresSession, what: fleet.Target, at: Any = None, kind: str = "convert_table"
 ) -> tuple[Plan, Action, Outcome]:
     """Plan, and carry out the one conversion there is."""
-    observation = help_.observe(session, what, at)
-    planned = JOB.plan(observation, what)
+    runs = creation(what)
+    observation = runs.observe(session, at)
+    planned = runs.job.plan(observation, what)
     (action,) = [a for a in planned.actions if a.kind == kind]
-    return planned, action, JOB.apply(help_.work(session, what, action, observation))
+    return planned, action, runs.apply(session, action, observation)
 
 
 def left_behind(db: Db) -> int:

@@ -8,7 +8,8 @@ import pytest
 
 from local.sample.loader import load_into
 from local.servers import PostgresServer
-from tests.harness import creation as creation_help
+from tests.harness import postgres as creation_help
+from tests.harness.postgres import creation
 from tests.harness.servers import fresh_database
 from upkeep import fleet, settings
 from upkeep.model import Severity
@@ -99,7 +100,7 @@ def test_the_fleet_file_declares_the_alerts_as_they_are_and_one_region_more(
     target = fleet.load(settings.include_dir() / "fleet.yaml").target("pipeline")
     alone = target.model_copy(update={"tables": {ALERTS: target.tables[ALERTS]}})
     with creation_help.session(sample_uri) as session:
-        plan = creation_help.plan(session, alone)
+        plan = creation(alone).plan(session)
     (action,) = plan.actions
     assert action.detail == "public.alerts_configuration_sa_east, 'sa-east', with 4 sub-partitions"
     assert [leaf["remainder"] for leaf in action.args["below"]["leaves"]] == [0, 1, 2, 3]

@@ -10,9 +10,11 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-from tests.harness import creation as help_
+from tests.harness import postgres as help_
+from tests.harness.jobs import address
 from tests.harness.pooler import Pooler
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
+from upkeep.jobs.contract import go_on
 from upkeep.postgres import ddl
 from upkeep.postgres.session import ConnectionLostError
 
@@ -63,7 +65,7 @@ def test_what_cannot_be_reached_is_said_without_the_password(database: str, chan
     text = str(caught.value)
     assert said in text
     assert "hunter2" not in text
-    known = help_.address(database, **change)
+    known = address(database, **change)
     assert f"{known.host}:{known.port}" in text
     assert f"database {known.database}" in text
 
@@ -115,7 +117,7 @@ def test_names_with_percent_and_braces_do_not_meet_parameters(database: str) -> 
 
 def attempt(session: Any, body: Any, **retry: Any) -> Any:
     known = ddl.LockRetry(**{"attempts": 3, "first_sleep": 0.01, "last_sleep": 0.02, **retry})
-    return ddl.attempt(session, body, checkpoint=help_.nothing, sleep=time.sleep, retry=known)
+    return ddl.attempt(session, body, checkpoint=go_on, sleep=time.sleep, retry=known)
 
 
 def test_attempts_roll_back_and_repeat(database: str) -> None:
@@ -148,12 +150,10 @@ def test_statements_that_stand_alone_are_retried_and_leave_the_setting(database:
         holder.execute("lock table public.t in share mode")
         retry = ddl.LockRetry(attempts=2, first_sleep=0.01)
         with pytest.raises(ddl.LockNotObtainedError):
-            ddl.run_alone(
-                session, sql.SQL("vacuum full public.t"), checkpoint=help_.nothing, sleep=time.sleep, retry=retry
-            )
+            ddl.run_alone(session, sql.SQL("vacuum full public.t"), checkpoint=go_on, sleep=time.sleep, retry=retry)
         assert session.execute(sql.SQL("show lock_timeout")).fetchall() == [{"lock_timeout": "2s"}]
         holder.rollback()
-        ddl.run_alone(session, sql.SQL("vacuum full public.t"), checkpoint=help_.nothing, sleep=time.sleep)
+        ddl.run_alone(session, sql.SQL("vacuum full public.t"), checkpoint=go_on, sleep=time.sleep)
 
 
 def test_autovacuum_gives_way_to_the_quiet_lock() -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness import creation
-from tests.harness.retention import AT, Book, months, session, target
+from tests.harness.postgres import AT, creation, months, retention, session, target
 from upkeep.postgres.data_retention import observe, undroppable
 from upkeep.postgres.data_retention.view_from_frames import views
 from upkeep.postgres.partition_creation import observe as creation_observe
@@ -57,7 +56,7 @@ def test_retention(db: psycopg.Connection[Any], database: str, monkeypatch: pyte
     monkeypatch.setattr(observe, "views", once)
     monkeypatch.setattr(undroppable, "read", last)
     with session(database) as opened:
-        Book().observe(opened, what, AT)
+        retention(what).observe(opened, AT)
     assert len(built) == 1
     ((steps, whole),) = completed
     assert {view.subject for view in steps if view.problem} == {"public.epochs", "public.nothing", "public.absent"}
@@ -72,7 +71,7 @@ def test_creation(db: psycopg.Connection[Any], database: str, monkeypatch: pytes
     db.execute("create table logs (at timestamptz not null) partition by range (at)")
     db.execute("create table ids (id bigint not null) partition by range (id)")
     db.execute("create table kinds (kind text) partition by list (kind); create table k partition of kinds default")
-    what = creation.target(
+    what = target(
         {
             "public.logs": "partition: {by: at, every: 1 month, ahead: 1}",
             "public.ids": "partition: {by: id, every: 1000, ahead: 1}",
@@ -91,7 +90,7 @@ def test_creation(db: psycopg.Connection[Any], database: str, monkeypatch: pytes
 
     monkeypatch.setattr(creation_observe, "judged_anew", compared)
     with session(database) as opened:
-        creation.observe(opened, what, AT)
+        creation(what).observe(opened, AT)
     assert anew[0] == {"public.kinds"}
     assert anew[1] == set()
     assert anew[2] <= {"public.ids"}

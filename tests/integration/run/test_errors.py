@@ -19,9 +19,8 @@ from local.process import as_account, free_port, run
 from local.servers import PostgresServer, temporary_directory
 from local.servers.postgres import postgres_bin, postgres_environment
 from tests.harness import commands as help_
+from tests.harness.cases import AT, CASES, ROWS, prepare
 from tests.harness.commands import Bed, Db, Done
-from tests.integration.run import test_kill as kill
-from tests.integration.run.test_kill import AT, CASES
 from upkeep.postgres import session
 
 SECRET: Final = "Correct-Horse_99/@:%"
@@ -176,7 +175,7 @@ def test_a_bad_fleet_file(bed: Bed, content: bytes | str | None, texts: list[str
 
 def test_a_name_that_is_none_stops_its_own_table_only(bed: Bed, db: Db) -> None:
     case = CASES["archive rows"]
-    kill.prepare(db, case)
+    prepare(db, case)
     for statement in CREATE.make:
         db.execute(statement.replace("app.logs", "app.parts"))
     into = case.policy.replace("app.kept", "'app.kept; drop'")
@@ -195,7 +194,7 @@ def test_a_name_that_is_none_stops_its_own_table_only(bed: Bed, db: Db) -> None:
 
 
 def test_a_first_fleet_file_that_cannot_be_written(bed: Bed, db: Db) -> None:
-    kill.prepare(db, CREATE)
+    prepare(db, CREATE)
     bed.addresses["shop"] = bed.target
     (bed.folder / "file").write_text("")
     for place in (bed.folder / "no" / "such" / "fleet.yaml", bed.folder / "file" / "fleet.yaml"):
@@ -208,7 +207,7 @@ def test_a_first_fleet_file_that_cannot_be_written(bed: Bed, db: Db) -> None:
 
 
 def test_without_ownership_of_one_table_the_other_is_done(bed: Bed, db: Db, keeper: str) -> None:
-    kill.prepare(db, CREATE)
+    prepare(db, CREATE)
     for statement in CREATE.make:
         db.execute(statement.replace("app.logs", "app.mine"))
     db.execute(f"grant usage, create on schema app to {keeper}")
@@ -225,7 +224,7 @@ def test_without_ownership_of_one_table_the_other_is_done(bed: Bed, db: Db, keep
 
 
 def test_without_create_on_the_schema(bed: Bed, db: Db, keeper: str) -> None:
-    kill.prepare(db, CREATE)
+    prepare(db, CREATE)
     db.execute(f"grant usage on schema app to {keeper}; alter table app.logs owner to {keeper}")
     bed.declare({"app.logs": CREATE.policy})
     done = bed.upkeep("run", "partition_creation", *AT)
@@ -237,7 +236,7 @@ def test_without_create_on_the_schema(bed: Bed, db: Db, keeper: str) -> None:
 
 @pytest.mark.parametrize("grant", ["", "grant select on app.logs to {}", "grant select, delete on app.logs to {}"])
 def test_rows_that_may_not_be_read_or_deleted(bed: Bed, db: Db, keeper: str, grant: str) -> None:
-    kill.prepare(db, DELETES)
+    prepare(db, DELETES)
     db.execute("create table app.other (like app.logs including all); insert into app.other select * from app.logs")
     db.execute(f"grant usage on schema app to {keeper}; grant all on app.other to {keeper}; analyze app.other")
     if grant:
@@ -272,13 +271,13 @@ def test_a_ledger_that_may_not_be_created(bed: Bed, db: Db, keeper: str) -> None
 
 def test_a_missing_archive_and_a_missing_table(bed: Bed, db: Db) -> None:
     case = CASES["archive rows"]
-    kill.prepare(db, case)
+    prepare(db, case)
     db.execute("drop table app.kept")
     bed.declare({"app.logs": case.policy, "app.none": DELETES.policy})
     done = bed.upkeep("run", "data_retention", *AT)
     assert done.status == 1, done.story
     says(done, "app.none", "create table app.kept (like app.logs including defaults)")
-    assert db.execute("select count(*) from app.logs").fetchone() == (kill.ROWS,)
+    assert db.execute("select count(*) from app.logs").fetchone() == (ROWS,)
 
 
 # -- servers ------------------------------------------------------------------------------------------
@@ -303,7 +302,7 @@ def replica(own_postgres_server: PostgresServer) -> Iterator[PostgresServer]:
 
 def test_a_replica_is_refused(bed: Bed, own_postgres_server: PostgresServer, replica: PostgresServer) -> None:
     with psycopg.connect(own_postgres_server.uri(), autocommit=True) as primary:
-        kill.prepare(primary, DELETES)
+        prepare(primary, DELETES)
         for statement in CREATE.make:
             primary.execute(statement.replace("app.logs", "app.parts"))
         wanted = help_.picture(primary)
@@ -323,7 +322,7 @@ def test_a_replica_is_refused(bed: Bed, own_postgres_server: PostgresServer, rep
 
 
 def test_an_untested_version_is_only_observed(bed: Bed, db: Db) -> None:
-    kill.prepare(db, CREATE)
+    prepare(db, CREATE)
 
     def before() -> None:
         session.TESTED_VERSIONS = (99,)  # type: ignore[misc]
@@ -345,7 +344,7 @@ VALUE: Final = "value-that-nobody-may-read"
 
 def test_secrets_and_values_are_nowhere(bed: Bed, db: Db, keeper: str) -> None:
     case = CASES["archive rows"]
-    kill.prepare(db, case)
+    prepare(db, case)
     db.execute("alter table app.logs add note text; alter table app.kept add note text unique")
     db.execute(
         f"update app.logs set note = '{VALUE}' where id = 3; insert into app.kept values (999, now(), '{VALUE}')"

@@ -14,8 +14,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.harness import commands as help_
+from tests.harness.cases import AT, MONTH
 from tests.harness.commands import Bed, Db
-from tests.integration.run.test_kill import AT, MONTH
 
 SCHEMA: Final = 'Sché"ma; %s {0} \\'
 LOGS: Final = "Ta\"ble'; drop table app.kept; -- %(x)s {b} \\x"

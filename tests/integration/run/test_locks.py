@@ -14,9 +14,8 @@ import psycopg
 import pytest
 
 from tests.harness import commands as help_
+from tests.harness.cases import AT, CASES, ROWS, Case, conserved, prepare, tune
 from tests.harness.commands import Bed, Db
-from tests.integration.run import test_kill as kill
-from tests.integration.run.test_kill import AT, CASES, ROWS
 from upkeep.postgres import ddl
 from upkeep.postgres.data_retention import batches, detach
 
@@ -78,9 +77,9 @@ def db(bed: Bed) -> Any:
         yield connection
 
 
-def prepare_two(db: Db, case: kill.Case) -> None:
+def prepare_two(db: Db, case: Case) -> None:
     """Make the case's table twice: ``app.logs``, which comes first, and ``other.logs``."""
-    kill.prepare(db, case)
+    prepare(db, case)
     db.execute("drop schema if exists other cascade")
     db.execute("create schema other")
     for statement in case.make:
@@ -105,7 +104,7 @@ def test_a_table_that_is_held_all_the_time(bed: Bed, db: Db, name: str) -> None:
     bed.declare({"app.logs": case.policy, "other.logs": case.policy.replace("app.", "other.")})
 
     def before() -> None:
-        kill.tune(case)()
+        tune(case)()
         impatient()
 
     with psycopg.connect(bed.target, application_name="night report") as holder, Waits(bed.target) as waits:
@@ -126,14 +125,14 @@ def test_a_table_that_is_held_all_the_time(bed: Bed, db: Db, name: str) -> None:
         assert waiting(db) == 0
         if "lock table" not in held:
             writer(bed.target)
-            kill.conserved(db, case, name)
+            conserved(db, case, name)
         holder.rollback()
-    kill.conserved(db, case, name)
+    conserved(db, case, name)
     assert seconds < 40, seconds  # a busy machine's
     assert waits.strong < 1, waits.longest  # 80 ms, and what a busy machine adds
-    again = bed.upkeep("run", case.job, *AT, before=kill.tune(case))
+    again = bed.upkeep("run", case.job, *AT, before=tune(case))
     assert (again.status, again.target["status"]) == (0, "ok"), again.story
-    kill.conserved(db, case, "again")
+    conserved(db, case, "again")
     one, other = (comparable(help_.picture(db, schema), schema) for schema in ("app", "other"))
     assert one == other
 
@@ -153,7 +152,7 @@ def names_its_holder(done: help_.Done, holder: psycopg.Connection[Any]) -> None:
 def test_it_says_that_it_comes_back(bed: Bed, db: Db, job: str) -> None:
     case = CASES["delete rows" if job == "data_retention" else "create, rows moved at once"]
     held = "update app.logs set at = at where id = 1" if job == "data_retention" else "select count(*) from app.logs"
-    kill.prepare(db, case)
+    prepare(db, case)
     bed.declare({"app.logs": case.policy})
 
     def message() -> str:
@@ -174,7 +173,7 @@ def test_it_says_that_it_comes_back(bed: Bed, db: Db, job: str) -> None:
 
 def test_a_role_that_may_not_see_others_says_so(bed: Bed, db: Db) -> None:
     case = CASES["create, rows moved at once"]
-    kill.prepare(db, case)
+    prepare(db, case)
     db.execute("create role lock_keeper login password 'keeper'")
     try:
         db.execute("grant usage, create on schema app to lock_keeper")

@@ -16,9 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from local.servers import PostgresServer
 from tests.harness import commands as help_
+from tests.harness.cases import AT, CASES, ROWS, conserved, prepare, tune
 from tests.harness.commands import Bed, Db
-from tests.integration.run import test_kill as kill
-from tests.integration.run.test_kill import AT, CASES, ROWS
 
 DELETES = CASES["delete rows"]
 BOTH = {"app.logs": DELETES.policy, "app.other": DELETES.policy}
@@ -38,7 +37,7 @@ def db(bed: Bed) -> Any:
 @pytest.fixture
 def two(bed: Bed, db: Db) -> Db:
     """Two tables with the same due rows, of which the first comes first."""
-    kill.prepare(db, DELETES)
+    prepare(db, DELETES)
     for statement in TWIN:
         db.execute(statement)
     assert bed.upkeep("init").status == 0
@@ -62,7 +61,7 @@ def end_sessions(uri: str, application: str) -> None:
 
 
 def run(bed: Bed, stage: help_.Stage | None = None) -> help_.Done:
-    return bed.upkeep("run", "data_retention", *AT, before=kill.tune(DELETES), stage=stage)
+    return bed.upkeep("run", "data_retention", *AT, before=tune(DELETES), stage=stage)
 
 
 # -- the target ---------------------------------------------------------------------------------------
@@ -111,16 +110,16 @@ def test_the_server_is_killed(bed: Bed, own_postgres_server: PostgresServer) -> 
     for number, (name, stage) in enumerate(stages.items()):
         case = CASES[name]
         with psycopg.connect(bed.target, autocommit=True) as db:
-            kill.prepare(db, case)
+            prepare(db, case)
             bed.addresses.clear()
             bed.declare({"app.logs": case.policy}, names=[f"undisturbed{number}"])
-            done = bed.upkeep("run", case.job, *AT, before=kill.tune(case))
+            done = bed.upkeep("run", case.job, *AT, before=tune(case))
             assert done.status == 0, (name, done.story)
             wanted = help_.picture(db)
-            kill.prepare(db, case)
+            prepare(db, case)
             db.execute("checkpoint")
         bed.declare({"app.logs": case.policy}, names=[f"t{number}"])
-        killed = bed.upkeep("run", case.job, *AT, before=kill.tune(case), stage=stage)
+        killed = bed.upkeep("run", case.job, *AT, before=tune(case), stage=stage)
         assert killed.status == 3, (name, killed.story)
         assert killed.target["status"] == "unreachable", (name, killed.story)
         assert "PostgreSQL at 127.0.0.1" in killed.target["error"], name
@@ -128,16 +127,16 @@ def test_the_server_is_killed(bed: Bed, own_postgres_server: PostgresServer) -> 
         server.start()
         pid[0] = server.pid or 0
         with psycopg.connect(bed.target, autocommit=True) as db:
-            kill.conserved(db, case, name)
-            again = bed.upkeep("run", case.job, *AT, before=kill.tune(case))
+            conserved(db, case, name)
+            again = bed.upkeep("run", case.job, *AT, before=tune(case))
             assert again.status == 0, (name, again.story)
-            kill.conserved(db, case, name)
+            conserved(db, case, name)
             assert help_.picture(db) == wanted, name
 
 
 def test_the_process_is_killed_while_a_detaching_is_pending(bed: Bed, db: Db) -> None:
     case = CASES["detach concurrently, then drop"]
-    kill.prepare(db, case)
+    prepare(db, case)
     bed.declare({"app.logs": case.policy})
     halt = help_.Halt(bed.folder)
     command = bed.start("run", case.job, *AT, stage=help_.once("concurrently", halt.here))
@@ -150,11 +149,11 @@ def test_the_process_is_killed_while_a_detaching_is_pending(bed: Bed, db: Db) ->
         assert command.wait().status == -9
         bed.wait_until_alone()  # its statement gives up, though nobody is there to hear it
         assert len(db.execute(PENDING).fetchall()) == 1
-    kill.conserved(db, case, "pending")
+    conserved(db, case, "pending")
     again = bed.upkeep("run", case.job, *AT)
     assert again.status == 0, again.story
     assert db.execute("select to_regclass('app.logs_1')").fetchone() == (None,)
-    kill.conserved(db, case, "again")
+    conserved(db, case, "again")
 
 
 def test_a_backend_is_terminated_in_the_middle_of_a_table(bed: Bed, two: Db) -> None:

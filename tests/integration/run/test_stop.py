@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from typing import Any
 
 import psycopg
 import pytest
 
 from tests.harness import commands as help_
-from tests.harness.commands import Bed, Command, Db
-from tests.integration.run import test_kill as kill
-from tests.integration.run.test_kill import AT, CASES, ROWS
+from tests.harness.cases import AT, CASES, ROWS, conserved, prepare, tune
+from tests.harness.commands import Bed, Db, asleep, stopped
 from upkeep.fleet import Window
 from upkeep.run import applier
 
@@ -43,30 +41,12 @@ def left(db: Db) -> int:
     return int(row[0]) if row else -1
 
 
-def asleep(db: Db) -> bool:
-    found = "select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
-    return bool(db.execute(found).fetchall())
-
-
-def stopped(command: Command, number: int) -> help_.Done:
-    """Send a signal and return how the command ended: soon."""
-    command.send(number)
-    started = time.monotonic()
-    done = command.wait(20)
-    assert done.status == 130, done.said
-    assert time.monotonic() - started < 10, "not at once"
-    assert "the running statement is being cancelled on the server" in done.err
-    assert "stopped: " in done.err
-    assert "Traceback" not in done.said
-    return done
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_middle_of_a_delete(bed: Bed, db: Db, number: int) -> None:
-    kill.prepare(db, DELETES)
+    prepare(db, DELETES)
     db.execute(SLOW)
     bed.declare({"app.logs": DELETES.policy.replace("requires", "cascades: declared, requires")})
-    command = bed.start("run", "data_retention", *AT, before=kill.tune(DELETES))
+    command = bed.start("run", "data_retention", *AT, before=tune(DELETES))
     help_.until(lambda: asleep(db) or command.ended)
     done = stopped(command, number)
     assert done.out == ""
@@ -84,12 +64,12 @@ def test_a_signal_in_the_middle_of_a_delete(bed: Bed, db: Db, number: int) -> No
     again = bed.upkeep("run", "data_retention", *AT)
     assert (again.status, again.target["status"]) == (0, "ok"), again.story
     assert left(db) == 0
-    kill.conserved(db, DELETES, "again")
+    conserved(db, DELETES, "again")
 
 
 def test_a_signal_while_a_detaching_waits_for_a_reader(bed: Bed, db: Db) -> None:
     case = CASES["detach concurrently, then drop"]
-    kill.prepare(db, case)
+    prepare(db, case)
     bed.declare({"app.logs": case.policy})
     halt = help_.Halt(bed.folder)
     command = bed.start("run", case.job, *AT, stage=help_.once("concurrently", halt.here))
@@ -103,12 +83,12 @@ def test_a_signal_while_a_detaching_waits_for_a_reader(bed: Bed, db: Db) -> None
     again = bed.upkeep("run", case.job, *AT)
     assert again.status == 0, again.story
     assert db.execute("select to_regclass('app.logs_1')").fetchone() == (None,)
-    kill.conserved(db, case, "again")
+    conserved(db, case, "again")
 
 
 def test_a_signal_while_others_hold_the_lock(bed: Bed, db: Db) -> None:
     case = CASES["create, rows moved at once"]
-    kill.prepare(db, case)
+    prepare(db, case)
     bed.declare({"app.logs": case.policy})
     with psycopg.connect(bed.target) as reader:
         reader.execute("select count(*) from app.logs")
@@ -116,11 +96,11 @@ def test_a_signal_while_others_hold_the_lock(bed: Bed, db: Db) -> None:
         help_.until(lambda: db.execute("select from pg_locks where not granted").fetchall())
         stopped(command, signal.SIGTERM)
     bed.wait_until_alone()
-    kill.conserved(db, case, "stopped")
+    conserved(db, case, "stopped")
 
 
 def test_a_signal_while_another_run_is_waited_for(bed: Bed, db: Db) -> None:
-    kill.prepare(db, DELETES)
+    prepare(db, DELETES)
     bed.declare({"app.logs": DELETES.policy})
     halt = help_.Halt(bed.folder)
     first = bed.start("run", "data_retention", *AT, stage=help_.once("ledger: intend", halt.here))
@@ -133,12 +113,12 @@ def test_a_signal_while_another_run_is_waited_for(bed: Bed, db: Db) -> None:
 
 
 def test_a_pause_from_another_process(bed: Bed, db: Db) -> None:
-    kill.prepare(db, DELETES)
+    prepare(db, DELETES)
     bed.declare({"app.logs": DELETES.policy})
     halt = help_.Halt(bed.folder)
 
     def before() -> None:
-        kill.tune(DELETES)()
+        tune(DELETES)()
         applier.PAUSE_CHECK_SECONDS = 0
 
     stage = help_.once("delete from", halt.here, after=1)
@@ -160,12 +140,12 @@ def test_a_pause_from_another_process(bed: Bed, db: Db) -> None:
 
 
 def test_the_window_closes_in_the_middle(bed: Bed, db: Db) -> None:
-    kill.prepare(db, DELETES)
+    prepare(db, DELETES)
     bed.declare({"app.logs": DELETES.policy}, more='window: {start: "01:00", end: "05:00"}')
     opened = [True]
 
     def before() -> None:
-        kill.tune(DELETES)()
+        tune(DELETES)()
         applier.PAUSE_CHECK_SECONDS = 0
         setattr(Window, "contains", lambda *_: opened[0])  # noqa: B010 - for this process
 

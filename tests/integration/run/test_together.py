@@ -12,9 +12,8 @@ import psycopg
 import pytest
 
 from tests.harness import commands as help_
+from tests.harness.cases import AT, CASES, ROWS, Case, conserved, prepare, tune
 from tests.harness.commands import Bed, Db
-from tests.integration.run import test_kill as kill
-from tests.integration.run.test_kill import AT, CASES
 from upkeep.run import applier
 
 pytestmark = pytest.mark.alone
@@ -27,14 +26,14 @@ def db(bed: Bed) -> Any:
         yield connection
 
 
-def undisturbed(bed: Bed, db: Db, case: kill.Case) -> Any:
+def undisturbed(bed: Bed, db: Db, case: Case) -> Any:
     """Return how one run alone leaves the database, which is then as before it."""
-    kill.prepare(db, case)
+    prepare(db, case)
     bed.declare({"app.logs": case.policy}, names=["alone"])
-    done = bed.upkeep("run", case.job, *AT, before=kill.tune(case))
+    done = bed.upkeep("run", case.job, *AT, before=tune(case))
     assert done.status == 0, done.story
     wanted = help_.picture(db)
-    kill.prepare(db, case)
+    prepare(db, case)
     return wanted
 
 
@@ -61,15 +60,15 @@ def test_the_second_waits_for_the_first_and_finds_its_work_done(bed: Bed, db: Db
     halt = help_.Halt(bed.folder)
     arguments = ("run", case.job, *AT[:2], "--target")
     stage = help_.once("ledger: intend", halt.here)
-    first = bed.start(*arguments, "shop", before=kill.tune(case), stage=stage)
+    first = bed.start(*arguments, "shop", before=tune(case), stage=stage)
     halt.reached()
-    second = bed.start(*arguments, "store", before=kill.tune(case))
+    second = bed.start(*arguments, "store", before=tune(case))
     help_.until(lambda: "being changed by" in second.said or second.ended, 60)
     assert "(shop) since" in second.said, second.said
     halt.go()
     for done in (first.wait(), second.wait()):
         assert done.status == 0, done.said
-    kill.conserved(db, case, name)
+    conserved(db, case, name)
     assert help_.picture(db) == wanted
     listed = json.loads(bed.upkeep("runs", "--json").out)["runs"]
     assert [run["targets"] for run in listed[:2]] == [{"store": "ok"}, {"shop": "ok"}]
@@ -81,18 +80,18 @@ def test_many_at_once_do_the_work_once(bed: Bed, db: Db) -> None:
     bed.declare({"app.logs": case.policy}, names=["shop", "store"])
     bed.addresses["store"] = by_another_address(bed.target)
     arguments = ("run", case.job, *AT, "--target")
-    running = [bed.start(*arguments, name, before=kill.tune(case)) for name in ("shop", "store", "shop", "store")]
+    running = [bed.start(*arguments, name, before=tune(case)) for name in ("shop", "store", "shop", "store")]
     ended = [command.wait() for command in running]
     assert [done.status for done in ended] == [0] * 4, [done.story for done in ended]
     rows = [a["outcome"]["rows"] for done in ended for a in done.target["actions"]]
-    assert sum(rows) == kill.ROWS // 2
-    kill.conserved(db, case, "at the end")
+    assert sum(rows) == ROWS // 2
+    conserved(db, case, "at the end")
     assert help_.picture(db) == wanted
 
 
 def test_a_lease_that_stays_busy_fails_visibly_and_names_its_holder(bed: Bed, db: Db) -> None:
     case = CASES["delete rows"]
-    kill.prepare(db, case)
+    prepare(db, case)
     bed.declare({"app.logs": case.policy})
     halt = help_.Halt(bed.folder)
     first = bed.start("run", case.job, *AT, stage=help_.once("ledger: intend", halt.here))

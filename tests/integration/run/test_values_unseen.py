@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from tests.harness.commands import Bed, Db
-from tests.harness.creation import session
+from tests.harness.postgres import session
 from upkeep.postgres.session import PostgresSession
 
 VALUE = "quetzal-4711"

@@ -13,10 +13,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
 
+from tests.harness.command_line import Upkeep
 from upkeep import connections
-from upkeep.cli import main
 from upkeep.errors import CancelledError
 from upkeep.fleet import Fleet, parse
 from upkeep.ledger import Ledger
@@ -53,37 +52,11 @@ def db(database: str) -> Iterator[Db]:
         yield connection
 
 
-class Upkeep:
-    """The command line with a fleet file that changes between commands."""
-
-    def __init__(self, fleet: Path) -> None:
-        self.fleet = fleet
-        self.text = FLEET
-
-    def __call__(self, *arguments: str) -> Result:
-        self.fleet.write_text(self.text)
-        return CliRunner().invoke(main, ["--fleet", str(self.fleet), *arguments])
-
-    def target(self, *arguments: str, status: int = 0) -> Any:
-        result = self(*arguments, "--json")
-        assert result.exit_code == status, result.output
-        return json.loads(result.stdout)["targets"][0]
-
-    def plan(self) -> str:
-        """Return the id of a plan that waits."""
-        planned = self.target("run", "data_retention")
-        assert planned["status"] == "awaiting_approval"
-        return str(planned["plan_id"])
-
-    def approve(self, plan_id: str, status: int = 0) -> Any:
-        return self.target("run", "data_retention", "--approve", plan_id, status=status)
-
-
 @pytest.fixture
 def upkeep(database: str, control_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upkeep:
     monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", database)
     monkeypatch.setenv("AIRFLOW_CONN_UPKEEP_CONTROL", control_database)
-    return Upkeep(tmp_path / "fleet.yaml")
+    return Upkeep(tmp_path / "fleet.yaml", FLEET, status=0)
 
 
 def left(db: Db) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from local.servers import MongoServer
+from tests.harness.command_line import Upkeep, closed_window, code
 from tests.harness.mongo import Place, fresh_place
-from tests.harness.upkeep import Upkeep, closed_window, code
 from upkeep.mongo import session
 
 DELETE, ARCHIVE = "then: delete", "then: archive, into: kept"

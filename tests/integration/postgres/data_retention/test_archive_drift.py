@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness.retention import AT, Book, Run, months, session, target
+from tests.harness.jobs import Run
+from tests.harness.postgres import AT, months, retention, session, target
 
 ARCHIVE = "retain: {by: at, for: 30 days, requires: nothing, then: archive, into: public.kept, precision: row}"
 WHOLE = "retain: {by: at, for: 30 days, requires: nothing, then: archive, into: public.kept}"
@@ -39,7 +40,7 @@ def logs(db: psycopg.Connection[Any], columns: str = COLUMNS) -> None:
 
 def run(database: str, policy: str = ARCHIVE) -> Run:
     with session(database) as opened:
-        return Book().run(opened, target({"public.logs": policy}), AT)
+        return retention(target({"public.logs": policy})).run(opened, AT)
 
 
 def refused(db: psycopg.Connection[Any], database: str, check: str = "archive_drift") -> list[str]:

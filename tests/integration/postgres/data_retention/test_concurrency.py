@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness.retention import Book, count, session, target
+from tests.harness.postgres import count, retention, session, target
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.model import ReasonCode
 from upkeep.postgres.data_retention import JOB
@@ -126,13 +126,14 @@ def test_every_snapshot_shows_every_row_once(
     make(db, partitioned=partitioned)
     db.execute(f"create table tally as select {ROWS}::bigint as inserted, 0::bigint as deleted")
     others = Others(database)
-    book, what = Book(), target({"public.logs": ARCHIVE})
+    what = target({"public.logs": ARCHIVE})
+    book = retention(what)
     with (
         session(database) as opened,
         others.at_work(others.updater, others.updater, others.writer, others.watcher),
     ):
-        run = book.run(opened, what, checkpoint=lambda *_, **__: time.sleep(0.005))
-        frames = book.after(opened, what, run)
+        run = book.run(opened, checkpoint=lambda *_, **__: time.sleep(0.005))
+        frames = book.after(opened, *run)
     assert run.statuses == ["done"], run.outcomes
     assert not others.errors
     assert others.looks > 5
@@ -153,7 +154,7 @@ def test_a_row_made_younger_while_its_lock_is_waited_for_stays(db: psycopg.Conne
     with session(database) as opened, psycopg.connect(database) as other:
         other.execute("update logs set at = now() where id = %s", row)
         threading.Timer(0.7, other.commit).start()
-        run = Book().run(opened, target({"public.logs": DELETE}))
+        run = retention(target({"public.logs": DELETE})).run(opened)
     assert run.statuses == ["done"], run.outcomes
     assert count(db, "logs", f"id = {row[0]}") == 1
 
@@ -167,7 +168,7 @@ def test_a_row_changed_while_its_lock_is_waited_for_moves_as_it_is_then(
     with session(database) as opened, psycopg.connect(database) as other:
         other.execute("update logs set note = 'changed' where id = %s", row)
         threading.Timer(0.7, other.commit).start()
-        run = Book().run(opened, target({"public.logs": ARCHIVE}))
+        run = retention(target({"public.logs": ARCHIVE})).run(opened)
     assert run.statuses == ["done"], run.outcomes
     assert count(db, "old", f"id = {row[0]} and note = 'changed'") == 1
 
@@ -181,7 +182,7 @@ def test_a_row_that_others_hold_all_the_time_is_left_to_the_next_run(
     row = db.execute("select id from logs order by at limit 1").fetchone()
     with session(database) as opened, psycopg.connect(database) as other:
         other.execute("select from logs where id = %s for update", row)
-        run = Book().run(opened, target({"public.logs": DELETE}), sleep=lambda _: None)
+        run = retention(target({"public.logs": DELETE})).run(opened, sleep=lambda _: None)
         outcome = run.outcomes[0]
         assert outcome.reason_code is ReasonCode.LOCK_NOT_OBTAINED
         assert outcome.status == "skipped"
@@ -189,7 +190,7 @@ def test_a_row_that_others_hold_all_the_time_is_left_to_the_next_run(
         assert outcome.evidence["ranges_left"] == 1
         assert count(db, "pg_locks", "not granted") == 0
         other.rollback()
-        again = Book().run(opened, target({"public.logs": DELETE}))
+        again = retention(target({"public.logs": DELETE})).run(opened)
     assert again.statuses == ["done"]
     assert count(db, "logs", "at < now() - interval '25 hours'") == 0
 
@@ -202,7 +203,7 @@ def test_a_table_held_exclusively_does_not_stop_the_others(db: psycopg.Connectio
     tables = {"public.logs": DELETE, "public.other": DELETE}
     with session(database) as opened, psycopg.connect(database) as holder:
         holder.execute("lock table logs in access exclusive mode")
-        run = Book().run(opened, target(tables), sleep=lambda _: None)
+        run = retention(target(tables)).run(opened, sleep=lambda _: None)
     assert {a.subject for a in run.plan.actions} == {"public.other"}
     assert run.statuses == ["done"]
     assert run.finding("lock").status == "not_available"
@@ -213,12 +214,13 @@ def test_a_table_held_exclusively_after_the_plan(
 ) -> None:
     monkeypatch.setattr("upkeep.postgres.data_retention.batches.LOCK_WAIT", "100ms")
     make(db, partitioned=False)
-    book, what = Book(), target({"public.logs": DELETE})
+    what = target({"public.logs": DELETE})
+    book = retention(what)
     with session(database) as opened, psycopg.connect(database) as holder:
-        observation = book.observe(opened, what)
+        observation = book.observe(opened)
         action, *_ = JOB.plan(observation, what).actions
         holder.execute("lock table logs in access exclusive mode")
-        outcome = book.apply(opened, what, action, observation, sleep=lambda _: None)
+        outcome = book.apply(opened, action, observation, sleep=lambda _: None)
     assert (outcome.status, outcome.reason_code) == ("skipped", ReasonCode.LOCK_NOT_OBTAINED)
 
 
@@ -231,17 +233,17 @@ def test_a_reference_made_between_look_and_delete(db: psycopg.Connection[Any], d
     with session(database) as opened, psycopg.connect(database) as other:
         other.execute("insert into c values (80)")  # holds a key lock on the row, not committed yet
         threading.Timer(0.7, other.commit).start()
-        run = Book().run(opened, target({"public.logs": DELETE}))
+        run = retention(target({"public.logs": DELETE})).run(opened)
     assert run.statuses == ["done"], run.outcomes
     assert count(db, "logs", "id > 24") == 1
 
 
 def test_late_arrivals_are_told_from_what_was_left(db: psycopg.Connection[Any], database: str) -> None:
     make(db, partitioned=False)
-    book, what = Book(), target({"public.logs": DELETE})
+    book = retention(target({"public.logs": DELETE}))
     with session(database) as opened:
-        run = book.run(opened, what)
+        run = book.run(opened)
         db.execute("insert into logs (id, at) values (1, now() - interval '3 days'), (2, now() - interval '4 days')")
-        frames = book.after(opened, what, run)
+        frames = book.after(opened, *run)
     assert frames["tables"][0]["late_arrivals"] == 2
     assert frames["tables"][0]["due_remaining"] == 0

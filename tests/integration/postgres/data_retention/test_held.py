@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness.retention import AT, Book, Run, attached, months, session, target
+from tests.harness.jobs import Run
+from tests.harness.postgres import AT, attached, months, retention, session, target
 from upkeep.model import OutcomeStatus, ReasonCode
 from upkeep.postgres.data_retention import undroppable
 
@@ -26,7 +27,7 @@ def db(database: str) -> Iterator[psycopg.Connection[Any]]:
 
 def run(database: str, policy: str = DELETE) -> Run:
     with session(database) as opened:
-        return Book().run(opened, target({"public.logs": policy}), AT)
+        return retention(target({"public.logs": policy})).run(opened, AT)
 
 
 DEPENDANTS = {
@@ -80,7 +81,7 @@ def test_what_belongs_to_a_partition_does_not_hold_it(db: psycopg.Connection[Any
     db.execute("create publication parts for table logs_2 (id, at), logs_3 where (id > 5), logs_4 (id) where (id > 5)")
     done = run(database, DELETE.replace("delete}", "delete, grace: 0}"))
     assert attached(db, "logs") == ["logs_5", "logs_6"]
-    assert "dependants" not in done.checks()
+    assert "dependants" not in done.checks
     assert set(done.statuses) == {"done"}
     assert db.execute("select to_regclass('logs_2')").fetchone() == (None,)
 
@@ -90,12 +91,12 @@ def test_what_belongs_to_a_detached_partition_does_not_keep_it(db: psycopg.Conne
     db.execute("create function f() returns trigger language plpgsql as 'begin return new; end'")
     db.execute("create trigger t before update of msg on logs_2 for each row when (old.id > 3) execute function f()")
     db.execute("create policy p on logs_2 using (exists (select from logs_2 as l where l.msg is null))")
-    book, what = Book(), target({"public.logs": DELETE.replace("delete}", "delete, grace: 1 second}")})
+    book = retention(target({"public.logs": DELETE.replace("delete}", "delete, grace: 1 second}")}))
     with session(database) as opened:
-        assert set(book.run(opened, what, AT).statuses) == {"done"}
+        assert set(book.run(opened, AT).statuses) == {"done"}
         time.sleep(1.1)
-        done = book.run(opened, what, AT)
-    assert "dependants" not in done.checks()
+        done = book.run(opened, AT)
+    assert "dependants" not in done.checks
     assert db.execute("select to_regclass('logs_2')").fetchone() == (None,)
 
 
@@ -103,11 +104,11 @@ def test_a_view_made_after_the_plan(db: psycopg.Connection[Any], database: str) 
     months(db, 1, 6)
     what = target({"public.logs": DELETE})
     with session(database) as opened:
-        book = Book()
-        observation = book.observe(opened, what, AT)
-        (first, *_) = book.plan(opened, what, AT).actions
+        book = retention(what)
+        observation = book.observe(opened, AT)
+        (first, *_) = book.plan(opened, AT).actions
         db.execute("create view v as select * from logs_1")
-        outcome = book.apply(opened, what, first, observation)
+        outcome = book.apply(opened, first, observation)
     assert (outcome.status, outcome.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED)
     assert "view public.v" in (outcome.message or "")
     assert "logs_1" in attached(db, "logs")
@@ -126,7 +127,7 @@ def test_many_due_partitions_in_catalogs_that_were_never_analysed(
     monkeypatch.setattr(undroppable, "CHECK_TIMEOUT", "5s")
     what = target({"public.logs": DELETE})
     with session(database) as opened:
-        plan = Book().plan(opened, what, AT)
+        plan = retention(what).plan(opened, AT)
         (one, two) = [f for f in plan.findings if f.check == "dependants"]
         assert ("view public.v" in one.summary, "public.other" in two.summary) == (True, True)
         assert len([a for a in plan.actions if a.kind == "detach_partition"]) == 38
@@ -136,13 +137,13 @@ def test_what_cannot_be_looked_at_stays(
     db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     months(db, 1, 6)
-    what, book = target({"public.logs": DELETE}), Book()
+    book = retention(target({"public.logs": DELETE}))
     with session(database) as opened:
-        observation = book.observe(opened, what, AT)
-        (first, *_) = book.plan(opened, what, AT).actions
+        observation = book.observe(opened, AT)
+        (first, *_) = book.plan(opened, AT).actions
         monkeypatch.setattr(undroppable, "CHECK_TIMEOUT", "1ms")
-        outcome = book.apply(opened, what, first, observation)
-        done = book.run(opened, what, AT)
+        outcome = book.apply(opened, first, observation)
+        done = book.run(opened, AT)
     assert (outcome.status, outcome.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED)
     assert "could not be looked at, it stays" in (outcome.message or "")
     found = [f for f in done.plan.findings if f.check == "dependants"]
@@ -194,7 +195,7 @@ def test_a_partition_of_another_owner(db: psycopg.Connection[Any], database: str
             db.execute(f"alter table logs_{month} owner to held_keeper")
         db.execute("grant all on schema public to held_keeper; grant all on logs_2 to held_keeper")
         with session(database, user="held_keeper", password="held") as opened:
-            done = Book().run(opened, target({"public.logs": DELETE}), AT)
+            done = retention(target({"public.logs": DELETE})).run(opened, AT)
         assert attached(db, "logs") == ["logs_2", "logs_5", "logs_6"]
         assert "postgres owns it" in done.finding("privileges").summary
         assert "grant the role postgres" in (done.finding("privileges").remedy or "")

@@ -14,13 +14,12 @@ import psycopg
 import pytest
 
 from local.servers import PostgresServer
-from tests.harness.retention import AT, Book, attached, count, exists, session, target
+from tests.harness.postgres import AT, attached, count, exists, retention, session, spring, target
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.model import Action
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
 
-ROWS = 60
 KINDS = {
     "concurrently": "retain: {by: at, for: 1 month, then: delete, requires: nothing, grace: 0}",
     "plainly": "retain: {by: at, for: 1 month, then: delete, requires: nothing, grace: 0}",
@@ -43,30 +42,11 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("upkeep.postgres.data_retention.batches.ROWS_ON_A_PAGE", 25)
 
 
-def prepare(db: psycopg.Connection[Any], kind: str) -> None:
-    """Make April (due on 15 June by a month), May (rows due up to the 15th) and June."""
-    db.execute("drop table if exists logs, logs_4, logs_5, logs_6, logs_rest, old")
-    db.execute("create table logs (id bigint, at timestamptz, msg text) partition by range (at)")
-    db.execute("create index on logs (at)")
-    for month in (4, 5, 6):
-        db.execute(
-            f"create table logs_{month} partition of logs "
-            f"for values from ('2024-0{month}-01+00') to ('2024-0{month + 1}-01+00')"
-        )
-        db.execute(
-            f"insert into logs select n + {month * 1000}, timestamptz '2024-0{month}-01+00' + n * interval '11 hours', "
-            f"repeat('x', 300) from generate_series(1, {ROWS}) n"
-        )
-    if kind == "plainly":
-        db.execute("create table logs_rest partition of logs default")
-    db.execute("create table old (like logs)")
-    db.execute("analyze logs")
-
-
 def until(opened: PostgresSession, number: int, kill: Callable[[], None], kind: str) -> int:
     """Run the job with ``kill`` called before statement ``number``; return how many statements were sent."""
-    book, what = Book(), target({"public.logs": KINDS[kind]})
-    observation = book.observe(opened, what, AT)
+    what = target({"public.logs": KINDS[kind]})
+    book = retention(what)
+    observation = book.observe(opened, AT)
     sent = 0
 
     def trace(_: str) -> None:
@@ -77,7 +57,7 @@ def until(opened: PostgresSession, number: int, kill: Callable[[], None], kind: 
 
     opened.trace = trace
     for action in JOB.plan(observation, what).actions:
-        outcome = book.apply(opened, what, action, observation)
+        outcome = book.apply(opened, action, observation)
         if outcome.reason_code == "connection_lost":
             break
         assert outcome.status == "done", outcome
@@ -117,7 +97,7 @@ def everywhere(db: psycopg.Connection[Any], kind: str) -> list[int]:
 def intended(database: str, kind: str) -> list[Action]:
     """Return what a run intends: written to the ledger before it was killed."""
     with session(database) as opened:
-        return list(Book().plan(opened, target({"public.logs": KINDS[kind]}), AT).actions)
+        return list(retention(target({"public.logs": KINDS[kind]})).plan(opened, AT).actions)
 
 
 @pytest.mark.parametrize("kill", [killed_process, killed_backend])
@@ -126,23 +106,24 @@ def test_killed_before_each_statement(
     database: str, db: psycopg.Connection[Any], kind: str, kill: Callable[[str, int, str], None]
 ) -> None:
     what = target({"public.logs": KINDS[kind]})
-    prepare(db, kind)
+    spring(db, kind)
     whole = everywhere(db, kind)
     with session(database) as opened:
         total = until(opened, 0, lambda: None, kind)
     assert total > 10
     for number in range(1, total + 1):
-        prepare(db, kind)
+        spring(db, kind)
         intents = intended(database, kind)
         kill(database, number, kind)
         seen = everywhere(db, kind)
         archived = kind in ("archived", "row by row")
         assert seen == whole or (not archived and seen == [i for i in whole if i >= 5000]), number
         assert len(seen) == len(set(seen))
-        book = Book(intents=intents)
+        book = retention(what)
+        book.begun(*intents)
         with session(database) as opened:
             for _ in range(3):
-                run = book.run(opened, what, AT)
+                run = book.run(opened, AT)
                 assert set(run.statuses) <= {"done"}, (number, run.outcomes)
             assert run.kinds == [], (number, run.plan.actions, [f.summary for f in run.plan.findings])
         assert not exists(db, "logs_4"), number
@@ -158,7 +139,7 @@ def test_the_server_killed(own_postgres_server: PostgresServer, kind: str) -> No
     server = own_postgres_server
     uri = server.uri()
     with psycopg.connect(uri, autocommit=True) as db:
-        prepare(db, kind)
+        spring(db, kind)
         whole = everywhere(db, kind)
     intents = intended(uri, kind)
     for number in (8, 14, 20):
@@ -170,10 +151,11 @@ def test_the_server_killed(own_postgres_server: PostgresServer, kind: str) -> No
             seen = everywhere(db, kind)
             assert len(seen) == len(set(seen))
             assert kind == "concurrently" or seen == whole
-    book = Book(intents=intents)
+    book = retention(target({"public.logs": KINDS[kind]}))
+    book.begun(*intents)
     with session(uri) as opened:
         for _ in range(3):
-            run = book.run(opened, target({"public.logs": KINDS[kind]}), AT)
+            run = book.run(opened, AT)
         assert run.kinds == [], run.plan.findings
 
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.harness.retention import AT, Book, attached, count, exists, months, session, target
+from tests.harness.postgres import AT, attached, count, exists, leave_pending, months, retention, session, target
 from upkeep.model import FindingStatus, ReasonCode, Severity
 from upkeep.postgres.data_retention import JOB
 
@@ -43,7 +43,7 @@ def test_a_partition_goes_only_when_its_upper_bound_is_reached(db: psycopg.Conne
     # psqlextra deletes from the partition that contains the cut-off on (anchors B10)
     months(db, 1, 6)
     with session(database) as opened:
-        run = Book().run(opened, target({"public.logs": DELETE}), AT)  # cut-off: 15 April
+        run = retention(target({"public.logs": DELETE})).run(opened, AT)  # cut-off: 15 April
     assert run.kinds == ["detach_partition"] * 3
     assert run.statuses == ["done"] * 3
     assert attached(db, "logs") == ["logs_4", "logs_5", "logs_6"]
@@ -55,14 +55,14 @@ def test_a_gap_stops_nothing(db: psycopg.Connection[Any], database: str) -> None
     months(db, 1, 6)
     db.execute("drop table logs_2")
     with session(database) as opened:
-        Book().run(opened, target({"public.logs": DELETE}), AT)
+        retention(target({"public.logs": DELETE})).run(opened, AT)
     assert attached(db, "logs") == ["logs_4", "logs_5", "logs_6"]
 
 
 def test_the_last_partition_stays(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 1, 2)
     with session(database) as opened:
-        run = Book().run(opened, target({"public.logs": DELETE}), AT)
+        run = retention(target({"public.logs": DELETE})).run(opened, AT)
     assert attached(db, "logs") == ["logs_2"]
     assert "logs_2" in run.finding("last_partition").summary
 
@@ -70,25 +70,25 @@ def test_the_last_partition_stays(db: psycopg.Connection[Any], database: str) ->
 def test_detached_now_dropped_after_the_grace_period(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
     db.execute("comment on table logs_3 is 'the owner''s words'")
-    book = Book()
     with session(database) as opened:
         what = target({"public.logs": DELETE})
-        assert book.run(opened, what, AT).kinds == ["detach_partition"]
-        waiting = book.run(opened, what, AT)
+        book = retention(what)
+        assert book.run(opened, AT).kinds == ["detach_partition"]
+        waiting = book.run(opened, AT)
         assert waiting.kinds == []
         assert "kept until" in waiting.finding("detached").summary
         rewind(db, "logs_3")
-        last = book.run(opened, what, AT)
+        last = book.run(opened, AT)
         assert last.kinds == ["drop_partition"]
         assert last.statuses == ["done"], last.outcomes
-        assert book.run(opened, what, AT).kinds == []
+        assert book.run(opened, AT).kinds == []
     assert not exists(db, "logs_3")
 
 
 def test_without_grace_both_happen_in_one_run(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
     with session(database) as opened:
-        run = Book().run(opened, target({"public.logs": NOW}), AT)
+        run = retention(target({"public.logs": NOW})).run(opened, AT)
     assert run.kinds == ["detach_partition", "drop_partition"]
     assert run.statuses == ["done", "done"], run.outcomes
     assert not exists(db, "logs_3")
@@ -99,11 +99,11 @@ def test_under_a_backup_rule_nothing_is_dropped_in_the_run_that_detaches_it(
 ) -> None:
     # DESIGN 4: a partition is dropped only when a verified snapshot postdates its detaching
     months(db, 3, 6)
-    book, what = Book(), target({"public.logs": NOW.replace("requires: nothing", "requires: {backup: 1 day}")})
+    book = retention(target({"public.logs": NOW.replace("requires: nothing", "requires: {backup: 1 day}")}))
     with session(database) as opened:
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
         assert run.kinds == ["detach_partition"]
-        (drop,) = book.plan(opened, what, AT).actions
+        (drop,) = book.plan(opened, AT).actions
     assert drop.kind == "drop_partition"
     assert drop.requires.kind == "backup"
     assert drop.args["snapshot_after"] == run.outcomes[0].evidence["detached_at"]
@@ -111,15 +111,15 @@ def test_under_a_backup_rule_nothing_is_dropped_in_the_run_that_detaches_it(
 
 def test_an_approved_drop_looks_at_the_grace_period_again(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
-    book = Book()
     with session(database) as opened:
         what = target({"public.logs": DELETE})
-        book.run(opened, what, AT)
+        book = retention(what)
+        book.run(opened, AT)
         rewind(db, "logs_3")
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         (drop,) = JOB.plan(observation, what).actions
         db.execute("comment on table logs_3 is null")
-        outcome = book.apply(opened, what, drop, observation)
+        outcome = book.apply(opened, drop, observation)
     assert outcome.reason_code is ReasonCode.STATE_CHANGED
     assert exists(db, "logs_3")
 
@@ -128,9 +128,9 @@ def test_a_marker_that_the_ledger_does_not_know_is_only_reported(db: psycopg.Con
     months(db, 3, 6)
     with session(database) as opened:
         what = target({"public.logs": DELETE})
-        Book().run(opened, what, AT)
+        retention(what).run(opened, AT)
         rewind(db, "logs_3")
-        run = Book().run(opened, what, AT)
+        run = retention(what).run(opened, AT)
     assert run.kinds == []
     assert "the ledger knows nothing" in run.finding("unknown_marker").summary
     assert exists(db, "logs_3")
@@ -139,16 +139,16 @@ def test_a_marker_that_the_ledger_does_not_know_is_only_reported(db: psycopg.Con
 def test_a_table_attached_again_is_never_dropped(db: psycopg.Connection[Any], database: str) -> None:
     # GitLab's dropper un-marks and alarms (anchors A, two-step drop)
     months(db, 3, 6)
-    book = Book()
     with session(database) as opened:
         what = target({"public.logs": DELETE})
-        book.run(opened, what, AT)
+        book = retention(what)
+        book.run(opened, AT)
         rewind(db, "logs_3")
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         (drop,) = JOB.plan(observation, what).actions
         db.execute("alter table logs attach partition logs_3 for values from ('2024-03-01+00') to ('2024-04-01+00')")
-        assert book.apply(opened, what, drop, observation).reason_code is ReasonCode.STATE_CHANGED
-        plan = book.plan(opened, what, AT)
+        assert book.apply(opened, drop, observation).reason_code is ReasonCode.STATE_CHANGED
+        plan = book.plan(opened, AT)
     assert [f.check for f in plan.findings if f.severity == "ERROR"] == ["reattached"]
     assert "drop_partition" not in [a.kind for a in plan.actions]
     assert count(db, "logs_3") == 10
@@ -156,18 +156,18 @@ def test_a_table_attached_again_is_never_dropped(db: psycopg.Connection[Any], da
 
 def test_what_depends_on_a_detached_table_keeps_it(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
-    book = Book()
     with session(database) as opened:
         what = target({"public.logs": DELETE})
-        book.run(opened, what, AT)
+        book = retention(what)
+        book.run(opened, AT)
         rewind(db, "logs_3")
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         (drop,) = JOB.plan(observation, what).actions
         db.execute("create view old as select * from logs_3")
-        outcome = book.apply(opened, what, drop, observation)
+        outcome = book.apply(opened, drop, observation)
         assert outcome.reason_code is ReasonCode.STATE_CHANGED
         assert "old" in (outcome.message or "")
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
     assert "old" in run.finding("dependants").summary
     assert exists(db, "logs_3")
 
@@ -175,10 +175,10 @@ def test_what_depends_on_a_detached_table_keeps_it(db: psycopg.Connection[Any], 
 def test_undo_attaches_it_again(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
     db.execute("comment on table logs_3 is 'the owner''s words'")
-    book = Book()
     with session(database) as opened:
         what = target({"public.logs": DELETE})
-        run = book.run(opened, what, AT)
+        book = retention(what)
+        run = book.run(opened, AT)
         taken_back = JOB.undo(opened, run.plan.actions[0], run.outcomes[0])
         assert taken_back.status == "done", taken_back
         again = JOB.undo(opened, run.plan.actions[0], run.outcomes[0])
@@ -198,7 +198,7 @@ def test_with_a_default_partition_a_plain_detach(db: psycopg.Connection[Any], da
     db.execute("insert into logs (at) values ('2020-01-01'), ('2030-01-01')")
     db.execute("analyze logs_rest")
     with session(database) as opened:
-        run = Book().run(opened, target({"public.logs": DELETE}), AT)
+        run = retention(target({"public.logs": DELETE})).run(opened, AT)
     assert run.statuses == ["done"], run.outcomes
     assert "concurrently" not in run.plan.actions[0].statements[0]
     assert count(db, "logs_rest") == 2
@@ -228,7 +228,7 @@ def test_due_rows_that_no_partition_takes_along_are_said(
     db.execute(f"create table logs_rest partition of logs {bounds}")
     what = target({"public.logs": DELETE})
     with session(database) as opened:
-        assert "due_rows_stay" not in {f.check for f in Book().plan(opened, what, AT).findings}
+        assert "due_rows_stay" not in {f.check for f in retention(what).plan(opened, AT).findings}
         if severity is None:
             day = "2024-04-02" if "2024-05-01" in bounds else "2024-07-02"
             db.execute("insert into logs values (1, %s)", [day])
@@ -236,7 +236,7 @@ def test_due_rows_that_no_partition_takes_along_are_said(
             db.execute("insert into logs select n, timestamptz '2024-04-02+00' from generate_series(1, 1234) n")
             if bounds == "default":
                 db.execute("insert into logs values (1, null), (2, '2024-04-20+00')")
-        found = [f for f in Book().plan(opened, what, AT).findings if f.check == "due_rows_stay"]
+        found = [f for f in retention(what).plan(opened, AT).findings if f.check == "due_rows_stay"]
     assert [f.severity for f in found] == ([severity] if severity else [])
     if severity:
         assert "1,234 due rows" in found[0].summary
@@ -249,7 +249,7 @@ def test_due_rows_that_cannot_be_counted_are_not_taken_for_none(db: psycopg.Conn
     db.execute("create table logs_rest partition of logs default")
     with session(database) as opened, db.transaction():
         db.execute("lock table logs_rest in access exclusive mode")
-        run = Book().plan(opened, target({"public.logs": DELETE}), AT)
+        run = retention(target({"public.logs": DELETE})).plan(opened, AT)
     (found,) = [f for f in run.findings if f.check == "due_rows_stay"]
     assert (found.status, found.severity) == (FindingStatus.INSUFFICIENT_EVIDENCE, Severity.WARNING)
 
@@ -264,7 +264,7 @@ def test_due_rows_beside_those_on_another_server_are_not_counted(
     db.execute(f"create table logs_rest partition of logs {bounds} partition by hash (id)")
     beside_another_server(db, "logs_rest")
     with session(database) as opened:
-        plan = Book().plan(opened, target({"public.logs": DELETE}), datetime(2024, 7, 15, tzinfo=UTC))
+        plan = retention(target({"public.logs": DELETE})).plan(opened, datetime(2024, 7, 15, tzinfo=UTC))
     (found,) = [f for f in plan.findings if f.check == "due_rows_stay"]
     assert (found.status, found.severity) == (FindingStatus.INSUFFICIENT_EVIDENCE, Severity.WARNING)
     assert "public.logs_rest_1 lies on another server" in found.summary
@@ -291,7 +291,7 @@ def test_numbers_beside_those_on_another_server_tell_the_unit(db: psycopg.Connec
     )
     policy = "retain: {by: at, unit: seconds, for: 30 days, requires: nothing, then: delete, precision: row}"
     with session(database) as opened:
-        observation = Book().observe(opened, target({"public.logs": policy}), AT)
+        observation = retention(target({"public.logs": policy})).observe(opened, AT)
     (row,) = observation.frames["numbers"]
     assert len(row["numbers"]) == 101
 
@@ -305,7 +305,7 @@ def test_row_by_row_default_and_open_partitions_are_reached(db: psycopg.Connecti
     db.execute(f"insert into logs select 1, v.day::timestamptz from {days} v (day), generate_series(1, 10)")
     db.execute("insert into logs values (1, null)")
     with session(database) as opened:
-        run = Book().run(opened, target({"public.logs": DELETE.replace("then", "precision: row, then")}), AT)
+        run = retention(target({"public.logs": DELETE.replace("then", "precision: row, then")})).run(opened, AT)
     assert run.outcomes[0].rows == 40
     assert (count(db, "logs"), count(db, "logs_max"), count(db, "logs_rest")) == (11, 10, 1)
 
@@ -318,7 +318,7 @@ def test_rows_that_are_referred_to_keep_their_partition(db: psycopg.Connection[A
     )
     db.execute("insert into alarms select id, at from logs_2 limit 1")
     with session(database) as opened:
-        run = Book().run(opened, target({"public.logs": DELETE}), AT)
+        run = retention(target({"public.logs": DELETE})).run(opened, AT)
     assert run.statuses == ["done", "done"], run.outcomes
     assert attached(db, "logs") == ["logs_2", "logs_4", "logs_5", "logs_6"]
     finding = run.finding("referenced_partition")
@@ -331,13 +331,13 @@ def test_a_reference_that_appears_after_the_plan_is_no_accident(db: psycopg.Conn
     db.execute(
         "create table alarms (log_id bigint, log_at timestamptz, foreign key (log_id, log_at) references logs (id, at))"
     )
-    book = Book()
     with session(database) as opened:
         what = target({"public.logs": DELETE})
-        observation = book.observe(opened, what, AT)
+        book = retention(what)
+        observation = book.observe(opened, AT)
         (detach,) = JOB.plan(observation, what).actions
         db.execute("insert into alarms select id, at from logs_3 limit 1")
-        outcome = book.apply(opened, what, detach, observation)
+        outcome = book.apply(opened, detach, observation)
     assert outcome.status == "skipped", outcome
     assert outcome.reason_code is ReasonCode.STATE_CHANGED
     assert "logs_3" in attached(db, "logs")
@@ -354,7 +354,7 @@ def test_a_reader_who_holds_the_table_is_not_fought(
     with psycopg.connect(database) as reader, session(database) as opened:
         reader.execute("select count(*) from logs")
         started = time.monotonic()
-        run = Book().run(opened, target({"public.logs": DELETE, "public.other": DELETE}), AT)
+        run = retention(target({"public.logs": DELETE, "public.other": DELETE})).run(opened, AT)
         assert time.monotonic() - started < 20
         assert [(o.status, o.reason_code) for o in run.outcomes] == [
             ("skipped", ReasonCode.LOCK_NOT_OBTAINED),
@@ -363,7 +363,7 @@ def test_a_reader_who_holds_the_table_is_not_fought(
         assert count(db, "pg_locks", "not granted") == 0
         assert count(db, "pg_inherits", "inhdetachpending") == 0
         reader.rollback()
-        assert Book().run(opened, target({"public.logs": DELETE}), AT).statuses == ["done"]
+        assert retention(target({"public.logs": DELETE})).run(opened, AT).statuses == ["done"]
 
 
 def test_a_reader_of_a_table_with_a_default_is_not_fought_either(
@@ -373,47 +373,36 @@ def test_a_reader_of_a_table_with_a_default_is_not_fought_either(
     db.execute("create table logs_rest partition of logs default")
     with psycopg.connect(database) as reader, session(database) as opened:
         reader.execute("select count(*) from logs")
-        run = Book().run(opened, target({"public.logs": DELETE}), AT, sleep=lambda _: None)
+        run = retention(target({"public.logs": DELETE})).run(opened, AT, sleep=lambda _: None)
         assert run.outcomes[0].reason_code is ReasonCode.LOCK_NOT_OBTAINED
         assert count(db, "pg_locks", "not granted") == 0
         assert db.execute("select obj_description('logs_3'::regclass)").fetchone() == (None,)
 
 
-def leave_pending(db: psycopg.Connection[Any], database: str) -> None:
-    """Make what a killed run leaves: a concurrent detaching interrupted while it waits (anchors, verified 4)."""
-    with psycopg.connect(database) as reader, psycopg.connect(database, autocommit=True) as other:
-        reader.execute("select count(*) from logs")
-        other.execute("set lock_timeout = '100ms'")
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            other.execute("alter table logs detach partition logs_3 concurrently")
-        reader.rollback()
-    assert count(db, "pg_inherits", "inhdetachpending") == 1
-
-
 def test_what_upkeep_left_pending_is_completed_first(db: psycopg.Connection[Any], database: str) -> None:
     # pg_partman#677, rkrage/pg_party#106 (anchors B6): siblings cannot go until FINALIZE
     months(db, 2, 6)
-    book = Book()
     what = target({"public.logs": DELETE})
+    book = retention(what)
     with session(database) as opened:
-        plan = book.plan(opened, what, AT)
-        book.intents.append(next(a for a in plan.actions if "logs_3" in a.reason))  # a run that was killed
+        plan = book.plan(opened, AT)
+        book.begun(next(a for a in plan.actions if "logs_3" in a.reason))  # a run that was killed
         leave_pending(db, database)
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
         assert run.kinds == ["detach_partition", "detach_partition"]
         assert [a.args["mode"] for a in run.plan.actions] == ["finalize", "concurrently"]
         assert run.plan.actions[0].requires.kind == "nothing"
         assert run.statuses == ["done", "done"], run.outcomes
         assert attached(db, "logs") == ["logs_4", "logs_5", "logs_6"]
         rewind(db, "logs_3")
-        assert book.run(opened, what, AT).kinds == ["drop_partition"]
+        assert book.run(opened, AT).kinds == ["drop_partition"]
 
 
 def test_what_somebody_else_left_pending_needs_a_person(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 2, 6)
     with session(database) as opened:
         leave_pending(db, database)
-        plan = Book().plan(opened, target({"public.logs": DELETE}), AT)
+        plan = retention(target({"public.logs": DELETE})).plan(opened, AT)
     assert plan.actions[0].args["mode"] == "finalize"
     assert plan.actions[0].requires.kind == "approval"
     assert "did not begin it" in plan.actions[0].reason
@@ -424,7 +413,7 @@ def test_what_is_pending_after_a_lost_lock_is_completed_in_the_same_run(
 ) -> None:
     monkeypatch.setattr("upkeep.postgres.data_retention.detach.QUIET_SECONDS", 0.2)
     months(db, 3, 6)
-    book = Book()
+    book = retention(target({"public.logs": DELETE}))
     with psycopg.connect(database) as reader, session(database) as opened:
         # the reader comes between the look for holders and the statement
         monkeypatch.setattr(
@@ -432,7 +421,7 @@ def test_what_is_pending_after_a_lost_lock_is_completed_in_the_same_run(
             lambda *_: reader.execute("select count(*) from logs"),
         )
         threading.Timer(1.5, reader.rollback).start()
-        run = book.run(opened, target({"public.logs": DELETE}), AT)
+        run = book.run(opened, AT)
     assert run.statuses == ["done"], run.outcomes
     assert attached(db, "logs") == ["logs_4", "logs_5", "logs_6"]
 
@@ -446,7 +435,7 @@ def test_more_than_the_limit_waits_for_a_person(db: psycopg.Connection[Any], dat
     what = target({"public.logs": policy})
     what = what.model_copy(update={"limits": what.limits.model_copy(update={"share": 0.8})})
     with session(database) as opened:
-        plan = Book().plan(opened, what, AT)
+        plan = retention(what).plan(opened, AT)
     assert all((a.over_limit is not None) for a in plan.actions)
     assert plan.actions
 
@@ -462,8 +451,8 @@ def test_time_zones_and_months(db: psycopg.Connection[Any], database: str) -> No
     db.execute("alter database " + str(db.info.dbname) + " set timezone = 'America/Lima'")
     policy = "retain: {by: at, for: 1 month, then: delete, requires: nothing, timezone: Europe/Berlin}"
     with session(database) as opened:
-        early = Book().plan(opened, target({"public.w": policy}), datetime(2024, 4, 30, 21, 59, tzinfo=UTC))
-        late = Book().plan(opened, target({"public.w": policy}), datetime(2024, 4, 30, 22, 0, tzinfo=UTC))
+        early = retention(target({"public.w": policy})).plan(opened, datetime(2024, 4, 30, 21, 59, tzinfo=UTC))
+        late = retention(target({"public.w": policy})).plan(opened, datetime(2024, 4, 30, 22, 0, tzinfo=UTC))
     # the cut-off is clamped to 30 March 23:59, then to 1 April 00:00
     assert len(early.actions) == 1
     assert len(late.actions) == 2
@@ -472,15 +461,15 @@ def test_time_zones_and_months(db: psycopg.Connection[Any], database: str) -> No
 def test_a_past_run_never_deletes_more_than_today(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 1, 6)
     with session(database) as opened:
-        plan = Book().plan(opened, target({"public.logs": DELETE}), datetime(2300, 1, 1, tzinfo=UTC))
-        today = Book().plan(opened, target({"public.logs": DELETE}), opened.now())
+        plan = retention(target({"public.logs": DELETE})).plan(opened, datetime(2300, 1, 1, tzinfo=UTC))
+        today = retention(target({"public.logs": DELETE})).plan(opened, opened.now())
     assert [a.args for a in plan.actions] == [a.args for a in today.actions]
 
 
 def test_capitals_fold_as_in_sql(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
     with session(database) as opened:
-        run = Book().run(opened, target({"PUBLIC.Logs": DELETE.replace("by: at", "by: At")}), AT)
+        run = retention(target({"PUBLIC.Logs": DELETE.replace("by: at", "by: At")})).run(opened, AT)
     assert run.statuses == ["done"], run.plan.findings
 
 
@@ -493,7 +482,7 @@ def test_policies_that_cannot_be_done_say_why(db: psycopg.Connection[Any], datab
     tables["public.words2"] = DELETE
     db.execute("create table words2 (other timestamptz)")
     with session(database) as opened:
-        plan = Book().plan(opened, target(tables), AT)
+        plan = retention(target(tables)).plan(opened, AT)
     said = {f.subject: f.summary for f in plan.findings}
     assert not plan.actions
     assert "partitioned by list of (region)" in said["public.by_region"]
@@ -521,7 +510,7 @@ def test_sub_partitions_go_with_their_partition(db: psycopg.Connection[Any], dat
     db.execute("insert into deep select n, '2024-05-05+00' from generate_series(1, 50) n")
     db.execute("analyze")
     with session(database) as opened:
-        run = Book().run(opened, target({"public.deep": NOW}), AT)
+        run = retention(target({"public.deep": NOW})).run(opened, AT)
     assert run.plan.actions[0].rows == 50
     assert run.statuses == ["done", "done"], run.outcomes
     assert not exists(db, "deep_1_0")
@@ -540,5 +529,5 @@ def test_hostile_names(db: psycopg.Connection[Any], database: str) -> None:
         )
     policy = "retain: {by: '" + column + "', for: 2 months, then: delete, requires: nothing, grace: 0}"
     with session(database) as opened:
-        run = Book().run(opened, target({f"{quoted}.{quoted}": policy}), AT)
+        run = retention(target({f"{quoted}.{quoted}": policy})).run(opened, AT)
     assert run.statuses == ["done", "done"], (run.plan.findings, run.outcomes)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.harness.retention import attached, count
+from tests.harness.postgres import attached, count
 from upkeep.cli import main
 
 BETWEEN = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "amount", "min_value": 0}}

@@ -13,8 +13,7 @@ import pytest
 from local.process import as_account, free_port, run
 from local.servers import PostgresServer, temporary_directory
 from local.servers.postgres import postgres_bin, postgres_environment
-from tests.harness import retention as help_
-from tests.harness.creation import session, target
+from tests.harness.postgres import count, retention, session, target
 from upkeep.postgres.data_retention import throttle
 
 POLICY = "retain: {by: at, for: 30 days, then: delete, precision: row, requires: nothing}"
@@ -64,7 +63,7 @@ def test_a_deletion_waits_for_a_replica_that_is_behind(
 
         def sleep(seconds: float) -> None:
             waits.append(seconds)
-            left.append(help_.count(db, "logs"))
+            left.append(count(db, "logs"))
             if len(waits) == 3:
                 replica.execute("select pg_wal_replay_resume()")
             db.execute("select pg_sleep(0.2)")
@@ -72,8 +71,8 @@ def test_a_deletion_waits_for_a_replica_that_is_behind(
         db.execute("insert into logs values (1000, now())")
         db.execute("select pg_sleep(1.5)")
         with session(uri) as opened:
-            done = help_.Book().run(opened, target({"public.logs": POLICY}), checkpoint=checkpoint, sleep=sleep)
+            done = retention(target({"public.logs": POLICY})).run(opened, checkpoint=checkpoint, sleep=sleep)
         assert done.statuses == ["done"], done.outcomes
         assert left[:3] == [51, 51, 51]  # one batch, and none while it waits
         assert any("a replica is" in line and "behind" in line for line in said)
-        assert help_.count(db, "logs") == 30
+        assert count(db, "logs") == 30

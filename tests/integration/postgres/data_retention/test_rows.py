@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from psycopg.sql import SQL
 
-from tests.harness.creation import session as as_role
-from tests.harness.retention import AT, Book, attached, count, months, session, target
+from tests.harness.jobs import Runs
+from tests.harness.postgres import AT, attached, count, months, retention, session, target
+from tests.harness.postgres import session as as_role
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.model import ReasonCode
 from upkeep.postgres.data_retention import JOB
@@ -46,9 +47,10 @@ def logs(db: psycopg.Connection[Any], rows: int = 1000, *, index: bool = True) -
     db.execute("analyze logs")
 
 
-def run(database: str, policy: str, name: str = "public.logs", book: Book | None = None) -> Any:
+def run(database: str, policy: str, name: str = "public.logs", book: Runs | None = None) -> Any:
+    what = target({name: policy})
     with session(database) as opened:
-        return (book or Book()).run(opened, target({name: policy}), AT)
+        return (book or retention(what)).today(what).run(opened, AT)
 
 
 def test_exactly_the_due_rows_go(db: psycopg.Connection[Any], database: str) -> None:
@@ -160,7 +162,7 @@ def test_a_partitioned_table_leaf_by_leaf(db: psycopg.Connection[Any], database:
     db.execute("create table logs_rest partition of logs default")
     db.execute("insert into logs (at) values ('2020-01-01'), ('2030-01-01')")
     db.execute("analyze")
-    book = Book()
+    book = retention(target({"public.logs": DELETE}))
     done = run(database, DELETE, book=book)
     assert done.statuses == ["done"], (done.plan.findings, done.outcomes)
     assert count(db, "logs", CUT_OFF) == 0
@@ -175,8 +177,8 @@ def test_a_partitioned_table_leaf_by_leaf(db: psycopg.Connection[Any], database:
 def test_a_partition_is_archived_before_it_goes(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6, rows=700)
     db.execute("create table old (like logs)")
-    book = Book()
     policy = "retain: {by: at, for: 1 month, then: archive, into: public.old, requires: nothing, grace: 0}"
+    book = retention(target({"public.logs": policy}))
     done = run(database, policy, book=book)
     assert done.kinds == ["archive_partition", "detach_partition", "drop_partition"] * 2
     assert done.statuses == ["done"] * 6, done.outcomes
@@ -190,15 +192,16 @@ def test_rows_that_come_after_the_archiving_keep_the_partition(db: psycopg.Conne
     months(db, 4, 6, rows=700)
     db.execute("create table old (like logs)")
     policy = "retain: {by: at, for: 1 month, then: archive, into: public.old, requires: nothing, grace: 0}"
-    book, what = Book(), target({"public.logs": policy})
+    what = target({"public.logs": policy})
+    book = retention(what)
     with session(database) as opened:
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         archive, detach, drop = JOB.plan(observation, what).actions
-        assert book.apply(opened, what, archive, observation).status == "done"
+        assert book.apply(opened, archive, observation).status == "done"
         db.execute("insert into logs (at, msg) values ('2024-04-20+00', 'late')")
-        assert book.apply(opened, what, detach, observation).reason_code is ReasonCode.STATE_CHANGED
+        assert book.apply(opened, detach, observation).reason_code is ReasonCode.STATE_CHANGED
         assert count(db, "logs_4") == 1
-        assert book.run(opened, what, AT).statuses == ["done"] * 3
+        assert book.run(opened, AT).statuses == ["done"] * 3
     assert count(db, "old", "msg = 'late'") == 1
     del drop
 
@@ -209,15 +212,15 @@ def test_rows_written_into_a_detached_table_are_moved_before_it_is_dropped(
     months(db, 4, 6, rows=20)
     db.execute("create table old (like logs)")
     policy = "retain: {by: at, for: 1 month, then: archive, into: public.old, requires: nothing}"
-    book, what = Book(), target({"public.logs": policy})
+    book = retention(target({"public.logs": policy}))
     with session(database) as opened:
-        assert book.run(opened, what, AT).statuses == ["done", "done"]
+        assert book.run(opened, AT).statuses == ["done", "done"]
         db.execute("insert into logs_4 (id, at) values (4711, '2024-04-20+00')")
         row = db.execute("select obj_description('logs_4'::regclass)").fetchone()
         marker = json.loads(row[0].removeprefix("upkeep: "))  # type: ignore[index]
         marker["drop_after"] = datetime(2024, 1, 1, tzinfo=UTC).isoformat()
         db.execute(SQL("comment on table logs_4 is {}").format("upkeep: " + json.dumps(marker)))
-        last = book.run(opened, what, AT)
+        last = book.run(opened, AT)
     assert last.kinds == ["archive_partition", "drop_partition"]
     assert last.statuses == ["done", "done"], last.outcomes
     assert count(db, "old", "id = 4711") == 1
@@ -226,7 +229,7 @@ def test_rows_written_into_a_detached_table_are_moved_before_it_is_dropped(
 def refused(database: str, policy: str = DELETE) -> str:
     """Return why the table is left alone; nothing may have happened."""
     with session(database) as opened:
-        plan = Book().plan(opened, target({"public.logs": policy}), AT)
+        plan = retention(target({"public.logs": policy})).plan(opened, AT)
     assert plan.actions
     assert all(a.blocked for a in plan.actions), plan.actions
     found = [f for f in plan.findings if f.severity == "ERROR"]
@@ -331,13 +334,13 @@ def test_a_trigger_that_swallows_rows_is_noticed(db: psycopg.Connection[Any], da
     db.execute("create table old (like logs)")
     db.execute("create function f() returns trigger language plpgsql as 'begin return null; end'")
     what = target({"public.logs": ARCHIVE})
-    book = Book()
+    book = retention(what)
     before = count(db, "logs")
     with session(database) as opened:
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         action, *_ = JOB.plan(observation, what).actions
         db.execute("create trigger t before insert on old for each row execute function f()")
-        outcome = book.apply(opened, what, action, observation)
+        outcome = book.apply(opened, action, observation)
     assert outcome.reason_code is ReasonCode.CONSERVATION
     assert count(db, "logs") == before
 
@@ -347,12 +350,12 @@ def test_a_trigger_that_changes_rows_is_noticed(db: psycopg.Connection[Any], dat
     db.execute("create table old (like logs)")
     db.execute("create function f() returns trigger language plpgsql as 'begin new.msg := ''?''; return new; end'")
     what = target({"public.logs": ARCHIVE})
-    book = Book()
+    book = retention(what)
     with session(database) as opened:
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         action, *_ = JOB.plan(observation, what).actions
         db.execute("create trigger t before insert on old for each row execute function f()")
-        outcome = book.apply(opened, what, action, observation)
+        outcome = book.apply(opened, action, observation)
     assert outcome.reason_code is ReasonCode.CONSERVATION
     assert count(db, "old") == 0
 
@@ -363,11 +366,12 @@ def test_rows_that_are_referred_to_stay(db: psycopg.Connection[Any], database: s
     db.execute("create table c (id bigint references logs)")
     db.execute("create index on c (id)")
     db.execute(f"insert into c select id from logs where {CUT_OFF} order by id limit 5")
-    book, what = Book(), target({"public.logs": DELETE})
+    what = target({"public.logs": DELETE})
+    book = retention(what)
     with session(database) as opened:
-        done = book.run(opened, what, AT)
+        done = book.run(opened, AT)
         assert done.statuses == ["done"], done.outcomes
-        frames = book.after(opened, what, done)
+        frames = book.after(opened, *done)
     assert count(db, "logs", CUT_OFF) == 5
     assert "5 due rows stay" in done.finding("referenced_rows").summary
     assert frames["tables"][0]["due_remaining"] == 0
@@ -396,14 +400,14 @@ def test_row_level_security_is_refused(db: psycopg.Connection[Any], database: st
         db.execute("grant select, delete on logs to keeper")
         db.execute("alter table logs enable row level security")
         with as_role(database, user="keeper", password="x") as opened:
-            plan = Book().plan(opened, target({"public.logs": DELETE}), AT)
+            plan = retention(target({"public.logs": DELETE})).plan(opened, AT)
         assert "row-level security" in plan.actions[0].blocked[1]  # type: ignore[index]
         db.execute("alter table logs disable row level security")
         db.execute("revoke delete on logs from keeper")
         with as_role(database, user="keeper", password="x") as opened:
-            plan = Book().plan(opened, target({"public.logs": DELETE}), AT)
+            plan = retention(target({"public.logs": DELETE})).plan(opened, AT)
             frames = JOB.frames(
-                Book().observe(opened, target({"public.logs": DELETE}), AT),
+                retention(target({"public.logs": DELETE})).observe(opened, AT),
                 target({"public.logs": DELETE}),
                 "before",
                 None,
@@ -414,7 +418,7 @@ def test_row_level_security_is_refused(db: psycopg.Connection[Any], database: st
         assert frames["tables"][0]["writable"] is False
         db.execute("grant delete on logs to keeper")
         with as_role(database, user="keeper", password="x") as opened:
-            assert Book().run(opened, target({"public.logs": DELETE}), AT).statuses == ["done"]
+            assert retention(target({"public.logs": DELETE})).run(opened, AT).statuses == ["done"]
     finally:
         db.execute("drop owned by keeper")
         db.execute("drop role keeper")
@@ -427,7 +431,7 @@ def test_a_publication_is_reported_and_a_missing_identity_refused(
     logs(db)
     db.execute(f"create publication p for {what}")
     with session(database) as opened:
-        plan = Book().plan(opened, target({"public.logs": DELETE}), AT)
+        plan = retention(target({"public.logs": DELETE})).plan(opened, AT)
         assert plan.actions[0].blocked is None
         assert "published by p" in next(f.summary for f in plan.findings if f.check == "publication")
     db.execute("alter table logs drop constraint logs_pkey")
@@ -469,7 +473,7 @@ def test_statistics_are_fresh_afterwards(db: psycopg.Connection[Any], database: 
 def test_the_share_limit(db: psycopg.Connection[Any], database: str) -> None:
     logs(db, 4000)  # 3280 of them due
     with session(database) as opened:
-        plan = Book().plan(opened, target({"public.logs": DELETE}), AT)
+        plan = retention(target({"public.logs": DELETE})).plan(opened, AT)
         assert plan.actions[0].rows == 3280
         assert "82%" in (plan.actions[0].over_limit or "")
         assert plan.awaiting
@@ -478,7 +482,7 @@ def test_the_share_limit(db: psycopg.Connection[Any], database: str) -> None:
             "insert into logs (at) select timestamptz '2024-06-15 12:00+00' - n * interval '1 hour' "
             "from generate_series(1, 3000) n"
         )
-        plan = Book().plan(opened, target({"public.logs": DELETE}), AT)
+        plan = retention(target({"public.logs": DELETE})).plan(opened, AT)
         assert plan.actions[0].over_limit is None
         assert not plan.awaiting
 
@@ -492,9 +496,8 @@ def test_what_the_policy_requires_goes_with_every_action(
 ) -> None:
     logs(db)
     with session(database) as opened:
-        plan = Book().plan(
-            opened, target({"public.logs": DELETE.replace("requires: nothing", f"requires: {requires}")}), AT
-        )
+        what = target({"public.logs": DELETE.replace("requires: nothing", f"requires: {requires}")})
+        plan = retention(what).plan(opened, AT)
     assert [(a.requires.kind, a.requires.backup_age_seconds, a.destructive) for a in plan.actions if a.destructive] == [
         (kind, age, True)
     ]
@@ -539,11 +542,11 @@ def test_a_glob_means_no_archive_and_no_detached_partition(db: psycopg.Connectio
             "public.*": DELETE,
         }
     )
-    book = Book()
+    book = retention(what)
     with session(database) as opened:
-        first = book.run(opened, what, AT)
+        first = book.run(opened, AT)
         assert set(first.statuses) == {"done"}, first.outcomes
-        again = book.run(opened, what, AT)
+        again = book.run(opened, AT)
     assert {a.subject for a in first.plan.actions} == {"public.logs", "public.moved", "public.other"}
     assert again.plan.actions == ()
     assert (count(db, "logs_3"), count(db, "logs_4")) == (10, 10)  # detached, whole, until the grace is over
@@ -566,14 +569,15 @@ def test_columns_that_change_after_the_plan_stop_the_archive(
     db.execute("alter table logs alter column msg type varchar(40)")
     db.execute("create table old (like logs including all)")
     before = count(db, "logs")
-    what, book = target({"public.logs": ARCHIVE}), Book()
+    what = target({"public.logs": ARCHIVE})
+    book = retention(what)
     with session(database) as opened:
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         planned = JOB.plan(observation, what)
         for statement in change.split("; "):
             db.execute(statement)
         (action,) = [a for a in planned.actions if a.kind == "archive_rows"]
-        outcome = book.apply(opened, what, action, observation)
+        outcome = book.apply(opened, action, observation)
         assert (outcome.status, outcome.reason_code) == ("skipped", "state_changed"), outcome
         assert "not those of the plan" in (outcome.message or "")
         assert (count(db, "logs"), count(db, "old")) == (before, 0)

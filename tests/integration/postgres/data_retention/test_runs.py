@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from psycopg import sql
 
-from tests.harness.retention import attached, count, exists, months
+from tests.harness.postgres import attached, count, exists, months
 from upkeep.cli import main
 
 FLEET = """\

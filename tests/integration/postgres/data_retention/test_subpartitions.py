@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness.retention import AT, Book, attached, count, exists, session, target
+from tests.harness.postgres import AT, attached, count, exists, retention, session, target
 from upkeep.model import OutcomeStatus, Severity
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
@@ -72,9 +72,9 @@ def test_leaf_ranges_go_from_their_own_parent(
     db: psycopg.Connection[Any], database: str, kind: str, default: bool
 ) -> None:
     regions(db, kind=kind, default=default)
-    book, what = Book(), target({"public.logs": KEPT})
+    book = retention(target({"public.logs": KEPT}))
     with session(database) as opened:
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
         assert run.statuses == ["done"] * 4, run.outcomes
         assert {a.subject for a in run.plan.actions} == {"public.logs"}
         assert ("concurrently" in run.plan.actions[0].statements[0]) is not default
@@ -82,10 +82,10 @@ def test_leaf_ranges_go_from_their_own_parent(
         months = [f"logs_{region}_{month}" for region in ("eu", "us") for month in (3, 4)]
         assert {m: exists(db, m) for m in months} == dict.fromkeys(months, True)  # grace: a week
         assert not set(months) & {*attached(db, "logs_eu"), *attached(db, "logs_us")}
-        assert book.after(opened, what, run)["tables"][0]["due_remaining"] == 0
-        assert book.plan(opened, what, AT).actions == ()
+        assert book.after(opened, *run)["tables"][0]["due_remaining"] == 0
+        assert book.plan(opened, AT).actions == ()
         past(db)
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
         assert [a.kind for a in run.plan.actions] == ["drop_partition"] * 4
         assert run.statuses == ["done"] * 4, run.outcomes
     assert not set(months) & tables(db)
@@ -93,9 +93,9 @@ def test_leaf_ranges_go_from_their_own_parent(
 
 def test_undo_re_attaches_below_the_right_parent(db: psycopg.Connection[Any], database: str) -> None:
     regions(db)
-    book, what = Book(), target({"public.logs": KEPT})
+    book = retention(target({"public.logs": KEPT}))
     with session(database) as opened:
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
         assert count(db, "logs") == 40
         for action, outcome in zip(run.plan.actions, run.outcomes, strict=True):
             undone = JOB.undo(opened, action, outcome)
@@ -115,9 +115,9 @@ def test_undo_re_attaches_below_a_default_without_siblings(db: psycopg.Connectio
         db.execute(f"insert into logs values ({month}, 'x', '2024-0{month}-10+00')")
     db.execute("create index on logs (at)")
     db.execute("analyze logs")
-    book, what = Book(), target({"public.logs": KEPT})
+    book = retention(target({"public.logs": KEPT}))
     with session(database) as opened:
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
         detached = [(a, o) for a, o in zip(run.plan.actions, run.outcomes, strict=True) if a.kind == "detach_partition"]
         assert detached
         assert count(db, "logs") < 3
@@ -132,7 +132,7 @@ def test_the_last_range_of_each_parent_stays(db: psycopg.Connection[Any], databa
     regions(db)
     db.execute("drop table logs_us_5, logs_us_6")
     with session(database) as opened:
-        run = Book().run(opened, target({"public.logs": NOW}), AT)
+        run = retention(target({"public.logs": NOW})).run(opened, AT)
     assert attached(db, "logs_us") == ["logs_us_4"]
     assert attached(db, "logs_eu") == ["logs_eu_5", "logs_eu_6"]
     (last,) = [f for f in run.plan.findings if f.check == "last_partition"]
@@ -143,7 +143,7 @@ def test_the_last_range_of_each_parent_stays(db: psycopg.Connection[Any], databa
 def test_archived_before_they_go(db: psycopg.Connection[Any], database: str) -> None:
     regions(db)
     with session(database) as opened:
-        run = Book().run(opened, target({"public.logs": ARCHIVED}), AT)
+        run = retention(target({"public.logs": ARCHIVED})).run(opened, AT)
     assert set(run.statuses) == {"done"}, run.outcomes
     assert (count(db, "old"), count(db, "logs")) == (40, 40)
     assert attached(db, "logs_eu") == ["logs_eu_5", "logs_eu_6"]
@@ -154,10 +154,10 @@ def test_rows_over_all_leaves(db: psycopg.Connection[Any], database: str) -> Non
     db.execute("create table logs_xx partition of logs for values in ('xx')")
     db.execute("insert into logs select n, 'xx', '2024-01-01' from generate_series(1, 7) n")
     with session(database) as opened:
-        book = Book()
-        run = book.run(opened, target({"public.logs": ROWS}), AT)
+        book = retention(target({"public.logs": ROWS}))
+        run = book.run(opened, AT)
         assert sum(o.rows or 0 for o in run.outcomes if o.evidence.get("batches")) == 67, run.outcomes
-        run = book.run(opened, target({"public.logs": ROWS}), AT)  # what became empty goes
+        run = book.run(opened, AT)  # what became empty goes
     assert count(db, "logs") == 20
     assert attached(db, "logs_us") == ["logs_us_5", "logs_us_6"]
     assert attached(db, "logs") == ["logs_eu", "logs_us", "logs_xx"]
@@ -170,7 +170,7 @@ def test_what_has_no_ranges_is_said(db: psycopg.Connection[Any], database: str) 
     db.execute("analyze")
     db.execute("create table hashed (id int, at timestamptz) partition by hash (id)")
     with session(database) as opened:
-        plan = Book().plan(opened, target({"public.logs": KEPT, "public.hashed": KEPT}), AT)
+        plan = retention(target({"public.logs": KEPT, "public.hashed": KEPT})).plan(opened, AT)
     assert len(plan.actions) == 4
     said = {f.check: f for f in plan.findings if f.subject == "public.logs" and f.severity is Severity.WARNING}
     assert "public.logs_xx" in said["ageless_partition"].summary
@@ -187,7 +187,7 @@ def test_references_keep_a_leaf_range(db: psycopg.Connection[Any], database: str
     )
     db.execute("insert into notes select id, region, at from logs where at < '2024-04-01' and region = 'us' limit 1")
     with session(database) as opened:
-        run = Book().run(opened, target({"public.logs": NOW}), AT)
+        run = retention(target({"public.logs": NOW})).run(opened, AT)
     assert set(run.statuses) == {"done"}, run.outcomes
     assert attached(db, "logs_us") == ["logs_us_3", "logs_us_5", "logs_us_6"]
     assert attached(db, "logs_eu") == ["logs_eu_5", "logs_eu_6"]
@@ -203,8 +203,8 @@ def test_a_detaching_pending_below_is_completed(db: psycopg.Connection[Any], dat
             with pytest.raises(psycopg.errors.QueryCanceled):
                 other.execute("alter table logs_eu detach partition logs_eu_3 concurrently")
     with session(database) as opened:
-        book = Book()
-        run = book.run(opened, target({"public.logs": KEPT}), AT)
+        book = retention(target({"public.logs": KEPT}))
+        run = book.run(opened, AT)
         assert run.plan.actions[0].args["mode"] == "finalize"
         assert set(run.statuses) == {"done"}, run.outcomes
     assert attached(db, "logs_eu") == ["logs_eu_5", "logs_eu_6"]
@@ -243,20 +243,20 @@ def test_a_subtree_is_detached_kept_and_dropped_whole(
     deep(db)
     if default:
         db.execute("create table logs_rest partition of logs default")
-    book, what = Book(), target({"public.logs": KEPT})
+    book = retention(target({"public.logs": KEPT}))
     with session(database) as opened:
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
         assert run.statuses == ["done", "done"], run.outcomes
         assert [a.rows for a in run.plan.actions] == [50, 50]
         assert (count(db, "logs"), count(db, "logs_3")) == (100, 50)
-        assert book.plan(opened, what, AT).actions == ()
+        assert book.plan(opened, AT).actions == ()
         undone = JOB.undo(opened, run.plan.actions[1], run.outcomes[1])
         assert undone.status is OutcomeStatus.DONE, undone
         assert count(db, "logs") == 150
         left = "select count(*) from pg_constraint where conname like 'upkeep%'"
         assert db.execute(left).fetchone() == (0,)
         past(db)
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
     drops = [(a, o) for a, o in zip(run.plan.actions, run.outcomes, strict=True) if a.kind == "drop_partition"]
     assert [(a.rows, o.status) for a, o in drops] == [(50, "done")], run.outcomes
     assert not {"logs_3", "logs_3_0", "logs_3_1"} & tables(db)
@@ -264,12 +264,12 @@ def test_a_subtree_is_detached_kept_and_dropped_whole(
 
 def test_a_subtree_is_archived_also_after_its_detaching(db: psycopg.Connection[Any], database: str) -> None:
     deep(db)
-    book = Book()
+    book = retention(target({"public.logs": KEPT.replace("1 month", "2 months")}))
     with session(database) as opened:
-        book.run(opened, target({"public.logs": KEPT.replace("1 month", "2 months")}), AT)  # March, with its rows
+        book.run(opened, AT)  # March, with its rows
         assert count(db, "logs") == 150
         past(db)
-        run = book.run(opened, target({"public.logs": ARCHIVED}), AT)
+        run = book.today(target({"public.logs": ARCHIVED})).run(opened, AT)
     assert set(run.statuses) == {"done"}, run.outcomes
     assert (count(db, "old"), count(db, "logs")) == (100, 100)
     assert not {"logs_3", "logs_4_1"} & tables(db)
@@ -279,21 +279,21 @@ def test_rows_written_into_a_leaf_of_a_detached_subtree_are_not_dropped(
     db: psycopg.Connection[Any], database: str
 ) -> None:
     deep(db)
-    book = Book()
     with session(database) as opened:
         what = target({"public.logs": ARCHIVED.replace("grace: 0", "grace: 1 day")})
-        book.run(opened, what, AT)
+        book = retention(what)
+        book.run(opened, AT)
         assert (count(db, "old"), count(db, "logs")) == (100, 100)
         past(db)
-        plan = book.plan(opened, what, AT)
-        observation = book.observe(opened, what, AT)
+        plan = book.plan(opened, AT)
+        observation = book.observe(opened, AT)
         with psycopg.connect(database) as writer:
             writer.execute("insert into logs_3_0 select * from old where at < '2024-04-01' and id = 1")
             drop = next(a for a in plan.actions if "logs_3" in a.detail)
-            outcome = book.apply(opened, what, drop, observation, sleep=lambda _: None)
+            outcome = book.apply(opened, drop, observation, sleep=lambda _: None)
             assert (outcome.status, outcome.reason_code) == ("skipped", "lock_not_obtained")
             writer.commit()
-        outcome = book.apply(opened, what, drop, observation)
+        outcome = book.apply(opened, drop, observation)
         assert (outcome.status, outcome.reason_code) == ("skipped", "state_changed")
     assert count(db, "logs_3") == 1
 
@@ -302,8 +302,9 @@ def test_rows_written_into_a_leaf_of_a_detached_subtree_are_not_dropped(
 
 
 def until(opened: PostgresSession, number: int, kill: Callable[[], None]) -> int:
-    book, what = Book(), target({"public.logs": NOW})
-    observation = book.observe(opened, what, AT)
+    what = target({"public.logs": NOW})
+    book = retention(what)
+    observation = book.observe(opened, AT)
     sent = 0
 
     def trace(_: str) -> None:
@@ -314,7 +315,7 @@ def until(opened: PostgresSession, number: int, kill: Callable[[], None]) -> int
 
     opened.trace = trace
     for action in JOB.plan(observation, what).actions:
-        outcome = book.apply(opened, what, action, observation)
+        outcome = book.apply(opened, action, observation)
         if outcome.reason_code == "connection_lost":
             break
         assert outcome.status == "done", outcome
@@ -363,15 +364,16 @@ def test_killed_before_each_statement(
     for number in range(1, total + 1):
         prepare()
         with session(database) as opened:
-            intents = list(Book().plan(opened, what, AT).actions)
+            intents = list(retention(what).plan(opened, AT).actions)
         kill(database, number)
         assert db.execute("select array_agg(id order by id) from logs where at > '2024-05-01'").fetchone() == young
         with session(database) as opened:
-            book = Book(intents=intents)
+            book = retention(what)
+            book.begun(*intents)
             for _ in range(2):
-                run = book.run(opened, what, AT)
+                run = book.run(opened, AT)
                 assert set(run.statuses) <= {"done"}, (number, run.outcomes)
-            assert book.plan(opened, what, AT).actions == (), number
+            assert book.plan(opened, AT).actions == (), number
         assert not exists(db, "logs_eu_3"), number
         assert attached(db, "logs_eu") == ["logs_eu_5", "logs_eu_6", *(["logs_eu_rest"] if default else [])]
         marks = "select count(*) from pg_description where description like 'upkeep%'"

@@ -5,18 +5,15 @@ Each "no" has its test here, and the unchanged table still goes.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.harness.creation import nothing
-from tests.harness.retention import AT, Book, Run, count, exists, months, session, target
-from tests.integration.postgres.data_retention.test_partitions import leave_pending
+from tests.harness.jobs import Run, Runs
+from tests.harness.postgres import AT, count, exists, leave_pending, months, retention, session, target
 from upkeep.errors import OverLimitError
-from upkeep.jobs.contract import Work
 from upkeep.model import OutcomeStatus, ReasonCode, Severity
 from upkeep.postgres.data_retention import JOB
 
@@ -37,21 +34,21 @@ def let_grace_end(db: psycopg.Connection[Any]) -> None:
     db.execute(f"update pg_description set description = {earlier} where description like 'upkeep:%'".encode())
 
 
-def detached(db: psycopg.Connection[Any], database: str, policy: str = DELETE, *, rows: int = 10) -> Book:
+def detached(db: psycopg.Connection[Any], database: str, policy: str = DELETE, *, rows: int = 10) -> Runs:
     """Detach logs_3 under a policy, and let its grace end."""
     months(db, 3, 6, rows=rows)
-    book = Book()
+    book = retention(target({"public.logs": policy}))
     with session(database) as opened:
-        run = book.run(opened, target({"public.logs": policy}), AT)
+        run = book.run(opened, AT)
         assert run.kinds == ["detach_partition"], run.plan.findings
         assert run.statuses == ["done"], run.outcomes
     let_grace_end(db)
     return book
 
 
-def night(database: str, book: Book, policy: str = DELETE, name: str = "public.logs") -> Run:
+def night(database: str, book: Runs, policy: str = DELETE, name: str = "public.logs") -> Run:
     with session(database) as opened:
-        return book.run(opened, target({name: policy}), AT)
+        return book.today(target({name: policy})).run(opened, AT)
 
 
 def said(run: Run) -> str:
@@ -105,7 +102,7 @@ def test_an_epoch_read_in_another_unit_keeps_it(db: psycopg.Connection[Any], dat
     db.execute("create table e (at bigint not null) partition by range (at)")
     for month, start in enumerate((1709251200, 1711929600, 1714521600), start=3):
         db.execute(f"create table e_{month} partition of e for values from ({start}) to ({start + 2678400 - 86400})")
-    book = Book()
+    book = retention(target({"public.e": policy}))
     assert night(database, book, policy, "public.e").statuses == ["done"]
     let_grace_end(db)
     run = night(database, book, policy.replace("seconds", "milliseconds"), "public.e")
@@ -139,7 +136,7 @@ def test_the_stricter_requirement_counts(
     book = detached(db, database, DELETE.replace("requires: nothing", f"requires: {then}"))
     with session(database) as opened:
         policy = DELETE.replace("requires: nothing", f"requires: {now}")
-        (drop,) = book.plan(opened, target({"public.logs": policy}), AT).actions
+        (drop,) = book.today(target({"public.logs": policy})).plan(opened, AT).actions
     assert (drop.kind, drop.requires.kind) == ("drop_partition", expected)
 
 
@@ -156,7 +153,7 @@ def test_archived_by_now_its_rows_move_before_it_goes(db: psycopg.Connection[Any
 def test_what_was_to_be_archived_does_not_go_with_rows(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
     db.execute("create table old (like logs)")
-    book = Book()
+    book = retention(target({"public.logs": DELETE}))
     assert night(database, book, DELETE.replace("delete", "archive, into: public.old")).statuses == ["done", "done"]
     let_grace_end(db)
     db.execute("insert into logs_3 (id, at) overriding system value values (99, '2024-03-09+00')")
@@ -223,15 +220,14 @@ CHANGES = {
 def test_what_is_not_as_it_was_left_stays(db: psycopg.Connection[Any], database: str, change: str, why: str) -> None:
     book = detached(db, database)
     with session(database) as opened:
-        what = target({"public.logs": DELETE})
-        observation = book.observe(opened, what, AT)
-        (drop,) = JOB.plan(observation, what).actions  # planned before, and approved by somebody
+        observation = book.observe(opened, AT)
+        (drop,) = JOB.plan(observation, book.what).actions  # planned before, and approved by somebody
         oid = drop.args["oid"]
         db.execute(change.encode())
         if "not due" not in why and "no such column" not in why:  # an approved plan is held against today's (`veto`)
-            outcome = book.apply(opened, what, drop, observation)
+            outcome = book.apply(opened, drop, observation)
             assert outcome.reason_code is ReasonCode.STATE_CHANGED, outcome
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
     assert run.kinds == []
     assert why in said(run)
     assert db.execute("select count(*) from pg_class where oid = %s", [oid]).fetchone() == (1,)
@@ -243,7 +239,7 @@ def test_what_was_there_before_does_not_keep_it(db: psycopg.Connection[Any], dat
     db.execute("create function f() returns trigger language plpgsql as 'begin return new; end'")
     db.execute("create trigger own after insert on logs_3 for each row execute function f()")
     db.execute("create trigger everywhere after insert on logs for each row execute function f()")
-    book = Book()
+    book = retention(target({"public.logs": DELETE}))
     assert night(database, book).statuses == ["done"]
     let_grace_end(db)
     run = night(database, book)
@@ -275,17 +271,17 @@ def test_attached_again_it_is_left_alone(db: psycopg.Connection[Any], database: 
         what = target(
             {"public.logs": policy, "public.elsewhere": policy} if name == "elsewhere" else {"public.logs": policy}
         )
-        run = book.run(opened, what, AT)
+        run = book.today(what).run(opened, AT)
         assert not [a for a in run.plan.actions if "logs_3" in a.detail + "".join(a.statements)], said(run)
         finding = run.finding("reattached")
         assert finding.severity is Severity.ERROR
         assert finding.remedy is not None
         assert count(db, "logs_3") == 10
         db.execute("comment on table logs_3 is null")
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
         assert run.kinds, said(run)
         assert set(run.statuses) == {"done"}, run.outcomes
-        assert "reattached" not in run.checks()
+        assert "reattached" not in run.checks
 
 
 def test_a_part_attached_again_keeps_the_whole(db: psycopg.Connection[Any], database: str) -> None:
@@ -293,16 +289,15 @@ def test_a_part_attached_again_keeps_the_whole(db: psycopg.Connection[Any], data
     db.execute(f"create table logs_3 partition of logs {BOUNDS} partition by range (at)")
     db.execute("create table logs_3a partition of logs_3 for values from ('2024-03-01+00') to ('2024-03-16+00')")
     db.execute("create table logs_3b partition of logs_3 for values from ('2024-03-16+00') to ('2024-04-01+00')")
-    book = Book()
+    book = retention(target({"public.logs_3": DELETE}))
     with session(database) as opened:
-        below = target({"public.logs_3": DELETE})
-        assert book.run(opened, below, AT).statuses == ["done"]  # logs_3a; logs_3b is the last one
+        assert book.run(opened, AT).statuses == ["done"]  # logs_3a; logs_3b is the last one
         db.execute("alter table logs_3 attach partition logs_3a for values from ('2024-03-01+00') to ('2024-03-16+00')")
-        run = book.run(opened, target({"public.logs": DELETE}), AT)
+        run = book.today(target({"public.logs": DELETE})).run(opened, AT)
         assert run.kinds == []
         assert run.finding("reattached").severity is Severity.ERROR
         db.execute("comment on table logs_3a is null")
-        assert book.run(opened, target({"public.logs": DELETE}), AT).statuses == ["done"]
+        assert book.run(opened, AT).statuses == ["done"]
 
 
 @pytest.mark.parametrize(
@@ -344,10 +339,11 @@ def test_an_interrupted_detaching_is_completed_but_not_dropped_when_it_is_not_du
     db: psycopg.Connection[Any], database: str
 ) -> None:
     months(db, 2, 6)
-    book, now = Book(), DELETE.replace("1 day", "0")
+    now = DELETE.replace("1 day", "0")
+    book = retention(target({"public.logs": now}))
     with session(database) as opened:
-        plan = book.plan(opened, target({"public.logs": now}), AT)
-        book.intents.append(next(a for a in plan.actions if a.kind == "detach_partition" and "logs_3" in a.detail))
+        plan = book.plan(opened, AT)
+        book.begun(next(a for a in plan.actions if a.kind == "detach_partition" and "logs_3" in a.detail))
     leave_pending(db, database)
     run = night(database, book, now.replace("2 months", "5 years"))
     assert (run.kinds, run.statuses) == (["detach_partition"], ["done"]), run.outcomes
@@ -360,13 +356,14 @@ def test_an_interrupted_detaching_is_completed_but_not_dropped_when_it_is_not_du
 
 def test_a_drop_in_the_same_run_looks_at_what_depends_on_it_too(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
-    book, what = Book(), target({"public.logs": DELETE.replace("1 day", "0")})
+    what = target({"public.logs": DELETE.replace("1 day", "0")})
+    book = retention(what)
     with session(database) as opened:
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         detach, drop = JOB.plan(observation, what).actions
-        assert book.apply(opened, what, detach, observation).status is OutcomeStatus.DONE
+        assert book.apply(opened, detach, observation).status is OutcomeStatus.DONE
         db.execute("insert into logs_3 (id, at) overriding system value values (99, '2024-03-09+00')")
-        outcome = book.apply(opened, what, drop, observation)
+        outcome = book.apply(opened, drop, observation)
     assert outcome.reason_code is ReasonCode.STATE_CHANGED, outcome
     assert count(db, "logs_3") == 11
 
@@ -399,9 +396,9 @@ UNDO_CHANGES = {
 @pytest.mark.parametrize(("change", "why"), UNDO_CHANGES.values(), ids=UNDO_CHANGES)
 def test_what_forbids_to_attach_it_again(db: psycopg.Connection[Any], database: str, change: str, why: str) -> None:
     months(db, 3, 6)
-    book, what = Book(), target({"public.logs": DELETE})
+    book = retention(target({"public.logs": DELETE}))
     with session(database) as opened:
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
         db.execute(change.encode())
         outcome = JOB.undo(opened, run.plan.actions[0], run.outcomes[0])
     assert outcome.status is OutcomeStatus.SKIPPED, outcome
@@ -411,9 +408,9 @@ def test_what_forbids_to_attach_it_again(db: psycopg.Connection[Any], database: 
 
 def test_larger_it_is_attached_again(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
-    book, what = Book(), target({"public.logs": DELETE})
+    book = retention(target({"public.logs": DELETE}))
     with session(database) as opened:
-        run = book.run(opened, what, AT)
+        run = book.run(opened, AT)
         db.execute("insert into logs_3 (id, at) overriding system value values (99, '2024-03-09+00')")
         assert JOB.undo(opened, run.plan.actions[0], run.outcomes[0]).status is OutcomeStatus.DONE
     assert count(db, "logs", "at < '2024-04-01+00'") == 11
@@ -425,23 +422,24 @@ def test_what_goes_whole_is_counted_again(
     db: psycopg.Connection[Any], database: str, kind: str, more: int, goes: bool
 ) -> None:
     months(db, 3, 6)
-    book, what = Book(), target({"public.logs": DELETE})
+    what = target({"public.logs": DELETE})
+    book = retention(what)
     with session(database) as opened:
         if kind == "drop_partition":
-            book.run(opened, what, AT)
+            book.run(opened, AT)
             let_grace_end(db)
             db.execute(  # as an older version left it: nothing says how much it held
                 "update pg_description set description = regexp_replace(description, '\"(rows|bytes)\": [0-9]+', "
                 "'\"was\": 1', 'g') where description like 'upkeep:%'"
             )
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         (action,) = JOB.plan(observation, what).actions
         assert (action.kind, action.rows) == (kind, 10)
         db.execute(
             "insert into logs_3 (id, at, msg) overriding system value select 100 + n, '2024-03-09+00', 'later' "
             f"from generate_series(1, {more}) n".encode()
         )
-        work = Work(opened, what, action, observation, nothing, time.sleep, book.notes.append, most=1010)
+        work = book.work(opened, action, observation, most=1010)
         if goes:
             assert JOB.apply(work).status is OutcomeStatus.DONE
         else:
@@ -456,13 +454,14 @@ def test_an_estimate_that_was_wrong_does_not_stop_an_unchanged_table(
     months(db, 3, 6)
     db.execute("insert into logs (at) select '2024-03-09+00' from generate_series(1, 5000)")
     db.execute("update pg_class set reltuples = 50, relpages = 100 where relname = 'logs_3'")
-    book, what = Book(), target({"public.logs": DELETE})
+    what = target({"public.logs": DELETE})
+    book = retention(what)
     with session(database) as opened:
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         (detach,) = JOB.plan(observation, what).actions
         assert detach.rows is not None
         assert detach.rows < 100
-        work = Work(opened, what, detach, observation, nothing, time.sleep, book.notes.append, most=1100)
+        work = book.work(opened, detach, observation, most=1100)
         assert JOB.apply(work).status is OutcomeStatus.DONE
 
 
@@ -475,7 +474,7 @@ def test_intents_say_what_and_whereto_and_not_when(db: psycopg.Connection[Any], 
     with session(database) as opened:
 
         def intents(policy: str) -> dict[str, tuple[str, float | None]]:
-            plan = Book().plan(opened, target({"public.logs": policy}), AT)
+            plan = retention(target({"public.logs": policy})).plan(opened, AT)
             assert len({a.intent for a in plan.actions}) == len(plan.actions)
             return {a.kind: (a.intent, a.reach) for a in plan.actions}
 

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness.retention import attached, count, exists
-from tests.integration.run.test_veto import Upkeep
+from tests.harness.command_line import Upkeep
+from tests.harness.postgres import attached, count, exists
 
 Db = psycopg.Connection[Any]
 RULE = "{by: at, for: 30 days, then: delete, requires: nothing, grace: 1 second}"
@@ -47,9 +47,7 @@ def db(database: str) -> Iterator[Db]:
 def upkeep(database: str, control_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upkeep:
     monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", database)
     monkeypatch.setenv("AIRFLOW_CONN_UPKEEP_CONTROL", control_database)
-    found = Upkeep(tmp_path / "fleet.yaml")
-    found.text = FLEET
-    return found
+    return Upkeep(tmp_path / "fleet.yaml", FLEET, status=0)
 
 
 def rule(upkeep: Upkeep, *changes: tuple[str, str]) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness import creation as help_
-from upkeep.model import Finding, Outcome, OutcomeStatus, Plan, ReasonCode
+from tests.harness import postgres as help_
+from tests.harness.jobs import Run, all_done, on
+from tests.harness.postgres import creation
+from upkeep.model import Finding, OutcomeStatus, Plan, ReasonCode
 
-AT = help_.on("2024-05-15")
+AT = on("2024-05-15")
 
 
 @pytest.fixture
@@ -29,9 +31,9 @@ def logs(db: psycopg.Connection[Any], *months: int, kind: str = "") -> None:
         )
 
 
-def create(database: str) -> tuple[Plan, list[Outcome]]:
+def create(database: str) -> Run:
     with help_.session(database) as opened:
-        return help_.run(opened, help_.target({"public.logs": help_.MONTHLY}), AT)
+        return creation(help_.target({"public.logs": help_.MONTHLY})).run(opened, AT)
 
 
 def found(plan: Plan, check: str) -> Finding:
@@ -50,7 +52,7 @@ def test_unlogged_is_not_spread(database: str, db: psycopg.Connection[Any], mont
     logs(db, *months)
     db.execute("alter table logs_5 set unlogged")
     planned, outcomes = create(database)
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)
     assert made(db, "relpersistence") == ["p", "p"]
     finding = found(planned, "unlogged_partition")
     assert finding.severity.value == "WARNING"
@@ -64,7 +66,7 @@ def test_unlogged_is_not_spread(database: str, db: psycopg.Connection[Any], mont
 def test_an_unlogged_parent_has_unlogged_partitions(database: str, db: psycopg.Connection[Any]) -> None:
     logs(db, 4, 5, kind="unlogged")
     planned, outcomes = create(database)
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)
     assert made(db, "relpersistence") == ["u", "u"]
     assert "unlogged_partition" not in [f.check for f in planned.findings]
 
@@ -74,7 +76,7 @@ def test_autovacuum_off_is_not_spread(database: str, db: psycopg.Connection[Any]
     logs(db, *months)
     db.execute("alter table logs_5 set (autovacuum_enabled = false, autovacuum_vacuum_scale_factor = 0.2)")
     planned, outcomes = create(database)
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)
     assert not [one for one in made(db, "reloptions::text") if "autovacuum_enabled" in (one or "")]
     finding = found(planned, "sibling_options")
     assert finding.severity.value == "INFO"
@@ -87,7 +89,7 @@ def test_what_most_have_is_given(database: str, db: psycopg.Connection[Any]) -> 
         db.execute(f"alter table logs_{month} set (fillfactor = 80, autovacuum_enabled = false)")
     db.execute("alter table logs_5 set (fillfactor = 40, toast.autovacuum_enabled = false)")
     planned, outcomes = create(database)
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)
     for options in made(db, "reloptions"):
         assert sorted(options) == ["autovacuum_enabled=false", "fillfactor=80"]
     assert "logs_5 has fillfactor=40, toast.autovacuum_enabled=false" in found(planned, "sibling_options").summary
@@ -101,7 +103,7 @@ def test_another_access_method_of_one(database: str, db: psycopg.Connection[Any]
         db.execute("create table logs_5 partition of logs for values from ('2024-05-01+00') to ('2024-06-01+00')")
         db.execute("reset default_table_access_method")
         planned, outcomes = create(database)
-        assert help_.all_done(outcomes)
+        assert all_done(outcomes)
         assert made(db, "(select amname from pg_am where oid = relam)") == ["heap", "heap"]
         assert "access method heap2" in found(planned, "sibling_options").summary
     finally:
@@ -118,8 +120,8 @@ def test_sub_partitions_too(database: str, db: psycopg.Connection[Any]) -> None:
         )
     policy = "partition: {by: at, every: 1 month, ahead: 1, subpartition: {by: id, modulus: 2}}"
     with help_.session(database) as opened:
-        planned, outcomes = help_.run(opened, help_.target({"public.logs": policy}), AT)
-    assert help_.all_done(outcomes)
+        planned, outcomes = creation(help_.target({"public.logs": policy})).run(opened, AT)
+    assert all_done(outcomes)
     assert made(db, "relpersistence") == ["p", "p"]
     assert "public.logs_5_0, public.logs_5_1 are unlogged" in found(planned, "unlogged_partition").summary
 
@@ -129,7 +131,7 @@ def test_a_foreign_default_is_refused_before_anything(database: str, db: psycopg
     db.execute("create extension postgres_fdw; create server s foreign data wrapper postgres_fdw")
     db.execute("create foreign table logs_f partition of logs default server s")
     with help_.session(database) as opened:
-        planned = help_.plan(opened, help_.target({"public.logs": help_.MONTHLY}), AT)
+        planned = creation(help_.target({"public.logs": help_.MONTHLY})).plan(opened, AT)
         assert {a.blocked[0] for a in planned.actions if a.blocked} == {ReasonCode.NOT_SUPPORTED}
         assert all(a.blocked for a in planned.actions)
     finding = found(planned, "foreign_default")

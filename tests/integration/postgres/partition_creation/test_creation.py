@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.harness import creation as help_
-from tests.harness.creation import MONTHLY, on
+from tests.harness import postgres as help_
+from tests.harness.jobs import all_done, on
+from tests.harness.postgres import MONTHLY, creation
 from upkeep.model import FindingStatus, Severity, TargetReport, TargetStatus
 from upkeep.postgres.partition_creation import JOB
 from upkeep.run import rules
@@ -39,11 +40,11 @@ def test_desired_minus_existing_then_nothing(database: str, db: psycopg.Connecti
     logs(db, "2024-01-01..2024-02-01")
     what = help_.target({"public.logs": MONTHLY})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
         assert [a.args["child"]["name"] for a in planned.actions] == ["logs_2024_02", "logs_2024_03", "logs_2024_04"]
-        assert help_.all_done(outcomes)
-        assert help_.plan(session, what, AT).actions == ()
-        frames = JOB.frames(help_.observe(session, what, AT), what, "after", planned, outcomes)
+        assert all_done(outcomes)
+        assert creation(what).plan(session, AT).actions == ()
+        frames = JOB.frames(creation(what).observe(session, AT), what, "after", planned, outcomes)
     assert help_.bounds(db, "public.logs") == [
         "2024-01-01..2024-02-01",
         "2024-02-01..2024-03-01",
@@ -58,7 +59,7 @@ def test_plan_changes_nothing_and_is_repeatable(database: str, db: psycopg.Conne
     logs(db)
     what = help_.target({"public.logs": MONTHLY})
     with help_.session(database) as session:
-        first, second = help_.plan(session, what, AT), help_.plan(session, what, AT)
+        first, second = creation(what).plan(session, AT), creation(what).plan(session, AT)
     assert first.plan_id == second.plan_id
     assert help_.bounds(db, "public.logs") == []
 
@@ -68,7 +69,7 @@ def test_gaps_irregular_bounds_and_far_future_partitions(database: str, db: psyc
     logs(db, "2023-11-01..2023-12-01", "2024-01-01..2024-02-10 07:00+00", "3000-01-01..3000-02-01")
     what = help_.target({"public.logs": MONTHLY})
     with help_.session(database) as session:
-        assert help_.all_done(help_.run(session, what, AT)[1])
+        assert all_done(creation(what).run(session, AT).outcomes)
     assert help_.bounds(db, "public.logs") == [
         "2023-11-01..2023-12-01",
         "2023-12-01..2024-01-01",
@@ -84,21 +85,21 @@ def test_cap_on_creations_says_so_and_goes_on_the_next_day(database: str, db: ps
     logs(db, "2024-01-01..2024-01-02")
     what = help_.target({"public.logs": "partition: {by: at, every: 1 day, ahead: 2, max_creations: 20}"})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
         assert len(outcomes) == 20
         assert planned.actions[0].args["lower"].startswith("2024-02-15")  # the current period first
         assert [f.check for f in planned.findings if f.severity is Severity.WARNING] == ["creation_cap"]
-        help_.run(session, what, AT)
-        help_.run(session, what, AT)
-        assert help_.plan(session, what, AT).actions == ()
+        creation(what).run(session, AT)
+        creation(what).run(session, AT)
+        assert creation(what).plan(session, AT).actions == ()
 
 
 def test_backfill_never_creates_what_todays_retention_would_remove(database: str, db: psycopg.Connection[Any]) -> None:
     logs(db)
-    what = help_.target({"public.logs": f"{MONTHLY}\n        retain: {{for: 30 days, then: delete}}"})
+    what = help_.target({"public.logs": f"{MONTHLY}\nretain: {{for: 30 days, then: delete}}"})
     with help_.session(database) as session:
-        assert help_.plan(session, what, on("2020-02-15")).actions == ()
-        assert len(help_.plan(session, what).actions) == 3
+        assert creation(what).plan(session, on("2020-02-15")).actions == ()
+        assert len(creation(what).plan(session).actions) == 3
 
 
 OLD = "2023-06-01..2023-07-01"
@@ -121,12 +122,12 @@ def test_no_gap_is_filled_that_todays_retention_would_empty(
         low, high = span.split("..")
         db.execute(f"create table logs_{number} partition of logs for values from ('{low}+00') to ('{high}+00')")
     level = "partition: {by: at, every: 1 month, ahead: 0, from: 2023-06-01}"
-    what = help_.target({"public.logs": f"{level}\n        retain: {{by: {by}, for: 30 days, then: delete, {retain}}}"})
+    what = help_.target({"public.logs": f"{level}\nretain: {{by: {by}, for: 30 days, then: delete, {retain}}}"})
     with help_.session(database) as session:
-        planned = help_.plan(session, what, AT)
+        planned = creation(what).plan(session, AT)
         names = [a.args["child"]["name"] for a in planned.actions]
         assert sorted(names)[:2] == made
-        (after,) = JOB.frames(help_.observe(session, what, AT), what, "after", planned, [])["tables"]
+        (after,) = JOB.frames(creation(what).observe(session, AT), what, "after", planned, [])["tables"]
     assert after["gaps"] == (2 if made else 0)
 
 
@@ -160,8 +161,8 @@ def test_every_kind_of_key(  # noqa: PLR0917 - a row of the table above
     db.execute("alter role current_user set timezone = 'Pacific/Apia'")  # sessions of other zones change nothing
     try:
         with help_.session(database) as session:
-            assert help_.all_done(help_.run(session, what, on(at))[1])
-            assert help_.plan(session, what, on(at)).actions == ()
+            assert all_done(creation(what).run(session, on(at)).outcomes)
+            assert creation(what).plan(session, on(at)).actions == ()
     finally:
         db.execute("alter role current_user reset timezone")
     assert help_.bounds(db, "public.logs") == [expected]
@@ -177,7 +178,7 @@ def test_ids_follow_their_sequence_or_their_data(database: str, db: psycopg.Conn
     db.execute("insert into public.b values (7)")
     what = help_.target({f"public.{n}": "partition: {by: id, every: 100, ahead: 2}" for n in "ab"})
     with help_.session(database) as session:
-        assert help_.all_done(help_.run(session, what)[1])
+        assert all_done(creation(what).run(session).outcomes)
     assert help_.bounds(db, "public.a") == ["0..100", "100..200", "200..300", "300..400"]
     assert help_.bounds(db, "public.b") == ["0..100", "100..200", "200..300"]
 
@@ -188,10 +189,10 @@ def test_ids_that_cannot_be_seen_are_not_taken_for_few(database: str, db: psycop
     db.execute("insert into public.b values (99)")
     what = help_.target({"public.b": "partition: {by: id, every: 100, ahead: 0}"})
     with help_.session(database) as session:
-        assert help_.plan(session, what).actions == ()
+        assert creation(what).plan(session).actions == ()
         with db.transaction():
             db.execute("lock table public.b_0 in access exclusive mode")
-            planned = help_.plan(session, what)
+            planned = creation(what).plan(session)
         assert planned.actions == ()
         (unseen,) = [f for f in planned.findings if f.check == "highest_id"]
         assert unseen.status is FindingStatus.NOT_AVAILABLE
@@ -214,10 +215,10 @@ def test_hostile_names(database: str, db: psycopg.Connection[Any], name: str) ->
     by = key.as_string(None).replace("'", "''")
     what = help_.target({written: f"partition: {{by: '{by}', every: 1 month, ahead: 1}}"})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
-        assert help_.all_done(outcomes), outcomes
+        planned, outcomes = creation(what).run(session, AT)
+        assert all_done(outcomes), outcomes
         assert [a.args["move"] for a in planned.actions] == [2500, 0]
-        assert help_.plan(session, what, AT).actions == ()
+        assert creation(what).plan(session, AT).actions == ()
     children = [a.args["child"]["name"] for a in planned.actions]
     assert all(len(c.encode()) <= 63 for c in children)
     assert len(set(children)) == 2
@@ -230,8 +231,8 @@ def test_a_name_that_is_taken_is_not_touched(database: str, db: psycopg.Connecti
     db.execute("create type public.logs_2024_03 as enum ('a')")
     what = help_.target({"public.logs": MONTHLY})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
-    assert help_.all_done(outcomes)
+        planned, outcomes = creation(what).run(session, AT)
+    assert all_done(outcomes)
     names = [a.args["child"]["name"] for a in planned.actions]
     assert names[0].startswith("logs_2024_02_")
     assert names[1].startswith("logs_2024_03_")
@@ -264,7 +265,7 @@ def test_made_like_its_siblings(database: str, db: psycopg.Connection[Any]) -> N
         join pg_attribute a on a.attrelid = c.oid and a.attname = 'msg' where c.oid = %s::regclass"""
     try:
         with help_.session(database) as session:
-            assert help_.all_done(help_.run(session, what, AT)[1])
+            assert all_done(creation(what).run(session, AT).outcomes)
         siblings = [db.execute(facts, [f"public.logs_{n}"]).fetchone() for n in ("1", "2024_03", "2024_04")]
     finally:
         db.execute("drop owned by upkeep_reader; drop role upkeep_reader")
@@ -278,7 +279,7 @@ def test_replica_identity_by_index(database: str, db: psycopg.Connection[Any]) -
     db.execute("alter table public.logs replica identity using index logs_pkey")
     db.execute("alter table public.logs_0 replica identity using index logs_0_pkey")
     with help_.session(database) as session:
-        assert help_.all_done(help_.run(session, help_.target({"public.logs": MONTHLY}), AT)[1])
+        assert all_done(creation(help_.target({"public.logs": MONTHLY})).run(session, AT).outcomes)
     marked = "select count(*) from pg_index where indisreplident and indrelid::regclass::text like '%logs_2024%'"
     assert db.execute(marked).fetchone() == (3,)
 
@@ -289,7 +290,7 @@ def test_foreign_keys_both_ways(database: str, db: psycopg.Connection[Any]) -> N
     db.execute("alter table public.logs add column kind int references public.kinds")
     db.execute("create table public.notes (id bigint, at timestamptz, foreign key (id, at) references public.logs)")
     with help_.session(database) as session:
-        assert help_.all_done(help_.run(session, help_.target({"public.logs": MONTHLY}), AT)[1])
+        assert all_done(creation(help_.target({"public.logs": MONTHLY})).run(session, AT).outcomes)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         db.execute("insert into public.logs values (1, '2024-03-03', 'x', 9)")
 
@@ -316,7 +317,7 @@ def test_declared_headroom_that_nobody_provides_is_an_error(
         db.execute(statement)
     what = help_.target({f"public.{name}": MONTHLY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what, AT)
+        observation = creation(what).observe(session, AT)
     planned = JOB.plan(observation, what)
     assert planned.actions == ()
     (said,) = [f for f in planned.findings if f.check == "partition_strategy"]
@@ -337,9 +338,9 @@ def test_a_policy_that_does_not_fit_fails_its_table_alone(database: str, db: psy
     names = ["plain", "other", "epoch", "view", "missing"]
     what = help_.target({f"public.{n}": MONTHLY for n in (*names, "keyless", "logs")})
     with help_.session(database) as session:
-        observation = help_.observe(session, what, AT)
-        planned, outcomes = help_.run(session, what, AT)
-    assert help_.all_done(outcomes)
+        observation = creation(what).observe(session, AT)
+        planned, outcomes = creation(what).run(session, AT)
+    assert all_done(outcomes)
     assert {a.subject for a in planned.actions if not a.needs_person} == {"public.logs"}
     assert [(a.subject, a.kind) for a in planned.actions if a.needs_person] == [("public.keyless", "convert_table")]
     errors = {f.subject.removeprefix("public."): f for f in planned.findings if f.severity is Severity.ERROR}
@@ -361,7 +362,7 @@ def test_globs_mean_tables_not_partitions(database: str, db: psycopg.Connection[
     db.execute('create table public."logs*" (at timestamptz not null) partition by range (at)')
     what = help_.target({"public.logs*": MONTHLY, "public.nothing_*": MONTHLY})
     with help_.session(database) as session:
-        planned = help_.plan(session, what, AT)
+        planned = creation(what).plan(session, AT)
     assert {a.subject for a in planned.actions} == {"public.logs", "public.logsx", 'public."logs*"'}
     assert [f.subject for f in planned.findings if f.check == "table_exists"] == ["public.nothing_*"]
 
@@ -376,7 +377,7 @@ def test_pending_detach_is_seen(database: str, db: psycopg.Connection[Any]) -> N
             db.execute("alter table public.logs detach partition public.logs_0 concurrently")
     what = help_.target({"public.logs": MONTHLY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what, AT)
+        observation = creation(what).observe(session, AT)
     planned = JOB.plan(observation, what)
     assert JOB.frames(observation, what, "before", None, [])["tables"][0]["detach_pending"] is True
     said = next(f for f in planned.findings if f.check == "detach_pending")
@@ -390,8 +391,8 @@ def test_missing_privileges_are_said(database: str, db: psycopg.Connection[Any])
     what = help_.target({"public.logs": MONTHLY})
     try:
         with help_.session(database, user="upkeep_stranger", password="secret") as session:
-            observation = help_.observe(session, what, AT)
-            outcomes = help_.run(session, what, AT)[1]
+            observation = creation(what).observe(session, AT)
+            outcomes = creation(what).run(session, AT).outcomes
     finally:
         db.execute("drop role upkeep_stranger")
     assert JOB.frames(observation, what, "before", None, [])["tables"][0]["owned"] is False
@@ -403,7 +404,7 @@ def test_undo_drops_an_empty_partition_and_keeps_one_with_rows(database: str, db
     logs(db)
     what = help_.target({"public.logs": MONTHLY})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
         db.execute("insert into public.logs values (1, '2024-02-20', 'x')")
         undone = [JOB.undo(session, a, o) for a, o in zip(planned.actions, outcomes, strict=True)]
     assert [u.status for u in undone] == ["skipped", "done", "done"]
@@ -415,31 +416,31 @@ def test_state_that_changed_since_the_plan(database: str, db: psycopg.Connection
     logs(db)
     what = help_.target({"public.logs": MONTHLY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what, AT)
+        observation = creation(what).observe(session, AT)
         first, second, third = JOB.plan(observation, what).actions
         db.execute("create table public.x partition of public.logs for values from ('2024-02-01') to ('2024-03-01')")
         db.execute("create table public.y partition of public.logs for values from ('2024-03-15') to ('2024-03-16')")
-        assert JOB.apply(help_.work(session, what, first, observation)).message == "public.x was there already"
-        assert JOB.apply(help_.work(session, what, second, observation)).reason_code == "state_changed"
+        assert creation(what).apply(session, first, observation).message == "public.x was there already"
+        assert creation(what).apply(session, second, observation).reason_code == "state_changed"
         db.execute("alter table public.logs rename to logs_old")
-        assert JOB.apply(help_.work(session, what, third, observation)).reason_code == "state_changed"
+        assert creation(what).apply(session, third, observation).reason_code == "state_changed"
 
 
 def test_a_thousand_partitions(database: str, db: psycopg.Connection[Any]) -> None:
     logs(db)
     what = help_.target({"public.logs": "partition: {by: at, every: 1 day, ahead: 1000, max_creations: 2000}"})
     with help_.session(database) as session:
-        observation = help_.observe(session, what, AT)
+        observation = creation(what).observe(session, AT)
         actions = JOB.plan(observation, what).actions
         assert len(actions) == 1001
         for action in actions[:30]:
-            assert JOB.apply(help_.work(session, what, action, observation)).status == "done"
+            assert creation(what).apply(session, action, observation).status == "done"
     db.execute(
         "do $$ begin for d in 31..1100 loop execute format('create table public.d%s partition of public.logs for "
         "values from (%L) to (%L)', d, timestamptz '2024-02-15 00:00Z' + d * interval '24 hours', "
         "timestamptz '2024-02-15 00:00Z' + (d + 1) * interval '24 hours'); end loop; end $$"
     )
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
     assert [a.args["lower"][:10] for a in planned.actions] == ["2024-03-16"]
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)

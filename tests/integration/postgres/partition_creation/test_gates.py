@@ -7,8 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness import creation as help_
-from tests.harness.creation import on
+from tests.harness import postgres as help_
+from tests.harness.jobs import on
+from tests.harness.postgres import creation
 from upkeep import gates
 from upkeep.postgres.partition_creation import JOB
 
@@ -30,10 +31,10 @@ def db(database: str) -> Any:
 def test_gates_before_and_after(database: str, db: psycopg.Connection[Any]) -> None:
     what = help_.target({f"public.{t}": POLICY for t in ("good", "listed", "plain", "missing")})
     with help_.session(database) as session:
-        first = help_.observe(session, what, AT)
+        first = creation(what).observe(session, AT)
         before = gates.evaluate("partition_creation", "postgres", "before", JOB.frames(first, what, "before", None, []))
-        planned, outcomes = help_.run(session, what, AT)
-        frames = JOB.frames(help_.observe(session, what, AT), what, "after", planned, outcomes)
+        planned, outcomes = creation(what).run(session, AT)
+        frames = JOB.frames(creation(what).observe(session, AT), what, "after", planned, outcomes)
     assert not before.stops_target
     assert before.stopped_subjects == {"public.plain", "public.missing"}
     after = gates.evaluate("partition_creation", "postgres", "after", frames)
@@ -43,7 +44,7 @@ def test_gates_before_and_after(database: str, db: psycopg.Connection[Any]) -> N
 def test_the_gate_after_fails_when_nothing_was_created(database: str, db: psycopg.Connection[Any]) -> None:
     what = help_.target({"public.good": POLICY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what, AT)
+        observation = creation(what).observe(session, AT)
     frames = JOB.frames(observation, what, "after", None, [])
     after = gates.evaluate("partition_creation", "postgres", "after", frames)
     assert not after.success
@@ -53,7 +54,7 @@ def test_the_gate_after_fails_when_nothing_was_created(database: str, db: psycop
 def test_only_what_comes_later_is_no_failure(database: str, db: psycopg.Connection[Any]) -> None:
     what = help_.target({"public.listed": POLICY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what, AT)
+        observation = creation(what).observe(session, AT)
     for stage in ("before", "after"):
         frames = JOB.frames(observation, what, stage, JOB.plan(observation, what), [])
         result = gates.evaluate("partition_creation", "postgres", stage, frames)

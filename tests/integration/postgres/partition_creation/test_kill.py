@@ -13,8 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness import creation as help_
-from tests.harness.creation import on
+from tests.harness import postgres as help_
+from tests.harness.jobs import all_done, on
+from tests.harness.postgres import creation
 from tests.harness.stepping import Stepping
 from upkeep.postgres.partition_creation import JOB, moves
 from upkeep.postgres.session import PostgresSession
@@ -51,7 +52,7 @@ def until(
 ) -> list[str]:
     """Run the job with ``kill`` called before statement ``number``; return what was sent."""
     what = help_.target({"public.logs": policy})
-    observation = help_.observe(session, what, AT)
+    observation = creation(what).observe(session, AT)
     if kind == "large default":
         observation.frames["defaults"][0]["bytes"] = 10**9
         observation.frames["server"][0]["now"] = on("2024-01-15").isoformat()
@@ -64,7 +65,7 @@ def until(
 
     session.trace = trace
     for action in JOB.plan(observation, what).actions:
-        outcome = JOB.apply(help_.work(session, what, action, observation))
+        outcome = creation(what).apply(session, action, observation)
         if outcome.reason_code == "connection_lost":
             break
         assert outcome.status == "done", outcome
@@ -143,9 +144,9 @@ def test_killed_before_each_statement(
         rows = 0 if kind == "plain" else ROWS
         assert db.execute("select count(*), count(distinct id) from public.logs").fetchone() == (rows, rows)
         with help_.session(database) as session:
-            planned, outcomes = help_.run(session, what, AT)
-            assert help_.all_done(outcomes), (number, outcomes)
-            left = [(a.kind, a.args["lower"], a.blocked) for a in help_.plan(session, what, AT).actions]
+            planned, outcomes = creation(what).run(session, AT)
+            assert all_done(outcomes), (number, outcomes)
+            left = [(a.kind, a.args["lower"], a.blocked) for a in creation(what).plan(session, AT).actions]
             assert left == [], (number, [(a.kind, a.blocked) for a in planned.actions], outcomes)
         check(db, kind)
 
@@ -166,9 +167,9 @@ def test_what_somebody_attached_since_is_not_dropped(
     )
     db.execute("insert into public.logs (at) values ('2024-02-07')")
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, help_.target({"public.logs": POLICY}), AT)
+        planned, outcomes = creation(help_.target({"public.logs": POLICY})).run(session, AT)
     assert [a.kind for a in planned.actions] == ["remove_leftover", "create_partition"]
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert db.execute("select count(*) from public.logs_2024_02").fetchone() == (1,)
     marks = "select count(*) from pg_description where description like 'upkeep%'"
     assert db.execute(marks).fetchone() == (0,)
@@ -223,8 +224,8 @@ def test_a_sub_partitioned_child_killed_before_each_statement(
         assert whole_regions(db), number
         assert db.execute("select count(*), count(distinct id) from public.logs").fetchone() == (rows, rows)
         with help_.session(database) as session:
-            assert help_.all_done(help_.run(session, what, AT)[1]), number
-            assert help_.plan(session, what, AT).actions == (), number
+            assert all_done(creation(what).run(session, AT).outcomes), number
+            assert creation(what).plan(session, AT).actions == (), number
         tree = db.execute(
             "select c.relname from pg_partition_tree('public.logs') t join pg_class c on c.oid = t.relid "
             "where t.level > 0 and c.relname <> 'logs_default' order by 1"

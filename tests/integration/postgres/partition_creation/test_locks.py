@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness import creation as help_
-from tests.harness.creation import on
+from tests.harness import postgres as help_
+from tests.harness.jobs import all_done, on
+from tests.harness.postgres import creation
 from upkeep.model import Outcome
 from upkeep.postgres import ddl
 from upkeep.postgres.partition_creation import JOB, apply
@@ -59,15 +60,15 @@ def test_a_lock_held_for_long(database: str, db: psycopg.Connection[Any], short:
     # pg_partman#626, #604, #240: never queue in front of writers; #732: the other tables go on
     what = help_.target({"public.logs": POLICY, "public.other": POLICY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what, AT)
+        observation = creation(what).observe(session, AT)
         actions = JOB.plan(observation, what).actions
         with psycopg.connect(database) as holder:
             holder.execute(held)
             started = time.monotonic()
-            outcomes = [JOB.apply(help_.work(session, what, a, observation)) for a in actions]
+            outcomes = [creation(what).apply(session, a, observation) for a in actions]
             assert time.monotonic() - started < 2 * (SHORT.budget + 4)
             assert waiters(db) == 0
-            seen = help_.observe(session, what, AT)
+            seen = creation(what).observe(session, AT)
         by_table = [(a.subject, o.status.value, o.reason_code) for a, o in zip(actions, outcomes, strict=True)]
         assert by_table == [
             ("public.logs", "skipped", "lock_not_obtained"),
@@ -77,7 +78,7 @@ def test_a_lock_held_for_long(database: str, db: psycopg.Connection[Any], short:
         ]
         before = JOB.frames(seen, what, "before", None, [])["tables"]
         assert before[0]["blocking_seconds"] > 0 or "logs where" in held
-        assert help_.all_done(help_.run(session, what, AT)[1])
+        assert all_done(creation(what).run(session, AT).outcomes)
 
 
 def test_others_wait_no_longer_than_the_lock_timeout(database: str, db: psycopg.Connection[Any], short: None) -> None:
@@ -96,7 +97,7 @@ def test_others_wait_no_longer_than_the_lock_timeout(database: str, db: psycopg.
         holder.execute("select from public.logs_default")  # writers of the default queue behind our tries
         writer = threading.Thread(target=write)
         writer.start()
-        outcomes = help_.run(session, what, AT)[1]
+        outcomes = creation(what).run(session, AT).outcomes
         stop.set()
         writer.join()
     assert [o.reason_code for o in outcomes] == ["lock_not_obtained"] * 2
@@ -123,10 +124,10 @@ def test_locks_taken_in_the_other_order_do_not_deadlock(database: str, db: psyco
     thread = threading.Thread(target=other)
     with help_.session(database) as session:
         thread.start()
-        outcomes = help_.run(session, what, AT)[1]
+        outcomes = creation(what).run(session, AT).outcomes
         thread.join()
     assert errors == []
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert db.execute("select count(*) from public.logs").fetchone() == (12,)
 
 
@@ -138,10 +139,10 @@ def test_two_runs_at_once(database: str, db: psycopg.Connection[Any]) -> None:
 
     def one() -> None:
         with help_.session(database) as session:
-            observation = help_.observe(session, what, AT)
+            observation = creation(what).observe(session, AT)
             actions = JOB.plan(observation, what).actions
             ready.wait()
-            outcomes.extend(JOB.apply(help_.work(session, what, a, observation)) for a in actions)
+            outcomes.extend(creation(what).apply(session, a, observation) for a in actions)
 
     threads = [threading.Thread(target=one) for _ in range(2)]
     for thread in threads:
@@ -150,8 +151,8 @@ def test_two_runs_at_once(database: str, db: psycopg.Connection[Any]) -> None:
         thread.join()
     assert {o.reason_code for o in outcomes} <= {None, "lock_not_obtained"}, outcomes
     with help_.session(database) as session:
-        help_.run(session, what, AT)
-        assert help_.plan(session, what, AT).actions == ()
+        creation(what).run(session, AT)
+        assert creation(what).plan(session, AT).actions == ()
     assert db.execute("select count(*) from public.logs").fetchone() == (5001,)
 
 
@@ -160,12 +161,12 @@ def test_cancel_from_another_thread_ends_the_statement(database: str, db: psycop
 
     what = help_.target({"public.logs": POLICY})
     with help_.session(database) as session, psycopg.connect(database) as holder:
-        observation = help_.observe(session, what, AT)
+        observation = creation(what).observe(session, AT)
         action = JOB.plan(observation, what).actions[0]
         holder.execute("lock table public.logs in access exclusive mode")
         threading.Timer(0.5, session.cancel).start()
         started = time.monotonic()
         with pytest.raises(CancelledError):
-            JOB.apply(help_.work(session, what, action, observation))
+            creation(what).apply(session, action, observation)
         assert time.monotonic() - started < 5
         assert waiters(db) == 0

@@ -11,10 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness import creation as help_
-from tests.harness.creation import on
+from tests.harness import postgres as help_
+from tests.harness.jobs import all_done, on
+from tests.harness.postgres import creation
 from upkeep.model import Severity
-from upkeep.postgres.partition_creation import moves
+from upkeep.postgres.partition_creation import JOB, moves
 
 AT = on("2024-02-15 12:00")
 POLICY = "partition: {by: at, every: 1 month, ahead: 1, move_default_rows: 200000}"
@@ -49,8 +50,8 @@ def test_rows_move_whole(database: str, db: psycopg.Connection[Any], rows: int) 
     before = content(db)
     what = help_.target({"public.logs": POLICY})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
-    assert help_.all_done(outcomes), outcomes
+        planned, outcomes = creation(what).run(session, AT)
+    assert all_done(outcomes), outcomes
     assert outcomes[0].evidence["rows_copied"] == outcomes[0].evidence["rows_deleted"] == rows
     assert content(db) == before
     assert content(db, "public.logs_2024_02")[0] == rows
@@ -76,9 +77,9 @@ def test_over_the_limit_is_reported_and_nothing_else_waits(database: str, db: ps
     fill(db, 50)
     what = help_.target({"public.logs": "partition: {by: at, every: 1 month, ahead: 1, move_default_rows: 49}"})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
     assert [a.blocked is not None for a in planned.actions] == [True, False]
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)
     said = next(f for f in planned.findings if f.severity is Severity.ERROR)
     assert said.evidence["rows"] == 50
     assert said.evidence["lower"] == "2024-02-01 00:00:00+00:00"
@@ -91,8 +92,8 @@ def test_null_times_cannot_be_moved_and_are_said(database: str, db: psycopg.Conn
     db.execute("insert into public.loose values (null), (null), ('infinity'), ('-infinity')")
     what = help_.target({"public.loose": POLICY})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
-    assert help_.all_done(outcomes)
+        planned, outcomes = creation(what).run(session, AT)
+    assert all_done(outcomes)
     said = {f.check: f.evidence["rows"] for f in planned.findings if f.evidence}
     assert said == {"default_null_rows": 2, "default_future_rows": 1, "default_rows": 1}
 
@@ -116,10 +117,10 @@ def test_rows_that_cannot_leave_unseen_stay(
     db.execute(hindrance)
     what = help_.target({"public.logs": POLICY})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
     assert planned.actions[0].blocked is not None
     assert said in planned.actions[0].blocked[1]
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)
     assert content(db)[0] == 10
 
 
@@ -190,10 +191,10 @@ def test_no_reader_or_writer_loses_or_misses_a_row(
 
     what = help_.target({"public.logs": POLICY})
     with help_.session(database) as session, background(insert, change, count, count):
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
         time.sleep(0.2)
     assert planned.actions[0].args["move"] >= 4000
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert outcomes[0].evidence["rows_copied"] == outcomes[0].evidence["rows_deleted"] >= 3000
     assert len(counts) > 10
     everything = {r[0] for r in db.execute("select id from public.logs").fetchall()}
@@ -230,9 +231,9 @@ def test_rows_that_are_alike_are_counted(
 
     db.execute("create table public.bag_0 partition of public.bag for values from ('2024-01-01') to ('2024-02-01')")
     with help_.session(database) as session:
-        observation = help_.observe(session, what, AT)
-        action = help_.JOB.plan(observation, what).actions[0]
-        outcome = help_.JOB.apply(help_.work(session, what, action, observation, meddle))
+        observation = creation(what).observe(session, AT)
+        action = JOB.plan(observation, what).actions[0]
+        outcome = creation(what).apply(session, action, observation, checkpoint=meddle)
     assert outcome.status == "done", outcome
     assert outcome.evidence["rows_copied"] == 500 - 3 - 5 + 7 - 2
     assert outcome.evidence["rows_copied_at_first"] == 497
@@ -246,7 +247,7 @@ def test_a_snapshot_taken_before_sees_each_row_once(database: str, db: psycopg.C
     with help_.session(database) as session, psycopg.connect(database) as old:
         old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         old.execute("select 1")  # the snapshot; no lock on the table yet
-        assert help_.all_done(help_.run(session, what, AT)[1])
+        assert all_done(creation(what).run(session, AT).outcomes)
         assert content(old)[0] == 1000
     assert content(db)[0] == 1000
 
@@ -259,14 +260,14 @@ def test_a_large_default_is_proven_free_before_it_is_locked(
     sent: list[str] = []
     notices: list[str] = []
     with help_.session(database) as session:
-        observation = help_.observe(session, what, on("2024-02-15 12:00"))
+        observation = creation(what).observe(session, on("2024-02-15 12:00"))
         observation.frames["server"][0]["now"] = AT.isoformat()
         observation.frames["defaults"][0]["bytes"] = 10**9
-        live, ahead = help_.JOB.plan(observation, what).actions
+        live, ahead = JOB.plan(observation, what).actions
         session.trace = sent.append
         session.execute(psycopg.sql.SQL("set client_min_messages = debug1"))
         session.connection.add_notice_handler(lambda d: notices.append(d.message_primary or ""))
-        outcome = help_.JOB.apply(help_.work(session, what, ahead, observation))
+        outcome = creation(what).apply(session, ahead, observation)
     assert outcome.status == "done", outcome
     assert live.blocked is not None  # no CHECK may refuse its rows
     assert sum("validate constraint" in s for s in sent) == 1
@@ -297,7 +298,7 @@ def test_nobody_waits_while_a_large_default_is_read_for_a_list(
     other.execute(f"insert into public.e select n, 'us' from generate_series(1, {moving}) n")
     what = help_.target({"public.e": "partition: {by: k, list: {eu: [eu], us: [us]}}"})
     with help_.session(database) as session:
-        planned = help_.plan(session, what)
+        planned = creation(what).plan(session)
         (action,) = planned.actions
         assert action.blocked is not None
         assert action.blocked[0] == "not_supported"
@@ -308,8 +309,8 @@ def test_nobody_waits_while_a_large_default_is_read_for_a_list(
         assert finding.remedy is not None
         other.execute("delete from public.e where k = 'zz'")
         other.execute("vacuum full public.e_default")
-        _, outcomes = help_.run(session, what)
-    assert help_.all_done(outcomes)
+        _, outcomes = creation(what).run(session)
+    assert all_done(outcomes)
     assert other.execute("select count(*) from public.e_us").fetchone() == (moving,)
 
 
@@ -319,13 +320,13 @@ def test_ids_far_ahead_are_proven_absent_from_a_large_default(database: str, oth
     other.execute("create index on public.e (id)")
     what = help_.target({"public.e": "partition: {by: id, unit: id, every: 1000, ahead: 3}"})
     with help_.session(database) as session:
-        actions = help_.plan(session, what).actions
+        actions = creation(what).plan(session).actions
         assert [(a.args["lower"], a.blocked is None) for a in actions] == [
             ("1000", False),
             ("2000", True),
             ("3000", True),
         ]
-        _, outcomes = help_.run(session, what)
-    assert help_.all_done(outcomes), outcomes
+        _, outcomes = creation(what).run(session)
+    assert all_done(outcomes), outcomes
     assert len(outcomes) == 2
     assert leftovers(other) == 0

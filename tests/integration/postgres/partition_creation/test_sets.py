@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.harness import creation as help_
-from tests.harness.creation import on
+from tests.harness import postgres as help_
+from tests.harness.jobs import all_done, on
+from tests.harness.postgres import creation
 from upkeep import gates
 from upkeep.model import Action, Finding, FindingStatus, Outcome, OutcomeStatus, Severity
 from upkeep.postgres.partition_creation import JOB
@@ -60,11 +61,11 @@ def leftovers(db: psycopg.Connection[Any]) -> int:
 def create(database: str, what: Any, at: Any = AT) -> tuple[list[Action], list[Finding], list[Outcome]]:
     """Run, look at the gates, and see that nothing is left to do."""
     with help_.session(database) as session:
-        before = JOB.frames(help_.observe(session, what, at), what, "before", None, [])
+        before = JOB.frames(creation(what).observe(session, at), what, "before", None, [])
         assert gates.evaluate("partition_creation", "postgres", "before", before).success
-        planned, outcomes = help_.run(session, what, at)
-        assert help_.all_done(outcomes), outcomes
-        observed = help_.observe(session, what, at)
+        planned, outcomes = creation(what).run(session, at)
+        assert all_done(outcomes), outcomes
+        observed = creation(what).observe(session, at)
         again = JOB.plan(observed, what)
         assert [a for a in again.actions if a.blocked is None] == []
         after = JOB.frames(observed, what, "after", again, outcomes)
@@ -158,10 +159,10 @@ def test_a_value_that_the_type_refuses_fails_its_table_alone(
     db.execute("create table public.good (k text) partition by list (k)")
     what = help_.target({"public.t": listed(declared), "public.good": listed("{a: [x]}")})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
-        observed = help_.observe(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
+        observed = creation(what).observe(session, AT)
     assert [a.subject for a in planned.actions] == ["public.good"]
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)
     (one,) = [f for f in planned.findings if f.severity is Severity.ERROR]
     assert (one.check, one.subject) == ("list_values", "public.t")
     assert why in one.summary, one.summary
@@ -196,7 +197,7 @@ def test_rows_of_the_default_move_or_are_reported(database: str, db: psycopg.Con
     )
     what = help_.target({"public.t": listed("{a: [a], b: [b, null], c: [c]}", move_default_rows=15)})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
     blocked = {a.args["values"][0]: a.blocked and a.blocked[0] for a in planned.actions}
     assert blocked == {"b": "over_limit", "c": None}
     assert [(o.evidence["rows_copied"], o.evidence["rows_deleted"]) for o in outcomes] == [(10, 10)]
@@ -268,9 +269,9 @@ def test_remainders(  # noqa: PLR0917 - a row of the table above
     by_hash(db, *existing)
     what = help_.target({"public.h": f"partition: {{by: id, modulus: {modulus}}}"})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
-        assert help_.all_done(outcomes), outcomes
-        observed = help_.observe(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
+        assert all_done(outcomes), outcomes
+        observed = creation(what).observe(session, AT)
         again = JOB.plan(observed, what)
         frames = JOB.frames(observed, what, "after", again, outcomes)
     assert [a.args["remainder"] for a in planned.actions] == made
@@ -406,12 +407,12 @@ def test_the_cap_counts_sub_partitions_too(database: str, db: psycopg.Connection
     policy = f"partition: {{by: k, list: {lists}, max_creations: 9, subpartition: {{by: id, modulus: 3}}}}"
     what = help_.target({"public.t": policy})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
         assert len(planned.actions) == 2
-        assert help_.all_done(outcomes)
+        assert all_done(outcomes)
         assert [f.check for f in planned.findings if f.severity is Severity.WARNING] == ["creation_cap"]
-        help_.run(session, what, AT)
-        assert help_.plan(session, what, AT).actions == ()
+        creation(what).run(session, AT)
+        assert creation(what).plan(session, AT).actions == ()
     assert len(tree(db, "public.t")) == 16
 
 
@@ -434,7 +435,7 @@ def test_rows_that_no_sub_partition_takes_stay(database: str, db: psycopg.Connec
     db.execute("insert into public.t values (1, null, 'b'), (2, '2030-01-01', 'c')")
     policy = "partition: {by: k, list: {b: [b], c: [c]}, subpartition: {by: at, every: 1 month, ahead: 1}}"
     with help_.session(database) as session:
-        planned = help_.plan(session, help_.target({"public.t": policy}), AT)
+        planned = creation(help_.target({"public.t": policy})).plan(session, AT)
     assert {a.args["values"][0]: a.blocked and a.blocked[0] for a in planned.actions} == {
         "b": "not_supported", "c": "not_supported"
     }  # fmt: skip
@@ -474,7 +475,7 @@ def test_sub_keys_that_cannot_be(database: str, db: psycopg.Connection[Any]) -> 
     db.execute("alter table public.t add column other int")
     what = help_.target({"public.t": policy.format("other"), "public.u": policy.format("gone")})
     with help_.session(database) as session:
-        planned = help_.plan(session, what, AT)
+        planned = creation(what).plan(session, AT)
     assert planned.actions == ()
     assert {f.subject: f.severity for f in said(list(planned.findings), "partition_key")} == {
         "public.t": Severity.ERROR, "public.u": Severity.ERROR
@@ -501,7 +502,7 @@ def test_the_policy_must_say_how_the_table_is_partitioned(database: str, db: psy
     tables = {"t": "{by: k, modulus: 2}", "h": "{by: id, list: {a: [1]}}", "r": "{by: at, modulus: 4}"}
     what = help_.target({f"public.{t}": f"partition: {p}" for t, p in tables.items()})
     with help_.session(database) as session:
-        planned = help_.plan(session, what, AT)
+        planned = creation(what).plan(session, AT)
     assert planned.actions == ()
     found = {f.subject: (f.severity, f.remedy) for f in said(list(planned.findings), "partition_strategy")}
     assert found == {

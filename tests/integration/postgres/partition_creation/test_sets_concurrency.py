@@ -11,8 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness import creation as help_
-from tests.harness.creation import on
+from tests.harness import postgres as help_
+from tests.harness.jobs import all_done, on
+from tests.harness.postgres import creation
 from upkeep.postgres.partition_creation import moves
 
 pytestmark = pytest.mark.alone
@@ -109,9 +110,9 @@ def test_no_row_of_the_default_is_missed_while_it_moves(
 
     what = help_.target({"public.t": KINDS[kind]})
     with help_.session(database) as session, background(insert, change, count):
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
         time.sleep(0.2)
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert sum(a.args["move"] for a in planned.actions) >= ROWS - 500
     everything = {r[0] for r in db.execute("select id from public.t").fetchall()}
     assert everything == (set(range(1, ROWS + 1)) | set(written)) - set(deleted)
@@ -145,9 +146,9 @@ def test_writers_pass_while_many_are_created(database: str, db: psycopg.Connecti
                     assert 'no partition of relation "t" found' in str(error)  # noqa: PT017
 
     with help_.session(database) as session, background(insert, insert):
-        planned, outcomes = help_.run(session, what, AT)
+        planned, outcomes = creation(what).run(session, AT)
         time.sleep(0.2)
     assert len(planned.actions) == 19
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert db.execute("select count(*) from public.t").fetchone() == (written[0],)
     assert written[0] > 100

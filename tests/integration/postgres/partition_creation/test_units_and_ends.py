@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness import creation as help_
-from tests.harness.creation import on
-from tests.harness.retention import Book, attached, count
+from tests.harness import postgres as help_
+from tests.harness.jobs import all_done, on
+from tests.harness.postgres import attached, count, creation, retention
 from upkeep.model import Finding, Severity
 from upkeep.postgres.engine import ENGINE
 from upkeep.postgres.partition_creation import JOB
@@ -44,9 +44,9 @@ def yearly(db: psycopg.Connection[Any], unit: str, *more: str, years: range = ra
 
 def both(database: str, policy: str, retain: str = "") -> tuple[list[Any], list[Any], list[Finding]]:
     """Plan both jobs; return their actions, and the errors that each found."""
-    what = help_.target({"public.t": f"{policy}\n        {RETAIN % retain}"})
+    what = help_.target({"public.t": f"{policy}\n{RETAIN % retain}"})
     with help_.session(database) as session:
-        created, deleted = help_.plan(session, what, AT), Book().plan(session, what, AT)
+        created, deleted = creation(what).plan(session, AT), retention(what).plan(session, AT)
     errors = [f for p in (created, deleted) for f in p.findings if f.severity is Severity.ERROR]
     return list(created.actions), list(deleted.actions), errors
 
@@ -105,14 +105,14 @@ def test_values_in_another_unit_where_no_bound_tells(
     policy = "retain: {by: at, for: 30 days, then: delete, precision: row, unit: %s, requires: nothing}"
     with help_.session(database) as session:
         for wrong in ("milliseconds", "microseconds"):
-            planned = Book().plan(session, help_.target({"public.t": policy % wrong}), AT)
+            planned = retention(help_.target({"public.t": policy % wrong})).plan(session, AT)
             assert planned.actions == ()
             assert [f.severity for f in planned.findings if "the values fit seconds" in f.summary] == [Severity.ERROR]
-        right = Book().plan(session, help_.target({"public.t": policy % "seconds"}), AT)
+        right = retention(help_.target({"public.t": policy % "seconds"})).plan(session, AT)
         assert [(a.kind, a.rows) for a in right.actions if a.kind == "delete_rows"] == [("delete_rows", 301)]
         if "range" in partitioned or not partitioned:
             level = "partition: {by: at, every: 1 year, ahead: 1, unit: milliseconds}"
-            made = help_.plan(session, help_.target({"public.t": level}), AT)
+            made = creation(help_.target({"public.t": level})).plan(session, AT)
             assert made.actions == ()
             assert any("fit seconds" in f.summary or "NULL" in f.summary for f in made.findings)
     assert count(db, "t") == 302
@@ -122,7 +122,7 @@ def test_rows_of_another_unit_in_a_default_partition_are_told(database: str, db:
     yearly(db, "milliseconds", "create table t_rest partition of t default", "insert into t values (1, 1704067200)")
     what = help_.target({"public.t": "partition: {by: at, every: 1 year, ahead: 1, unit: milliseconds}"})
     with help_.session(database) as session:
-        (said,) = [f for f in help_.plan(session, what, AT).findings if f.check == "default_rows"]
+        (said,) = [f for f in creation(what).plan(session, AT).findings if f.check == "default_rows"]
     assert "the values fit seconds" in said.summary
 
 
@@ -132,12 +132,12 @@ def test_a_plain_table_in_another_unit_is_not_converted(database: str, db: psyco
     level = "partition: {by: at, every: 1 year, ahead: 1, unit: %s}"
     with help_.session(database) as session:
         for unit in ("milliseconds", "microseconds"):
-            planned = help_.plan(session, help_.target({"public.t": level % unit}), AT)
+            planned = creation(help_.target({"public.t": level % unit})).plan(session, AT)
             assert planned.actions == ()
             said = [f.summary for f in planned.findings if f.severity is Severity.ERROR]
             assert len(said) == 1
             assert "the values fit seconds" in said[0]
-        right = help_.plan(session, help_.target({"public.t": level % "seconds"}), AT)
+        right = creation(help_.target({"public.t": level % "seconds"})).plan(session, AT)
         assert [a.kind for a in right.actions] == ["convert_table"]
 
 
@@ -161,8 +161,8 @@ def test_empty_tables_and_ids_are_not_judged(database: str, db: psycopg.Connecti
     levels = {"public.t": "partition: {by: at, every: 1 year, ahead: 0, unit: milliseconds}"}
     levels["public.ids"] = "partition: {by: id, every: 1000, ahead: 1}"
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, help_.target(levels), AT)
-    assert help_.all_done(outcomes)
+        planned, outcomes = creation(help_.target(levels)).run(session, AT)
+    assert all_done(outcomes)
     assert [a.subject for a in planned.actions] == ["public.t", "public.ids"]
 
 
@@ -179,14 +179,14 @@ def test_seconds_end_where_an_integer_does(database: str, db: psycopg.Connection
         db.execute("insert into t values (1, %s), (2, %s)", [END, high])
     what = help_.target({"public.t": "partition: {by: at, every: 1 year, ahead: 9, unit: seconds}"})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what, on("2035-05-01"))
-        assert help_.all_done(outcomes), outcomes
+        planned, outcomes = creation(what).run(session, on("2035-05-01"))
+        assert all_done(outcomes), outcomes
         assert [f.severity for f in planned.findings if f.check == "type_end"] == [Severity.WARNING]
         text = next(f.summary for f in planned.findings if f.check == "type_end")
         assert "2038-01-19" in text
         assert "994 days" in text
-        assert help_.plan(session, what, on("2035-05-01")).actions == ()
-        after = JOB.frames(help_.observe(session, what, on("2035-05-01")), what, "after", planned, outcomes)
+        assert creation(what).plan(session, on("2035-05-01")).actions == ()
+        after = JOB.frames(creation(what).observe(session, on("2035-05-01")), what, "after", planned, outcomes)
     assert (after["tables"][0]["ahead_missing"], after["tables"][0]["gaps"]) == (0, 0)
     db.execute("insert into t values (3, %s), (4, %s)", [END, END - 1])  # every value has a home
     known = help_.bounds(db, "public.t")
@@ -205,8 +205,8 @@ def test_the_end_is_announced(database: str, db: psycopg.Connection[Any], at: st
     level = "partition: {by: at, every: 1 month, ahead: 0, unit: seconds}"
     with help_.session(database) as session:
         what = help_.target({"public.t": level, "public.big": level})
-        planned, outcomes = help_.run(session, what, on(at))
-    assert help_.all_done(outcomes)
+        planned, outcomes = creation(what).run(session, on(at))
+    assert all_done(outcomes)
     assert [(f.subject, f.severity) for f in planned.findings if f.check == "type_end"] == [("public.t", severity)]
 
 
@@ -216,10 +216,10 @@ def test_ids_end_where_a_smallint_does(database: str, db: psycopg.Connection[Any
     db.execute("insert into t values (29000)")
     what = help_.target({"public.t": "partition: {by: id, every: 10000, ahead: 5, from: -32000}"})
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, what)
-        assert help_.all_done(outcomes), outcomes
+        planned, outcomes = creation(what).run(session)
+        assert all_done(outcomes), outcomes
         assert [f.severity for f in planned.findings if f.check == "type_end"] == [Severity.WARNING]
-        assert help_.plan(session, what).actions == ()
+        assert creation(what).plan(session).actions == ()
     db.execute("insert into t values (32767), (-32768), (0)")
     known = help_.bounds(db, "public.t")
     assert "30000..MAXVALUE" in known
@@ -231,10 +231,10 @@ def test_a_plain_table_is_converted_up_to_its_types_end(database: str, db: psyco
     db.execute("insert into t select n, 'x' from generate_series(1, 12000) n")
     what = help_.target({"public.t": "partition: {by: id, every: 10000, ahead: 3}"})
     with help_.session(database) as session:
-        observation = help_.observe(session, what)
+        observation = creation(what).observe(session)
         planned = JOB.plan(observation, what)
         assert [(a.kind, a.args["upper"]) for a in planned.actions] == [("convert_table", "MAXVALUE")]
-        outcome = JOB.apply(help_.work(session, what, planned.actions[0], observation))
+        outcome = creation(what).apply(session, planned.actions[0], observation)
     assert outcome.status == "done", outcome
     db.execute("insert into t values (32767)")
     assert help_.bounds(db, "public.t") == ["0..MAXVALUE"]
@@ -247,7 +247,7 @@ def test_a_conversion_says_that_the_type_ends_before_it_cannot_be_altered(
     db.execute("insert into t select n, 1704067200 + n from generate_series(1, 30) n")
     what = help_.target({"public.t": "partition: {by: at, every: 1 year, ahead: 1, unit: seconds}"})
     with help_.session(database) as session:
-        planned = help_.plan(session, what, AT)
+        planned = creation(what).plan(session, AT)
     assert [a.kind for a in planned.actions] == ["convert_table"]
     (end,) = [f for f in planned.findings if f.check == "type_end"]
     assert "2038-01-19" in end.summary
@@ -259,9 +259,9 @@ def test_a_partition_without_an_end_is_no_headroom(database: str, db: psycopg.Co
     db.execute("create table t_0 partition of t for values from ('2024-01-01+00') to ('2024-02-01+00')")
     what = help_.target({"public.t": "partition: {by: at, every: 1 month, ahead: 1}"})
     with help_.session(database) as session:
-        assert "endless_partition" not in {f.check for f in help_.plan(session, what, AT).findings}
+        assert "endless_partition" not in {f.check for f in creation(what).plan(session, AT).findings}
         db.execute("create table t_1 partition of t for values from ('2024-02-01+00') to (maxvalue)")
-        planned = help_.plan(session, what, AT)
+        planned = creation(what).plan(session, AT)
     assert planned.actions == ()
     (said,) = [f for f in planned.findings if f.check == "endless_partition"]
     assert (said.severity, "from 2024-02-01 to MAXVALUE" in said.summary) == (Severity.WARNING, True)
@@ -271,8 +271,8 @@ def test_headroom_ends_with_the_calendar(database: str, db: psycopg.Connection[A
     db.execute("create table public.t (at timestamptz not null) partition by range (at)")
     level = "partition: {by: at, every: 1000 years, ahead: 10000, max_creations: 5}"
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, help_.target({"public.t": level}), AT)
-    assert help_.all_done(outcomes)
+        planned, outcomes = creation(help_.target({"public.t": level})).run(session, AT)
+    assert all_done(outcomes)
     assert len(planned.actions) == 5
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from local.servers import RedisServer
+from tests.harness.command_line import Upkeep, closed_window, code
 from tests.harness.redis import Place, fresh_place
-from tests.harness.upkeep import Upkeep, closed_window, code
 from upkeep.redis import session
 
 FLEET = """\

@@ -9,15 +9,15 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
-from click.testing import CliRunner
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.tidb import Db, Runs, on
-from upkeep.cli import main
+from tests.harness.command_line import Upkeep
+from tests.harness.jobs import Run, Runs, all_done, on
+from tests.harness.tidb import Db
 from upkeep.errors import OverLimitError
 from upkeep.model import OutcomeStatus, ReasonCode, Severity
 from upkeep.run import veto
@@ -49,7 +49,7 @@ def detached(db: Db, policy: str = KEEP, columns: str = "id bigint not null, at 
     with help_.session(db) as session:
         planned, outcomes = runs.run(session, AT)
     assert [a.kind for a in planned.actions] == ["detach_partition"]
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     over(db)
     return runs
 
@@ -64,7 +64,7 @@ def kept(db: Db) -> str:
     return found
 
 
-def night(db: Db, runs: Runs, at: Any = AT) -> tuple[Any, list[Any]]:
+def night(db: Db, runs: Runs, at: Any = AT) -> Run:
     with help_.session(db) as session:
         return runs.run(session, at)
 
@@ -80,7 +80,7 @@ def test_unchanged_it_goes(db: Db) -> None:
     planned, outcomes = night(db, runs)
     assert [a.kind for a in planned.actions] == ["drop_partition"]
     assert planned.actions[0].rows == 31
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert db.tables() == ["events"]
 
 
@@ -92,7 +92,7 @@ def test_a_table_too_large_to_be_counted_is_judged_by_what_was_planned(db: Db, m
         (action,) = runs.plan(session, AT).actions
     assert action.rows == 31
     _, outcomes = night(db, runs)
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert db.tables() == ["events"]
 
 
@@ -108,7 +108,7 @@ def test_a_table_that_could_not_be_counted_and_grew_is_kept(
         (action,) = runs.job.plan(observed, runs.what).actions
         db.many(f"insert into `{kept(db)}` (id, at) values (%s, %s)", more)
         if late:
-            outcome = runs.job.apply(runs.work(session, action, observed))
+            outcome = runs.apply(session, action, observed)
             assert (outcome.status, outcome.reason_code) == ("skipped", ReasonCode.STATE_CHANGED)
             assert "about 31 were planned" in (outcome.message or "")
         else:
@@ -179,11 +179,11 @@ def test_rows_move_before_it_goes_where_the_policy_archives_by_now(db: Db, chang
         assert db.value(f"select count(*) from `{name}`") == 31
         return
     assert [a.kind for a in planned.actions] == ["archive_rows", "drop_partition"]
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert [o.rows for o in outcomes] == [31, 0]
     assert db.tables() == ["events", "kept"]
     assert db.value("select count(*) from kept where at < '2024-02-01'") == 31
-    assert night(db, runs)[0].actions == ()
+    assert night(db, runs).plan.actions == ()
 
 
 def test_the_stricter_requirement_of_then_and_now_counts(db: Db) -> None:
@@ -294,7 +294,7 @@ def test_what_changes_after_the_plan_keeps_it_too(db: Db, change: Callable[[Db],
         observed = runs.observe(session, AT)
         (action,) = runs.job.plan(observed, runs.what).actions
         change(db)
-        outcome = runs.job.apply(runs.work(session, action, observed))
+        outcome = runs.apply(session, action, observed)
     assert (outcome.status, outcome.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED), outcome
     assert outcome.message
     assert len(db.tables()) >= 2
@@ -314,8 +314,8 @@ def test_what_somebody_put_back_is_neither_detached_nor_dropped(db: Db) -> None:
     runs.what = target(KEEP.replace("1 second", "3 days"))
     planned, outcomes = night(db, runs)
     assert [a.kind for a in planned.actions] == ["detach_partition"]
-    assert help_.all_done(outcomes), outcomes
-    assert night(db, runs)[0].actions == ()
+    assert all_done(outcomes), outcomes
+    assert night(db, runs).plan.actions == ()
 
 
 def test_copies_of_a_marker_are_not_touched(db: Db) -> None:
@@ -325,11 +325,11 @@ def test_copies_of_a_marker_are_not_touched(db: Db) -> None:
     db.run("create table empty like copy")
     planned, outcomes = night(db, runs)
     assert [a.kind for a in planned.actions] == ["drop_partition"]
-    assert help_.all_done(outcomes), outcomes
+    assert all_done(outcomes), outcomes
     assert "copy of Upkeep's marker" in said(planned, "unknown_marker").summary
     assert db.tables() == ["copy", "empty", "events"]
     assert db.value("select count(*) from copy") == 31
-    assert night(db, runs)[0].actions == ()
+    assert night(db, runs).plan.actions == ()
 
 
 def test_rows_in_what_a_killed_run_prepared_are_somebodys(db: Db) -> None:
@@ -417,7 +417,7 @@ def held_against(db: Db, runs: Runs, policy: str, change: str = "") -> tuple[Any
         runs.what = target(policy)
         held = veto.restrict(planned, runs.plan(session, AT), approved=True)
         free = [a for a in held.actions if a.blocked is None]
-        return held, [runs.job.apply(runs.work(session, a, observed)) for a in free]
+        return held, [runs.apply(session, a, observed) for a in free]
 
 
 @pytest.mark.parametrize(
@@ -520,23 +520,11 @@ targets:
         retain: {{by: at, for: 30 days, then: delete, requires: nothing}}
 """
 
-
-class Upkeep:
-    """The command line with a fleet file that changes between commands."""
-
-    def __init__(self, fleet: Path) -> None:
-        self.fleet = fleet
-
-    def __call__(self, *arguments: str, policy: str = KEEP, mode: str = "enforce", name: str = "events:") -> Any:
-        text = FLEET.format(policy=policy.removeprefix("retain: "), mode=mode)
-        self.fleet.write_text(text.replace("events:", name))
-        result = CliRunner().invoke(main, ["--fleet", str(self.fleet), *arguments, "--json"])
-        assert result.stdout, result.output
-        return json.loads(result.stdout)["targets"][0]
+Command: TypeAlias = Callable[..., Any]
 
 
 @pytest.fixture
-def upkeep(db: Db, control_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upkeep:
+def upkeep(db: Db, control_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", db.uri)
     monkeypatch.setenv("AIRFLOW_CONN_UPKEEP_CONTROL", control_database)
     today = datetime.now(UTC)
@@ -547,14 +535,22 @@ def upkeep(db: Db, control_database: str, tmp_path: Path, monkeypatch: pytest.Mo
     db.run(f"create table others {columns}")
     days = [(n, (today - timedelta(days=n)).replace(tzinfo=None)) for n in range(100)]
     db.many("insert into events values (%s, %s)", days)
-    return Upkeep(tmp_path / "fleet.yaml")
+    command_line = Upkeep(tmp_path / "fleet.yaml", FLEET)
+
+    def under(*arguments: str, policy: str = KEEP, mode: str = "enforce", name: str = "events:") -> Any:
+        """Give a command under this fleet file, and return the target's part of the document."""
+        text = FLEET.format(policy=policy.removeprefix("retain: "), mode=mode)
+        command_line.text = text.replace("events:", name)
+        return command_line.target(*arguments)
+
+    return under
 
 
 def what(target: Any, check: str) -> Any:
     return next(f for f in target["findings"] if f["check"] == check)
 
 
-def test_a_longer_policy_keeps_what_was_detached_and_undo_puts_it_back(db: Db, upkeep: Upkeep) -> None:
+def test_a_longer_policy_keeps_what_was_detached_and_undo_puts_it_back(db: Db, upkeep: Command) -> None:
     assert upkeep("run", "data_retention")["status"] == "ok"
     over(db)
     target = upkeep("run", "data_retention", policy=KEEP.replace("30 days", "5 years"))
@@ -568,7 +564,7 @@ def test_a_longer_policy_keeps_what_was_detached_and_undo_puts_it_back(db: Db, u
     assert db.value("select count(*) from events") == 100
 
 
-def test_without_its_policy_it_is_kept_and_with_it_goes(db: Db, upkeep: Upkeep) -> None:
+def test_without_its_policy_it_is_kept_and_with_it_goes(db: Db, upkeep: Command) -> None:
     upkeep("run", "data_retention")
     over(db)
     target = upkeep("run", "data_retention", name="elsewhere:")
@@ -590,7 +586,7 @@ def test_without_its_policy_it_is_kept_and_with_it_goes(db: Db, upkeep: Upkeep) 
     ],
 )
 def test_a_partition_approved_under_another_fleet_file(
-    db: Db, upkeep: Upkeep, change: dict[str, str], code: str | None
+    db: Db, upkeep: Command, change: dict[str, str], code: str | None
 ) -> None:
     plan_id = upkeep("run", "data_retention", policy=PARTITIONS)["plan_id"]
     target = upkeep("run", "data_retention", "--approve", plan_id, **({"policy": PARTITIONS} | change))

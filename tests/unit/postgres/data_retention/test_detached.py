@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.postgres.data_retention.test_plan import UTC_ZONE, on, policy, view
+from tests.harness.jobs import on
+from tests.harness.retention_views import UTC_ZONE, policy, view
 from upkeep.jobs.data_retention.marker import terms
 from upkeep.jobs.partition_creation.axis import Axis
 from upkeep.postgres.data_retention.detached import droppable, why_kept

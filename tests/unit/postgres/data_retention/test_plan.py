@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upkeep.fleet import Limits, RetainPolicy, Target
+from tests.harness.jobs import on
+from tests.harness.retention_views import RELATION, UTC_ZONE, policy, view
+from upkeep.fleet import Limits, Target
 from upkeep.jobs.data_retention.cutoff import cut_off, kept_from
 from upkeep.jobs.data_retention.limits import over_limit
 from upkeep.jobs.data_retention.marker import (
@@ -23,25 +25,16 @@ from upkeep.jobs.data_retention.marker import (
 )
 from upkeep.jobs.partition_creation.axis import Axis
 from upkeep.model.intervals import Duration
-from upkeep.postgres.catalog import Partition, Relation
+from upkeep.postgres.catalog import Relation
 from upkeep.postgres.data_retention.archive_table import drift, fits
 from upkeep.postgres.data_retention.checks import archive_gap
 from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.frames import visible
 from upkeep.postgres.data_retention.plan import going
-from upkeep.postgres.data_retention.view import Leaf, Piece, TableView
+from upkeep.postgres.data_retention.view import Leaf
 from upkeep.postgres.names import column_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
-UTC_ZONE = ZoneInfo("UTC")
-
-
-def policy(length: str = "1 month", **other: Any) -> RetainPolicy:
-    return RetainPolicy.model_validate({"for": length, "by": "at", "then": "delete", **other})
-
-
-def on(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -239,56 +232,6 @@ def test_no_statement_without_a_cut_off() -> None:
         Doomed(1, "s", "t", "at", "timestamptz", "")
     with pytest.raises(ValueError, match="cut-off"):
         Doomed(1, "s", "t", "at", "timestamptz; drop", "2024-01-01")
-
-
-RELATION: dict[str, Any] = {
-    "oid": 1,
-    "schema": "public",
-    "name": "logs",
-    "kind": "p",
-    "persistence": "p",
-    "is_partition": False,
-    "rows": -1.0,
-    "pages": 0,
-    "replica_identity": "d",
-    "row_security": False,
-    "owner": "me",
-    "may_alter": True,
-    "may_create": True,
-    "strategy": "r",
-    "default_oid": None,
-    "key_has_expression": False,
-    "key_columns": ["at"],
-    "key_types": ["timestamptz"],
-    "unique_keys": [],
-    "referenced_by": [],
-    "triggers": [],
-    "rules": [],
-    "publications": [],
-}
-
-
-def view(*months: int, **changes: Any) -> TableView:
-    """Return a table with partitions for these months of 2024, seen on 15 June with a retention of a month."""
-    axis = Axis("timestamptz", UTC_ZONE)
-    pieces = []
-    for month in months:
-        partition = Partition(1, month, "public", f"logs_{month}", "r", "", False, 10.0, 1, None)
-        bounds = (axis.of(on(f"2024-{month:02}-01")), axis.of(on(f"2024-{month + 1:02}-01")))
-        pieces.append(Piece(partition, *bounds, parent=Relation(**RELATION)))
-    known: dict[str, Any] = {
-        "policy_name": "public.logs",
-        "policy": policy(),
-        "subject": "public.logs",
-        "age": "at",
-        "at": on("2024-06-15"),
-        "server_now": on("2024-06-15"),
-        "relation": Relation(**RELATION),
-        "axis": axis,
-        "cut_off": axis.of(on("2024-05-15")),
-        "pieces": pieces,
-    }
-    return TableView(**{**known, **changes})
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,8 @@ import psycopg
 import pytest
 
 from local.servers import PostgresServer
-from tests.harness.archives import of_another_history, said
-from tests.harness.retention import AT, Book, session, target
-from tests.integration.postgres.data_retention.files.test_archive_kill import KINDS, in_files, in_table, settled
-from tests.integration.postgres.data_retention.test_kill import prepare
+from tests.harness.archives import KINDS, in_files, in_table, of_another_history, said, settled
+from tests.harness.postgres import AT, retention, session, spring, target
 from upkeep.errors import UnreachableError
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.postgres.data_retention import JOB
@@ -52,11 +50,12 @@ def steps(opened: PostgresSession, policy: str, at: Callable[[int], None], patch
     opened.trace = step
     patched.setattr(Store, "step", step)
     patched.setattr(PostgresSession, "transaction", committed)
-    book, what = Book(), target({"public.logs": policy})
-    observation = book.observe(opened, what, AT)
+    what = target({"public.logs": policy})
+    book = retention(what)
+    observation = book.observe(opened, AT)
     del seen[:]
     for action in JOB.plan(observation, what).actions:
-        outcome = book.apply(opened, what, action, observation)
+        outcome = book.apply(opened, action, observation)
         if outcome.reason_code == "connection_lost":
             break
         assert outcome.status == "done", outcome
@@ -73,7 +72,7 @@ def second_batch(seen: list[str]) -> range:
 def test_the_server_is_killed(own_postgres_server: PostgresServer, tmp_path: Path) -> None:
     server, policy = own_postgres_server, KINDS["rows"]
     with psycopg.connect(server.uri(), autocommit=True) as db:
-        prepare(db, "rows")
+        spring(db, "rows")
         whole = sorted(in_table(db))
     with pytest.MonkeyPatch.context() as patched, session(server.uri()) as opened:
         seen = steps(opened, policy.format(tmp_path / "0"), lambda _: None, patched)
@@ -82,7 +81,7 @@ def test_the_server_is_killed(own_postgres_server: PostgresServer, tmp_path: Pat
     for number in numbers:
         into = tmp_path / str(number)
         with psycopg.connect(server.uri(), autocommit=True) as db:
-            prepare(db, "rows")
+            spring(db, "rows")
             db.execute("checkpoint")
 
         def kill(now: int, number: int = number) -> None:
@@ -100,7 +99,7 @@ def test_the_server_and_the_job_are_killed_together(own_postgres_server: Postgre
     """As when the power fails: nobody was there to take the file back, and the server was started again."""
     server, policy, into = own_postgres_server, KINDS["rows"].format(tmp_path / "archive"), tmp_path / "archive"
     with psycopg.connect(server.uri(), autocommit=True) as db:
-        prepare(db, "rows")
+        spring(db, "rows")
         whole = sorted(in_table(db))
 
     def kill(now: int) -> None:
@@ -111,7 +110,7 @@ def test_the_server_and_the_job_are_killed_together(own_postgres_server: Postgre
         seen = steps(opened, KINDS["rows"].format(tmp_path / "0"), lambda _: None, patched)
     number = next(n for n in second_batch(seen) if seen[n - 1] == COMMIT)
     with psycopg.connect(server.uri(), autocommit=True) as db:
-        prepare(db, "rows")
+        spring(db, "rows")
     with pytest.MonkeyPatch.context() as patched, session(server.uri()) as opened:
         patched.setattr("upkeep.stores.shelf.Shelf.withdraw", lambda *_: None)
         steps(opened, policy, kill, patched)
@@ -122,10 +121,11 @@ def test_the_server_and_the_job_are_killed_together(own_postgres_server: Postgre
     (note,) = (copied / "public/logs/_undecided").glob("*.json")
     of_another_history(note)  # as a copy of the server sees it
     with session(server.uri()) as opened:
-        book, what = Book(), target({"public.logs": KINDS["rows"].format(copied)})
-        observation = book.observe(opened, what, AT)
+        what = target({"public.logs": KINDS["rows"].format(copied)})
+        book = retention(what)
+        observation = book.observe(opened, AT)
         settling = JOB.plan(observation, what).actions[0]
-        outcome = book.apply(opened, what, settling, observation)
+        outcome = book.apply(opened, settling, observation)
     assert (settling.kind, outcome.status) == ("settle_files", "failed")
     assert "cannot know what became" in str(outcome.message)
     finished(server.uri(), policy, into, whole, "together")
@@ -135,7 +135,7 @@ def test_an_unlogged_table_is_emptied_by_the_crash(own_postgres_server: Postgres
     """The file of a batch that was committed has the only copy then: the commit must be as durable as any other."""
     server, into = own_postgres_server, tmp_path / "archive"
     with psycopg.connect(server.uri(), autocommit=True) as db:
-        prepare(db, "rows")
+        spring(db, "rows")
         for month in (4, 5, 6):
             db.execute(f"alter table logs_{month} set unlogged")
 
@@ -143,28 +143,28 @@ def test_an_unlogged_table_is_emptied_by_the_crash(own_postgres_server: Postgres
         server.kill()
         raise UnreachableError("the job is killed in the same moment")
 
-    book, what = Book(), target({"public.logs": KINDS["rows"].format(into)})
+    book = retention(target({"public.logs": KINDS["rows"].format(into)}))
     with pytest.MonkeyPatch.context() as patched, session(server.uri()) as opened:
         patched.setattr("upkeep.stores.shelf.Shelf.decide", die)
-        assert book.run(opened, what, AT).statuses == ["failed"]
+        assert book.run(opened, AT).statuses == ["failed"]
     written = in_files(into, "_undecided")
     assert len(written) > 0
     server.start()
     with session(server.uri()) as opened:
-        assert set(book.run(opened, what, AT).statuses) == {"done"}
+        assert set(book.run(opened, AT).statuses) == {"done"}
     with psycopg.connect(server.uri(), autocommit=True) as db:
         assert settled(db, into) == sorted(written)
 
 
 def finished(uri: str, policy: str, into: Path, whole: list[int], stage: Any) -> None:
-    book, what = Book(), target({"public.logs": policy})
+    book = retention(target({"public.logs": policy}))
     with psycopg.connect(uri, autocommit=True) as db:
         table, sure, undecided = in_table(db), in_files(into), in_files(into, "_undecided")
         assert set(table) | set(sure) | set(undecided) == set(whole), stage
         assert sorted(set(table) & set(sure)) == [], stage
         with session(uri) as opened:
             for _ in range(3):
-                run = book.run(opened, what, AT)
+                run = book.run(opened, AT)
                 assert set(run.statuses) <= {"done"}, (stage, said(run))
             assert run.kinds == [], stage
         assert settled(db, into) == whole, stage

@@ -11,7 +11,7 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from tests.harness.retention import AT, Book, attached, count, exists, months, session, target
+from tests.harness.postgres import AT, attached, count, exists, months, retention, session, target
 
 CUT_OFF = "at < timestamptz '2024-05-16 12:00+00'"
 
@@ -30,7 +30,7 @@ def policy(into: Path, **other: str) -> str:
 
 def run(database: str, into: Path, name: str = "public.logs", **other: str) -> Any:
     with session(database) as opened:
-        return Book().run(opened, target({name: policy(into, **other)}), AT)
+        return retention(target({name: policy(into, **other)})).run(opened, AT)
 
 
 def logs(db: psycopg.Connection[Any], rows: int = 1000) -> None:
@@ -89,12 +89,12 @@ def test_columns_that_change_after_the_plan_stop_the_archive(
     logs(db)
     db.execute("alter table logs alter column id drop identity")
     db.execute("alter table logs alter column id type numeric(20,2)")
-    what, book = target({"public.logs": policy(tmp_path)}), Book()
+    book = retention(target({"public.logs": policy(tmp_path)}))
     with session(database) as opened:
-        observation = book.observe(opened, what, AT)
-        (action,) = [a for a in book.plan(opened, what, AT).actions if a.kind == "archive_rows"]
+        observation = book.observe(opened, AT)
+        (action,) = [a for a in book.plan(opened, AT).actions if a.kind == "archive_rows"]
         db.execute(f"alter table logs {change}")
-        outcome = book.apply(opened, what, action, observation)
+        outcome = book.apply(opened, action, observation)
     assert (outcome.status, outcome.reason_code) == ("skipped", "state_changed"), outcome
     assert count(db, "logs") == 1000
     assert files(tmp_path) == []

@@ -14,7 +14,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from local.servers import PostgresServer
 from tests.harness.archives import of_another_history, policy, restored, said
-from tests.harness.retention import AT, Book, count, session, target
+from tests.harness.jobs import Runs
+from tests.harness.postgres import AT, count, retention, session, target
 from tests.harness.servers import fresh_database
 from upkeep.stores.shelf import OWNER, Shelf
 from upkeep.stores.store import Store
@@ -43,9 +44,10 @@ def logs(db: psycopg.Connection[Any], first: int = 1, name: str = "logs") -> Non
     db.execute(f"analyze {name}")
 
 
-def run(database: str, into: Path, book: Book | None = None, name: str = "public.logs") -> Any:
+def run(database: str, into: Path, book: Runs | None = None, name: str = "public.logs") -> Any:
+    what = target({name: policy(into)})
     with session(database) as opened:
-        return (book or Book()).run(opened, target({name: policy(into)}), AT)
+        return (book or retention(what)).today(what).run(opened, AT)
 
 
 def files(into: Path) -> list[Path]:
@@ -131,7 +133,7 @@ class KilledError(BaseException):
     """Stands for kill -9."""
 
 
-def killed(database: str, into: Path, book: Book, patched: pytest.MonkeyPatch) -> None:
+def killed(database: str, into: Path, book: Runs, patched: pytest.MonkeyPatch) -> None:
     """Run until the first transaction is committed, and no further."""
 
     def die(*_: object) -> None:
@@ -148,7 +150,8 @@ def test_what_nobody_settles_is_named(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     logs(db)
-    book, into = Book(), tmp_path / "archive"
+    into = tmp_path / "archive"
+    book = retention(target({"public.logs": policy(into)}))
     killed(database, into, book, monkeypatch)
     assert count(db, "logs") == 0
     now, name = into, "public.logs"
@@ -166,7 +169,7 @@ def test_what_nobody_settles_is_named(
         settled = restored(opened, what, "public.logs", until=NEVER, into=name, location=str(into))
     assert settled.kinds == ["settle_files"]
     assert settled.statuses == ["done"], said(settled)
-    assert "archive_stray" not in run(database, now, book, name).checks()
+    assert "archive_stray" not in run(database, now, book, name).checks
     assert len(list((into / FOLDER / "_manifests").iterdir())) == 1
     with session(database) as opened:
         restored(opened, what, "public.logs", into=name, location=str(into))
@@ -176,7 +179,8 @@ def test_what_nobody_settles_is_named(
 def test_a_location_of_before_that_is_gone_hinders_nothing(
     db: psycopg.Connection[Any], database: str, tmp_path: Path
 ) -> None:
-    book = Book(notes=[{"archive_location": str(tmp_path / "gone"), "location_id": "1"}])
+    book = retention(target({"public.logs": policy(tmp_path / "gone")}))
+    book.notes.append({"archive_location": str(tmp_path / "gone"), "location_id": "1"})
     logs(db)
     assert run(database, tmp_path / "archive", book).statuses == ["done"]
 
@@ -190,7 +194,7 @@ def test_a_promotion_is_named_until_the_next_file(db: psycopg.Connection[Any], d
     first = run(database, tmp_path)
     assert first.statuses == ["done"]
     assert "on timeline F" in first.finding("archive_history").summary
-    assert "archive_history" not in run(database, tmp_path).checks()
+    assert "archive_history" not in run(database, tmp_path).checks
 
 
 def test_a_disk_put_back_is_named_until_the_next_file(
@@ -199,11 +203,11 @@ def test_a_disk_put_back_is_named_until_the_next_file(
     """The server went on on the same timeline: rows of the last files may be in the table again."""
     logs(db)
     run(database, tmp_path)
-    assert "archive_history" not in run(database, tmp_path).checks()
+    assert "archive_history" not in run(database, tmp_path).checks
     (manifest,) = (tmp_path / FOLDER / "_manifests").iterdir()
     of_another_history(manifest)
     logs(db, 11)
     first = run(database, tmp_path)
     assert first.statuses == ["done"]
     assert "in another history" in first.finding("archive_history").summary
-    assert "archive_history" not in run(database, tmp_path).checks()
+    assert "archive_history" not in run(database, tmp_path).checks

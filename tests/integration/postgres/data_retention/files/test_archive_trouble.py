@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from local.servers import PostgresServer, start_postgres, temporary_directory
 from local.servers.postgres import free_port
 from tests.harness.archives import policy, restored, said
-from tests.harness.creation import nothing
-from tests.harness.retention import AT, Book, count, session, target
+from tests.harness.postgres import AT, count, retention, session, target
 from upkeep.errors import ConfigurationError, OverLimitError
-from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.data_retention.files.archive import FileArchive
@@ -57,7 +54,7 @@ def logs(db: psycopg.Connection[Any], rows: int = 1000, name: str = "logs") -> N
 
 def run(database: str, into: Path | str, **other: Any) -> Any:
     with session(database) as opened:
-        return Book().run(opened, target({"public.logs": policy(into)}), AT, **other)
+        return retention(target({"public.logs": policy(into)})).run(opened, AT, **other)
 
 
 def counting(into: Path) -> list[int]:
@@ -108,11 +105,12 @@ def test_no_file_takes_more_than_was_approved(
     """A file may hold more rows than a batch between tables: so it is counted from further away."""
     monkeypatch.setattr("upkeep.postgres.data_retention.batches.LARGEST", 10)
     logs(db)
-    book, what = Book(), target({"public.logs": policy(tmp_path)})
+    what = target({"public.logs": policy(tmp_path)})
+    book = retention(what)
     with session(database) as opened:
-        observation = book.observe(opened, what, AT)
+        observation = book.observe(opened, AT)
         action, *_ = JOB.plan(observation, what).actions
-        work = Work(opened, what, action, observation, nothing, time.sleep, book.notes.append, most=100)
+        work = book.work(opened, action, observation, most=100)
         with pytest.raises(OverLimitError, match="plan again"):
             JOB.apply(work)
     assert counting(tmp_path) == []
@@ -152,7 +150,7 @@ def test_too_little_room_is_seen_before(
     monkeypatch.setattr("upkeep.stores.local.LocalStore.free_bytes", lambda _: 1 << 20)
     with session(database) as opened:
         what = target({"public.logs": policy(tmp_path)})
-        planned = Book().plan(opened, what, AT)
+        planned = retention(what).plan(opened, AT)
     assert planned.actions[0].blocked
     assert "MiB left" in planned.actions[0].blocked[1]
 
@@ -429,16 +427,16 @@ def test_a_copy_of_the_server_touches_nothing(database: str, tmp_path: Path, mon
 def test_a_location_that_is_not_mounted(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
     """The mount point is an empty folder, or is gone; or another disk is there: nothing moves until it is back."""
     logs(db)
-    into, kept, book = tmp_path / "mount", tmp_path / "disk", Book()
+    into, kept = tmp_path / "mount", tmp_path / "disk"
     into.mkdir()
-    what = target({"public.logs": policy(into)})
+    book = retention(target({"public.logs": policy(into)}))
     tried: list[int] = []
 
     def go() -> Any:
         db.execute("insert into logs values (%s, '2024-01-01', 'more')", [1001 + len(tried)])
         tried.append(1)
         with session(database) as opened:
-            return book.run(opened, what, AT)
+            return book.run(opened, AT)
 
     assert go().statuses == ["done"]
     mark = (into / "_location.json").read_text()

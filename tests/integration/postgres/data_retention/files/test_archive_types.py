@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.harness.archives import policy, restored, said
-from tests.harness.retention import AT, Book, count, session, target
+from tests.harness.postgres import AT, count, retention, session, target
 
 NAMES = ['"Mixed Case"', '"quote"" and \'"', '"new\nline"', '"a.b"', '"%s {x} ;--"', '"ünï"', '"select"', '"1"', '","']
 VALUES: dict[str, list[str]] = {
@@ -108,7 +108,7 @@ def test_every_type_comes_back_as_it_was(db: psycopg.Connection[Any], database: 
             db.execute(f"insert into logs (at, {name}) values ('2024-01-02', {value})")
     db.execute("create table before as select * from logs")
     with session(database) as opened:
-        done = Book().run(opened, target({"public.logs": policy(tmp_path)}), AT)
+        done = retention(target({"public.logs": policy(tmp_path)})).run(opened, AT)
         assert done.statuses == ["done"], said(done)
         assert count(db, "logs") == 0
         back = restored(opened, target({"public.logs": policy(tmp_path)}), "public.logs")
@@ -146,7 +146,7 @@ def test_the_type_in_the_file(
     db.execute(f"create table logs (at timestamptz, v {type_})")
     db.execute(f"insert into logs values ('2024-01-01', {value}), ('2024-01-01', null)")
     with session(database) as opened:
-        done = Book().run(opened, target({"public.logs": policy(tmp_path)}), AT)
+        done = retention(target({"public.logs": policy(tmp_path)})).run(opened, AT)
     assert done.statuses == ["done"], said(done)
     (file,) = (tmp_path / "public/logs").glob("*.parquet")
     schema = pq.read_schema(file)
@@ -179,7 +179,7 @@ def test_hostile_names_and_generated_columns(db: psycopg.Connection[Any], databa
     db.execute(f"create table before as select * from {table}")
     what = target({'"../Evil ""Schema""".*': policy(tmp_path)})  # the line feed does not fit into this fleet's text
     with session(database) as opened:
-        done = Book().run(opened, what, AT)
+        done = retention(what).run(opened, AT)
         assert done.statuses == ["done"], said(done)
         assert count(db, table) == 0
         assert {p.name for p in tmp_path.iterdir()} == {"%2E%2E%2FEvil%20%22Schema%22", "_location.json"}

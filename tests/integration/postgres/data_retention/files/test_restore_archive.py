@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.harness.archives import of_another_history, policy, restored, said
-from tests.harness.retention import AT, Book, attached, count, months, session, target
+from tests.harness.postgres import AT, attached, count, months, retention, session, target
 from upkeep.cli import main
 from upkeep.errors import ConfigurationError, UnreachableError
 from upkeep.jobs.contract import RestoreRequest
@@ -58,7 +58,7 @@ def archived(db: psycopg.Connection[Any], database: str, into: Path, rows: int =
 
 def archive(database: str, into: Path) -> None:
     with session(database) as opened:
-        done = Book().run(opened, target({"public.logs": policy(into)}), AT)
+        done = retention(target({"public.logs": policy(into)})).run(opened, AT)
     assert done.statuses == ["done"], said(done)
 
 
@@ -170,7 +170,7 @@ def test_partitions_that_are_missing_are_named(db: psycopg.Connection[Any], data
     months(db, 3, 6)
     what = target({"public.logs": policy(tmp_path, precision="partition", grace="0")})
     with session(database) as opened:
-        Book().run(opened, what, AT)
+        retention(what).run(opened, AT)
         assert attached(db, "logs") == ["logs_5", "logs_6"]
         done = restored(opened, what, "public.logs")
         assert set(statuses(done)) == {"skipped"}
@@ -260,19 +260,19 @@ def test_a_restore_settles_first(
     archived(db, database, tmp_path, 20, key="")
     what = target({"public.logs": policy(tmp_path)})
     with session(database) as opened:
-        observation = Book().observe(opened, what, AT)
+        observation = retention(what).observe(opened, AT)
         planned = JOB.plan_restore(opened, what, RestoreRequest(table="public.logs"), observation)
         with monkeypatch.context() as patched:
             kill_before_deciding(patched)
             with pytest.raises(KilledError):
-                Book().apply(opened, what, planned.actions[0], observation)
+                retention(what).apply(opened, planned.actions[0], observation)
         assert ids(db) == list(range(1, 21))
         with monkeypatch.context() as patched:
             patched.setattr("upkeep.postgres.data_retention.files.archive.end_of", lambda *_: None)
-            outcome = Book().apply(opened, what, planned.actions[0], observation)
+            outcome = retention(what).apply(opened, planned.actions[0], observation)
         assert outcome.status == "failed"
         assert "cannot know" in str(outcome.message)
-        outcome = Book().apply(opened, what, planned.actions[0], observation)
+        outcome = retention(what).apply(opened, planned.actions[0], observation)
         assert (outcome.status, outcome.rows) == ("done", 0)
     assert ids(db) == list(range(1, 21))
 
@@ -350,7 +350,7 @@ def test_files_of_another_identity_are_named_and_can_be_taken(
     db.execute("insert into logs values (21, '2024-01-01', 'new')")
     with session(database) as opened:
         what = target({"public.logs": policy(tmp_path)})
-        blocked = Book().plan(opened, what, AT).actions[0].blocked
+        blocked = retention(what).plan(opened, AT).actions[0].blocked
         assert blocked
         assert "before an upgrade or a move" in blocked[1]
         (tmp_path / FOLDER / OWNER).write_text(json.dumps({"identity": opened.identity}))
@@ -360,7 +360,7 @@ def test_files_of_another_identity_are_named_and_can_be_taken(
     assert ids(db) == [21]
     done = back(database, tmp_path, identity="all")
     assert set(statuses(done)) == {"done"}, said(done)
-    assert "archive_of_others" not in done.checks()
+    assert "archive_of_others" not in done.checks
     assert ids(db) == list(range(1, 22))
 
 

@@ -12,10 +12,8 @@ import pytest
 
 from tests.harness import commands as help_
 from tests.harness.archives import policy
-from tests.harness.commands import Bed, Db
-from tests.integration.run import test_kill as kill
-from tests.integration.run.test_kill import AT, CASES, ROWS
-from tests.integration.run.test_stop import asleep, stopped
+from tests.harness.cases import AT, CASES, ROWS, prepare
+from tests.harness.commands import Bed, Db, asleep, stopped
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.postgres.data_retention.files import archive, pages, restore
 
@@ -38,7 +36,7 @@ def small() -> None:
 
 
 def archived(bed: Bed, db: Db, into: Path, *more: str) -> None:
-    kill.prepare(db, CASES["delete rows"])
+    prepare(db, CASES["delete rows"])
     for statement in more:
         db.execute(statement)
     bed.declare({"app.logs": policy(into)}, more="limits: {share: 100 %}")

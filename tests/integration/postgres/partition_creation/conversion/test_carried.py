@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from tests.harness import conversions as conv
-from tests.harness import creation as help_
-from tests.harness.retention import Book
+from tests.harness import postgres as help_
+from tests.harness.jobs import all_done
+from tests.harness.postgres import creation, retention
 from upkeep.model import Severity
 from upkeep.postgres.partition_creation import JOB
 
@@ -216,12 +217,12 @@ def test_undo_keeps_what_has_changed_since(database: str, db: Any) -> None:
 def test_undo_waits_for_what_retention_has_detached(database: str, db: Any) -> None:
     """Its rows are to come back by an undo of their own until the grace is over."""
     retain = "retain: {for: 1 year, then: delete, requires: nothing}"
-    what = help_.target({"public.t": f"{conv.POLICY}\n        {retain}"})
+    what = help_.target({"public.t": f"{conv.POLICY}\n{retain}"})
     with help_.session(database) as session:
         _, action, outcome = conv.convert(session, what)
         db.execute("create table public.old partition of public.t for values from ('2001-01-01') to ('2001-02-01')")
         db.execute("insert into public.t (at) values ('2001-01-15')")
-        gone = Book().run(session, what)
+        gone = retention(what).run(session)
         assert gone.kinds == ["detach_partition"]
         refused = JOB.undo(session, action, outcome)
         assert refused.status == "skipped"
@@ -235,21 +236,21 @@ def test_retention_by_rows_thins_the_first_partition(database: str, db: Any) -> 
     db.execute("insert into public.t (at) select now() - g * interval '1 day' from generate_series(1, 100) g")
     for precision, left in (("partition", 103), ("row", 3 + 49)):
         retain = f"retain: {{for: 50 days, then: delete, precision: {precision}, requires: nothing}}"
-        what = help_.target({"public.t": f"{conv.POLICY}\n        {retain}"})
+        what = help_.target({"public.t": f"{conv.POLICY}\n{retain}"})
         with help_.session(database) as session:
             if precision == "partition":
                 conv.convert(session, what)
-            Book().run(session, what)
+            retention(what).run(session)
         assert db.execute("select count(*) from public.t").fetchone() == (left,)
 
 
 def test_undo_without_a_record_of_the_first_run(database: str, db: Any) -> None:
     """A run that was killed after its transaction wrote no outcome: the approved plan, run again, can be taken back."""
     with help_.session(database) as session:
-        observation = help_.observe(session, WHAT)
+        observation = creation(WHAT).observe(session)
         (action,) = JOB.plan(observation, WHAT).actions
-        JOB.apply(help_.work(session, WHAT, action, observation))
-        again = JOB.apply(help_.work(session, WHAT, action, observation))
+        creation(WHAT).apply(session, action, observation)
+        again = creation(WHAT).apply(session, action, observation)
         assert again.status == "done"
         assert again.message == "it was converted already"
         undone = JOB.undo(session, action, again)
@@ -260,7 +261,7 @@ def test_undo_without_a_record_of_the_first_run(database: str, db: Any) -> None:
 def test_stopped_after_the_exchange_it_is_on_record_as_done(database: str, db: Any, stop: str) -> None:
     """The partitions ahead are missing, the next run makes them; and it can be taken back."""
     with help_.session(database) as session:
-        observation = help_.observe(session, WHAT)
+        observation = creation(WHAT).observe(session)
         (action,) = JOB.plan(observation, WHAT).actions
 
         def checkpoint(message: str = "", *, rows: int = 0) -> None:
@@ -272,14 +273,14 @@ def test_stopped_after_the_exchange_it_is_on_record_as_done(database: str, db: A
             else:
                 db.execute("select pg_terminate_backend(%s, 5000)", [session.backend_pid])
 
-        outcome = JOB.apply(help_.work(session, WHAT, action, observation, checkpoint))
+        outcome = creation(WHAT).apply(session, action, observation, checkpoint=checkpoint)
     assert outcome.status == "done", outcome
     assert outcome.evidence["not_created"]
     assert outcome.evidence["analyzed"] is False
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, WHAT)
+        planned, outcomes = creation(WHAT).run(session)
         assert len(planned.actions) == len(outcomes) == 2
-        assert help_.all_done(outcomes)
+        assert all_done(outcomes)
         undone = JOB.undo(session, action, outcome)
         assert undone.status == "done", undone
 
@@ -290,7 +291,7 @@ def test_a_before_trigger_that_may_set_the_column(database: str, db: Any) -> Non
     db.execute("create trigger c before update on public.t for each row execute function public.f('x')")
     db.execute("create trigger d after update on public.t for each row execute function public.f('at')")
     with help_.session(database) as session:
-        planned = help_.plan(session, WHAT)
+        planned = creation(WHAT).plan(session)
     (found,) = [f for f in planned.findings if f.check == "conversion_before_trigger"]
     assert found.severity is Severity.WARNING
     assert found.evidence == {"triggers": ["b"]}

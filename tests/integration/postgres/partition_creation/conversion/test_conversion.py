@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from tests.harness import conversions as conv
-from tests.harness import creation as help_
+from tests.harness import postgres as help_
+from tests.harness.postgres import creation
 from upkeep.model import Severity
 from upkeep.postgres.partition_creation import JOB
 
@@ -41,7 +42,7 @@ def test_everything_is_carried_over_and_back(database: str, db: Any, name: str, 
         assert db.execute("select relkind from pg_class where oid = %s::regclass", [table]).fetchone() == ("p",)
         assert outcome.evidence["rows_read_under_lock"] == 0
         assert len(outcome.evidence["created"]) == 2
-        assert help_.plan(session, what).actions == ()
+        assert creation(what).plan(session).actions == ()
         assert conv.left_behind(db) == 0
         _use_it(db, table, before)
         new = conv.catalog(db, table)
@@ -97,7 +98,7 @@ def test_a_role_with_the_rights_of_the_owner_suffices(database: str, db: Any) ->
     before = conv.catalog(db, "public.logs")
     what = help_.target({"public.logs": conv.POLICY})
     with help_.session(database, user="conv_app", password="x") as session:
-        (found,) = [f for f in help_.plan(session, what).findings if f.check == "partitioned"]
+        (found,) = [f for f in creation(what).plan(session).findings if f.check == "partitioned"]
         assert "our role may not reference public.places" not in found.summary  # its owner may, and it is a member
         assert "our role may not use public.fire()" in found.summary
         db.execute("grant execute on function public.fire() to conv_owner")

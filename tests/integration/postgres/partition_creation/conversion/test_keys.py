@@ -8,8 +8,10 @@ import psycopg
 import pytest
 
 from tests.harness import conversions as conv
-from tests.harness import creation as help_
+from tests.harness import postgres as help_
+from tests.harness.postgres import creation
 from upkeep.model import Severity
+from upkeep.postgres.partition_creation import JOB
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_each_kind_of_key(database: str, db: Any, key: tuple[str, str, str], row
         assert outcome.status == "done", outcome
         assert outcome.evidence["rows_read_under_lock"] == 0
         assert "not_created" not in outcome.evidence
-        assert help_.plan(session, what).actions == ()
+        assert creation(what).plan(session).actions == ()
     assert db.execute("select count(*), count(distinct id) from public.t").fetchone() == (rows, rows)
     part = action.args["part"]["name"]
     assert db.execute(f"select count(*) from public.{part}").fetchone() == (rows,)
@@ -69,7 +71,7 @@ def test_one_row_far_in_the_future_is_contained_and_said(database: str, db: Any)
     with help_.session(database) as session:
         planned, action, outcome = conv.convert(session, what)
         assert outcome.status == "done", outcome
-        assert help_.plan(session, what).actions == ()
+        assert creation(what).plan(session).actions == ()
     (found,) = [f for f in planned.findings if f.check == "conversion_far_future"]
     assert found.severity is Severity.WARNING
     assert "3000-05-05" in found.summary
@@ -111,7 +113,7 @@ def test_what_a_person_is_told(database: str, db: Any) -> None:
 def test_names_already_taken(database: str, db: Any) -> None:
     db.execute("create table public.t (id int, at timestamptz not null, primary key (id, at))")
     with help_.session(database) as session:
-        action = help_.plan(session, help_.target({"public.t": conv.POLICY})).actions[0]
+        action = creation(help_.target({"public.t": conv.POLICY})).plan(session).actions[0]
         db.execute(f"create table public.{action.args['part']['name']} ()")
         db.execute(f"create type public.{action.args['names']['indexes']['t_pkey']} as enum ('a')")
         _, action, outcome = conv.convert(session, help_.target({"public.t": conv.POLICY}))
@@ -128,15 +130,15 @@ def test_undo_only_while_the_other_partitions_are_empty(database: str, db: Any) 
         db.execute(
             "insert into public.t (at) select %s::timestamptz from generate_series(1, 7)", [action.args["upper"]]
         )
-        refused = conv.JOB.undo(session, action, outcome)
+        refused = JOB.undo(session, action, outcome)
         assert refused.status == "skipped"
         assert "7 rows are in other partitions" in (refused.message or "")
         db.execute("delete from public.t where at >= %s", [action.args["upper"]])
         db.execute("grant select on public.t to public")
-        refused = conv.JOB.undo(session, action, outcome)
+        refused = JOB.undo(session, action, outcome)
         assert "grants" in (refused.message or "")
         db.execute("revoke select on public.t from public")
-        undone = conv.JOB.undo(session, action, outcome)
+        undone = JOB.undo(session, action, outcome)
         assert undone.status == "done", undone
     assert db.execute("insert into public.t (at) values (now()) returning id").fetchone() == (9,)
     assert db.execute("select count(*) from pg_inherits").fetchone() == (0,)

@@ -12,7 +12,9 @@ import psycopg
 import pytest
 
 from tests.harness import conversions as conv
-from tests.harness import creation as help_
+from tests.harness import postgres as help_
+from tests.harness.jobs import all_done
+from tests.harness.postgres import creation
 from upkeep.model import Action, Outcome
 from upkeep.postgres.partition_creation import JOB
 from upkeep.postgres.session import ConnectionLostError, PostgresSession
@@ -95,9 +97,9 @@ def stepped(session: PostgresSession, number: int, kill: Callable[[], None], ste
 
 def conversion(session: PostgresSession) -> Callable[[PostgresSession], Outcome]:
     """Plan a conversion; return what carries it out."""
-    observation = help_.observe(session, WHAT)
+    observation = creation(WHAT).observe(session)
     (action,) = [a for a in JOB.plan(observation, WHAT).actions if a.kind == "convert_table"]
-    return lambda opened: JOB.apply(help_.work(opened, WHAT, action, observation))
+    return lambda opened: creation(WHAT).apply(opened, action, observation)
 
 
 def kind(db: conv.Db) -> str:
@@ -123,7 +125,7 @@ def test_killed_before_each_statement(database: str, db: Any, kill: Callable[[st
         use(db)
         with help_.session(database) as session:
             run_on(session, number)
-            assert help_.plan(session, WHAT).actions == (), number
+            assert creation(WHAT).plan(session).actions == (), number
         assert kind(db) == "p"
         assert conv.left_behind(db) == 0, number
         use(db)
@@ -134,9 +136,9 @@ def test_killed_before_each_statement(database: str, db: Any, kill: Callable[[st
 
 def run_on(session: PostgresSession, number: int) -> None:
     """Do as a person's run does: remove what was left, convert, create."""
-    observation = help_.observe(session, WHAT)
+    observation = creation(WHAT).observe(session)
     for action in JOB.plan(observation, WHAT).actions:
-        outcome = JOB.apply(help_.work(session, WHAT, action, observation))
+        outcome = creation(WHAT).apply(session, action, observation)
         assert outcome.status == "done", (number, outcome)
 
 
@@ -172,9 +174,9 @@ def test_what_was_left_is_removed_without_a_person(database: str, db: Any) -> No
     with pytest.raises(psycopg.errors.CheckViolation):
         db.execute("insert into public.logs (at) values ('2500-01-01')")
     with help_.session(database) as session:
-        planned, outcomes = help_.run(session, WHAT)
+        planned, outcomes = creation(WHAT).run(session)
     assert [a.kind for a in planned.actions] == ["remove_leftover", "convert_table"]
-    assert help_.all_done(outcomes)
+    assert all_done(outcomes)
     assert len(outcomes) == 1
     assert conv.left_behind(db) == 0
     db.execute("insert into public.logs (at) values ('2500-01-01')")

@@ -8,14 +8,16 @@ import psycopg
 import pytest
 
 from tests.harness import conversions as conv
-from tests.harness import creation as help_
+from tests.harness import postgres as help_
+from tests.harness.jobs import on
+from tests.harness.postgres import creation
 from upkeep import gates
 from upkeep.fleet import Target
 from upkeep.model import FindingStatus, GateResult, Observation, ReasonCode, Severity
 from upkeep.postgres.partition_creation import JOB
 from upkeep.postgres.partition_creation.conversion import observe
 
-AT = help_.on("2024-02-15 12:00")
+AT = on("2024-02-15 12:00")
 PLAIN = "create table public.t (id int not null, at timestamptz not null, x text)"
 FUNCTION = "create function public.f() returns trigger language plpgsql as 'begin return new; end'"
 
@@ -198,7 +200,7 @@ def test_refused_with_reason_and_remedy(database: str, db: Any, changes: list[st
         db.execute(change)
     what = help_.target({"public.t": conv.POLICY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what, AT)
+        observation = creation(what).observe(session, AT)
         planned = JOB.plan(observation, what)
         before = gates.evaluate(
             "partition_creation", "postgres", "before", JOB.frames(observation, what, "before", None, [])
@@ -217,7 +219,7 @@ def test_every_reason_is_said_at_once(database: str, db: Any) -> None:
     db.execute("alter table public.t add primary key (id)")
     db.execute("create view public.v as select * from public.t")
     with help_.session(database) as session:
-        planned = help_.plan(session, help_.target({"public.t": conv.POLICY}), AT)
+        planned = creation(help_.target({"public.t": conv.POLICY})).plan(session, AT)
     (found,) = [f for f in planned.findings if f.check == "partitioned"]
     assert len(found.evidence["reasons"]) == 2
 
@@ -237,7 +239,7 @@ def test_other_kinds_of_tables(database: str, db: Any) -> None:
         "p1": "it is a partition of public.p",
     }
     with help_.session(database) as session:
-        planned = help_.plan(session, help_.target({f"public.{n}": conv.POLICY for n in names}), AT)
+        planned = creation(help_.target({f"public.{n}": conv.POLICY for n in names})).plan(session, AT)
     said = {f.subject.removeprefix("public."): f.summary for f in planned.findings if f.check == "partitioned"}
     assert {name: text in said[name] for name, text in names.items()} == dict.fromkeys(names, True)
     assert planned.actions == ()
@@ -252,12 +254,12 @@ def test_not_the_owner_and_a_schema_closed_to_the_owner(database: str, db: Any) 
     db.execute("revoke create on schema public from public")
     what = help_.target({"public.t": conv.POLICY, "public.u": conv.POLICY})
     with help_.session(database, user="conv_stranger", password="x") as session:
-        planned = help_.plan(session, what, AT)
+        planned = creation(what).plan(session, AT)
     said = {f.subject: f for f in planned.findings if f.check == "partitioned"}
     assert "lacks the rights of its owner postgres" in said["public.t"].summary
     assert "grant postgres" in (said["public.t"].remedy or "")
     with help_.session(database) as session:
-        planned = help_.plan(session, what, AT)
+        planned = creation(what).plan(session, AT)
     (found,) = [f for f in planned.findings if f.check == "partitioned"]
     assert "its owner conv_other may not create tables in its schema" in found.summary
     assert "grant create on schema public to conv_other" in (found.remedy or "")
@@ -276,7 +278,7 @@ def test_not_the_owner_and_a_schema_closed_to_the_owner(database: str, db: Any) 
 def test_policies_that_do_not_fit(database: str, db: Any, policy: str, text: str) -> None:
     db.execute(PLAIN)
     with help_.session(database) as session:
-        planned = help_.plan(session, help_.target({"public.t": policy}), AT)
+        planned = creation(help_.target({"public.t": policy})).plan(session, AT)
     assert planned.actions == ()
     (found,) = [f for f in planned.findings if f.severity is Severity.ERROR]
     assert text in found.summary
@@ -288,7 +290,7 @@ def test_what_could_not_be_looked_at_is_no_refusal(database: str, db: Any, monke
     db.execute("insert into public.t select g, now() from generate_series(1, 100000) g")
     what = help_.target({"public.t": conv.POLICY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what)
+        observation = creation(what).observe(session)
         planned = JOB.plan(observation, what)
     (found,) = [f for f in planned.findings if f.check == "partitioned"]
     assert found.status is FindingStatus.NOT_AVAILABLE
@@ -317,10 +319,10 @@ def test_altered_between_plan_and_apply(database: str, db: Any, change: str, say
     db.execute(PLAIN)
     what = help_.target({"public.t": conv.POLICY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what)
+        observation = creation(what).observe(session)
         (action,) = JOB.plan(observation, what).actions
         db.execute(change)
-        outcome = JOB.apply(help_.work(session, what, action, observation))
+        outcome = creation(what).apply(session, action, observation)
     assert outcome.status == "skipped", outcome
     assert outcome.reason_code is ReasonCode.STATE_CHANGED
     assert says in (outcome.message or "")
@@ -332,7 +334,7 @@ def test_a_row_beyond_the_bounds_at_the_last_moment(database: str, db: Any) -> N
     db.execute(PLAIN)
     what = help_.target({"public.t": conv.POLICY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what)
+        observation = creation(what).observe(session)
         (action,) = JOB.plan(observation, what).actions
         late = ["insert into public.t values (1, '2030-01-01')"]
 
@@ -341,7 +343,7 @@ def test_a_row_beyond_the_bounds_at_the_last_moment(database: str, db: Any) -> N
                 db.execute(late.pop())
 
         session.trace = trace
-        outcome = JOB.apply(help_.work(session, what, action, observation))
+        outcome = creation(what).apply(session, action, observation)
     assert outcome.reason_code is ReasonCode.STATE_CHANGED, outcome
     assert "violated" in (outcome.message or "")
     assert conv.left_behind(db) == 0
@@ -354,12 +356,12 @@ def test_ids_without_a_sequence_that_grew_beyond_the_bound(database: str, db: An
     what = help_.target({"public.t": "partition: {by: id, every: 100, ahead: 1}"})
     sent: list[str] = []
     with help_.session(database) as session:
-        observation = help_.observe(session, what)
+        observation = creation(what).observe(session)
         (action,) = JOB.plan(observation, what).actions
         for highest in (299, 300):
             db.execute("insert into public.t values (%s)", [highest])
             session.trace = sent.append
-            outcome = JOB.apply(help_.work(session, what, action, observation))
+            outcome = creation(what).apply(session, action, observation)
             assert outcome.reason_code is ReasonCode.STATE_CHANGED, outcome
             assert "plan again" in (outcome.message or "")
     assert not any("add constraint" in statement for statement in sent)
@@ -369,9 +371,9 @@ def test_writers_that_came_too_near_to_the_bound(database: str, db: Any) -> None
     db.execute("create table public.t (id bigint generated always as identity primary key)")
     what = help_.target({"public.t": "partition: {by: id, every: 100, ahead: 1}"})
     with help_.session(database) as session:
-        observation = help_.observe(session, what)
+        observation = creation(what).observe(session)
         (action,) = JOB.plan(observation, what).actions
         db.execute("select setval('public.t_id_seq', 180)")
-        outcome = JOB.apply(help_.work(session, what, action, observation))
+        outcome = creation(what).apply(session, action, observation)
     assert outcome.reason_code is ReasonCode.STATE_CHANGED
     assert "plan again" in (outcome.message or "")

@@ -14,7 +14,8 @@ from psycopg import sql
 from local.servers import PostgresServer
 from local.servers.postgres import postgres_bin
 from tests.harness import conversions as conv
-from tests.harness import creation as help_
+from tests.harness import postgres as help_
+from tests.harness.postgres import creation
 from tests.harness.servers import fresh_database
 from upkeep.postgres.partition_creation import JOB
 
@@ -102,4 +103,4 @@ def test_a_dump_restores_it(postgres_server: PostgresServer, database: str, db: 
             lost = conv.differences(conv.catalog(db, "public.logs"), conv.catalog(restored, "public.logs"))
             assert lost == {}
             with help_.session(uri) as session:
-                assert help_.plan(session, help_.target({"public.logs": conv.POLICY})).actions == ()
+                assert creation(help_.target({"public.logs": conv.POLICY})).plan(session).actions == ()

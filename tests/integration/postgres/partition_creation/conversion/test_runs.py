@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.harness import conversions as conv
-from tests.harness import creation as help_
+from tests.harness import postgres as help_
+from tests.harness.postgres import creation
 from upkeep.cli import main
 from upkeep.postgres.partition_creation import JOB
 from upkeep.run import veto
@@ -190,7 +191,7 @@ def test_todays_policy_can_forbid_an_approved_conversion(upkeep: Upkeep, db: Any
 def test_an_approval_that_came_weeks_later_fits_while_its_bound_is_far(database: str, db: Any) -> None:
     what = help_.target({"public.logs": conv.POLICY})
     with help_.session(database) as session:
-        observation = help_.observe(session, what)
+        observation = creation(what).observe(session)
         planned = JOB.plan(observation, what)
         (server,) = observation.frames["server"]
         later = (datetime.fromisoformat(server["now"]) + timedelta(days=62)).isoformat()
@@ -203,11 +204,11 @@ def test_an_approval_that_came_weeks_later_fits_while_its_bound_is_far(database:
         long_ago = observation.model_copy(update={"at": observation.at - timedelta(days=300)})
         soon = session.now() + timedelta(hours=20)
         near = action.model_copy(update={"args": {**action.args, "upper": soon.isoformat(sep=" ")}})
-        refused = JOB.apply(help_.work(session, what, near, long_ago))
+        refused = creation(what).apply(session, near, long_ago)
         assert (refused.status, refused.reason_code) == ("skipped", "state_changed")
         assert "come near the bound" in (refused.message or "")
         assert kind(db) == "r"
-        done = JOB.apply(help_.work(session, what, action, observation))
+        done = creation(what).apply(session, action, observation)
     assert done.status == "done", done
     assert kind(db) == "p"
 
@@ -216,9 +217,9 @@ def test_a_new_partition_is_the_same_wish_with_more_rows_to_move(database: str, 
     db.execute("create table public.rest partition of public.parted default")
     what = help_.target({"public.parted": conv.POLICY})
     with help_.session(database) as session:
-        before = help_.plan(session, what)
+        before = creation(what).plan(session)
         db.execute("insert into public.parted values (now())")
-        after = help_.plan(session, what)
+        after = creation(what).plan(session)
     assert len({a.intent for a in before.actions}) == len(before.actions) == 4
     assert [a.intent for a in before.actions] == [a.intent for a in after.actions]
     assert [a.id for a in before.actions] != [a.id for a in after.actions]

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from tests.harness import conversions as conv
-from tests.harness import creation as help_
+from tests.harness import postgres as help_
+from tests.harness.postgres import creation
 from upkeep.model import ReasonCode
 from upkeep.postgres import ddl
 from upkeep.postgres.partition_creation import JOB
@@ -167,7 +168,7 @@ def test_a_long_reader_makes_it_give_up(database: str, db: Any, held: str, monke
         assert slowest < 2.0  # not for as long as the reader reads
         reader.rollback()
     with help_.session(database) as session:
-        help_.run(session, WHAT)
+        creation(WHAT).run(session)
         _, _, outcome = conv.convert(session, WHAT)
     assert outcome.status == "done", outcome
     assert conv.left_behind(db) == 0
@@ -177,12 +178,12 @@ def test_two_at_once(database: str, db: Any) -> None:
     results: list[Any] = []
 
     with help_.session(database) as session:
-        observation = help_.observe(session, WHAT)
+        observation = creation(WHAT).observe(session)
         (action,) = JOB.plan(observation, WHAT).actions
 
     def one() -> None:
         with help_.session(database) as session:
-            results.append(JOB.apply(help_.work(session, WHAT, action, observation)))
+            results.append(creation(WHAT).apply(session, action, observation))
 
     threads = [threading.Thread(target=one) for _ in range(2)]
     for thread in threads:

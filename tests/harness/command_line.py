@@ -13,20 +13,29 @@ from upkeep.cli import main
 
 
 class Upkeep:
-    """The command line, and today's fleet file as text."""
+    """The command line, and today's fleet file as text.
 
-    def __init__(self, fleet: Path, text: str) -> None:
+    Parameters
+    ----------
+    status
+        The exit status that every command but a bare call must have; ``None``: any.
+    """
+
+    def __init__(self, fleet: Path, text: str, *, status: int | None = None) -> None:
         self.fleet = fleet
         self.text = text
+        self.status = status
 
     def __call__(self, *arguments: str) -> Result:
         self.fleet.write_text(self.text)
         return CliRunner().invoke(main, ["--fleet", str(self.fleet), *arguments])
 
-    def target(self, *arguments: str) -> Any:
+    def target(self, *arguments: str, status: int | None = None) -> Any:
         """Return the only target's part of the document."""
         result = self(*arguments, "--json")
         assert result.stdout.startswith("{"), result.output
+        expected = self.status if status is None else status
+        assert expected in {None, result.exit_code}, result.output
         (target,) = json.loads(result.stdout)["targets"]
         return target | {"exit": result.exit_code}
 
@@ -39,8 +48,8 @@ class Upkeep:
         assert planned["status"] == "awaiting_approval", planned
         return str(planned["plan_id"])
 
-    def approve(self, plan_id: str) -> Any:
-        return self.target("run", "data_retention", "--approve", plan_id)
+    def approve(self, plan_id: str, status: int | None = None) -> Any:
+        return self.target("run", "data_retention", "--approve", plan_id, status=status)
 
 
 def code(target: Any) -> str:
