@@ -25,6 +25,9 @@ SHORT_SECONDS = 0.3
 
 def group_of(item: pytest.Item) -> str:
     """Return the group of a test."""
+    named = item.get_closest_marker("xdist_group")
+    if named is not None:  # a server that only the test's parameters tell of
+        return str(named.args[0])
     used = getattr(item, "fixturenames", ())
     shared = next((group for fixture, group in SHARED.items() if fixture in used), None)
     return shared or ("stack" if item.get_closest_marker("stack") else file_of(item))

@@ -92,6 +92,8 @@ def _cannot(action: Action) -> str:
             return f"the rows are in files: upkeep restore-archive --table '{action.subject}' brings them back"
         into = (action.args.get("archive") or {}).get("name", "the archive")
         return f"the rows are in {into}: copy them back by hand; Upkeep does not undo an archiving"
+    if action.kind == "analyze":
+        return "no row went: there is nothing to take back"
     return "what was deleted comes back only from a backup"
 
 
