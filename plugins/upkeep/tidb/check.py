@@ -61,16 +61,11 @@ def _placement(session: TiDBSession, target: Target) -> Iterator[Finding]:
     """Say what a server without placement driver (a single node) cannot tell."""
     text = server.not_seen(server.placement_driver(session))
     if text is not None:
-        yield Finding(
-            check="placement_driver",
-            subject=target.name,
-            status=FindingStatus.NOT_AVAILABLE,
-            severity=Severity.INFO,
-            summary=text,
-            remedy="nothing depends on them here",
-        )
+        unseen = FindingStatus.NOT_AVAILABLE
+        remedy = "nothing depends on them here"
+        yield Finding.of("placement_driver", target.name, Severity.INFO, text, remedy, status=unseen)
 
 
 def _finding(check: str, subject: str, state: tuple[FindingStatus, Severity], text: str, remedy: str | None) -> Finding:
     status, severity = state
-    return Finding(check=check, subject=subject, status=status, severity=severity, summary=text, remedy=remedy)
+    return Finding.of(check, subject, severity, text, remedy, status=status)

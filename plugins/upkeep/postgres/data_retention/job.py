@@ -18,6 +18,7 @@ from upkeep.engines import Session
 from upkeep.errors import UpkeepError
 from upkeep.fleet import Target
 from upkeep.jobs.contract import RestoreRequest, RowBatch, Work, go_on
+from upkeep.jobs.frames import of_stage
 from upkeep.model import Action, Memory, Observation, Outcome, OutcomeStatus, Plan, ReasonCode, Stage
 from upkeep.postgres import faults
 from upkeep.postgres.data_retention import apply, examined_rows, frames, observe, plan, reattach
@@ -43,9 +44,7 @@ class DataRetention:
         self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
     ) -> Mapping[str, list[dict[str, Any]]]:
         """Return the tables that the stage's suite looks at."""
-        if stage == "before":
-            return frames.before(observation, target)
-        return frames.after(observation, target, plan, outcomes)
+        return of_stage(frames, observation, target, stage, plan, outcomes)
 
     def apply(self, work: Work) -> Outcome:
         """Carry one action out."""

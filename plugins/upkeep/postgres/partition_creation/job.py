@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from upkeep.engines import Session
 from upkeep.fleet import Target
 from upkeep.jobs.contract import Work
+from upkeep.jobs.frames import of_stage
 from upkeep.model import Action, Memory, Observation, Outcome, Plan, Stage
 from upkeep.postgres.partition_creation import apply, frames, observe, plan
 from upkeep.postgres.partition_creation.conversion import apply as conversion_apply
@@ -41,9 +42,7 @@ class PartitionCreation:
         self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
     ) -> Mapping[str, list[dict[str, Any]]]:
         """Return the tables that the stage's suite looks at."""
-        if stage == "before":
-            return frames.before(observation, target)
-        return frames.after(observation, target, plan, outcomes)
+        return of_stage(frames, observation, target, stage, plan, outcomes)
 
     def apply(self, work: Work) -> Outcome:
         """Make one partition, or convert a plain table."""
