@@ -17,6 +17,7 @@ from pymongo import monitoring
 
 from local.servers import MongoServer, start_mongo, temporary_directory
 from tests.harness.mongo import AT, Place, fresh_place, run, target
+from tests.harness.stepping import Stepping
 from upkeep.jobs import spec
 from upkeep.jobs.data_retention import pace
 from upkeep.mongo import elections
@@ -53,7 +54,7 @@ class Stages(monitoring.CommandListener):
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         merges = "$merge" in str(event.command.get("pipeline", ""))
         if event.command_name not in READS or merges:
-            self._next(f"before {event.command_name}")
+            self._next(f"before {event.command_name} {event.command.get(event.command_name)}")
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         if event.command_name not in READS:
@@ -159,21 +160,28 @@ def place(mongo_server: MongoServer) -> Iterator[Place]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_killed_at_every_command(place: Place, tmp_path: Path, case: str) -> None:
+def test_killed_at_every_command(place: Place, tmp_path: Path, case: str, stepping: Stepping) -> None:
     policy, job, at, make = CASES[case]
-    make(place)
     path = tmp_path / "stages"
-    path.touch()
+    stages: list[str] = []
 
     def note(_: int, name: str) -> None:
         with path.open("a") as file:
             file.write(f"{name}\n")
 
-    assert forked(place, policy, job, at, note) == 0
-    stages = path.read_text().splitlines()
-    assert len(stages) >= 4
+    def undisturbed(case: str) -> list[str]:
+        policy, job, at, make = CASES[case]
+        clear(place)
+        make(place)
+        path.write_text("")
+        assert forked(place, policy, job, at, note) == 0
+        stages[:] = path.read_text().splitlines()
+        assert len(stages) >= 4
+        return list(stages)
+
+    numbers = stepping.steps("runs", list(CASES), case, undisturbed)
     wanted = picture(place, policy)
-    for number in range(1, len(stages) + 1):
+    for number in numbers:
         clear(place)
         make(place)
         where = (number, stages[number - 1])
@@ -281,7 +289,9 @@ def test_a_primary_that_does_not_come_back_is_said_and_the_next_run_carries_on(
 
 def test_what_a_killed_run_holds_is_given_back_at_once(place: Place) -> None:
     fill(place)
-    code = forked(place, ARCHIVE, RETENTION, AT, lambda _, name: name == "before delete" and os.kill(os.getpid(), 9))
+    code = forked(
+        place, ARCHIVE, RETENTION, AT, lambda _, name: name == "before delete events" and os.kill(os.getpid(), 9)
+    )
     assert code == -9
     with place.session() as session:
         assert session.end_leftovers() == 1

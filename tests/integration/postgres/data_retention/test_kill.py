@@ -15,6 +15,7 @@ import pytest
 
 from local.servers import PostgresServer
 from tests.harness.postgres import AT, attached, count, exists, retention, session, spring, target
+from tests.harness.stepping import Stepping
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.model import Action
 from upkeep.postgres.data_retention import JOB
@@ -42,17 +43,16 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("upkeep.postgres.data_retention.batches.ROWS_ON_A_PAGE", 25)
 
 
-def until(opened: PostgresSession, number: int, kill: Callable[[], None], kind: str) -> int:
-    """Run the job with ``kill`` called before statement ``number``; return how many statements were sent."""
+def until(opened: PostgresSession, number: int, kill: Callable[[], None], kind: str) -> list[str]:
+    """Run the job with ``kill`` called before statement ``number``; return what was sent."""
     what = target({"public.logs": KINDS[kind]})
     book = retention(what)
     observation = book.observe(opened, AT)
-    sent = 0
+    sent: list[str] = []
 
-    def trace(_: str) -> None:
-        nonlocal sent
-        sent += 1
-        if sent == number:
+    def trace(statement: str) -> None:
+        sent.append(statement)
+        if len(sent) == number:
             kill()
 
     opened.trace = trace
@@ -103,15 +103,20 @@ def intended(database: str, kind: str) -> list[Action]:
 @pytest.mark.parametrize("kill", [killed_process, killed_backend])
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_killed_before_each_statement(
-    database: str, db: psycopg.Connection[Any], kind: str, kill: Callable[[str, int, str], None]
+    database: str, db: psycopg.Connection[Any], kind: str, kill: Callable[[str, int, str], None], stepping: Stepping
 ) -> None:
     what = target({"public.logs": KINDS[kind]})
-    spring(db, kind)
-    whole = everywhere(db, kind)
-    with session(database) as opened:
-        total = until(opened, 0, lambda: None, kind)
-    assert total > 10
-    for number in range(1, total + 1):
+    whole: list[int] = []
+
+    def undisturbed(kind: str) -> list[str]:
+        spring(db, kind)
+        whole[:] = everywhere(db, kind)
+        with session(database) as opened:
+            sent = until(opened, 0, lambda: None, kind)
+        assert len(sent) > 10
+        return sent
+
+    for number in stepping.steps("retention", list(KINDS), kind, undisturbed):
         spring(db, kind)
         intents = intended(database, kind)
         kill(database, number, kind)

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.harness.postgres import AT, attached, count, exists, retention, session, target
+from tests.harness.stepping import Stepping
 from upkeep.model import OutcomeStatus, Severity
 from upkeep.postgres.data_retention import JOB
 from upkeep.postgres.session import PostgresSession
@@ -301,16 +302,15 @@ def test_rows_written_into_a_leaf_of_a_detached_subtree_are_not_dropped(
 # -- killed ------------------------------------------------------------------------------------------
 
 
-def until(opened: PostgresSession, number: int, kill: Callable[[], None]) -> int:
+def until(opened: PostgresSession, number: int, kill: Callable[[], None]) -> list[str]:
     what = target({"public.logs": NOW})
     book = retention(what)
     observation = book.observe(opened, AT)
-    sent = 0
+    sent: list[str] = []
 
-    def trace(_: str) -> None:
-        nonlocal sent
-        sent += 1
-        if sent == number:
+    def trace(statement: str) -> None:
+        sent.append(statement)
+        if len(sent) == number:
             kill()
 
     opened.trace = trace
@@ -346,22 +346,27 @@ def killed_backend(database: str, number: int) -> None:
 @pytest.mark.parametrize("kill", [killed_process, killed_backend])
 @pytest.mark.parametrize("default", [False, True])
 def test_killed_before_each_statement(
-    db: psycopg.Connection[Any], database: str, kill: Callable[[str, int], None], default: bool
+    db: psycopg.Connection[Any], database: str, kill: Callable[[str, int], None], default: bool, stepping: Stepping
 ) -> None:
     what = target({"public.logs": NOW})
 
-    def prepare() -> None:
+    def prepare(*, default: bool = default) -> None:
         db.execute("drop table if exists logs, logs_eu_3, logs_eu_4, logs_us_3, logs_us_4")
         regions(db, default=default)
         db.execute("drop table logs_us")
         db.execute("alter table logs_eu detach partition logs_eu_4; drop table logs_eu_4")
 
+    def undisturbed(kind: str) -> list[str]:
+        prepare(default=kind == "default")
+        with session(database) as opened:
+            sent = until(opened, 0, lambda: None)
+        assert len(sent) > 10
+        return sent
+
     prepare()
     young = db.execute("select array_agg(id order by id) from logs where at > '2024-05-01'").fetchone()
-    with session(database) as opened:
-        total = until(opened, 0, lambda: None)
-    assert total > 10
-    for number in range(1, total + 1):
+    kind = "default" if default else "no default"
+    for number in stepping.steps("retention of sub-partitions", ["no default", "default"], kind, undisturbed):
         prepare()
         with session(database) as opened:
             intents = list(retention(what).plan(opened, AT).actions)

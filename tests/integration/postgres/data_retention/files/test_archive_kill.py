@@ -13,6 +13,7 @@ import pytest
 
 from tests.harness.archives import KINDS, in_files, in_table, settled
 from tests.harness.postgres import AT, count, exists, retention, session, spring, target
+from tests.harness.stepping import Stepping
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.model import Action
 from upkeep.postgres.data_retention import JOB
@@ -33,17 +34,16 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pace, "learn", lambda *_: None)
 
 
-def until(opened: PostgresSession, number: int, kill: Callable[[], None], policy: str) -> int:
-    """Run the job with ``kill`` called before step ``number``; return how many steps there were."""
+def until(opened: PostgresSession, number: int, kill: Callable[[], None], policy: str) -> list[str]:
+    """Run the job with ``kill`` called before step ``number``; return the steps."""
     what = target({"public.logs": policy})
     book = retention(what)
     observation = book.observe(opened, AT)
-    steps = 0
+    steps: list[str] = []
 
-    def step(*_: object) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == number:
+    def step(*told: object) -> None:
+        steps.append(str(told[-1]))
+        if len(steps) == number:
             kill()
 
     opened.trace = step
@@ -93,14 +93,22 @@ def test_killed_before_each_step(
     tmp_path: Path,
     kind: str,
     kill: Callable[[str, int, str], None],
+    *,
+    stepping: Stepping,
 ) -> None:
-    spring(db, kind)
-    whole = sorted(in_table(db))
-    with session(database) as opened:
-        total = until(opened, 0, lambda: None, KINDS[kind].format(tmp_path / "0"))
-    assert total > 30
-    assert settled(db, tmp_path / "0") == whole
-    for number in range(1, total + 1):
+    whole: list[int] = []
+
+    def undisturbed(kind: str) -> list[str]:
+        spring(db, kind)
+        whole[:] = sorted(in_table(db))
+        into = tmp_path / kind
+        with session(database) as opened:
+            steps = until(opened, 0, lambda: None, KINDS[kind].format(into))
+        assert len(steps) > 30
+        assert settled(db, into) == whole
+        return steps
+
+    for number in stepping.steps("archiving into files", list(KINDS), kind, undisturbed):
         into = tmp_path / str(number)
         policy = KINDS[kind].format(into)
         spring(db, kind)

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from tests.harness.archives import of_another_history, policy, restored, said
 from tests.harness.postgres import AT, attached, count, months, retention, session, target
+from tests.harness.stepping import Stepping
 from upkeep.cli import main
 from upkeep.errors import ConfigurationError, UnreachableError
 from upkeep.jobs.contract import RestoreRequest
@@ -187,13 +188,12 @@ def test_partitions_that_are_missing_are_named(db: psycopg.Connection[Any], data
     assert done.finding("due_again").severity == "INFO"
 
 
-def until(opened: PostgresSession, number: int, kill: Callable[[], None], into: Path) -> int:
-    steps = 0
+def until(opened: PostgresSession, number: int, kill: Callable[[], None], into: Path) -> list[str]:
+    steps: list[str] = []
 
-    def step(*_: object) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == number:
+    def step(*what: object) -> None:
+        steps.append(str(what[-1]))
+        if len(steps) == number:
             kill()
 
     opened.trace = step
@@ -208,12 +208,14 @@ def until(opened: PostgresSession, number: int, kill: Callable[[], None], into: 
 
 
 @pytest.mark.parametrize("how", ["process", "backend"])
-def test_killed_before_each_step(db: psycopg.Connection[Any], database: str, tmp_path: Path, how: str) -> None:
+def test_killed_before_each_step(
+    db: psycopg.Connection[Any], database: str, tmp_path: Path, how: str, stepping: Stepping
+) -> None:
     archived(db, database, tmp_path, 30, key="")
     with session(database) as opened:
-        total = until(opened, 0, lambda: None, tmp_path)
-    assert total > 20
-    for number in range(1, total + 1):
+        steps = until(opened, 0, lambda: None, tmp_path)
+    assert len(steps) > 20
+    for number in stepping.chosen("restoring files", steps):
         db.execute("truncate logs")
         for mark in (tmp_path / FOLDER / "_restored").iterdir():
             mark.unlink()
