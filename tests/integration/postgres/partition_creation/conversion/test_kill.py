@@ -15,6 +15,7 @@ from tests.harness import conversions as conv
 from tests.harness import postgres as help_
 from tests.harness.jobs import all_done
 from tests.harness.postgres import creation
+from tests.harness.stepping import Stepping
 from upkeep.model import Action, Outcome
 from upkeep.postgres.partition_creation import JOB
 from upkeep.postgres.session import ConnectionLostError, PostgresSession
@@ -109,14 +110,16 @@ def kind(db: conv.Db) -> str:
 
 
 @pytest.mark.parametrize("kill", [killed_process, killed_backend])
-def test_killed_before_each_statement(database: str, db: Any, kill: Callable[[str, int, Step], None]) -> None:
+def test_killed_before_each_statement(
+    database: str, db: Any, kill: Callable[[str, int, Step], None], stepping: Stepping
+) -> None:
     prepare(db)
     with help_.session(database) as session:
-        total = len(stepped(session, 0, lambda: None, conversion(session)))
+        sent = stepped(session, 0, lambda: None, conversion(session))
     use(db)
-    assert total > 30
+    assert len(sent) > 30
     seen = set()
-    for number in range(1, total + 1):
+    for number in stepping.chosen("conversion", sent):
         prepare(db)
         with help_.session(database) as session:
             step = conversion(session)
@@ -183,17 +186,19 @@ def test_what_was_left_is_removed_without_a_person(database: str, db: Any) -> No
 
 
 @pytest.mark.parametrize("kill", [killed_process, killed_backend])
-def test_undo_killed_before_each_statement(database: str, db: Any, kill: Callable[[str, int, Step], None]) -> None:
+def test_undo_killed_before_each_statement(
+    database: str, db: Any, kill: Callable[[str, int, Step], None], stepping: Stepping
+) -> None:
     def undoing(done: tuple[Action, Outcome]) -> Step:
         return lambda opened: JOB.undo(opened, *done)
 
     prepare(db)
     with help_.session(database) as session:
         _, action, outcome = conv.convert(session, WHAT)
-        total = len(stepped(session, 0, lambda: None, undoing((action, outcome))))
+        sent = stepped(session, 0, lambda: None, undoing((action, outcome)))
     assert kind(db) == "r"
     use(db)
-    for number in range(1, total + 1):
+    for number in stepping.chosen("undo of a conversion", sent):
         prepare(db)
         with help_.session(database) as session:
             _, action, outcome = conv.convert(session, WHAT)
