@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 2
 define run_tests
 	status=0; \
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" $(1) || status=$$?; \
+	$(PY) -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not alone" $(1) || status=$$?; \
 	$(PY) -m pytest -m alone $(1) || status=$$?; \
 	exit $$status
 endef

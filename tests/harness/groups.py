@@ -1,50 +1,52 @@
-"""Which tests stay together when the suite runs in two processes (``pytest -n 2 --dist loadgroup``).
+"""Which tests stay together when the suite runs in two processes (``pytest -n 2``).
 
-What is heavy to start is started in one process only: the local stack, Airflow's database, and the servers of TiDB,
-MongoDB and Redis, each a group. PostgreSQL runs in both, so the rest goes by file. Long groups begin first, or one
-process would wait for the other at the end.
+What is heavy to start is started in one process only: the local stack, Airflow's database, and the server of TiDB.
+All else goes by file, so that each file's own fixtures are made once; PostgreSQL, MongoDB and Redis start in both
+processes, in a second or two. Long groups begin first, or one process would wait for the other at the end.
+
+The scheduler is ours because ``--dist loadgroup`` of pytest-xdist 3.8 writes its groups into an attribute that pytest
+9.2 does not read any more, and then spreads every test by itself, without a word. A test says that this one does not.
 """
 
 from collections import Counter
+from functools import cache
+from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.harness.timing import DEFAULT_SECONDS, budgets
 
-SHARED = {
-    "stack": "stack",
-    "airflow_home": "airflow",
-    "tidb_server": "tidb",
-    "mongo_server": "mongo",
-    "redis_server": "redis",
-}
-"""Session fixture → the group of all tests that use it; the first one counts."""
+TOGETHER = {"mark.stack": "stack", "tests/airflow/": "airflow", "mark.tidb": "tidb", "tidb_server": "tidb"}
+"""What stands in a file, or in its path → the group of all such files; the first one counts."""
 SHORT_SECONDS = 0.3
 """What a test takes of whose file no budget is written down."""
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def group_of(item: pytest.Item) -> str:
-    """Return the group of a test."""
-    named = item.get_closest_marker("xdist_group")
-    if named is not None:  # a server that only the test's parameters tell of
-        return str(named.args[0])
-    used = getattr(item, "fixturenames", ())
-    shared = next((group for fixture, group in SHARED.items() if fixture in used), None)
-    return shared or ("stack" if item.get_closest_marker("stack") else file_of(item))
+@cache
+def group_of(file: str) -> str:
+    """Return the group of a test file; its path is relative to the checkout."""
+    text = file + (ROOT / file).read_text(encoding="utf-8")
+    return next((group for sign, group in TOGETHER.items() if sign in text), file)
 
 
-def file_of(item: pytest.Item) -> str:
+def file_of(test: str) -> str:
     """Return a test's file, as budgets name it."""
-    return item.nodeid.partition("::")[0]
+    return test.partition("::")[0]
 
 
-def arrange(items: list[pytest.Item]) -> None:
-    """Mark each test with its group, and put the groups that take longest first."""
-    known, of_file = budgets(), Counter(file_of(item) for item in items)
+def longest_first(items: list[pytest.Item]) -> None:
+    """Put the groups that take longest first."""
+    known, of_file = budgets(), Counter(file_of(item.nodeid) for item in items)
     seconds: Counter[str] = Counter()
-    for item in items:
-        file = file_of(item)
-        most = min(DEFAULT_SECONDS, SHORT_SECONDS * of_file[file])
-        seconds[group_of(item)] += known.get(file, most) / of_file[file]
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    items.sort(key=lambda item: -seconds[group_of(item)])
+    for file, tests in of_file.items():
+        seconds[group_of(file)] += known.get(file, min(DEFAULT_SECONDS, SHORT_SECONDS * tests))
+    items.sort(key=lambda item: (-seconds[group_of(file_of(item.nodeid))], group_of(file_of(item.nodeid))))
+
+
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands groups to the processes, one after the other, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(file_of(nodeid))

@@ -60,16 +60,11 @@ TESTED = {
     "mongo": "upkeep.mongo.session.TESTED",
     "redis": "upkeep.redis.session.TESTED",
 }
-MARKS: dict[str, list[pytest.MarkDecorator]] = {
-    "postgres": [],
-    "tidb": [pytest.mark.tidb, pytest.mark.xdist_group("tidb")],
-    "mongo": [pytest.mark.xdist_group("mongo")],
-    "redis": [pytest.mark.xdist_group("redis")],
-}
+MARKS: dict[str, list[pytest.MarkDecorator]] = {"tidb": [pytest.mark.tidb]}
 
 
 def each(found: Sequence[tuple[str, str]]) -> list[Any]:
-    return [pytest.param((job, engine), id=f"{job}-{engine}", marks=MARKS[engine]) for job, engine in found]
+    return [pytest.param((job, engine), id=f"{job}-{engine}", marks=MARKS.get(engine, [])) for job, engine in found]
 
 
 @dataclass
