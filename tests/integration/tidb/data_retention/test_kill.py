@@ -18,6 +18,7 @@ import pytest
 from local.servers import TidbServer
 from tests.harness import tidb as help_
 from tests.harness.jobs import Runs, all_done, on
+from tests.harness.stepping import Stepping
 from tests.harness.tidb import Db
 from upkeep.errors import CancelledError
 from upkeep.model import ReasonCode
@@ -32,6 +33,7 @@ CREATE = "partition: {by: at, every: 1 month, ahead: 2}"
 RETAIN = "retain: {by: at, for: 30 days, then: delete, requires: nothing, grace: 0 days}"
 ARCHIVE = "retain: {by: at, for: 30 days, then: archive, into: kept, requires: nothing}"
 ROWS = 90
+TABLES = ("plain", "altered")
 READS = ("select", "show", "explain", "set", "/*")
 
 
@@ -39,6 +41,11 @@ READS = ("select", "show", "explain", "set", "/*")
 def db(tidb_server: TidbServer) -> Iterator[Db]:
     with help_.fresh(tidb_server) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upkeep.tidb.ddl.LOOK_SECONDS", 0.05)  # at a schema change that a killed run left
 
 
 def events(db: Db, *, last: str = "2024-06-01", altered: bool = False) -> None:
@@ -62,8 +69,20 @@ def changes(text: str) -> bool:
     return not text.startswith(READS) or text.startswith("insert")
 
 
-def killed(db: Db, runs: Runs, at: Any, number: int, work: Callable[[TiDBSession], Any] | None = None) -> bool:
-    """Run (or do some other work) in a process of its own that dies before its ``number``-th change; return whether."""
+Work = Callable[[TiDBSession], object]
+
+
+def changed(db: Db, work: Work) -> list[str]:
+    """Do some work undisturbed; return its changes."""
+    sent: list[str] = []
+    with help_.session(db) as session:
+        session.trace = lambda text: sent.append(text) if changes(text) else None
+        work(session)
+    return sent
+
+
+def killed(db: Db, number: int, work: Work) -> None:
+    """Do some work in a process of its own that dies before its ``number``-th change."""
     pid = os.fork()
     if pid == 0:
         seen = 0
@@ -77,20 +96,28 @@ def killed(db: Db, runs: Runs, at: Any, number: int, work: Callable[[TiDBSession
         try:
             with help_.session(db) as session:
                 session.trace = trace
-                work(session) if work is not None else runs.run(session, at)
-            os._exit(0)
+                work(session)
         finally:
             os._exit(1)
     _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
+    assert os.WIFSIGNALED(status), number
 
 
-def until_done(db: Db, make: Callable[[], Runs], check: Callable[[], None], *, altered: bool = False) -> int:
-    """Kill at statement 1, 2, 3 … until a run gets through; after each kill the next run must carry on."""
-    for number in range(1, 60):
-        events(db, altered=altered)
-        died = killed(db, make(), AT, number)
+def killed_at_changes(
+    db: Db, stepping: Stepping, test: str, make: Callable[[], Runs], check: Callable[[], None], *, altered: bool = False
+) -> int:
+    """Kill a run at its changes; after each, as after none, the next run must carry on. Return how many there are."""
+    sent: list[str] = []
+
+    def work(session: TiDBSession) -> object:
+        return make().run(session, AT)
+
+    def undisturbed(table: str) -> list[str]:
+        events(db, altered=table == "altered")
+        sent[:] = changed(db, work)
+        return list(sent)
+
+    def carried_on(number: int) -> None:
         runs = make()
         runs.intents = [{"kind": "detach_partition", "subject": "", "args": {"oid": i}} for i in partition_ids(db)]
         with help_.session(db) as session:
@@ -99,9 +126,14 @@ def until_done(db: Db, make: Callable[[], Runs], check: Callable[[], None], *, a
                 assert all_done(outcomes), (number, outcomes)
             assert runs.plan(session, AT).actions == (), number
         check()
-        if not died:
-            return number
-    pytest.fail("it never came to an end")
+
+    numbers = stepping.steps(test, TABLES, TABLES[altered], undisturbed)
+    carried_on(0)
+    for number in numbers:
+        events(db, altered=altered)
+        killed(db, number, work)
+        carried_on(number)
+    return len(sent)
 
 
 def partition_ids(db: Db) -> list[int]:
@@ -115,26 +147,27 @@ def partition_ids(db: Db) -> list[int]:
     return [int(r[0]) for r in [*rows, *more]]
 
 
-def test_creation_killed_at_every_statement(db: Db) -> None:
+def test_creation_killed_at_every_statement(db: Db, stepping: Stepping) -> None:
     def check() -> None:
         assert db.bounds("events")[-3:] == ["2024-06-01", "2024-07-01", "2024-08-01"]
 
     what = help_.target({"events": CREATE})
-    assert until_done(db, lambda: Runs("partition_creation", what), check) >= 2
+    assert killed_at_changes(db, stepping, "creation", lambda: Runs("partition_creation", what), check) >= 1
 
 
 @pytest.mark.parametrize("altered", [False, True])
-def test_detaching_and_dropping_killed_at_every_statement(db: Db, *, altered: bool) -> None:
+def test_detaching_and_dropping_killed_at_every_statement(db: Db, stepping: Stepping, *, altered: bool) -> None:
     def check() -> None:
         assert db.bounds("events") == ["2024-03-01", "2024-06-01"]
         assert db.value("select count(*) from events") == ROWS - 60
         assert sorted(db.tables()) == ["events", "kept"]
 
     what = help_.target({"events": RETAIN}, more="limits: {share: 100 %}")
-    assert until_done(db, lambda: Runs("data_retention", what), check, altered=altered) >= (17 if altered else 9)
+    found = killed_at_changes(db, stepping, "detaching", lambda: Runs("data_retention", what), check, altered=altered)
+    assert found >= (16 if altered else 8)
 
 
-def test_archiving_killed_at_every_statement(db: Db) -> None:
+def test_archiving_killed_at_every_statement(db: Db, stepping: Stepping) -> None:
     def check() -> None:
         assert db.value("select count(*) from events") + db.value("select count(*) from kept") == ROWS
         assert db.value("select count(*) from kept") == 60
@@ -142,34 +175,44 @@ def test_archiving_killed_at_every_statement(db: Db) -> None:
         assert db.bounds("events") == ["2024-03-01", "2024-06-01"]
 
     what = help_.target({"events": ARCHIVE}, more="limits: {share: 100 %}")
-    assert until_done(db, lambda: Runs("data_retention", what), check) >= 8
+    assert killed_at_changes(db, stepping, "archiving", lambda: Runs("data_retention", what), check) >= 7
 
 
 @pytest.mark.parametrize("altered", [False, True])
-def test_putting_back_killed_at_every_statement(db: Db, *, altered: bool) -> None:
+def test_putting_back_killed_at_every_statement(db: Db, stepping: Stepping, *, altered: bool) -> None:
     """Rows that arrived in its range meanwhile are there in the end, and nothing of the undo is left."""
     what = help_.target({"events": RETAIN.replace("0 days", "7 days")}, more="limits: {share: 100 %}")
-    for number in range(1, 40):
-        events(db, altered=altered)
+
+    def detached(table: str) -> tuple[Runs, Any]:
+        events(db, altered=table == "altered")
         runs = Runs("data_retention", what)
         with help_.session(db) as session:
             planned, outcomes = runs.run(session, AT)
         db.run("insert into events values (5000, '2024-02-10')")
-        pair = next(p for p in zip(planned.actions, outcomes, strict=True) if p[0].args["partition"] == "p2")
-        died = killed(db, runs, AT, number, lambda session, r=runs, p=pair: r.job.undo(session, *p))
+        return runs, next(p for p in zip(planned.actions, outcomes, strict=True) if p[0].args["partition"] == "p2")
+
+    def undisturbed(table: str) -> list[str]:
+        runs, pair = detached(table)
+        sent = changed(db, lambda session: runs.job.undo(session, *pair))
+        carried_on(runs, 0)
+        return sent
+
+    def carried_on(runs: Runs, number: int) -> None:
         with help_.session(db) as session:
-            if died:
-                undone = runs.job.undo(session, *pair)
-                assert undone.status == "done", (number, undone)
             for _ in range(2):
                 _, outcomes = runs.run(session, AT)
                 assert all_done(outcomes), (number, outcomes)
         tables = [t for t in db.tables() if t != "kept"]
         assert sum(db.value(f"select count(*) from `{t}`") for t in tables) == ROWS + 1, number
         assert len(tables) == 3, (number, tables)  # the table, and its two partitions that are due: detached again
-        if not died:
-            return
-    pytest.fail("it never came to an end")
+
+    for number in stepping.steps("putting back", TABLES, TABLES[altered], undisturbed):
+        runs, pair = detached(TABLES[altered])
+        killed(db, number, lambda session, r=runs, p=pair: r.job.undo(session, *p))  # type: ignore[misc]
+        with help_.session(db) as session:
+            undone = runs.job.undo(session, *pair)
+        assert undone.status == "done", (number, undone)
+        carried_on(runs, number)
 
 
 def test_two_runs_at_once(db: Db) -> None:
