@@ -18,7 +18,7 @@ import psycopg
 from benchmarks import harness, report, servers
 from upkeep import engines, model
 from upkeep.fleet import Target
-from upkeep.jobs import contract, spec
+from upkeep.jobs import spec
 from upkeep.model import Outcome
 
 PERIOD = 0.005
@@ -83,7 +83,7 @@ def size(uri: str) -> int:
         return int(row[0])
 
 
-def watched(uri: str, session: contract.Session) -> dict[tuple[str, str], list[float]]:
+def watched(uri: str, session: engines.Session) -> dict[tuple[str, str], list[float]]:
     """Convert and put back beside the writers; return how long their inserts took, in seconds, by table and phase."""
     context = multiprocessing.get_context("spawn")
     ready, stop = [context.Event() for _ in TABLES], context.Event()
@@ -114,7 +114,7 @@ def watched(uri: str, session: contract.Session) -> dict[tuple[str, str], list[f
     return found
 
 
-def convert(session: contract.Session) -> tuple[object, Outcome]:
+def convert(session: engines.Session) -> tuple[object, Outcome]:
     """Convert the table; print what the outcome says of it."""
     target = Target.model_validate(
         {
@@ -136,7 +136,7 @@ def convert(session: contract.Session) -> tuple[object, Outcome]:
     return action, outcome
 
 
-def put_back(session: contract.Session, done: tuple[object, Outcome]) -> None:
+def put_back(session: engines.Session, done: tuple[object, Outcome]) -> None:
     """Put the plain table back."""
     job = spec.job("partition_creation", "postgres")
     assert job is not None  # noqa: S101

@@ -18,7 +18,6 @@ import psycopg
 from benchmarks import harness, report, servers
 from upkeep import engines
 from upkeep.fleet import Target
-from upkeep.jobs import contract
 
 PERIOD = 0.005
 PARTITIONS = 40
@@ -65,7 +64,7 @@ def prepare(uri: str, *, default: bool) -> None:
         connection.execute("analyze events")
 
 
-def maintain(session: contract.Session) -> None:
+def maintain(session: engines.Session) -> None:
     """Create forty partitions ahead, then detach and drop those of the past."""
     policy = {
         "partition": {"by": "at", "every": "1 day", "ahead": PARTITIONS},

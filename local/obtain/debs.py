@@ -41,10 +41,6 @@ class Unpacked:
         inherited = os.environ.get("LD_LIBRARY_PATH")
         return {**os.environ, "LD_LIBRARY_PATH": ":".join([*folders, *([inherited] if inherited else [])])}
 
-    def library_path(self) -> str:
-        """Return the value of ``LD_LIBRARY_PATH`` that the unpacked programs need."""
-        return self.environment()["LD_LIBRARY_PATH"]
-
 
 def available() -> bool:
     """Say whether this machine has the package tools."""

@@ -43,7 +43,6 @@ class Layout:
 
 AUDIT = "Audit Log; drop table x\"--'"
 LOGS_GAP = -3  # no partition and no rows
-PROGRESS_GAP = -2  # no partition; its rows are in the default partition
 REFERENCED_LOGS = -4  # its rows are pointed at by a foreign key
 
 LAYOUTS = (

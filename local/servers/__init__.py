@@ -3,7 +3,7 @@
 from local.process import temporary_directory
 from local.servers.base import Server
 from local.servers.mongo import MongoServer, start_mongo
-from local.servers.postgres import PostgresServer, postgres_bin, start_postgres
+from local.servers.postgres import PostgresServer, start_postgres
 from local.servers.redis import RedisServer, start_redis
 from local.servers.tidb import TidbServer, start_tidb
 
@@ -13,7 +13,6 @@ __all__ = [
     "RedisServer",
     "Server",
     "TidbServer",
-    "postgres_bin",
     "start_mongo",
     "start_postgres",
     "start_redis",

@@ -70,7 +70,3 @@ class CancelledError(UpkeepError):
 
 class ApprovalRefusedError(UpkeepError):
     """No valid approval of exactly this plan is recorded."""
-
-
-class GateFailedError(UpkeepError):
-    """An expectation before or after did not hold."""

@@ -37,7 +37,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 def record(report: pytest.TestReport) -> None:
     """Add the time of a test's setup, call or teardown."""
-    _seconds[report.nodeid.partition("@")[0]] += report.duration
+    _seconds[report.nodeid] += report.duration
 
 
 def by_file() -> Counter[str]:

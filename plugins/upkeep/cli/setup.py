@@ -35,9 +35,9 @@ from upkeep.run import rules
 @mend
 def check(path: Path | None, targets: Sequence[str], *, as_json: bool) -> int:
     """Check the fleet file, the connections, server versions and privileges. Changes nothing."""
-    from upkeep.run import check as checks  # noqa: PLC0415 - imports no driver until a target asks for it
+    from upkeep.run.check import check_fleet  # noqa: PLC0415 - imports no driver until a target asks for it
 
-    results = checks.check_fleet(load_fleet(path), connections.resolve, targets)
+    results = check_fleet(load_fleet(path), connections.resolve, targets)
     try:
         with open_ledger(migrate=False) as ledger:
             pauses = {r.target: ledger.pause_of(r.target) for r in results}

@@ -9,11 +9,10 @@ from upkeep.fleet.levels import HashLevel, ListLevel, RangeLevel
 from upkeep.fleet.loader import json_schema, load, parse
 from upkeep.fleet.streams import StreamPolicy
 from upkeep.fleet.tables import BackupRule, HashPolicy, ListPolicy, PartitionPolicy, RetainPolicy, TablePolicy
-from upkeep.fleet.target import DEFAULT_SHARE, Defaults, Fleet, Limits, Target, Window
+from upkeep.fleet.target import Defaults, Fleet, Limits, Target, Window
 from upkeep.fleet.values import elapsed
 
 __all__ = [
-    "DEFAULT_SHARE",
     "BackupRule",
     "CollectionPolicy",
     "Defaults",

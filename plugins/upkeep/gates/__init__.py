@@ -2,7 +2,7 @@
 
 from upkeep.gates.backend import preload
 from upkeep.gates.evaluation import EVIDENCE_ROWS, complete, evaluate
-from upkeep.gates.owners import RowCount, count_rows
-from upkeep.gates.suites import Check, Suite, load
+from upkeep.gates.owners import count_rows
+from upkeep.gates.suites import Check, load
 
-__all__ = ["EVIDENCE_ROWS", "Check", "RowCount", "Suite", "complete", "count_rows", "evaluate", "load", "preload"]
+__all__ = ["EVIDENCE_ROWS", "Check", "complete", "count_rows", "evaluate", "load", "preload"]

@@ -114,7 +114,7 @@ class Examines(Protocol):
 
 
 class Job(Protocol):
-    """One job on one engine: what ``<room>/<job>.py`` offers as ``JOB``."""
+    """One job on one engine: what ``<room>/<job>/`` offers as ``JOB``."""
 
     name: str
 

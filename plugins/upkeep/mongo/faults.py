@@ -19,7 +19,6 @@ DUPLICATE_KEY: Final = 11000
 NOT_VALID: Final = 121
 TIMED_OUT: Final = (50, 24)
 """maxTimeMS is over (also while waiting for a lock), LockTimeout."""
-INTERRUPTED: Final = 11601
 UNAUTHORIZED: Final = (13, 18)
 EXISTS: Final = (48, 85, 86)
 """NamespaceExists, IndexOptionsConflict, IndexKeySpecsConflict."""

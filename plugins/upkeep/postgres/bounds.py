@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final, cast
 
-from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value, length
+from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Axis, UnknownBoundsError, Value
 
 __all__ = [
     "HIGHEST",
@@ -15,7 +15,6 @@ __all__ = [
     "Axis",
     "UnknownBoundsError",
     "Value",
-    "length",
     "read",
     "remainder",
     "texts",

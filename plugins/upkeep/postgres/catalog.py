@@ -23,13 +23,9 @@ KINDS: Final = {
     "c": "a composite type",
     "t": "a TOAST table",
 }
-
-
 PAGE_BYTES: Final = 8192
 """Bytes of a page in every usual build of PostgreSQL."""
 STRATEGIES: Final = {"r": "range", "l": "list", "h": "hash"}
-MARKER: Final = "upkeep"
-"""Comments of ours start so."""
 
 
 @dataclass(frozen=True, slots=True)

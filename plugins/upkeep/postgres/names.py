@@ -139,11 +139,6 @@ def quote(part: str) -> str:
     return '"' + part.replace('"', '""') + '"'
 
 
-def fits(name: str) -> bool:
-    """Return whether PostgreSQL keeps the name whole."""
-    return len(name.encode()) <= MAX_BYTES
-
-
 def shorten(name: str, length: int) -> str:
     """Return the longest beginning of ``name`` of at most ``length`` bytes in UTF-8, no character cut."""
     return name.encode()[:length].decode(errors="ignore")

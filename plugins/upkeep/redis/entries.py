@@ -48,6 +48,3 @@ class EntryId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.milliseconds}-{self.number}"
-
-
-ZERO: Final = EntryId(0, 0)

@@ -126,7 +126,7 @@ def describe(session: RedisSession, name: str) -> Json:
                 "read_to": group["last-delivered-id"],
                 "pending": int(pending["pending"]),
                 "lowest_pending": pending["min"] if pending["pending"] else None,
-                # not from `lag`, which is empty once entries were deleted within the stream (XINFO GROUPS)
+                # not from `lag`, which may be empty once entries were deleted within the stream (XINFO GROUPS)
                 "unread_from": _first_after(session, name, group["last-delivered-id"]),
             }
         )

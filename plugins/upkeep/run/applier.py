@@ -87,10 +87,10 @@ class Applier:
         decided = {a.id: self._decide(a) for a in self.plan.actions}
         if all(decided.values()):  # nothing may run: no lease, no session
             return [self._record(outcome) for outcome in decided.values() if outcome]
-        from upkeep.run import lease as locks  # noqa: PLC0415 - not needed by a run that changes nothing
+        from upkeep.run import lease  # noqa: PLC0415 - not needed by a run that changes nothing
 
         try:
-            with locks.exclusive(
+            with lease.exclusive(
                 self.control,
                 self.plan.identity,
                 owner=f"{self.run_id} ({self.target.name})",

@@ -174,15 +174,6 @@ def schema(columns: Sequence[Column], about: dict[str, Any]) -> pa.Schema:
     return pa.schema(fields, metadata={METADATA: json.dumps(kept, ensure_ascii=False, sort_keys=True).encode()})
 
 
-def columns_of(file: IO[bytes]) -> list[Column]:
-    """Return the columns that a file of ours says it has. Raises ``ValueError`` for another file."""
-    try:
-        about = json.loads((pq.read_schema(file).metadata or {})[METADATA])
-        return [Column(**column) for column in about["columns"]]
-    except (pa.ArrowException, KeyError, TypeError) as error:
-        raise ValueError("it is no archive file of Upkeep, or it is damaged") from error
-
-
 def wire(file: IO[bytes], columns: Sequence[Column], *, as_text: bool = False) -> Iterator[Any]:
     """Yield the wire made from a file, in blocks (buffers) of whole rows.
 

@@ -5,9 +5,8 @@ refused before MongoDB 7.0): there the server expires measurements itself by ``e
 sets, keeps to the policy, and, with an archive, holds back until everything that it would delete is archived. With
 an archive it is the policy's age plus ``grace``: as long the job may fail to run before something is lost.
 
-The parts: `observe` reads, `view` puts policy and state together, `checks` says what
-forbids to delete, `plan` decides, `apply` carries out with `batches` and
-`measurements`; here they are put together as the job.
+The parts: `observe` reads, `view` puts policy and state together, `checks` says what forbids to delete, `plan`
+decides, `apply` carries out with `batches` and `measurements`, `frames` shows the gates; here they are put together.
 """
 
 from __future__ import annotations

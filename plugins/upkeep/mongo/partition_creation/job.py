@@ -2,8 +2,9 @@
 
 MongoDB has no partitions; what its owner declares about the shape of a collection is made here. What is missing is
 created; what differs is reported with the exact command, and corrected where the server changes it in place and the
-policy says ``corrections: apply``. The parts: `observe` reads, `specs` compares, `care` puts each declared collection
-beside what is there, `plan` decides, `apply` does, `frames` shows the gates; here they are put together as the job.
+policy says ``corrections: apply``. The parts: `observe` reads, `care` puts each declared collection beside what is
+there (`upkeep.mongo.specs` compares), `plan` decides, `apply` does, `frames` shows the gates; here they are put
+together as the job.
 """
 
 from __future__ import annotations

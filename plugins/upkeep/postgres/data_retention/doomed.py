@@ -12,7 +12,6 @@ from typing import Final, Self
 from psycopg import sql
 
 from upkeep.model import Json
-from upkeep.postgres import names
 from upkeep.postgres.data_retention.view import Leaf, TableView
 from upkeep.postgres.names import column_of
 
@@ -119,11 +118,6 @@ def row_args(view: TableView) -> Json:
             {key: foreign[key] for key in ("schema", "table", "columns", "referenced")} for foreign in view.references
         ],
     }
-
-
-def archive_name(into: str) -> names.Name:
-    """Return the archive table's name."""
-    return names.parse(into).exact
 
 
 NEWER_MARGIN: Final = 1_000_000

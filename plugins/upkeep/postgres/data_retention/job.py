@@ -1,8 +1,9 @@
 """Data retention on PostgreSQL: what is older than the policy goes, whole partitions or rows, kept or not.
 
 The parts: `observe` reads, `view_from_frames` makes a view of each table with its cut-off,
-`checks` says what forbids to delete, `plan` decides, `apply` carries out with
-`detach`, `drop`, `archive_table` and `batches`; here they are put together as the job.
+`checks` says what forbids to delete, `plan` decides (with `row_plan` and `drop_plan`; `detached` says what a
+detached table waits for), `apply` carries out with `detach`, `drop`, `reattach`, `archive_table` and `batches`,
+the modules of `files` archive into files and bring rows back, `frames` shows the gates; here they are put together.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class DataRetention:
         return examined_rows.batches(work)
 
     def plan_restore(self, session: Session, target: Target, request: RestoreRequest, observation: Observation) -> Plan:
-        """Return what a restore from archive files would load; implements `upkeep.run.restoring.Restores`."""
+        """Return what a restore from archive files would load; implements `upkeep.jobs.contract.Restores`."""
         return plan_restore.plan(cast("PostgresSession", session), target, request, observation)
 
     def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:

@@ -2,8 +2,8 @@
 
 Range partitions by one column of time or whole numbers, list and hash partitions by one column, and one level
 of sub-partitions of any of these. The parts: `observe` reads, `view_from_frames` and `view_of_level`
-judge each table, `jobs.partition_creation.layout` and `list_and_hash` work out what is missing, `plan` decides,
-`apply` makes one partition; the modules of `conversion` make the first one of a plain table; here they
+judge each table, `upkeep.jobs.partition_creation.layout` and `list_and_hash` work out what is missing, `plan`
+decides, `apply` makes one partition; the modules of `conversion` make the first one of a plain table; here they
 are put together as the job.
 """
 

@@ -3,8 +3,8 @@
 A stream is Redis' log: entries in order of their ids, which begin with the time they were added. Keys of other types
 carry no ages; what may go of them is for their own time to live to say.
 
-The parts: `streams` and `observe` read, `view` puts policy and state together, `checks` says what forbids to delete,
-`plan` decides, `apply` deletes, `frames` shows the gates; here they are put together as the job.
+The parts: `observe` reads (through `upkeep.redis.streams`), `view` puts policy and state together, `checks` says
+what forbids to delete, `plan` decides, `apply` deletes, `frames` shows the gates; here they are put together.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import pymysql
 
@@ -49,8 +49,6 @@ WIDEN: Final = 4
 """So many times wider or narrower a range may be than the one before."""
 BREATH: Final = 0.02
 """Share of a batch's time that is slept after it, so that others come to their turn."""
-
-Tell: TypeAlias = Callable[[int], None]
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 RANGE and RANGE COLUMNS by one column of time or whole numbers, INTERVAL partitioning included. The parts: `observe`
 reads, `care` judges each table, `upkeep.jobs.partition_creation.layout` works out what is missing, `plan` decides,
-`apply` carries out through `ddl`, `frames` shows the gates; here they are put together as the job.
+`apply` carries out through `upkeep.tidb.ddl`, `frames` shows the gates; here they are put together as the job.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from upkeep.model import Severity
 from upkeep.mongo import ddl, server_refusals
 from upkeep.mongo.engine import ENGINE
 from upkeep.mongo.session import MongoSession
-from upkeep.run import check as checks
+from upkeep.run.check import check_target
 
 JOB = "data_retention"
 OLD, NEW = AT - timedelta(days=40), AT - timedelta(days=1)
@@ -73,7 +73,7 @@ def test_a_server_locked_against_writes(place: Place) -> None:
 
 def checked(place: Place, uri: str = "") -> list[str]:
     """Return the serious findings of ``upkeep check``."""
-    found = checks.check_target(target(DELETE), lambda _: connections.parse("c", uri or place.uri))
+    found = check_target(target(DELETE), lambda _: connections.parse("c", uri or place.uri))
     return [f.check for f in found.findings if f.severity is Severity.ERROR]
 
 

@@ -13,8 +13,7 @@ from tests.harness.mongo import Place, fresh_place, run, target
 from upkeep.jobs import spec
 from upkeep.model import Severity
 from upkeep.mongo import ddl
-from upkeep.mongo.data_retention import apply as retention_apply
-from upkeep.mongo.data_retention import measurements
+from upkeep.mongo.data_retention import apply, measurements
 from upkeep.mongo.data_retention.measurements import Pair
 from upkeep.mongo.outcomes import ConservationError
 from upkeep.mongo.session import MongoSession
@@ -250,13 +249,13 @@ def test_expiry_is_not_set_when_something_is_missing_in_the_archive_at_that_mome
     session: MongoSession, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(place)
-    real = retention_apply._archive
+    real = apply._archive
 
     def archive(work: Any, progress: Any) -> None:
         real(work, progress)
         place.db.m.insert_one({"at": NOW - 119 * DAY, "meta": {"asset": "late"}, "value": 1})
 
-    monkeypatch.setitem(retention_apply._KINDS, "archive_measurements", archive)  # type: ignore[arg-type]
+    monkeypatch.setitem(apply._KINDS, "archive_measurements", archive)  # type: ignore[arg-type]
     done = run(session, target(ARCHIVE), JOB, at=NOW)
     assert done.ends == ["done", "done", "state_changed"]
     assert "would be deleted before the archive has them" in (done.outcome("set_expiry").message or "")

@@ -27,7 +27,7 @@ from upkeep.redis import streams
 from upkeep.redis.data_retention import apply
 from upkeep.redis.entries import EntryId
 from upkeep.redis.session import RedisSession
-from upkeep.run import check as checks
+from upkeep.run.check import check_target
 
 DELETE = "s: {retain: {for: 30 days, then: delete, requires: nothing}}"
 DAY = 86_400_000
@@ -388,7 +388,7 @@ def test_a_server_that_refuses_is_said_once(
         assert "ACL" not in str(done.finding("server_refuses").remedy)
         assert done.plan.actions == ()
         assert done.before.stops_target
-        found = checks.check_target(wanted, lambda _: connections.parse("c", uri))
+        found = check_target(wanted, lambda _: connections.parse("c", uri))
         assert [f.check for f in found.findings if f.severity is Severity.ERROR][-1:] == ["server_refuses"]
         assert "privileges" not in [f.check for f in found.findings]
 
@@ -420,13 +420,13 @@ def test_a_user_without_rights_is_told_which(place: Place) -> None:
                 assert check in done.checks
                 assert done.before.stopped_subjects == {"s"}
                 assert all(a.blocked for a in done.plan.actions)
-            found = checks.check_target(target(DELETE), lambda _: connections.parse("c", uri))
+            found = check_target(target(DELETE), lambda _: connections.parse("c", uri))
             assert found.bad
         rights = f"{reader} +xtrim +eval"
         admin.execute_command("ACL", "SETUSER", "limited", *rights.split())
         with place.session(uri) as session:
             assert run(session, target(DELETE)).well
-        assert not checks.check_target(target(DELETE), lambda _: connections.parse("c", uri)).bad
+        assert not check_target(target(DELETE), lambda _: connections.parse("c", uri)).bad
         assert place.ids("s") == young
     finally:
         admin.execute_command("ACL", "DELUSER", "limited")
@@ -585,7 +585,7 @@ def test_undo_says_that_it_cannot(session: RedisSession, place: Place) -> None:
 
 
 def test_check_names_what_is_not_there(place: Place) -> None:
-    found = checks.check_target(target(DELETE), lambda _: connections.parse("c", place.uri))
+    found = check_target(target(DELETE), lambda _: connections.parse("c", place.uri))
     assert [(f.check, f.status) for f in found.findings][1:] == [("exists", FindingStatus.FINDING)]
 
 

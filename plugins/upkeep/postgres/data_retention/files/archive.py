@@ -53,7 +53,7 @@ WITNESSES: Final = 32
 DURABLE_SECONDS: Final = 30.0
 """The WAL writer wakes up at least every five seconds."""
 IN_PROGRESS_SECONDS: Final = 75.0
-"""A killed job's transaction ends by itself after `IDLE_TIMEOUT` (60 s) at the latest."""
+"""A killed job's transaction ends by itself after `session.IDLE_TIMEOUT` (60 s) at the latest."""
 
 
 def pace() -> Pace:
