@@ -260,9 +260,9 @@ def test_a_database_that_does_not_let_the_role_in(bed: Bed, db: Db, keeper: str)
     says(done, "permission denied for database", f"grant connect on database {database} to {keeper}")
 
 
-def test_a_ledger_that_may_not_be_created(bed: Bed, db: Db, keeper: str) -> None:
+def test_a_ledger_that_may_not_be_created(bed: Bed, db: Db, keeper: str, empty_control_database: str) -> None:
     bed.declare({"app.logs": CREATE.policy})
-    known = conninfo_to_dict(bed.control)
+    known = conninfo_to_dict(empty_control_database)
     bed.control = f"postgresql://{keeper}:{URL_SECRET}@127.0.0.1:{known['port']}/{known['dbname']}"
     done = bed.upkeep("init")
     assert done.status == 3, done.said
@@ -342,7 +342,7 @@ def test_an_untested_version_is_only_observed(bed: Bed, db: Db) -> None:
 VALUE: Final = "value-that-nobody-may-read"
 
 
-def test_secrets_and_values_are_nowhere(bed: Bed, db: Db, keeper: str) -> None:
+def test_secrets_and_values_are_nowhere(bed: Bed, db: Db, keeper: str, empty_control_database: str) -> None:
     case = CASES["archive rows"]
     prepare(db, case)
     db.execute("alter table app.logs add note text; alter table app.kept add note text unique")
@@ -351,7 +351,7 @@ def test_secrets_and_values_are_nowhere(bed: Bed, db: Db, keeper: str) -> None:
     )
     db.execute(f"update app.logs set note = '{VALUE}' || id where id <> 3")
     db.execute(f"grant usage, create on schema app to {keeper}; grant all on all tables in schema app to {keeper}")
-    control = conninfo_to_dict(bed.control)
+    control = conninfo_to_dict(empty_control_database)
     db.execute(f'grant create on database "{control["dbname"]}" to {keeper}')
     bed.control = f"postgresql://{keeper}:{URL_SECRET}@127.0.0.1:{control['port']}/{control['dbname']}"
     other = bed.addresses["shop"].replace("127.0.0.1", "localhost") + "?application_name=x"
