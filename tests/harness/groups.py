@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.harness.timing import DEFAULT_SECONDS, budgets
+from tests.harness.timing import DEFAULT_SECONDS, budgets, file_of
 
 TOGETHER = {"mark.stack": "stack", "tests/airflow/": "airflow", "mark.tidb": "tidb", "tidb_server": "tidb"}
 """What stands in a file, or in its path → the group of all such files; the first one counts."""
@@ -31,18 +31,18 @@ def group_of(file: str) -> str:
     return next((group for sign, group in TOGETHER.items() if sign in text), file)
 
 
-def file_of(test: str) -> str:
-    """Return a test's file, as budgets name it."""
-    return test.partition("::")[0]
-
-
 def longest_first(items: list[pytest.Item]) -> None:
     """Put the groups that take longest first."""
     known, of_file = budgets(), Counter(file_of(item.nodeid) for item in items)
     seconds: Counter[str] = Counter()
     for file, tests in of_file.items():
         seconds[group_of(file)] += known.get(file, min(DEFAULT_SECONDS, SHORT_SECONDS * tests))
-    items.sort(key=lambda item: (-seconds[group_of(file_of(item.nodeid))], group_of(file_of(item.nodeid))))
+
+    def order(item: pytest.Item) -> tuple[float, str]:
+        group = group_of(file_of(item.nodeid))
+        return -seconds[group], group
+
+    items.sort(key=order)
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]

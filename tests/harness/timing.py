@@ -40,11 +40,16 @@ def record(report: pytest.TestReport) -> None:
     _seconds[report.nodeid] += report.duration
 
 
+def file_of(test: str) -> str:
+    """Return a test's file, as budgets name it."""
+    return test.partition("::")[0]
+
+
 def by_file() -> Counter[str]:
     """Return the seconds of each file in this run."""
     found: Counter[str] = Counter()
     for test, seconds in _seconds.items():
-        found[test.partition("::")[0]] += seconds
+        found[file_of(test)] += seconds
     return found
 
 

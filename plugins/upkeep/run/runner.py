@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from upkeep import connections, engines
 from upkeep.engines import Address, Session
@@ -229,8 +229,17 @@ class Runner:
                 observation = self.ledger.load_observation(run_id, target, "before")
             use = None if approval is None else lambda: self.ledger.use_approval(approval, run_id=run_id)
             job = self.job(run.job, declared)
-            more = {"approved": approval is not None, "bounded": bounded, "use_approval": use}
-            return self.applier(run_id, declared, job, plan, observation, **more).carry_out()
+            applier = self.applier(
+                run_id,
+                declared,
+                job,
+                plan,
+                observation,
+                approved=approval is not None,
+                bounded=bounded,
+                use_approval=use,
+            )
+            return applier.carry_out()
 
     def _is_late(self, run: RunRecord, target: Target, plan: Plan) -> bool:
         """Return whether the plan is another run's, old, or of another policy: then today's has a veto."""
@@ -328,9 +337,18 @@ class Runner:
         return job
 
     def applier(
-        self, run_id: str, target: Target, job: Applies, plan: Plan, observation: Observation, **more: Any
+        self,
+        run_id: str,
+        target: Target,
+        job: Applies,
+        plan: Plan,
+        observation: Observation,
+        *,
+        approved: bool = False,
+        bounded: bool = False,
+        use_approval: Callable[[], None] | None = None,
     ) -> Applier:
-        """Return what carries a plan out for this run; ``more``: see `Applier`."""
+        """Return what carries a plan out for this run; see `Applier`."""
         return Applier(
             run_id=run_id,
             target=target,
@@ -343,7 +361,9 @@ class Runner:
             stop=self.stop,
             say=self.say,
             now=self.now,
-            **more,
+            approved=approved,
+            bounded=bounded,
+            use_approval=use_approval,
         )
 
     @contextmanager
