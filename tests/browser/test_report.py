@@ -213,7 +213,9 @@ def test_the_report_fits_the_screen(chromium: Browser, stack: Stack, api: Api, v
     outside: list[str] = []
     page.set_viewport_size(viewport)  # type: ignore[arg-type]
     # Airflow's own page, left a moment ago, may still start a worker from a blob: such an address reaches no host.
-    page.on("request", lambda r: outside.append(r.url) if not r.url.removeprefix("blob:").startswith(stack.url) else None)
+    page.on(
+        "request", lambda r: outside.append(r.url) if not r.url.removeprefix("blob:").startswith(stack.url) else None
+    )
     problems: list[str] = []
     page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
     page.goto(f"/upkeep/report/data_retention/{quote(newest, safe='')}")
