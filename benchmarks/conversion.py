@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
+from typing import TypeAlias
 
 import psycopg
 
@@ -114,7 +115,11 @@ def watched(uri: str, session: engines.Session) -> dict[tuple[str, str], list[fl
     return found
 
 
-def convert(session: engines.Session) -> tuple[object, Outcome]:
+Converted: TypeAlias = tuple[Target, model.Action, model.Observation, Outcome]
+"""What was converted, and what came of it."""
+
+
+def convert(session: engines.Session) -> Converted:
     """Convert the table; print what the outcome says of it."""
     target = Target.model_validate(
         {
@@ -126,23 +131,21 @@ def convert(session: engines.Session) -> tuple[object, Outcome]:
     )
     job = spec.job("partition_creation", "postgres")
     assert job is not None  # noqa: S101
-    action = job.plan(job.observe(session, target, datetime.now(UTC), model.Memory()), target).actions[0]
+    observation = harness.look(session, target, "partition_creation")
+    action = job.plan(observation, target).actions[0]
     (outcome,) = harness.run(session, target, "partition_creation", datetime.now(UTC))
     report.line("conversion [s]", f"{outcome.seconds:.2f}")
     report.line("of that validation, writers passing [s]", outcome.evidence["validation_seconds"])
     report.line("rows read under the lock", outcome.evidence["rows_read_under_lock"])
     report.line("longest lock, from asking to commit [ms]", round(outcome.evidence["lock_seconds"] * 1e3, 1))
     report.line("locks asked for (2 when each is given at once)", outcome.evidence["lock_attempts"])
-    return action, outcome
+    return target, action, observation, outcome
 
 
-def put_back(session: engines.Session, done: tuple[object, Outcome]) -> None:
+def put_back(session: engines.Session, done: Converted) -> None:
     """Put the plain table back."""
-    job = spec.job("partition_creation", "postgres")
-    assert job is not None  # noqa: S101
-    action, outcome = done
     started = time.monotonic()
-    undone = job.undo(session, action, outcome)  # type: ignore[arg-type]
+    undone = harness.undo(session, *done)
     if undone.status != "done":
         raise RuntimeError(f"undo: {undone.message}")
     report.line("undo [s]", f"{time.monotonic() - started:.2f}")

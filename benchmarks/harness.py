@@ -8,8 +8,8 @@ from datetime import datetime
 from upkeep.engines import Session
 from upkeep.fleet import Target
 from upkeep.jobs import spec
-from upkeep.jobs.contract import Work
-from upkeep.model import Json, Memory, Outcome, OutcomeStatus
+from upkeep.jobs.contract import Ask, Work
+from upkeep.model import NOTHING_ASKED, Action, Json, Memory, Observation, Outcome, OutcomeStatus
 
 
 def run(session: Session, target: Target, job_name: str, at: datetime, memory: Memory | None = None) -> list[Outcome]:
@@ -23,7 +23,7 @@ def run(session: Session, target: Target, job_name: str, at: datetime, memory: M
     job = spec.job(job_name, target.engine)
     if job is None:
         raise RuntimeError(f"no {job_name} on {target.engine}")
-    observation = job.observe(session, target, at, memory or Memory())
+    observation = look(session, target, job_name, at, memory)
     plan = job.plan(observation, target)
     outcomes = []
     for action in plan.actions:
@@ -47,6 +47,24 @@ def run(session: Session, target: Target, job_name: str, at: datetime, memory: M
     if not outcomes:
         raise RuntimeError(f"{job_name}: nothing was planned")
     return outcomes
+
+
+def look(
+    session: Session, target: Target, job_name: str, at: datetime | None = None, memory: Memory | None = None
+) -> Observation:
+    """Return what a job sees of a target, now or as of an instant."""
+    job, server = spec.job(job_name, target.engine), session.facts()
+    if job is None:
+        raise RuntimeError(f"no {job_name} on {target.engine}")
+    return job.observe(Ask(job_name, session, target, at or server.clock, memory or Memory(), NOTHING_ASKED, server))
+
+
+def undo(session: Session, target: Target, action: Action, observation: Observation, outcome: Outcome) -> Outcome:
+    """Take a done action back."""
+    job = spec.job(observation.job, target.engine)
+    if job is None:
+        raise RuntimeError(f"no {observation.job} on {target.engine}")
+    return job.undo(Work(session, target, action, observation, _nothing, time.sleep, _ignore), outcome)
 
 
 def _nothing(message: str = "", *, rows: int = 0) -> None:

@@ -5,16 +5,13 @@ Goals: observe + plan at least 5 times as fast as ``run_maintenance_proc``; one 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import psycopg
 
-from benchmarks import report, servers
+from benchmarks import harness, report, servers
 from local.servers import PostgresServer
 from upkeep import engines
 from upkeep.fleet import Target
 from upkeep.jobs import spec
-from upkeep.model import Memory
 from upkeep.postgres.session import PostgresSession
 
 PARENTS = 100
@@ -67,7 +64,7 @@ def main() -> bool:
             sent: list[str] = []
 
             def upkeep() -> None:
-                observation = job.observe(session, target, datetime.now(UTC), Memory())
+                observation = harness.look(session, target, "partition_creation")
                 plan = job.plan(observation, target)
                 if plan.actions:
                     raise RuntimeError(f"there should be nothing to do, but: {plan.actions[0].reason}")

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol, cast
 
 from upkeep.fleet import Target
-from upkeep.model import Finding, FindingStatus, Severity
+from upkeep.model import Finding, FindingStatus, ServerFacts, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,9 @@ class Session(Protocol):
 
     def now(self) -> datetime:
         """Return the server's clock, in UTC."""
+
+    def facts(self) -> ServerFacts:
+        """Return what the server is; asks for its clock."""
 
     def cancel(self) -> None:
         """Cancel the running statement on the server; callable from another thread or a signal handler."""

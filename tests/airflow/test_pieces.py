@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.harness import values
 from upkeep.airflow import markdown
 from upkeep.errors import ConfigurationError, UnreachableError
-from upkeep.model import Action, Observation, Plan, Requirement
+from upkeep.model import Action, Plan, Requirement
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Airflow's own
 
@@ -69,7 +70,7 @@ def test_an_unknown_connection_says_where_to_add_it(airflow_home: Path) -> None:
 
 
 def waiting_plan(*actions: Action) -> Plan:
-    seen = Observation(
+    seen = values.observation(
         target="a|b", engine="postgres", job="data_retention", identity="i", version="15", at=AT, frames={}
     )
     return Plan.make(seen, actions)

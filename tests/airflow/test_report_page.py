@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness import values
 from upkeep.ledger import Ledger
 from upkeep.model import (
     Action,
@@ -16,7 +17,6 @@ from upkeep.model import (
     FindingStatus,
     GateFailure,
     GateResult,
-    Observation,
     Outcome,
     OutcomeStatus,
     Plan,
@@ -74,7 +74,7 @@ def recorded(ledger: Ledger) -> str:
         rows=1200,
         requires=Requirement(kind="approval"),
     )
-    seen = Observation(
+    seen = values.observation(
         target="pipeline", engine="postgres", job="data_retention", identity="i", version="15", at=AT, frames={}
     )
     finding = Finding(
@@ -251,7 +251,7 @@ def test_a_superseded_plans_tab_leads_to_the_newest(
 ) -> None:
     newer = ledger.start_run("data_retention", AT, trigger="scheduled", actor="airflow", options={})
     ledger.start_target(newer, "pipeline", "postgres")
-    seen = Observation(
+    seen = values.observation(
         target="pipeline", engine="postgres", job="data_retention", identity="i", version="15", at=AT, frames={}
     )
     plan = Plan.make(seen, [])

@@ -49,12 +49,12 @@ def restored(
         target=what.name,
         engine="postgres",
         job="data_retention",
-        identity=opened.identity,
-        version=opened.version,
         at=AT,
+        server=opened.facts(),
         frames={},
     )
     request = RestoreRequest(table=table, since=since, until=until, **other)
+    assert JOB.plan_restore is not None
     planned = JOB.plan_restore(opened, what, request, observation)
     runs = retention(what)
     return Run(observation, planned, [runs.apply(opened, action, observation) for action in planned.actions])

@@ -17,9 +17,41 @@ from upkeep import connections, engines, fleet, gates
 from upkeep.engines import Address
 from upkeep.fleet import Target
 from upkeep.jobs import spec
-from upkeep.jobs.contract import Work, go_on
+from upkeep.jobs.contract import Ask, Job, Work, go_on
 from upkeep.ledger import codec
-from upkeep.model import Action, Finding, GateResult, Json, Memory, Observation, Outcome, OutcomeStatus, Plan, Stage
+from upkeep.model import (
+    NOTHING_ASKED,
+    Action,
+    Finding,
+    GateResult,
+    Json,
+    Memory,
+    Observation,
+    Outcome,
+    OutcomeStatus,
+    Plan,
+    Stage,
+)
+
+# -- single steps of a job ----------------------------------------------------------------------------
+
+
+def look(
+    name: str, session: Any, what: Target, at: datetime | None = None, memory: Memory | None = None
+) -> Observation:
+    """Return what a job sees of a target, now or as of an instant."""
+    found, server = spec.job(name, what.engine), session.facts()
+    assert found is not None
+    return found.observe(Ask(name, session, what, at or server.clock, memory or Memory(), NOTHING_ASKED, server))
+
+
+def undo(job: Job[Any], session: Any, action: Action, outcome: Outcome) -> Outcome:
+    """Take a done action back, as the runner does it but without its ledger and its decisions."""
+    engine, _, _ = session.identity.partition(":")
+    what = Target.model_construct(name="t", engine=engine)
+    seen = Observation(target="t", engine=engine, job="", at=session.now(), server=session.facts(), frames={})
+    return job.undo(Work(session, what, action, seen, go_on, time.sleep, lambda _: None), outcome)
+
 
 # -- a target and a session on it ---------------------------------------------------------------------
 
@@ -184,7 +216,7 @@ class Runs:
 
     def observe(self, session: Any, at: datetime | None = None) -> Observation:
         """Return what the job sees, as the ledger hands it on."""
-        observed = self.job.observe(session, self.what, at or session.now(), self.memory)
+        observed = look(self.name, session, self.what, at, self.memory)
         return Observation.model_validate(codec.unpack(codec.pack(observed.model_dump())))
 
     def plan(self, session: Any, at: datetime | None = None) -> Plan:
@@ -200,7 +232,7 @@ class Runs:
         checkpoint: Callable[..., object] = go_on,
         sleep: Callable[[float], object] = time.sleep,
         **more: Any,
-    ) -> Work:
+    ) -> Work[Any]:
         return Work(session, self.what, action, observation, checkpoint, sleep, self.notes.append, **more)  # type: ignore[arg-type]
 
     def apply(self, session: Any, action: Action, observation: Observation, **hooks: Any) -> Outcome:

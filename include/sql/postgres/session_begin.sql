@@ -36,6 +36,7 @@ select
     end as pinned_transaction_timeout,
     pg_catalog.current_setting('server_version_num')::integer as version_number,
     pg_catalog.current_setting('server_version') as version,
+    current_user::text as role,
     pg_catalog.pg_is_in_recovery() as is_replica,
     pg_catalog.pg_backend_pid() as backend_pid,
     pg_catalog.to_char(

@@ -1,8 +1,8 @@
 """The job contract: what a job's room on an engine offers, and what it is given.
 
-A job is observe (I/O) → plan (pure) → apply (I/O), with frames for the gates in between. The runner
-(`upkeep.run.runner`) owns the order, the ledger, the lease and the decisions that are alike on all engines
-(approval, backup, window, limits, pause); the engine's room owns what is to be done and how.
+A job is observe (I/O) → plan (pure) → apply (I/O), with frames for the gates in between; one that only looks has no
+apply. The runner (`upkeep.run.runner`) owns the order, the ledger, the lease and the decisions that are alike on all
+engines (approval, backup, window, limits, pause); the engine's room owns what is to be done and how.
 """
 
 from __future__ import annotations
@@ -10,13 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from upkeep.engines import Session
 from upkeep.errors import OverLimitError
 from upkeep.fleet import Target
-from upkeep.model import Action, Json, Memory, Observation, Outcome, Plan, Stage
+from upkeep.jobs.frames import Frames
+from upkeep.model import (
+    NOTHING_ASKED,
+    Action,
+    Finding,
+    Json,
+    Memory,
+    Observation,
+    Outcome,
+    Plan,
+    Request,
+    ServerFacts,
+    Stage,
+)
 
+S = TypeVar("S", bound=Session)
+"""The session of the engine that a job runs on."""
 TOLERATED_SHARE: Final = 0.1
 TOLERATED_ROWS: Final = 1_000
 """So much more than was planned may go: rows that came of age or arrived late between the plan and its doing."""
@@ -45,8 +60,44 @@ class Checkpoint(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One action to carry out.
+class Ask(Generic[S]):
+    """What a job is asked to look at.
+
+    Attributes
+    ----------
+    at
+        What "now" means to the plan: the run's instant, never later than the server's clock.
+    memory
+        What the ledger remembers of what the job wants to remember (`Job.remembers`).
+    request
+        What a person asks of this run; of the job's own type (`upkeep.jobs.spec.JobSpec.request`).
+    server
+        What the server is.
+    """
+
+    job: str
+    session: S
+    target: Target
+    at: datetime
+    memory: Memory
+    request: Request
+    server: ServerFacts
+
+    def answer(self, frames: dict[str, list[dict[str, Any]]]) -> Observation:
+        """Return what was read as the observation; the frames stay the same lists."""
+        return Observation.model_construct(  # up to thousands of rows, all made by the room: nothing to validate
+            target=self.target.name,
+            engine=self.target.engine,
+            job=self.job,
+            at=self.at,
+            server=self.server,
+            frames=frames,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[S]):
+    """One action to carry out, or to take back.
 
     Attributes
     ----------
@@ -65,7 +116,7 @@ class Work:
         The most rows that it may take, where it was approved, or planned too long ago; ``None``: no limit of that kind.
     """
 
-    session: Session
+    session: S
     target: Target
     action: Action
     observation: Observation
@@ -106,38 +157,12 @@ class RowBatch:
     seen: str
 
 
-class Examines(Protocol):
-    """What a job offers whose rows can be looked at before they go."""
-
-    def doomed_rows(self, work: Work) -> Iterator[RowBatch]:
-        """Yield the rows that the action would remove, in batches of bounded size, all of one snapshot."""
+def looks_only(work: Work[S], *_: Outcome) -> Outcome:
+    """Stand in for what a job has not that only looks: its plans hold no actions, so nothing ever comes here."""
+    raise TypeError(f"{work.observation.job} only looks, and was given {work.action.kind} to do")
 
 
-class Job(Protocol):
-    """One job on one engine: what ``<room>/<job>/`` offers as ``JOB``."""
-
-    name: str
-
-    def observe(self, session: Session, target: Target, at: datetime, memory: Memory) -> Observation:
-        """Read what the plan and the gates need, in as few round trips as possible; change nothing."""
-
-    def plan(self, observation: Observation, target: Target) -> Plan:
-        """Decide; pure. Per-table problems become findings and blocked actions, not exceptions."""
-
-    def frames(
-        self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
-    ) -> Mapping[str, list[dict[str, Any]]]:
-        """Return the tables that the stage's suite looks at; each row has a ``subject``. Pure."""
-
-    def apply(self, work: Work) -> Outcome:
-        """Carry one action out. Re-checks its precondition. Expected trouble becomes an outcome, not an exception."""
-
-    def undo(self, session: Session, action: Action, outcome: Outcome) -> Outcome:
-        """Take one done action back (re-attach …), or say that it cannot be undone."""
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreRequest:
+class RestoreRequest(Request):
     """Which archived rows are to come back.
 
     Attributes
@@ -165,8 +190,51 @@ class RestoreRequest:
     again: bool = False
 
 
-class Restores(Protocol):
-    """What a job offers whose archives can come back."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Generic[S]):
+    """One job on one engine: what the package ``<engine>/<job>`` offers as ``JOB``.
 
-    def plan_restore(self, session: Session, target: Target, request: RestoreRequest, observation: Observation) -> Plan:
-        """Return what would be loaded. Raises `ConfigurationError` when the request cannot be met."""
+    Attributes
+    ----------
+    observe
+        Reads what the plan and the gates need, in as few round trips as possible; changes nothing.
+    decide
+        Makes the plan; pure. Problems of one table become findings and blocked actions, not exceptions.
+    gates
+        The frames that the suites before and after look at; pure.
+    apply
+        Carries one action out. Re-checks its precondition. Expected trouble becomes an outcome, not an exception.
+    undo
+        Takes one done action back, or says that it cannot be taken back.
+    doomed_rows
+        Yields the rows that an action would remove, in batches of bounded size, all of one snapshot: for jobs whose
+        owners may have expectations of such rows.
+    plan_restore
+        Plans what would be loaded from archives. Raises `ConfigurationError` when the request cannot be met.
+    conclude
+        What was seen after, of what the job did itself (a restored backup, an index that was measured); pure.
+    remembers
+        The parts of `Memory` that `observe` is to be given.
+    """
+
+    observe: Callable[[Ask[S]], Observation]
+    decide: Callable[[Observation, Target, Any], Plan]
+    gates: Frames
+    apply: Callable[[Work[S]], Outcome] = looks_only
+    undo: Callable[[Work[S], Outcome], Outcome] = looks_only
+    doomed_rows: Callable[[Work[S]], Iterator[RowBatch]] | None = None
+    plan_restore: Callable[[S, Target, RestoreRequest, Observation], Plan] | None = None
+    conclude: Callable[[Observation, Observation, Plan, Sequence[Outcome]], Sequence[Finding]] | None = None
+    remembers: frozenset[str] = frozenset()
+
+    def plan(self, observation: Observation, target: Target, request: Request = NOTHING_ASKED) -> Plan:
+        """Decide; the request becomes part of the plan and of its id."""
+        return self.decide(observation, target, request).asked(request)
+
+    def frames(
+        self, observation: Observation, target: Target, stage: Stage, plan: Plan | None, outcomes: Sequence[Outcome]
+    ) -> Mapping[str, list[dict[str, Any]]]:
+        """Return the tables that the stage's suite looks at; each row has a ``subject``. Pure."""
+        if stage == "before":
+            return self.gates.before(observation, target)
+        return self.gates.after(observation, target, plan, outcomes)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from upkeep.fleet import Target
-from upkeep.model import Action, Observation, Outcome, Plan, Stage
+from upkeep.model import Action, Observation, Outcome, Plan
 
 
 class Frames(Protocol):
@@ -19,20 +19,6 @@ class Frames(Protocol):
         self, observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
     ) -> Mapping[str, list[dict[str, Any]]]:
         """Return the frames of the gate after, by what is seen now, what was planned and what became of it."""
-
-
-def of_stage(  # noqa: PLR0917 - the arguments of `Job.frames`
-    frames: Frames,
-    observation: Observation,
-    target: Target,
-    stage: Stage,
-    plan: Plan | None,
-    outcomes: Sequence[Outcome],
-) -> Mapping[str, list[dict[str, Any]]]:
-    """Return the tables that the stage's suite looks at."""
-    if stage == "before":
-        return frames.before(observation, target)
-    return frames.after(observation, target, plan, outcomes)
 
 
 def outcome_row(

@@ -1,37 +1,122 @@
-"""Which jobs there are, and the room that does a job on an engine."""
+"""Which jobs there are: one row a job, and the room that does a job on an engine.
+
+The command line, the DAGs and their forms, the preloading of workers, the demo and the contract tests are made of these
+rows; a job's name is written nowhere else.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final, cast
+
+from pydantic import ValidationError
 
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
 from upkeep.jobs.contract import Job
-
-JOBS = ("partition_creation", "data_retention")
-"""Jobs that exist; the DAG ids are the same names."""
+from upkeep.model import Request
 
 
-def require(name: str) -> None:
-    """Raise `ConfigurationError` for an unknown job."""
-    if name not in JOBS:
-        raise ConfigurationError(f"unknown job {name!r}; there are: {', '.join(JOBS)}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """A job as far as it is alike on all engines.
+
+    Attributes
+    ----------
+    name
+        Its DAG's id, and the name of its package in each engine's room: ``<engine>/<name>`` offers ``JOB``.
+    engines
+        Those whose rooms have it.
+    policy_keys
+        Keys of the fleet file that declare something for it, of a table, collection or stream, or of a target.
+    description
+        One line for the list of DAGs.
+    cron
+        When it runs, in UTC; ``None``: when somebody starts it.
+    tags
+        Of its DAG, to filter by.
+    looks_only
+        Whether its plans hold findings and no actions: then nothing is applied, observed again or gated after, and its
+        targets end ``unhealthy`` while a finding of at least ERROR is open.
+    lease
+        What its actions hold of the physical database; only equal names exclude each other.
+    waits_for
+        Jobs of the same target and night whose end some of its actions need.
+    request
+        The type of its parameters.
+    tools
+        Programs that a worker needs for it.
+    """
+
+    name: str
+    engines: frozenset[str]
+    policy_keys: tuple[str, ...]
+    description: str
+    cron: str | None = None
+    tags: tuple[str, ...] = ()
+    looks_only: bool = False
+    lease: str = "change"
+    waits_for: tuple[str, ...] = ()
+    request: type[Request] = Request
+    tools: tuple[str, ...] = ()
+
+    def asks(self, values: Mapping[str, Any]) -> Request:
+        """Return the request that these values make. Raises `ConfigurationError` that names the parameter."""
+        for name in values.keys() - set(self.request.model_fields):
+            known = ", ".join(self.request.model_fields) or "none"
+            near = get_close_matches(name, self.request.model_fields, n=1)
+            meant = f" (did you mean '{near[0]}'?)" if near else ""
+            raise ConfigurationError(f"{self.name} has no parameter '{name}'{meant}; its parameters: {known}")
+        try:
+            return self.request.model_validate(dict(values))
+        except ValidationError as error:
+            said = (f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+            raise ConfigurationError(f"{self.name}: {'; '.join(said)}") from None
 
 
-def job(name: str, engine_name: str) -> Job | None:
-    """Return the job's module on that engine, or ``None`` when it is not available there yet."""
-    require(name)
-    module = f"upkeep.{engine_name}.{name}"
+_SQL: Final = frozenset({"postgres", "tidb"})
+
+JOBS: Final[dict[str, JobSpec]] = {
+    spec.name: spec
+    for spec in (
+        JobSpec(
+            name="partition_creation",
+            engines=_SQL | {"mongo"},
+            policy_keys=("partition", "timeseries", "validator", "indexes"),
+            description="Creates the partitions that should exist, before rows need them",
+            cron="0 2 * * *",
+            tags=("partitions",),
+        ),
+        JobSpec(
+            name="data_retention",
+            engines=_SQL | {"mongo", "redis"},
+            policy_keys=("retain",),
+            description="Archives and deletes what is older than its policy allows",
+            cron="30 2 * * *",
+            tags=("retention",),
+        ),
+    )
+}
+"""Jobs that exist, by name."""
+
+
+def require(name: str) -> JobSpec:
+    """Return a job's row. Raises `ConfigurationError` for an unknown job."""
     try:
-        # only the room that is asked for: each brings its driver along, and the command line has to start fast
-        return cast("Job", importlib.import_module(module).JOB)
-    except ModuleNotFoundError as error:
-        # the room itself is missing; what a room cannot import is a fault and stays one
-        if error.name in (module, f"upkeep.{engine_name}"):
-            return None
-        raise
+        return JOBS[name]
+    except KeyError:
+        raise ConfigurationError(f"unknown job {name!r}; there are: {', '.join(JOBS)}") from None
+
+
+def job(name: str, engine_name: str) -> Job[Any] | None:
+    """Return the job on that engine, or ``None`` when it is not available there."""
+    if engine_name not in require(name).engines:
+        return None
+    # only the room that is asked for: each brings its driver along, and the command line has to start fast
+    return cast("Job[Any]", importlib.import_module(f"upkeep.{engine_name}.{name}").JOB)
 
 
 def policies(target: Target, job_name: str) -> Iterator[str]:

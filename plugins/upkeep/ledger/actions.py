@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from upkeep.errors import ConfigurationError
 from upkeep.ledger import codec
@@ -12,6 +13,14 @@ from upkeep.ledger.base import Part
 from upkeep.ledger.control import Row
 from upkeep.ledger.records import DoneAction
 from upkeep.model import Action, Json, Memory, Outcome
+
+_MEMORY: Final = {
+    "detached": "detached_partitions",
+    "intents": "open_intents",
+    "locations": "known_locations",
+    "expiries": "known_expiries",
+}
+"""Part of the memory → the statement that recalls it."""
 
 
 class Actions(Part):
@@ -61,8 +70,8 @@ class Actions(Part):
             count, since = count + 1, row["at"].astimezone(UTC)
         return count, since
 
-    def memory(self, target: str, job: str) -> Memory:
-        """Return what an earlier run had begun, and the partitions that Upkeep detached and still keeps.
+    def memory(self, target: str, job: str, wanted: Collection[str] = tuple(_MEMORY)) -> Memory:
+        """Return the parts of the memory that a job wants to remember, one query each.
 
         Returns
         -------
@@ -72,19 +81,16 @@ class Actions(Part):
             ``locations``: archive location → the mark that lay there.
             ``expiries``: a collection's uuid → the expiry that it was given last.
         """
-        return Memory(
-            detached={
-                row["object_oid"]: _evidence(row) for row in self._fetch("detached_partitions", target=target, job=job)
+        recall: Mapping[str, Callable[[list[Row]], Any]] = {
+            "detached": lambda rows: {row["object_oid"]: _evidence(row) for row in rows},
+            "intents": lambda rows: [_intent(row) for row in rows],
+            "locations": lambda rows: {row["location"]: row["location_id"] for row in rows},
+            "expiries": lambda rows: {
+                row["uuid"]: {**row, "recorded_at": row["recorded_at"].isoformat()} for row in rows
             },
-            intents=[_intent(row) for row in self._fetch("open_intents", target=target, job=job)],
-            locations={
-                row["location"]: row["location_id"] for row in self._fetch("known_locations", target=target, job=job)
-            },
-            expiries={
-                row["uuid"]: {**row, "recorded_at": row["recorded_at"].isoformat()}
-                for row in self._fetch("known_expiries", target=target, job=job)
-            },
-        )
+        }
+        parts = {name: recall[name](self._fetch(_MEMORY[name], target=target, job=job)) for name in wanted}
+        return Memory(**parts)
 
     def done_actions(self, what: str) -> list[DoneAction]:
         """Return what a run (its id or a unique beginning) or an action (its id, the last time) has done.

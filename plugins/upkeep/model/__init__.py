@@ -12,9 +12,12 @@ from upkeep.model.observation import Observation
 from upkeep.model.outcome import Outcome, OutcomeStatus
 from upkeep.model.plan import Plan
 from upkeep.model.report import PlanState, RunReport, TargetReport, TargetStatus
+from upkeep.model.request import NOTHING_ASKED, Request
+from upkeep.model.server import ServerFacts
 from upkeep.model.value import Json, Value, digest
 
 __all__ = [
+    "NOTHING_ASKED",
     "Action",
     "Finding",
     "FindingStatus",
@@ -28,8 +31,10 @@ __all__ = [
     "Plan",
     "PlanState",
     "ReasonCode",
+    "Request",
     "Requirement",
     "RunReport",
+    "ServerFacts",
     "Severity",
     "Stage",
     "TargetReport",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from upkeep.model.server import ServerFacts
 from upkeep.model.value import Value
 
 
@@ -13,12 +14,10 @@ class Observation(Value):
 
     Attributes
     ----------
-    identity
-        The physical database: stable across addresses, different for a restored copy.
     at
         min(the run's instant, the server's clock): what "now" means to the plan.
-    tested
-        Whether the server's version is in the tested list; the runner takes it from the session.
+    server
+        What the server is.
     frames
         Table name → rows; the engine's room knows their columns, the gates look at them as frames.
     """
@@ -26,8 +25,6 @@ class Observation(Value):
     target: str
     engine: str
     job: str
-    identity: str
-    version: str
     at: datetime
+    server: ServerFacts
     frames: dict[str, list[dict[str, Any]]]
-    tested: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from pymongo.errors import PyMongoError
 
@@ -21,7 +21,7 @@ ELECTION_SECONDS: Final = 60.0
 AGAIN_SECONDS: Final = 0.5
 
 
-def persist(work: Work, attempt: Callable[[], T]) -> T:
+def persist(work: Work[MongoSession], attempt: Callable[[], T]) -> T:
     """Return what ``attempt`` returns; try again while there is no primary, for `ELECTION_SECONDS`.
 
     For what may be done twice without harm: reads, conditional deletes, whole transactions, ``$merge`` under ids of
@@ -45,7 +45,7 @@ def persist(work: Work, attempt: Callable[[], T]) -> T:
                 raise
             # a conflict, not an election: who else writes those documents is what a person needs to know
             if time.monotonic() >= deadline and not faults.is_lost(error):
-                session, name = cast("MongoSession", work.session), str(work.action.args.get("collection", ""))
+                session, name = work.session, str(work.action.args.get("collection", ""))
                 text = f"others write the same documents for {ELECTION_SECONDS:.0f} s ({faults.describe(error)})"
                 raise LockNotObtainedError(f"{text}: {catalog.holders(session, name)}") from error
             if time.monotonic() >= deadline:

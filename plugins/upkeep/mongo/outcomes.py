@@ -6,18 +6,18 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from pymongo.errors import PyMongoError
 
-from upkeep.errors import UnreachableError, UpkeepError
+from upkeep.errors import CancelledError, LeaseLostError, StopError, UnreachableError, UpkeepError
 from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.pace import OverloadedError
 from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.mongo import faults, server_refusals
 from upkeep.mongo.session import MongoSession
 
-Apply: TypeAlias = "Callable[[Work, Progress], None]"
+Apply: TypeAlias = "Callable[[Work[MongoSession], Progress], None]"
 
 
 class StateChangedError(UpkeepError):
@@ -45,7 +45,7 @@ class Progress:
     message: str | None = None
 
 
-def carry_out(work: Work, do: Apply) -> Outcome:
+def carry_out(work: Work[MongoSession], do: Apply) -> Outcome:
     """Do one action and return what became of it.
 
     Raises
@@ -57,7 +57,7 @@ def carry_out(work: Work, do: Apply) -> Outcome:
     try:
         # a killed run's transaction keeps what it wrote for a minute: ours would meet it as a conflict that nobody
         # ends
-        cast("MongoSession", work.session).end_leftovers()
+        work.session.end_leftovers()
         do(work, progress)
     except (StateChangedError, OverloadedError) as error:
         return _outcome(work.action, progress, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))
@@ -106,6 +106,8 @@ def take_back(action: Action, do: Callable[[], str]) -> Outcome:
         text = do()
     except (StateChangedError, NotSupportedError, LockNotObtainedError) as error:
         status, code, text = OutcomeStatus.SKIPPED, ReasonCode.NOT_SUPPORTED, str(error)
+    except (LeaseLostError, StopError, CancelledError):
+        raise
     except UpkeepError as error:
         status, code, text = OutcomeStatus.FAILED, ReasonCode.ERROR, str(error)
     except PyMongoError as error:

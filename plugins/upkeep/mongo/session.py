@@ -23,6 +23,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from upkeep.engines import Address
+from upkeep.model import ServerFacts
 from upkeep.mongo import faults
 
 Doc: TypeAlias = dict[str, Any]
@@ -159,6 +160,17 @@ class MongoSession:
         """Return the server's clock."""
         moment: datetime = self.greet()["localTime"]
         return moment
+
+    def facts(self) -> ServerFacts:
+        """Return what the server is."""
+        return ServerFacts(
+            identity=self.identity,
+            version=self.version,
+            tested=self.tested,
+            replica=not self.hello.get("isWritablePrimary", False),
+            role=self._address.user,
+            clock=self.now(),
+        )
 
     def greet(self) -> Doc:
         """Return the server's greeting, with times in UTC."""

@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 from upkeep import sqlfiles
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
+from upkeep.model import ServerFacts
 from upkeep.postgres import faults, names
 
 Row: TypeAlias = dict[str, Any]
@@ -86,6 +87,7 @@ class PostgresSession:
         timeouts = {"lock_timeout": LOCK_TIMEOUT, "statement_timeout": STATEMENT_TIMEOUT, "idle_timeout": IDLE_TIMEOUT}
         about = self.rows("session_begin", timeouts)[0]
         self.is_replica: bool = about["is_replica"]
+        self.role: str = about["role"]
         self.version_number: int = about["version_number"]
         self.backend_pid: int = about["backend_pid"]
         self._version: str = about["version"]
@@ -145,6 +147,17 @@ class PostgresSession:
     def now(self) -> datetime:
         """Return the server's clock, in UTC."""
         return cast("datetime", self.rows("clock")[0]["at"])
+
+    def facts(self) -> ServerFacts:
+        """Return what the server is."""
+        return ServerFacts(
+            identity=self.identity,
+            version=self.version,
+            tested=self.tested,
+            replica=self.is_replica,
+            role=self.role,
+            clock=self.now(),
+        )
 
     def rows(self, name: str, params: Params | None = None) -> list[Row]:
         """Run ``include/sql/postgres/<name>.sql`` and return its rows; a literal ``%`` is doubled in the file."""

@@ -17,6 +17,7 @@ from redis.retry import Retry
 from upkeep import settings
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
+from upkeep.model import ServerFacts
 
 TESTED: Final = ("7.0",)
 OLDEST: Final = 7
@@ -49,6 +50,7 @@ class RedisSession:
             encoding_errors="surrogateescape",  # names of keys are bytes: what is no text goes back as it came
         )
         self._database = address.database or "0"
+        self._role = address.user or "default"
         try:
             self._info = self.info()
         except redis.RedisError:
@@ -87,6 +89,17 @@ class RedisSession:
         """Return the server's clock."""
         clock: Any = self.client.time()
         return datetime.fromtimestamp(clock[0] + clock[1] / 1e6, UTC)
+
+    def facts(self) -> ServerFacts:
+        """Return what the server is."""
+        return ServerFacts(
+            identity=self.identity,
+            version=self.version,
+            tested=self.tested,
+            replica=self._info.get("role") != "master",
+            role=self._role,
+            clock=self.now(),
+        )
 
     def look(self, script: str, key: str, *arguments: str | int) -> Any:
         """Run a script of ``include/redis`` that changes nothing; the server sees to that."""

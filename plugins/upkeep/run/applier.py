@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from upkeep import words
 from upkeep.engines import Address, Session
@@ -19,9 +19,10 @@ from upkeep.errors import (
     LeaseLostError,
     StopError,
     UnreachableError,
+    UpkeepError,
 )
 from upkeep.fleet import Target
-from upkeep.jobs.contract import Examines, RowBatch, Work, tolerated
+from upkeep.jobs.contract import Job, RowBatch, Work, tolerated
 from upkeep.model import Action, Finding, Json, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
 from upkeep.run import faults, recurrence, rules
 from upkeep.run.progress import Progress
@@ -39,13 +40,6 @@ PROGRESS_SECONDS = 5.0
 """How often the ledger is told how far an action is: what is known of it should its process be killed."""
 
 
-class Applies(Protocol):
-    """What carries single actions out: a job, or what stands in for one."""
-
-    def apply(self, work: Work) -> Outcome:
-        """Carry one action out."""
-
-
 @dataclass
 class Applier:
     """Carrying out one plan under one lease.
@@ -60,7 +54,7 @@ class Applier:
 
     run_id: str
     target: Target
-    job: Applies
+    job: Job[Session]
     plan: Plan
     observation: Observation
     ledger: Ledger
@@ -170,12 +164,14 @@ class Applier:
         if use is not None:
             use()
 
-    def _examine(self, work: Work) -> tuple[Finding | None, str | None]:
+    def _examine(self, work: Work[Session]) -> tuple[Finding | None, str | None]:
         """Look at the rows that are about to go with the owner's own expectations."""
         from upkeep.run import quality  # noqa: PLC0415 - only where a policy asks for it
 
         self.say(self.target.name, f"the owner's expectations of {work.action.subject}")
-        batches = cast("Examines", self.job).doomed_rows(work)
+        if self.job.doomed_rows is None:
+            raise UpkeepError(f"{self.plan.job} cannot show the rows that it is about to remove")
+        batches = self.job.doomed_rows(work)
         with contextlib.closing(cast("Generator[RowBatch]", batches)):
             return quality.examine(work.action, self._watched(batches))
 
@@ -184,7 +180,7 @@ class Applier:
             self._checkpoint()
             yield batch
 
-    def _work(self, session: Session, action: Action) -> Work:
+    def _work(self, session: Session, action: Action) -> Work[Session]:
         return Work(
             session=session,
             target=self.target,
@@ -222,7 +218,7 @@ class Applier:
             planned={a.id for a in self.plan.actions},
             now=self.now(),
             paused=ledger.paused(name),
-            tested=self.observation.tested,
+            tested=self.observation.server.tested,
             backup_at=ledger.newest_verified_backup(name) if action.requires.kind == "backup" else None,
         )
 

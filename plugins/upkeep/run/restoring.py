@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
 
+from upkeep.engines import Session
 from upkeep.errors import CancelledError, ConfigurationError, UpkeepError
 from upkeep.fleet import Target
-from upkeep.jobs.contract import RestoreRequest, Restores
+from upkeep.jobs.contract import Job, RestoreRequest
 from upkeep.model import Observation, Plan, RunReport
 from upkeep.run.runner import Runner
 
@@ -25,12 +25,10 @@ def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, a
     """
     target = runner.fleet.target(name)
     job = runner.job(RESTORED_JOB, target)
-    if not hasattr(job, "plan_restore"):
-        raise ConfigurationError(f"archives in files are not available on {target.engine} yet")
     if apply and target.mode == "observe":
         raise ConfigurationError(f"target '{name}' is in mode: observe; nothing is restored there")
     now = runner.now()
-    planned = _tried(runner, target, cast("Restores", job), request, now)
+    planned = _tried(runner, target, job, request, now)
     options = {"restore": request.table, "into": request.into, "plan_only": not apply}
     run_id = runner.ledger.start_run(RESTORED_JOB, now, trigger="restore", actor=actor, options=options)
     runner.ledger.start_target(run_id, name, target.engine)
@@ -61,7 +59,7 @@ def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, a
 
 
 def _tried(
-    runner: Runner, target: Target, job: Restores, request: RestoreRequest, now: datetime
+    runner: Runner, target: Target, job: Job[Session], request: RestoreRequest, now: datetime
 ) -> tuple[Observation, Plan] | Exception:
     """Return the plan, or what is to be recorded as the run's failure; a wrong request is no run and raises."""
     try:
@@ -73,17 +71,17 @@ def _tried(
 
 
 def _plan(
-    runner: Runner, target: Target, job: Restores, request: RestoreRequest, now: datetime
+    runner: Runner, target: Target, job: Job[Session], request: RestoreRequest, now: datetime
 ) -> tuple[Observation, Plan]:
     with runner.open(target) as session:
         observation = Observation(
             target=target.name,
             engine=target.engine,
             job=RESTORED_JOB,
-            identity=session.identity,
-            version=session.version,
             at=now,
+            server=session.facts(),
             frames={},
-            tested=session.tested,
         )
-        return observation, job.plan_restore(session, target, request, observation)
+        if job.plan_restore is None:
+            raise ConfigurationError(f"archives in files are not available on {target.engine} yet")
+        return observation, job.plan_restore(session, target, request, observation).asked(request)

@@ -18,8 +18,9 @@ from upkeep.engines import Address, Session
 from upkeep.errors import CancelledError, ConfigurationError, NotSupportedError, UpkeepError
 from upkeep.fleet import Fleet, Target
 from upkeep.jobs import spec
-from upkeep.jobs.contract import Job
+from upkeep.jobs.contract import Ask, Job
 from upkeep.model import (
+    NOTHING_ASKED,
     Finding,
     GateResult,
     Json,
@@ -28,13 +29,14 @@ from upkeep.model import (
     OutcomeStatus,
     Plan,
     ReasonCode,
+    Request,
     RunReport,
     Stage,
     TargetReport,
     TargetStatus,
 )
 from upkeep.run import faults, rules, veto
-from upkeep.run.applier import Applier, Applies
+from upkeep.run.applier import Applier
 from upkeep.run.progress import Progress
 from upkeep.run.stopping import Stop
 
@@ -49,6 +51,11 @@ class StepResult:
     run_id: str
     target: str
     rows: int
+
+
+def request_of(run: RunRecord) -> Request:
+    """Return what was asked of a run."""
+    return spec.require(run.job).asks(run.options.get("request", {}))
 
 
 @dataclass
@@ -97,10 +104,12 @@ class Runner:
         actor: str,
         targets: Sequence[str] = (),
         options: Json | None = None,
+        request: Request = NOTHING_ASKED,
     ) -> str:
         """Begin a run over the targets and return its id."""
         names = self.targets(job, targets)
-        run_id = self.ledger.start_run(job, at, trigger=trigger, actor=actor, options=options or {})
+        asked = {"request": request.asked()} if request.asked() else {}
+        run_id = self.ledger.start_run(job, at, trigger=trigger, actor=actor, options={**(options or {}), **asked})
         for name in names:
             self.ledger.start_target(run_id, name, self.fleet.target(name).engine)
         if not targets:
@@ -129,6 +138,7 @@ class Runner:
         origin, plan = self.ledger.find_plan(plan_id)
         self.fleet.target(plan.target)
         merged = {**(options or {}), "plan_id": plan.plan_id, "planned_by": origin}
+        merged |= {"request": plan.request} if plan.request else {}  # what was approved is planned again with its own
         run_id = self.ledger.start_run(plan.job, plan.at, trigger=trigger, actor=actor, options=merged)
         self.ledger.start_target(run_id, plan.target, plan.engine)
         self.ledger.save_plan(run_id, rules.awaiting_part(plan))
@@ -148,8 +158,7 @@ class Runner:
         """Read the target's state and store it."""
         with self.step(run_id, target):
             run, declared = self.ledger.run(run_id), self.fleet.target(target)
-            job = self.job(run.job, declared)
-            observation = self.look(job, declared, run.at)
+            observation = self.look(run.job, declared, run.at, request_of(run))
             self.ledger.save_observation(run_id, target, stage, observation)
             rows = sum(len(frame) for frame in observation.frames.values())
             self.say(target, f"observed {rows} rows")
@@ -182,7 +191,8 @@ class Runner:
             run, declared = self.ledger.run(run_id), self.fleet.target(target)
             job = self.job(run.job, declared)
             observation = self.ledger.load_observation(run_id, target, "before")
-            plan = job.plan(observation, declared).model_copy(update={"policy": veto.policy_of(declared)})
+            plan = job.plan(observation, declared, request_of(run))
+            plan = plan.model_copy(update={"policy": veto.policy_of(declared)})
             gate = self.ledger.load_gate(run_id, target, "before")
             if gate is not None:
                 plan = rules.stopped_by_gate(plan, gate)
@@ -251,10 +261,10 @@ class Runner:
         self, run: RunRecord, target: Target, plan: Plan, gate: GateResult | None, *, approved: bool
     ) -> tuple[Observation, Plan]:
         """Return a fresh observation, and the plan as far as today's plan and the gate before allow it."""
-        job = self.job(run.job, target)
-        observation = self.look(job, target, plan.at)
+        request = request_of(run)
+        observation = self.look(run.job, target, plan.at, request)
         self.say(target.name, "holding the plan against today's fleet file and the present state")
-        allowed = veto.restrict(plan, job.plan(observation, target), approved=approved)
+        allowed = veto.restrict(plan, self.job(run.job, target).plan(observation, target, request), approved=approved)
         return observation, allowed if gate is None else rules.stopped_by_gate(allowed, gate)
 
     def finish(self, run_id: str, target: str, error: str | None = None) -> TargetReport:
@@ -304,7 +314,7 @@ class Runner:
             observation = self.ledger.load_observation(run_id, target, "before")
             frames = job.frames(observation, declared, "before", None, ())
             seen = gates.complete(run.job, declared.engine, "before", frames)
-            idle = seen and not job.plan(observation, declared).actions
+            idle = seen and not job.plan(observation, declared, request_of(run)).actions
         if not idle:
             self.gate(run_id, target, "before")
         self.plan(run_id, target)
@@ -329,7 +339,7 @@ class Runner:
 
     # -- helpers ------------------------------------------------------------------------------------
 
-    def job(self, name: str, target: Target) -> Job:
+    def job(self, name: str, target: Target) -> Job[Session]:
         """Return a job on a target's engine. Raises `ConfigurationError` when it is not available there."""
         job = spec.job(name, target.engine)
         if job is None:
@@ -340,7 +350,7 @@ class Runner:
         self,
         run_id: str,
         target: Target,
-        job: Applies,
+        job: Job[Session],
         plan: Plan,
         observation: Observation,
         *,
@@ -393,12 +403,13 @@ class Runner:
                 raise UpkeepError(text) from error
             raise
 
-    def look(self, job: Job, target: Target, at: datetime) -> Observation:
-        """Observe a target as of an instant, but never later than its server's clock."""
-        memory = self.ledger.memory(target.name, job.name)
+    def look(self, name: str, target: Target, at: datetime, request: Request = NOTHING_ASKED) -> Observation:
+        """Observe a target for a job as of an instant, but never later than its server's clock."""
+        job = self.job(name, target)
+        memory = self.ledger.memory(target.name, name, job.remembers)
         with self.open(target) as session:
-            seen = job.observe(session, target, min(at, session.now()), memory)
-            return seen.model_copy(update={"tested": session.tested})
+            server = session.facts()
+            return job.observe(Ask(name, session, target, min(at, server.clock), memory, request, server))
 
     def _pause(self, target: str) -> list[Finding]:
         """Return that the target is paused, by whom and since when; a long pause is a warning."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from upkeep.engines import Session
 from upkeep.errors import CancelledError, ConfigurationError, UpkeepError
 from upkeep.fleet import Target
 from upkeep.jobs.contract import Job, Work
@@ -17,18 +18,15 @@ if TYPE_CHECKING:
     from upkeep.ledger import DoneAction
 
 
-@dataclass(frozen=True, slots=True)
-class TakingBack:
-    """Stands in for a job whose actions take others back: `apply` undoes what the entry of that action did."""
+def taking_back(job: Job[Session], entries: Mapping[str, DoneAction]) -> Job[Session]:
+    """Return the job as one whose actions take others back: applying one undoes what its entry had done."""
 
-    job: Job
-    entries: Mapping[str, DoneAction]
-
-    def apply(self, work: Work) -> Outcome:
-        """Take one action back."""
-        entry = self.entries[work.action.id]
-        outcome = self.job.undo(work.session, entry.action, entry.outcome)
+    def apply(work: Work[Session]) -> Outcome:
+        entry = entries[work.action.id]
+        outcome = job.undo(replace(work, action=entry.action), entry.outcome)
         return outcome.model_copy(update={"action_id": work.action.id})
+
+    return replace(job, apply=apply)
 
 
 def undo(runner: Runner, what: str, *, actor: str) -> RunReport:
@@ -74,33 +72,34 @@ def _undo_target(runner: Runner, run_id: str, target: Target, entries: Sequence[
         observation = Observation(
             target=target.name,
             engine=target.engine,
-            job=job.name,
-            # what was done there, not what is there now: another database must be noticed
-            identity=runner.ledger.load_plan(entries[0].run_id, target.name).identity,
-            version=session.version,
+            job=entries[0].job,
             at=runner.now(),
+            # what was done there, not what is there now: another database must be noticed
+            server=session.facts().model_copy(
+                update={"identity": runner.ledger.load_plan(entries[0].run_id, target.name).identity}
+            ),
             frames={},
-            tested=session.tested,
         )
     plan = Plan.make(observation, inverse)
     runner.ledger.save_plan(run_id, plan)
     back = {action.id: entry for entry, action in zip(entries, inverse, strict=True)}
-    outcomes = runner.applier(run_id, target, TakingBack(job, back), plan, observation).carry_out()
+    outcomes = runner.applier(run_id, target, taking_back(job, back), plan, observation).carry_out()
     undone = [back[o.action_id].action for o in outcomes if o.status is OutcomeStatus.DONE]
-    runner.ledger.save_findings(run_id, target.name, _done_again(runner, job, target, undone))
+    runner.ledger.save_findings(run_id, target.name, _done_again(runner, entries[0].job, target, undone))
 
 
-def _done_again(runner: Runner, job: Job, target: Target, undone: Sequence[Action]) -> list[Finding]:
+def _done_again(runner: Runner, name: str, target: Target, undone: Sequence[Action]) -> list[Finding]:
     """Say of what was taken back that the next run would do it again under today's policy."""
     if not undone:
         return []
-    today = {_wish(action) for action in job.plan(runner.look(job, target, runner.now()), target).actions}
+    seen = runner.look(name, target, runner.now())
+    today = {_wish(action) for action in runner.job(name, target).plan(seen, target).actions}
     return [
         Finding.of(
             "done_again",
             action.subject,
             Severity.WARNING,
-            f"the next run of {job.name} does it again under today's policy: {action.kind.replace('_', ' ')} "
+            f"the next run of {name} does it again under today's policy: {action.kind.replace('_', ' ')} "
             f"{action.detail}",
             "change the policy in the fleet file before that, or pause the target",
         )

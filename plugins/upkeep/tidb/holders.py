@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final
 
 import pymysql
 
 from upkeep.errors import UpkeepError
-from upkeep.model import Action, Json, Outcome, ReasonCode
+from upkeep.jobs.contract import Work
+from upkeep.model import Json, Outcome, ReasonCode
 from upkeep.tidb import server, sql
 from upkeep.tidb.session import Row, TiDBSession
 
 _UNSEEN: Final = "; who holds it cannot be seen: grant process on *.* to our user"
 
 
-def named(session: object, action: Action, outcome: Outcome) -> Outcome:
+def named(work: Work[TiDBSession], outcome: Outcome) -> Outcome:
     """Return the outcome with who holds the tables of the action, when it ended for a lock that was not obtained."""
-    opened = cast("TiDBSession", session)
+    opened = work.session
     if outcome.reason_code is not ReasonCode.LOCK_NOT_OBTAINED or opened.closed or opened.cancelled:
         return outcome
     try:
-        found = _holders(opened, action.args)
+        found = _holders(opened, work.action.args)
     except (pymysql.MySQLError, UpkeepError, OSError):
         found = None
     if found is None:

@@ -19,6 +19,7 @@ import pymysql
 
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
+from upkeep.model import ServerFacts
 from upkeep.tidb import faults, sql
 from upkeep.tidb.connection import DEFAULT_PORT, Connection, connect
 from upkeep.tidb.faults import ConnectionLostError
@@ -146,6 +147,17 @@ class TiDBSession:
     def now(self) -> datetime:
         """Return the server's clock, in UTC."""
         return cast("datetime", self.rows("clock")[0]["at"]).replace(tzinfo=UTC)
+
+    def facts(self) -> ServerFacts:
+        """Return what the server is."""
+        return ServerFacts(
+            identity=self.identity,
+            version=self.version,
+            tested=self.tested,
+            replica=self.is_replica,
+            role=self._address.user,
+            clock=self.now(),
+        )
 
     def rows(self, name: str, params: Params | None = None, /, **parts: Sql) -> list[Row]:
         """Run ``include/sql/tidb/<name>.sql`` and return its rows."""

@@ -32,6 +32,7 @@ from tests.harness.contract import (
     unnoticed,
     wishes,
 )
+from tests.harness.jobs import look, undo
 from upkeep import connections, engines, gates
 from upkeep.errors import NotSupportedError
 from upkeep.fleet import Fleet, Target
@@ -42,7 +43,6 @@ from upkeep.model import (
     Action,
     Finding,
     Json,
-    Memory,
     Observation,
     Outcome,
     OutcomeStatus,
@@ -71,7 +71,8 @@ def each(found: Sequence[tuple[str, str]]) -> list[Any]:
 class Bed:
     """A pair, its case, and the fresh database that the case has filled."""
 
-    job: Job
+    name: str
+    job: Job[Any]
     engine: str
     case: Case
     place: Place
@@ -87,7 +88,7 @@ class Bed:
     def look(self, *, wrong: bool = False, more: str = "") -> Observation:
         """Observe in a session of its own, which is closed when this returns."""
         with self.session() as opened:
-            return self.job.observe(opened, self.target(wrong=wrong, more=more), self.case.at, Memory())
+            return look(self.name, opened, self.target(wrong=wrong, more=more), self.case.at)
 
     def planned(self, *, wrong: bool = False) -> tuple[Observation, Plan]:
         observation = self.look(wrong=wrong)
@@ -113,7 +114,7 @@ def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
     assert found is not None
     with PLACES[engine](request.getfixturevalue(f"{engine}_server")) as place:
         case.make(place.db)
-        yield Bed(found, engine, case, place)
+        yield Bed(job, found, engine, case, place)
 
 
 # -- looking -----------------------------------------------------------------------------------------
@@ -194,7 +195,7 @@ def test_actions_are_told_apart(bed: Bed) -> None:
 
 
 def test_frames_fit_the_suites(bed: Bed) -> None:
-    wanted, name = bed.target(), bed.job.name
+    wanted, name = bed.target(), bed.name
     observation, plan = bed.planned()
     before = bed.job.frames(observation, wanted, "before", None, ())
     _fit(bed, "before", before)
@@ -228,7 +229,7 @@ def test_what_is_wrong_has_frames_and_stops_itself_only(bed: Bed) -> None:
     frames = bed.job.frames(observation, bed.target(wrong=True), "before", None, ())
     _fit(bed, "before", frames)
     _, right = bed.planned()
-    result = gates.evaluate(bed.job.name, bed.engine, "before", frames)
+    result = gates.evaluate(bed.name, bed.engine, "before", frames)
     assert not result.stops_target
     assert not result.stopped_subjects & {action.subject for action in right.actions}
     assert {*wishes(right)} <= {*wishes(plan)}
@@ -236,7 +237,7 @@ def test_what_is_wrong_has_frames_and_stops_itself_only(bed: Bed) -> None:
 
 
 def _fit(bed: Bed, stage: str, frames: Any) -> None:
-    suite = gates.load(bed.job.name, stage, bed.engine)
+    suite = gates.load(bed.name, stage, bed.engine)
     assert {*suite.frames} <= {*frames}
     for name, checks in suite.frames.items():
         needed = {"subject"}.union(*(columns_of(check) for check in checks))
@@ -299,7 +300,7 @@ def _by_place(plan: Plan) -> dict[tuple[str, str, int], Action]:
 
 def _taken_back(bed: Bed, session: Any, action: Action, outcome: Outcome) -> Outcome:
     """Undo; what is not taken back has a message, and was not promised or only on a condition."""
-    back = bed.job.undo(session, action, outcome)
+    back = undo(bed.job, session, action, outcome)
     assert back.action_id == action.id
     if back.status is not OutcomeStatus.DONE:
         assert back.message
@@ -322,7 +323,7 @@ def ledger(control_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[L
 
 def run(bed: Bed, ledger: Ledger, more: str = "") -> TargetReport:
     runner = Runner(fleet_of(bed.case, bed.engine, more=more), ledger)
-    run_id = runner.start(bed.job.name, bed.case.at, trigger="test", actor="test")
+    run_id = runner.start(bed.name, bed.case.at, trigger="test", actor="test")
     return runner.run_target(run_id, NAME, apply=True)
 
 

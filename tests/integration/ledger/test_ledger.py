@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from tests.harness import values
 from upkeep import connections
 from upkeep.errors import ApprovalRefusedError, ConfigurationError, LedgerError
 from upkeep.ledger import NOT_FINISHED, ApprovalState, Ledger, schema
@@ -97,7 +98,7 @@ def plan(*actions: Action, target: str = "pipeline", job: str = JOB) -> Plan:
 
 
 def observation(target: str = "pipeline", job: str = JOB, **frames: Any) -> Observation:
-    return Observation(
+    return values.observation(
         target=target, engine="postgres", job=job, identity="postgres:7:1", version="17.2", at=AT, frames=frames
     )
 

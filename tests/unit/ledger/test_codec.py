@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness import values
 from upkeep.errors import LedgerError
 from upkeep.ledger import codec
 from upkeep.model import Observation
@@ -34,7 +35,7 @@ def test_packing_is_undone_by_unpacking(value: Any) -> None:
 
 
 def test_an_observation_survives_with_its_types() -> None:
-    observation = Observation(
+    observation = values.observation(
         target="t",
         engine="postgres",
         job="data_retention",

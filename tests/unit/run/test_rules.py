@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness import values
 from upkeep.fleet import Target
 from upkeep.model import (
     Action,
@@ -14,7 +15,6 @@ from upkeep.model import (
     FindingStatus,
     GateFailure,
     GateResult,
-    Observation,
     Outcome,
     OutcomeStatus,
     Plan,
@@ -124,7 +124,7 @@ def test_a_running_action_stops_when_the_window_closes_or_somebody_pauses() -> N
 
 
 def plan(*actions: Action) -> Plan:
-    observation = Observation(
+    observation = values.observation(
         target="a", engine="postgres", job="data_retention", identity="i", version="15", at=NOW, frames={}
     )
     return Plan.make(observation, actions)
@@ -149,7 +149,7 @@ def test_the_plan_id_binds_to_server_objects_and_estimates() -> None:
     assert plan(action("a", rows=10)).plan_id == same
     assert plan(action("a", rows=11)).plan_id != same  # a grown plan needs a new approval
     assert plan(action("b", rows=10)).plan_id != same
-    other = Observation(
+    other = values.observation(
         target="a", engine="postgres", job="data_retention", identity="j", version="15", at=NOW, frames={}
     )
     assert Plan.make(other, [action("a", rows=10)]).plan_id != same  # a restored copy is another server

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from tests.harness import values
 from upkeep.jobs import contract
-from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Requirement, Severity
+from upkeep.model import Action, Finding, Plan, ReasonCode, Requirement, Severity
 from upkeep.run import veto
 
 AT = datetime(2026, 11, 26, tzinfo=UTC)
-SEEN = Observation(target="shop", engine="postgres", job="data_retention", identity="i", version="15", at=AT, frames={})
+SEEN = values.observation(
+    target="shop", engine="postgres", job="data_retention", identity="i", version="15", at=AT, frames={}
+)
 ASKED = Requirement(kind="approval")
 
 

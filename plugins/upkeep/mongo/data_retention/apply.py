@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pymongo.errors import OperationFailure
 
@@ -22,8 +22,8 @@ from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChang
 from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
 
-def _session(work: Work) -> MongoSession:
-    return cast("MongoSession", work.session)
+def _session(work: Work[MongoSession]) -> MongoSession:
+    return work.session
 
 
 def _row(session: MongoSession, args: Mapping[str, Any]) -> Doc:
@@ -44,7 +44,7 @@ def _require_archive(session: MongoSession, args: Mapping[str, Any]) -> None:
         raise StateChangedError(f"{text}: see what became of the documents in it, and plan again")
 
 
-def _create_archive(work: Work, progress: Progress) -> None:
+def _create_archive(work: Work[MongoSession], progress: Progress) -> None:
     session, args = _session(work), work.action.args
     work.checkpoint(f"create {args['collection']}")
     try:
@@ -58,7 +58,7 @@ def _create_archive(work: Work, progress: Progress) -> None:
     progress.evidence = {"created": True, "uuid": row["uuid"]}
 
 
-def _rows(work: Work, progress: Progress) -> None:
+def _rows(work: Work[MongoSession], progress: Progress) -> None:
     session, args = _session(work), work.action.args
     row = persist(work, lambda: _row(session, args))
     doomed = Doomed.from_args(args)
@@ -80,7 +80,7 @@ def _rows(work: Work, progress: Progress) -> None:
         }
 
 
-def _archive(work: Work, progress: Progress) -> None:
+def _archive(work: Work[MongoSession], progress: Progress) -> None:
     session, args = _session(work), work.action.args
     persist(work, lambda: _row(session, args))
     persist(work, lambda: _require_archive(session, args))
@@ -88,7 +88,7 @@ def _archive(work: Work, progress: Progress) -> None:
     measurements.archive(work, progress, pair, datetime.fromisoformat(args["cut_off"]))
 
 
-def _expiry(work: Work, progress: Progress) -> None:
+def _expiry(work: Work[MongoSession], progress: Progress) -> None:
     """Change when measurements expire; never so that one goes which is not in the archive."""
     session, args = _session(work), work.action.args
     row = persist(work, lambda: _row(session, args))
@@ -145,7 +145,7 @@ _KINDS: Final[Mapping[str, Apply]] = {
 }
 
 
-def apply(work: Work) -> Outcome:
+def apply(work: Work[MongoSession]) -> Outcome:
     """Carry one action out; raises what stops the run."""
     return outcomes.carry_out(work, _KINDS[work.action.kind])
 
@@ -153,9 +153,9 @@ def apply(work: Work) -> Outcome:
 # -- taking back -------------------------------------------------------------------------------------
 
 
-def undo(session: MongoSession, action: Action, outcome: Outcome) -> Outcome:
+def undo(work: Work[MongoSession], outcome: Outcome) -> Outcome:
     """Restore the expiry that was there, drop an archive that is empty; say so where nothing can be taken back."""
-    return outcomes.take_back(action, lambda: _undo(session, action, outcome.evidence))
+    return outcomes.take_back(work.action, lambda: _undo(work.session, work.action, outcome.evidence))
 
 
 def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) -> str:

@@ -114,7 +114,7 @@ class Sweep:
     """
 
     session: MongoSession
-    work: Work
+    work: Work[MongoSession]
     doomed: Doomed
     into: str | None
     tally: Tally = field(default_factory=Tally)

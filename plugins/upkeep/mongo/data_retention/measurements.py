@@ -162,7 +162,7 @@ def _python(moment: Any) -> datetime:
     return datetime.min.replace(tzinfo=UTC) if int(moment) < 0 else datetime.max.replace(tzinfo=UTC)
 
 
-def archive(work: Work, progress: Progress, pair: Pair, high: datetime) -> None:
+def archive(work: Work[MongoSession], progress: Progress, pair: Pair, high: datetime) -> None:
     """Archive everything before ``high``, range by range; each range is proven and recorded.
 
     Raises
@@ -218,7 +218,7 @@ def _range(pair: Pair, low: datetime, high: datetime) -> tuple[Summary, bool]:
     raise ConservationError(text)
 
 
-def ranges(work: Work, pair: Pair, low: datetime, high: datetime) -> Iterator[tuple[datetime, datetime]]:
+def ranges(work: Work[MongoSession], pair: Pair, low: datetime, high: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Yield ranges of about `RANGE_ROWS` measurements each, oldest first, that touch and do not overlap."""
     waiting = [(low, high)]
     while waiting:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, Final
 
-from upkeep.fleet import Target
+from upkeep.jobs.contract import Ask
 from upkeep.model import Json, Observation
 from upkeep.mongo import catalog, expiry, server_refusals
 from upkeep.mongo.catalog import ARCHIVES, RETAINS
@@ -26,16 +25,9 @@ PROOF_MS: Final = 600_000
 """To prove that what expires before the next run is archived: unknown would suspend the expiry, night after night."""
 
 
-def observe(
-    session: MongoSession, target: Target, at: datetime, expiries: Mapping[str, Json] = MappingProxyType({})
-) -> Observation:
-    """Read what the plan and the gates need.
-
-    Parameters
-    ----------
-    expiries
-        What Upkeep told the server once: `Memory.expiries`.
-    """
+def observe(ask: Ask[MongoSession]) -> Observation:
+    """Read what the plan and the gates need; change nothing."""
+    session, target, at = ask.session, ask.target, ask.at
     retained = list(target.declared("data_retention"))
     archives = [p.retain.into for p in target.collections.values() if p.retain and p.retain.into]
     server = catalog.server(session)
@@ -54,17 +46,9 @@ def observe(
     refusal = server_refusals.of_server(session, target, [*stored, *archives], granted)
     if refusal is not None:
         server |= {"refuses": refusal.text, "remedy": refusal.remedy}
-    frames["left"] = _left(session, expiries, {v.row["uuid"] for v in seen if v.row is not None})
+    frames["left"] = _left(session, ask.memory.expiries, {v.row["uuid"] for v in seen if v.row is not None})
     frames["facts"] = [_facts(session, v, granted) for v in seen if v.row is not None]
-    return Observation(
-        target=target.name,
-        engine="mongo",
-        job="data_retention",
-        identity=session.identity,
-        version=session.version,
-        at=at,
-        frames=frames,
-    )
+    return ask.answer(frames)
 
 
 def _left(session: MongoSession, expiries: Mapping[str, Json], in_care: set[str]) -> list[Doc]:

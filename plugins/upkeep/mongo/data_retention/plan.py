@@ -14,7 +14,7 @@ from typing import Any, Final
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import over_limit
-from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode, Requirement, Severity
+from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode, Request, Requirement, Severity
 from upkeep.mongo import catalog, specs
 from upkeep.mongo.data_retention import pipelines
 from upkeep.mongo.data_retention.age_facts import EPOCH
@@ -32,7 +32,7 @@ UNDO_EXPIRY = (
 )
 
 
-def plan(observation: Observation, target: Target) -> Plan:
+def plan(observation: Observation, target: Target, _request: Request) -> Plan:
     """Return what would be done to every collection in care."""
     actions: list[Action] = []
     found: list[Finding] = []

@@ -7,7 +7,7 @@ anything else is left alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pymongo.errors import OperationFailure
 
@@ -19,8 +19,8 @@ from upkeep.mongo.partition_creation.care import Care, cares
 from upkeep.mongo.session import Doc, MongoSession
 
 
-def _session(work: Work) -> MongoSession:
-    return cast("MongoSession", work.session)
+def _session(work: Work[MongoSession]) -> MongoSession:
+    return work.session
 
 
 def _row(session: MongoSession, name: str) -> Doc | None:
@@ -28,7 +28,7 @@ def _row(session: MongoSession, name: str) -> Doc | None:
     return found[0] if found else None
 
 
-def _now(work: Work) -> Care:
+def _now(work: Work[MongoSession]) -> Care:
     """Return the collection as it is now beside its policy."""
     name = work.action.args["collection"]
     row = _row(_session(work), name)
@@ -42,7 +42,7 @@ def _same(row: Doc | None, uuid: str | None) -> None:
         raise StateChangedError("the collection is another one, or gone: the next run looks again")
 
 
-def _create(work: Work, progress: Progress) -> None:
+def _create(work: Work[MongoSession], progress: Progress) -> None:
     session, args = _session(work), work.action.args
     care = _now(work)
     if care.row is None:
@@ -64,7 +64,7 @@ def _create(work: Work, progress: Progress) -> None:
     progress.message = "it is there already"
 
 
-def _index(work: Work, progress: Progress) -> None:
+def _index(work: Work[MongoSession], progress: Progress) -> None:
     session, args = _session(work), work.action.args
     care = _now(work)
     _same(care.row, args["uuid"])
@@ -84,7 +84,7 @@ def _index_is_there(care: Care, name: str, progress: Progress) -> None:
     progress.message = "it is there already"
 
 
-def _correct(work: Work, progress: Progress) -> None:
+def _correct(work: Work[MongoSession], progress: Progress) -> None:
     session, args = _session(work), work.action.args
     care = _now(work)
     _same(care.row, args["uuid"])
@@ -106,7 +106,7 @@ _KINDS: Final[Mapping[str, Apply]] = {
 }
 
 
-def apply(work: Work) -> Outcome:
+def apply(work: Work[MongoSession]) -> Outcome:
     """Carry one action out; raises what stops the run."""
     return outcomes.carry_out(work, _KINDS[work.action.kind])
 
@@ -114,9 +114,9 @@ def apply(work: Work) -> Outcome:
 # -- taking back -------------------------------------------------------------------------------------
 
 
-def undo(session: MongoSession, action: Action, outcome: Outcome) -> Outcome:
+def undo(work: Work[MongoSession], outcome: Outcome) -> Outcome:
     """Drop what we created while it is empty, or restore what was there before."""
-    return outcomes.take_back(action, lambda: _undo(session, action, outcome.evidence))
+    return outcomes.take_back(work.action, lambda: _undo(work.session, work.action, outcome.evidence))
 
 
 def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from pymongo.errors import OperationFailure
 
 from upkeep.fleet import Target
+from upkeep.jobs.contract import Ask
 from upkeep.model import Observation
 from upkeep.mongo import catalog
 from upkeep.mongo.catalog import CREATES
@@ -21,8 +21,9 @@ UNFIT_MS: Final = 5_000
 UNFIT_LIMIT: Final = 1_000
 
 
-def observe(session: MongoSession, target: Target, at: datetime) -> Observation:
+def observe(ask: Ask[MongoSession]) -> Observation:
     """Read what the plan and the gates need; change nothing."""
+    session, target = ask.session, ask.target
     frames: dict[str, list[dict[str, Any]]] = {
         "server": [catalog.server(session)],
         "collections": catalog.collections(session, list(target.declared("partition_creation"))),
@@ -31,15 +32,7 @@ def observe(session: MongoSession, target: Target, at: datetime) -> Observation:
     }
     granted = catalog.privileges(session)
     frames["facts"] = [_facts(session, care, granted) for care in cares(frames, target)]
-    return Observation(
-        target=target.name,
-        engine="mongo",
-        job="partition_creation",
-        identity=session.identity,
-        version=session.version,
-        at=at,
-        frames=frames,
-    )
+    return ask.answer(frames)
 
 
 def _files(target: Target) -> Iterator[Doc]:

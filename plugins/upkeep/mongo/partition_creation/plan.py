@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from upkeep.fleet import IndexPolicy, Target
-from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Severity
+from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Request, Severity
 from upkeep.mongo import catalog, expiry, specs
 from upkeep.mongo.partition_creation.care import Care, cares
 from upkeep.mongo.specs import Difference
@@ -14,7 +14,7 @@ KINDS = {"validator": "modify_validator", "granularity": "raise_granularity", "h
 """Difference → the action that corrects it."""
 
 
-def plan(observation: Observation, target: Target) -> Plan:
+def plan(observation: Observation, target: Target, _request: Request) -> Plan:
     """Return what would be done to every collection in care."""
     actions: list[Action] = []
     found: list[Finding] = []

@@ -51,7 +51,7 @@ class DoneSoFar:
     evidence: Json | None = None
 
 
-def apply(work: Work) -> Outcome:
+def apply(work: Work[PostgresSession]) -> Outcome:
     """Carry one action out.
 
     Raises
@@ -78,7 +78,7 @@ def apply(work: Work) -> Outcome:
     return _outcome(work, progress, OutcomeStatus.DONE, None, None)
 
 
-def _verdict(work: Work, error: Exception) -> tuple[OutcomeStatus, ReasonCode, str] | None:
+def _verdict(work: Work[PostgresSession], error: Exception) -> tuple[OutcomeStatus, ReasonCode, str] | None:
     """Return what an expected trouble means; ``None`` when the run itself must stop."""
     for kinds, status, code in _EXPECTED:
         if isinstance(error, kinds):
@@ -86,7 +86,7 @@ def _verdict(work: Work, error: Exception) -> tuple[OutcomeStatus, ReasonCode, s
             return status, code, text
     if not isinstance(error, psycopg.Error):
         return None
-    connection = cast("PostgresSession", work.session).connection
+    connection = work.session.connection
     if connection.closed or connection.broken:
         # Whether the last statement took effect nobody knows; every step can be looked at and done again.
         text = "the connection was lost; the next run looks at the state and carries on"
@@ -94,7 +94,7 @@ def _verdict(work: Work, error: Exception) -> tuple[OutcomeStatus, ReasonCode, s
     return OutcomeStatus.FAILED, ReasonCode.ERROR, _refused(work.action, error)
 
 
-def _held(work: Work) -> str:
+def _held(work: Work[PostgresSession]) -> str:
     args = work.action.args
     tables = [*args.get("leaves", ()), *args.get("tables", ()), args, args.get("archive", {})]
     oids = [table["oid"] for table in tables if "oid" in table]
@@ -119,7 +119,11 @@ def _refused(action: Action, error: psycopg.Error) -> str:
 
 
 def _outcome(
-    work: Work, progress: DoneSoFar, status: OutcomeStatus, code: ReasonCode | None, message: str | None
+    work: Work[PostgresSession],
+    progress: DoneSoFar,
+    status: OutcomeStatus,
+    code: ReasonCode | None,
+    message: str | None,
 ) -> Outcome:
     return Outcome(
         action_id=work.action.id,
@@ -132,27 +136,27 @@ def _outcome(
     )
 
 
-def _tools(work: Work) -> Tools:
-    return Tools(cast("PostgresSession", work.session), work.checkpoint, work.sleep)
+def _tools(work: Work[PostgresSession]) -> Tools:
+    return Tools(work.session, work.checkpoint, work.sleep)
 
 
-def _detach(work: Work, progress: DoneSoFar) -> None:
+def _detach(work: Work[PostgresSession], progress: DoneSoFar) -> None:
     policy = policy_of(work.action, work)
     # Before any lock: reading what depends on it may take longer than a lock may be held.
-    undroppable.require_free(cast("PostgresSession", work.session), work.action.args["oid"])
+    undroppable.require_free(work.session, work.action.args["oid"])
     if work.action.args["mode"] != "finalize":  # nobody sees its rows any more
         _stay_within(work)
     progress.evidence = detach.detach(_tools(work), work.action.args, grace=policy.grace, zone=policy.zone)
     progress.rows = progress.evidence.get("rows", work.action.rows or 0)
 
 
-def _drop(work: Work, progress: DoneSoFar) -> None:
+def _drop(work: Work[PostgresSession], progress: DoneSoFar) -> None:
     _stay_within(work)
     progress.evidence = drop.drop(_tools(work), work.action.args)
     progress.rows = work.action.rows or 0
 
 
-def _stay_within(work: Work) -> None:
+def _stay_within(work: Work[PostgresSession]) -> None:
     """Count a table that goes whole before it goes, with nothing locked.
 
     Where that takes too long its size tells. A table that has not grown by a page holds what it held when it was
@@ -163,7 +167,7 @@ def _stay_within(work: Work) -> None:
     OverLimitError
         It holds more than was approved.
     """
-    session = cast("PostgresSession", work.session)
+    session = work.session
     here = detach.place(session, work.action.args["oid"])
     if work.most is None or here is None or here.kind not in ("r", "p"):
         return
@@ -176,15 +180,15 @@ def _stay_within(work: Work) -> None:
         work.allow(work.most + 1)
 
 
-def _delete(work: Work, progress: DoneSoFar) -> None:
+def _delete(work: Work[PostgresSession], progress: DoneSoFar) -> None:
     _sweep(work, progress, moving=False)
 
 
-def _archive(work: Work, progress: DoneSoFar) -> None:
+def _archive(work: Work[PostgresSession], progress: DoneSoFar) -> None:
     _sweep(work, progress, moving=True)
 
 
-def _settle(work: Work, progress: DoneSoFar) -> None:
+def _settle(work: Work[PostgresSession], progress: DoneSoFar) -> None:
     settled = _settled(work, _shelf(work))
     progress.evidence = settled.evidence()
     if settled.unknown:
@@ -197,8 +201,8 @@ def _settle(work: Work, progress: DoneSoFar) -> None:
         )
 
 
-def _restore(work: Work, progress: DoneSoFar) -> None:
-    shelf, session = _shelf(work), cast("PostgresSession", work.session)
+def _restore(work: Work[PostgresSession], progress: DoneSoFar) -> None:
+    shelf, session = _shelf(work), work.session
     settled = archive.settle(session, shelf, work.checkpoint, work.sleep)
     file = work.action.args["manifest"]["file"]
     if file in settled.unknown_files:
@@ -213,14 +217,14 @@ def _restore(work: Work, progress: DoneSoFar) -> None:
         raise StoreError(f"{trouble}; its rows are in the table, and the next run notes that")
 
 
-def _shelf(work: Work) -> Shelf:
-    files, session = work.action.args["files"], cast("PostgresSession", work.session)
+def _shelf(work: Work[PostgresSession]) -> Shelf:
+    files, session = work.action.args["files"], work.session
     return Shelf.open(files["location"], files["schema"], files["name"], session.identity, session.instance)
 
 
-def _settled(work: Work, shelf: Shelf) -> archive.Settled:
+def _settled(work: Work[PostgresSession], shelf: Shelf) -> archive.Settled:
     """Decide what earlier runs left undecided."""
-    session = cast("PostgresSession", work.session)
+    session = work.session
     settled = archive.settle(session, shelf, work.checkpoint, work.sleep)
     if settled.missing:
         raise ConservationError(
@@ -230,8 +234,8 @@ def _settled(work: Work, shelf: Shelf) -> archive.Settled:
     return settled
 
 
-def _clean_up(work: Work, progress: DoneSoFar) -> None:
-    session = cast("PostgresSession", work.session)
+def _clean_up(work: Work[PostgresSession], progress: DoneSoFar) -> None:
+    session = work.session
     cleaned = []
     for table in work.action.args["tables"]:
         here = detach.place(session, table["oid"])
@@ -243,7 +247,7 @@ def _clean_up(work: Work, progress: DoneSoFar) -> None:
     progress.evidence = {"cleaned": cleaned}
 
 
-_KINDS: Final[Mapping[str, Callable[[Work, DoneSoFar], None]]] = {
+_KINDS: Final[Mapping[str, Callable[[Work[PostgresSession], DoneSoFar], None]]] = {
     "detach_partition": _detach,
     "drop_partition": _drop,
     "delete_rows": _delete,
@@ -255,7 +259,7 @@ _KINDS: Final[Mapping[str, Callable[[Work, DoneSoFar], None]]] = {
 }
 
 
-def policy_of(action: Action, work: Work) -> RetainPolicy:
+def policy_of(action: Action, work: Work[PostgresSession]) -> RetainPolicy:
     """Return the policy that an action's table belongs to."""
     table = names.parse(action.subject).exact
     globs = []
@@ -270,9 +274,9 @@ def policy_of(action: Action, work: Work) -> RetainPolicy:
     return globs[0]
 
 
-def _sweep(work: Work, progress: DoneSoFar, *, moving: bool) -> None:
+def _sweep(work: Work[PostgresSession], progress: DoneSoFar, *, moving: bool) -> None:
     """Delete or move the due rows of all leaves that the action names."""
-    session = cast("PostgresSession", work.session)
+    session = work.session
     args = work.action.args
     files = _into_files(work) if "files" in args else None
     remove = files or (archive_table.archiving(session, args) if moving else deleting(session))
@@ -308,9 +312,9 @@ def _sweep(work: Work, progress: DoneSoFar, *, moving: bool) -> None:
         raise RangeHeldError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
 
 
-def _into_files(work: Work) -> FileArchive:
+def _into_files(work: Work[PostgresSession]) -> FileArchive:
     """Return what removes ranges into files, with everything decided that an earlier run left undecided."""
-    shelf, session = _shelf(work), cast("PostgresSession", work.session)
+    shelf, session = _shelf(work), work.session
     location = shelf.store.location
     known = {row["location"]: row["id"] for row in work.observation.frames.get("locations", ())}.get(location)
     # The order matters: first that it is the same location as before, then that no other server uses it, and only then

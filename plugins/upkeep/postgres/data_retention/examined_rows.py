@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from psycopg import sql
 
@@ -20,9 +20,9 @@ _NUMBERS: Final = ("smallint", "integer", "bigint", "real", "double precision", 
 TIMEOUT: Final = "10min"
 
 
-def batches(work: Work) -> Iterator[RowBatch]:
+def batches(work: Work[PostgresSession]) -> Iterator[RowBatch]:
     """Yield the rows; the first batch may be empty: it says what is seen."""
-    session, args = cast("PostgresSession", work.session), work.action.args
+    session, args = work.session, work.action.args
     wanted = suites.columns(suites.read(Path(args["quality"]["suite"])))
     with session.transaction():
         session.execute(session.statement("repeatable_read"))

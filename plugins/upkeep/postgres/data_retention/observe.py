@@ -7,7 +7,6 @@ through the index and only up to a limit; where there are more, the planner esti
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -16,10 +15,11 @@ from psycopg import sql
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
 from upkeep.fleet.location import is_table_name
+from upkeep.jobs.contract import Ask
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import drop_after, read_marker
 from upkeep.jobs.partition_creation.limits import counts_time, told_by
-from upkeep.model import Memory, Observation
+from upkeep.model import Observation
 from upkeep.postgres import catalog, holders, names
 from upkeep.postgres.data_retention import archive_drift, counting, open_partitions, undroppable
 from upkeep.postgres.data_retention.counting import CHECK_TIMEOUT
@@ -53,18 +53,11 @@ FRAMES: Final = (
 )
 
 
-def observe(session: PostgresSession, target: Target, at: datetime, memory: Memory) -> Observation:
+def observe(ask: Ask[PostgresSession]) -> Observation:
     """Read what the plan and the gates need; change nothing."""
+    session, target, memory = ask.session, ask.target, ask.memory
     frames: dict[str, list[Row]] = {name: [] for name in FRAMES}
-    observation = Observation.model_construct(  # thousands of rows, all made here: nothing to validate
-        target=target.name,
-        engine="postgres",
-        job="data_retention",
-        identity=session.identity,
-        version=session.version,
-        at=at,
-        frames=frames,
-    )
+    observation = ask.answer(frames)
     frames["server"] = [_server(session)]
     frames["memory"] = [{"oid": oid, **evidence} for oid, evidence in memory.detached.items()]
     frames["locations"] = [{"location": location, "id": mark} for location, mark in memory.locations.items()]

@@ -17,7 +17,18 @@ from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import limited
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.jobs.partition_creation.axis import brief
-from upkeep.model import Action, Finding, FindingStatus, Json, Observation, Plan, ReasonCode, Requirement, Severity
+from upkeep.model import (
+    Action,
+    Finding,
+    FindingStatus,
+    Json,
+    Observation,
+    Plan,
+    ReasonCode,
+    Request,
+    Requirement,
+    Severity,
+)
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention.checks import refusals
 from upkeep.postgres.data_retention.detached import orphans, today
@@ -33,7 +44,7 @@ from upkeep.postgres.session import statement
 NOTHING: Final = Requirement()
 
 
-def plan(observation: Observation, target: Target) -> Plan:
+def plan(observation: Observation, target: Target, _request: Request) -> Plan:
     """Return what would be done to every table in care."""
     actions: list[Action] = []
     found: list[Finding] = [*_unseen(observation), *strays(observation)]

@@ -20,14 +20,14 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
-from upkeep.jobs.contract import Work, go_on
-from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
+from upkeep.jobs.contract import Work
+from upkeep.model import Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import catalog, ddl, faults, holders, names
 from upkeep.postgres.partition_creation import moves, plan
 from upkeep.postgres.partition_creation.forms import meets
@@ -57,17 +57,17 @@ class NotAsPlannedError(Exception):
     """The server did something else than was expected: rolled back."""
 
 
-def apply(work: Work) -> Outcome:
+def apply(work: Work[PostgresSession]) -> Outcome:
     """Carry the creation out; expected trouble becomes an outcome."""
-    session = cast("PostgresSession", work.session)
+    session = work.session
     do = _remove if work.action.kind == plan.LEFTOVER else _create
     return carry_out(work, lambda: do(work, session))
 
 
-def carry_out(work: Work, do: Callable[[], Json]) -> Outcome:
+def carry_out(work: Work[PostgresSession], do: Callable[[], Json]) -> Outcome:
     """Change a parent's partitions by ``do``, which returns evidence; expected trouble becomes an outcome."""
     started = time.monotonic()
-    action, session = work.action, cast("PostgresSession", work.session)
+    action, session = work.action, work.session
 
     def outcome(status: OutcomeStatus, code: ReasonCode | None = None, **rest: Any) -> Outcome:
         seconds = time.monotonic() - started
@@ -113,12 +113,12 @@ def claim(session: PostgresSession, parent: int) -> Iterator[None]:
             session.rows("partition_creation/advisory_unlock", key)
 
 
-def _remove(work: Work, session: PostgresSession) -> Json:
+def _remove(work: Work[PostgresSession], session: PostgresSession) -> Json:
     known = clean(session, work.action.args["parent"]["oid"], checkpoint=work.checkpoint, sleep=work.sleep)
     return {"removed": known, "message": f"removed {', '.join(known)}" if known else "it was gone already"}
 
 
-def _create(work: Work, session: PostgresSession) -> Json:
+def _create(work: Work[PostgresSession], session: PostgresSession) -> Json:
     args = work.action.args
     # Only now that the lock is ours: before it another run may have made the very same partition.
     existing = _recheck(session, args)
@@ -145,7 +145,9 @@ def _create(work: Work, session: PostgresSession) -> Json:
     return _at_once(work, session, columns, finish, what)
 
 
-def _at_once(work: Work, session: PostgresSession, columns: list[Row], finish: Callable[[], Json], what: str) -> Json:
+def _at_once(
+    work: Work[PostgresSession], session: PostgresSession, columns: list[Row], finish: Callable[[], Json], what: str
+) -> Json:
     """Make the partition in one transaction, moving the rows that belong to it when there are any."""
     args = work.action.args
     parent, default = table(args, "parent"), args["default"]
@@ -176,7 +178,7 @@ def _at_once(work: Work, session: PostgresSession, columns: list[Row], finish: C
 
 
 @contextmanager
-def _kept_out(work: Work, session: PostgresSession, what: str) -> Iterator[None]:
+def _kept_out(work: Work[PostgresSession], session: PostgresSession, what: str) -> Iterator[None]:
     """Let a validated CHECK spare ATTACH the scan of a large default partition.
 
     Only for ranges that lie in the future: a row that arrives in the range meanwhile is refused.
@@ -261,8 +263,9 @@ def _replica_index(session: PostgresSession, like: Args, name: sql.Identifier, o
         session.execute(session.statement("partition_creation/replica_identity_index", table=name, index=index_name))
 
 
-def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
+def undo(work: Work[PostgresSession], outcome: Outcome) -> Outcome:
     """Detach and drop the partition that the action made, while it is empty; else say why not."""
+    session, action = work.session, work.action
     args, child = action.args, outcome.evidence.get("child_oid")
 
     def refused(text: str) -> Outcome:
@@ -295,7 +298,7 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
     try:
         with claim(session, args["parent"]["oid"]):
             what = f"undoing {partition.subject}"
-            done = ddl.attempt(session, body, checkpoint=go_on, sleep=time.sleep, quiet=[parent], what=what)
+            done = ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=work.sleep, quiet=[parent], what=what)
     except ddl.LockNotObtainedError as error:
         skipped = OutcomeStatus.SKIPPED
         return Outcome(

@@ -93,7 +93,9 @@ def log_name(args: Args) -> sql.Identifier:
     return sql.Identifier(args["parent"]["schema"], f"upkeep_move_{args['parent']['oid']}")
 
 
-def move(work: Work, session: PostgresSession, columns: Sequence[Row], finish: Callable[[], Json], what: str) -> Json:
+def move(
+    work: Work[PostgresSession], session: PostgresSession, columns: Sequence[Row], finish: Callable[[], Json], what: str
+) -> Json:
     """Carry the four steps out; ``finish`` attaches, in the last transaction, and returns evidence.
 
     Raises
@@ -124,7 +126,7 @@ def move(work: Work, session: PostgresSession, columns: Sequence[Row], finish: C
         raise
 
 
-def _begin(work: Work, session: PostgresSession, parts: Parts, what: str) -> None:
+def _begin(work: Work[PostgresSession], session: PostgresSession, parts: Parts, what: str) -> None:
     args = parts.args
     default = table(args, "default")
 
@@ -155,7 +157,7 @@ def marker(args: Args, kind: str) -> str:
     return f"{HALF_MADE} {json.dumps(known, sort_keys=True)}"
 
 
-def _copy(work: Work, session: PostgresSession, parts: Parts) -> int:
+def _copy(work: Work[PostgresSession], session: PostgresSession, parts: Parts) -> int:
     work.checkpoint("copying rows out of the default partition")
     with session.transaction():
         session.execute(session.statement("repeatable_read"))
@@ -192,7 +194,12 @@ def _apply_log(session: PostgresSession, parts: Parts) -> int:
 
 
 def _finish(  # noqa: PLR0917 - what `move` knows by then
-    work: Work, session: PostgresSession, parts: Parts, finish: Callable[[], Json], rows: int, what: str
+    work: Work[PostgresSession],
+    session: PostgresSession,
+    parts: Parts,
+    finish: Callable[[], Json],
+    rows: int,
+    what: str,
 ) -> Json:
     args = parts.args
     parent, default = table(args, "parent"), table(args, "default")

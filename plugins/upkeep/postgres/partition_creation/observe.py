@@ -6,14 +6,14 @@ Only where something is missing it asks on: how siblings are made, which names a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
-from upkeep.fleet import RangeLevel, Target
+from upkeep.fleet import RangeLevel
 from upkeep.fleet.tables import Top
+from upkeep.jobs.contract import Ask
 from upkeep.jobs.partition_creation.limits import counts_time, told_by
 from upkeep.model import Observation
 from upkeep.postgres import catalog, faults, holders, names
@@ -36,8 +36,9 @@ LOOK_BACK: Final = 50
 """Partitions of ids that are looked into, from the newest, for the highest id."""
 
 
-def observe(session: PostgresSession, target: Target, at: datetime) -> Observation:
+def observe(ask: Ask[PostgresSession]) -> Observation:
     """Read what the plan and the gates need; change nothing."""
+    session, target, at = ask.session, ask.target, ask.at
     frames: dict[str, list[Row]] = {"server": [_server(session)], "ids": []}
     frames |= {name: [] for name in ("branches", "branch_spans", "types", "values")}
     levels = {key: policy.partition for key, policy in target.subjects().items() if policy.partition is not None}
@@ -64,15 +65,7 @@ def observe(session: PostgresSession, target: Target, at: datetime) -> Observati
     frames["taken"] = _taken(session, needy) + conversion_observe.taken(session, found)
     frames["columns"] = _columns(session, needy)
     frames["blockers"] = _blockers(session, needy)
-    return Observation.model_construct(  # thousands of rows, all made here: nothing to validate
-        target=target.name,
-        engine="postgres",
-        job="partition_creation",
-        identity=session.identity,
-        version=session.version,
-        at=at,
-        frames=frames,
-    )
+    return ask.answer(frames)
 
 
 def _plain(declared: Iterable[tuple[AnyLevel, catalog.Relation]]) -> dict[int, str]:

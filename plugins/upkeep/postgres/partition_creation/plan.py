@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from upkeep.fleet import RangeLevel, Target
 from upkeep.jobs.partition_creation.axis import brief
-from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode
+from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode, Request
 from upkeep.postgres import names
 from upkeep.postgres.partition_creation import alike, default_scan, findings, leftovers
 from upkeep.postgres.partition_creation.branches import branch_args, branch_blocked
@@ -24,7 +24,7 @@ KIND: Final = "create_partition"
 LEFTOVER: Final = "remove_leftover"
 
 
-def plan(observation: Observation, target: Target) -> Plan:
+def plan(observation: Observation, target: Target, _request: Request) -> Plan:
     """Return what would be done, and what was seen."""
     frames = observation.frames
     found = cares(frames, target, observation.at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import redis
 
@@ -49,11 +49,11 @@ class Tally:
         }
 
 
-def apply(work: Work) -> Outcome:
+def apply(work: Work[RedisSession]) -> Outcome:
     """Delete what is due; raises what stops the run, with what was done in the ledger as a note."""
     tally = Tally()
     try:
-        _run(work, cast("RedisSession", work.session), tally)
+        _run(work, work.session, tally)
     except StateChangedError as error:
         return _outcome(work.action, tally, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:  # one that loads its data, too
@@ -76,7 +76,7 @@ def apply(work: Work) -> Outcome:
     return _outcome(work.action, tally, OutcomeStatus.DONE, None, None)
 
 
-def _run(work: Work, session: RedisSession, tally: Tally) -> None:
+def _run(work: Work[RedisSession], session: RedisSession, tally: Tally) -> None:
     args = work.action.args
     pace = Pace(size=FIRST, target=STEP_SECONDS, largest=LARGEST)
     deleted, witness = 0, args["last"] or ""
@@ -125,9 +125,9 @@ def _outcome(action: Action, tally: Tally, status: OutcomeStatus, code: ReasonCo
     )
 
 
-def undo(action: Action) -> Outcome:
+def undo(work: Work[RedisSession], _outcome: Outcome) -> Outcome:
     """Say that it cannot be taken back."""
     text = "what was deleted comes back only from a backup"
     return Outcome(
-        action_id=action.id, status=OutcomeStatus.SKIPPED, reason_code=ReasonCode.NOT_SUPPORTED, message=text
+        action_id=work.action.id, status=OutcomeStatus.SKIPPED, reason_code=ReasonCode.NOT_SUPPORTED, message=text
     )

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import redis
 
 from upkeep.errors import UnreachableError
-from upkeep.fleet import Target
+from upkeep.jobs.contract import Ask
 from upkeep.model import Json, Observation
 from upkeep.redis import faults, server_refusals, streams
 from upkeep.redis.data_retention.view import View, views_of
 from upkeep.redis.session import RedisSession
 
 
-def observe(session: RedisSession, target: Target, at: datetime) -> Observation:
+def observe(ask: Ask[RedisSession]) -> Observation:
     """Read what the plan and the gates need."""
+    session, target, at = ask.session, ask.target, ask.at
     server = streams.server(session)
     frames: dict[str, list[dict[str, Any]]] = {"server": [server], "streams": []}
     try:
@@ -33,15 +33,7 @@ def observe(session: RedisSession, target: Target, at: datetime) -> Observation:
             raise UnreachableError(text) from error
         else:
             raise
-    return Observation(
-        target=target.name,
-        engine="redis",
-        job="data_retention",
-        identity=session.identity,
-        version=session.version,
-        at=at,
-        frames=frames,
-    )
+    return ask.answer(frames)
 
 
 def _look(session: RedisSession, seen: Sequence[View], *, probe: bool) -> None:

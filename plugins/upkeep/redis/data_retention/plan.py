@@ -8,14 +8,14 @@ from __future__ import annotations
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import over_limit
-from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Severity
+from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Request, Severity
 from upkeep.redis.data_retention.checks import refusal
 from upkeep.redis.data_retention.findings import findings
 from upkeep.redis.data_retention.view import View, views
 from upkeep.redis.streams import quoted
 
 
-def plan(observation: Observation, target: Target) -> Plan:
+def plan(observation: Observation, target: Target, _request: Request) -> Plan:
     """Return what would be deleted from every stream in care."""
     actions: list[Action] = []
     found: list[Finding] = []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping
-from typing import Final, cast
+from typing import Final
 
 from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.fleet import RetainPolicy
-from upkeep.jobs.contract import Work, go_on
+from upkeep.jobs.contract import Work
 from upkeep.model import Action, Json, Outcome, ReasonCode
 from upkeep.tidb import holders, outcomes, server
 from upkeep.tidb.catalog import partitions_of
@@ -24,11 +23,11 @@ from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
 
 
-def _tools(work: Work) -> Tools:
-    return Tools(cast("TiDBSession", work.session), work.checkpoint, work.sleep)
+def _tools(work: Work[TiDBSession]) -> Tools:
+    return Tools(work.session, work.checkpoint, work.sleep)
 
 
-def _detach(work: Work) -> Outcome:
+def _detach(work: Work[TiDBSession]) -> Outcome:
     def carry_out() -> Json:
         policy = _policy_of(work)
         tools, within = _tools(work), _within(work)
@@ -39,17 +38,17 @@ def _detach(work: Work) -> Outcome:
     return done.model_copy(update={"rows": work.action.rows}) if done.status == "done" else done
 
 
-def _merge(work: Work) -> Outcome:
+def _merge(work: Work[TiDBSession]) -> Outcome:
     return outcomes.attempt(work.action, lambda: merge.merge(_tools(work), work.action.args))
 
 
-def _drop(work: Work) -> Outcome:
+def _drop(work: Work[TiDBSession]) -> Outcome:
     done = outcomes.attempt(work.action, lambda: drop.drop(_tools(work), work.action.args, _within(work)))
     touched = {"rows": work.action.rows, "bytes": work.action.bytes}
     return done.model_copy(update=touched) if done.status == "done" else done
 
 
-def _within(work: Work) -> detach.Within:
+def _within(work: Work[TiDBSession]) -> detach.Within:
     """Return what counts a whole object again before it goes, where that was approved or planned long ago.
 
     Where it cannot be counted in time, statistics decide.
@@ -58,20 +57,20 @@ def _within(work: Work) -> detach.Within:
     def require(source: Sql, statistics: int) -> None:
         # only where a person approved a number, or the plan is old: a count of a whole partition is not free
         if work.most is not None:
-            counted = server.count(cast("TiDBSession", work.session), source, Sql("true"), work.most + 1)
+            counted = server.count(work.session, source, Sql("true"), work.most + 1)
             work.allow(statistics if counted is None else counted)
 
     return require
 
 
-def _leftover(work: Work) -> Outcome:
+def _leftover(work: Work[TiDBSession]) -> Outcome:
     return outcomes.attempt(work.action, lambda: drop.remove_leftover(_tools(work), work.action.args))
 
 
-def _rows(work: Work) -> Outcome:
+def _rows(work: Work[TiDBSession]) -> Outcome:
     """Delete or move the due rows that the action names, in batches."""
     args = work.action.args
-    session = cast("TiDBSession", work.session)
+    session = work.session
     sweep = Sweep(session, args, work.checkpoint, work.sleep, work.action.rows, work.most, work.allow)
     emptied = False
 
@@ -99,17 +98,17 @@ def _rows(work: Work) -> Outcome:
         raise
 
 
-def _same_table(work: Work) -> None:
+def _same_table(work: Work[TiDBSession]) -> None:
     args = work.action.args
     # a partition's name can be given to another one between plan and now, and the statements name it
-    here = partitions_of(cast("TiDBSession", work.session), args["table"])
+    here = partitions_of(work.session, args["table"])
     if "partition" in args and not any(p.name == args["partition"] and p.id == args["oid"] for p in here):
         raise StateChangedError(f"{args['partition']} is not the partition any more that was planned for")
 
 
-def _policy_of(work: Work) -> RetainPolicy:
+def _policy_of(work: Work[TiDBSession]) -> RetainPolicy:
     """Return the policy that an action's table belongs to: an exact name wins over globs."""
-    table, database = work.action.args["table"], cast("TiDBSession", work.session).database
+    table, database = work.action.args["table"], work.session.database
     fitting = [
         (pattern.is_glob, policy.retain)
         for name, policy in retain_policies(work.target).items()
@@ -120,7 +119,7 @@ def _policy_of(work: Work) -> RetainPolicy:
     return min(fitting, key=lambda one: one[0])[1]
 
 
-_KINDS: Final[Mapping[str, Callable[[Work], Outcome]]] = {
+_KINDS: Final[Mapping[str, Callable[[Work[TiDBSession]], Outcome]]] = {
     "detach_partition": _detach,
     "merge_partitions": _merge,
     "drop_partition": _drop,
@@ -131,19 +130,20 @@ _KINDS: Final[Mapping[str, Callable[[Work], Outcome]]] = {
 }
 
 
-def apply(work: Work) -> Outcome:
+def apply(work: Work[TiDBSession]) -> Outcome:
     """Carry one action out; raises what stops the run."""
-    return holders.named(work.session, work.action, _KINDS[work.action.kind](work))
+    return holders.named(work, _KINDS[work.action.kind](work))
 
 
 # -- taking back -------------------------------------------------------------------------------------
 
 
-def undo(session: TiDBSession, action: Action, outcome: Outcome) -> Outcome:
+def undo(work: Work[TiDBSession], outcome: Outcome) -> Outcome:
     """Put a partition back that was detached and not dropped yet; nothing else can be taken back here."""
+    action = work.action
     if action.kind != "detach_partition":
         return outcomes.refused(action, _cannot(action), ReasonCode.NOT_SUPPORTED)
-    tools = Tools(session, go_on, time.sleep)
+    tools = Tools(work.session, work.checkpoint, work.sleep)
     oid = outcome.evidence.get("oid", action.args["oid"])
     return outcomes.attempt(action, lambda: {"message": reattach.put_back(tools, action.args), "oid": oid})
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any, Final
 
 import pymysql
 
 from upkeep.fleet import Target
 from upkeep.fleet.location import is_table_name
+from upkeep.jobs.contract import Ask
 from upkeep.jobs.data_retention.marker import read_marker
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Value
-from upkeep.model import Memory, Observation
+from upkeep.model import Observation
 from upkeep.tidb import catalog, create_text, ddl, keys, names, server, sql
 from upkeep.tidb.catalog import Partition, Table
 from upkeep.tidb.data_retention import detached_facts
@@ -32,23 +32,16 @@ COUNT_LIMIT: Final = 20_000
 AGELESS_LIMIT: Final = 1_000_000
 
 
-def observe(session: TiDBSession, target: Target, at: datetime, memory: Memory) -> Observation:
+def observe(ask: Ask[TiDBSession]) -> Observation:
     """Read what the plan and the gates need; change nothing."""
+    session, target, memory = ask.session, ask.target, ask.memory
     frames: dict[str, list[Row]] = {"server": [{**server.observe(session), "ttl_runs": _ttl_runs(session)}]}
     frames["memory"] = [{"oid": oid, **evidence} for oid, evidence in memory.detached.items()]
     frames["intents"] = [_intent(intent) for intent in memory.intents]
     frames["jobs"] = ddl.jobs(session)
     _read_catalog(session, target, frames)
     # the frames are filled while the views of them are gone through: what is counted depends on what was seen
-    observation = Observation.model_construct(  # all made here: nothing to validate, and the frames stay the same lists
-        target=target.name,
-        engine="tidb",
-        job="data_retention",
-        identity=session.identity,
-        version=session.version,
-        at=at,
-        frames=frames,
-    )
+    observation = ask.answer(frames)
     for view in views(observation, target):
         frames["kept"] += detached_facts.of_marked(session, view)
         if view.problem is not None or view.table is None:

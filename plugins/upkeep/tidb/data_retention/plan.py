@@ -18,7 +18,7 @@ from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import limited
 from upkeep.jobs.data_retention.refusal import Refusal
-from upkeep.model import Action, Json, Observation, Plan, ReasonCode
+from upkeep.model import Action, Json, Observation, Plan, ReasonCode, Request
 from upkeep.tidb import sql
 from upkeep.tidb.data_retention import detached, drop_plan, merge
 from upkeep.tidb.data_retention.checks import left_to_ttl, refusals
@@ -34,7 +34,7 @@ _OF_PARTITIONS: Final = ("detach_partition", "archive_partition")
 _COUNTING: Final = ("detach_partition", "delete_rows", "archive_rows", "archive_partition")
 
 
-def plan(observation: Observation, target: Target) -> Plan:
+def plan(observation: Observation, target: Target, _request: Request) -> Plan:
     """Return what would be done to every table in care."""
     actions: list[Action] = []
     found = [*stuck_jobs(observation.frames["jobs"]), *not_available(observation.frames["server"][0])]

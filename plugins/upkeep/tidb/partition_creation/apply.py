@@ -6,15 +6,14 @@ of TiDB's, and a job that goes on without us is waited for by the next run befor
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
 import pymysql
 
-from upkeep.jobs.contract import Work, go_on
+from upkeep.jobs.contract import Work
 from upkeep.jobs.partition_creation.axis import HIGHEST
-from upkeep.model import Action, Json, Outcome
+from upkeep.model import Json, Outcome
 from upkeep.tidb import ddl, faults, keys, outcomes, server, sql
 from upkeep.tidb.catalog import Partition, partitions_of
 from upkeep.tidb.ddl import Tools
@@ -26,9 +25,9 @@ _OVERTAKEN: Final = frozenset({1493, 1517, 1481})
 """Somebody else has added a partition meanwhile: VALUES LESS THAN not increasing, same name, above MAXVALUE."""
 
 
-def apply(work: Work) -> Outcome:
+def apply(work: Work[TiDBSession]) -> Outcome:
     """Carry the creation out; expected trouble becomes an outcome."""
-    tools = Tools(cast("TiDBSession", work.session), work.checkpoint, work.sleep)
+    tools = Tools(work.session, work.checkpoint, work.sleep)
 
     def carry_out() -> Json:
         with ddl.claim(tools.session, work.action.args["table"]["id"]):
@@ -87,12 +86,12 @@ def _already(now: Sequence[Partition], args: Json) -> bool:
     return all(keys.place(p["bound"]) in known for p in args["partitions"])
 
 
-def undo(session: TiDBSession, action: Action, outcome: Outcome) -> Outcome:
+def undo(work: Work[TiDBSession], outcome: Outcome) -> Outcome:
     """Drop the partitions that the action made, while they are empty; else say why not."""
-    ids = outcome.evidence.get("ids")
+    action, ids = work.action, outcome.evidence.get("ids")
     if action.kind != plan.KIND or not ids:
         return outcomes.refused(action, "there is nothing to take back")
-    tools = Tools(session, go_on, time.sleep)
+    tools = Tools(work.session, work.checkpoint, work.sleep)
     return outcomes.attempt(action, lambda: _drop(tools, action.args, set(ids)))
 
 

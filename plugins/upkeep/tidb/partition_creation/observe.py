@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Final
 
 import pymysql
 
-from upkeep.fleet import Target
+from upkeep.jobs.contract import Ask
 from upkeep.jobs.partition_creation import limits
 from upkeep.model import Observation
 from upkeep.tidb import catalog, create_text, ddl, faults, names, server, sql
@@ -20,8 +19,9 @@ LOOK_BACK: Final = 50
 """Partitions of ids that are looked into, from the newest, for the highest id."""
 
 
-def observe(session: TiDBSession, target: Target, at: datetime) -> Observation:
+def observe(ask: Ask[TiDBSession]) -> Observation:
     """Read the catalog in a few queries; count only where something is missing."""
+    session, target, at = ask.session, ask.target, ask.at
     patterns = [names.parse(key) for key, policy in target.subjects().items() if policy.partition is not None]
     tables = catalog.tables(session, patterns)
     frames: dict[str, list[Row]] = {"server": [server.observe(session)], "tables": tables}
@@ -38,15 +38,7 @@ def observe(session: TiDBSession, target: Target, at: datetime) -> Observation:
     frames["numbers"] = list(_numbers(session, found))
     found = [complete(care, lookup) for care in found]  # it looks into the frames, which have both by now
     frames["maxvalue"] = [_divided(session, care) for care, _ in with_divided(found)]
-    return Observation.model_construct(  # all made here: nothing to validate, and the frames stay the same lists
-        target=target.name,
-        engine="tidb",
-        job="partition_creation",
-        identity=session.identity,
-        version=session.version,
-        at=at,
-        frames=frames,
-    )
+    return ask.answer(frames)
 
 
 def _temporary(session: TiDBSession, tables: Iterable[Row], partitions: Iterable[Row]) -> Iterator[Row]:

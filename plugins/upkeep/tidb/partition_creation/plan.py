@@ -11,7 +11,7 @@ from typing import Final
 
 from upkeep.fleet import Target
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Value
-from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode
+from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode, Request
 from upkeep.tidb import keys, names, sql
 from upkeep.tidb.catalog import Partition
 from upkeep.tidb.ddl import bound_literal, definition
@@ -25,7 +25,7 @@ KIND: Final = "create_partition"
 SHOWN: Final = 3
 
 
-def plan(observation: Observation, target: Target) -> Plan:
+def plan(observation: Observation, target: Target, _request: Request) -> Plan:
     """Return what would be done, and what was seen."""
     found = cares(observation.frames, target, observation.at)
     actions: list[Action] = []

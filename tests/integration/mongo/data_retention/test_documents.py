@@ -9,7 +9,7 @@ from bson import Decimal128, Int64
 from pymongo import IndexModel
 
 from local.servers import MongoServer
-from tests.harness.jobs import Run, Runs
+from tests.harness.jobs import Run, Runs, undo
 from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep.errors import OverLimitError
 from upkeep.jobs import spec
@@ -528,6 +528,6 @@ def test_undo_says_what_it_cannot(session: MongoSession, place: Place) -> None:
     job = spec.job(JOB, "mongo")
     assert job is not None
     for action in done.plan.actions:
-        undone = job.undo(session, action, done.outcome(action))
+        undone = undo(job, session, action, done.outcome(action))
         assert undone.reason_code == "not_supported"
         assert undone.message

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.servers import MongoServer
-from tests.harness.jobs import Runs
+from tests.harness.jobs import Runs, undo
 from tests.harness.mongo import Place, fresh_place, run, target
 from upkeep.jobs import spec
 from upkeep.model import Severity
@@ -145,13 +145,13 @@ def test_undo_restores_what_deletes_less_and_refuses_what_deletes_more(session: 
     assert job is not None
     done = run(session, target(DELETE), JOB, at=NOW)
     (action,) = done.plan.actions
-    assert job.undo(session, action, done.outcome(action)).status == "done"
+    assert undo(job, session, action, done.outcome(action)).status == "done"
     assert expiry(place) == NINETY * 2
-    assert job.undo(session, action, done.outcome(action)).reason_code == "not_supported"  # changed since
+    assert undo(job, session, action, done.outcome(action)).reason_code == "not_supported"  # changed since
     place.db.command("collMod", "m", expireAfterSeconds=100)
     done = run(session, target(DELETE), JOB, at=NOW)
     (action,) = done.plan.actions
-    refused = job.undo(session, action, done.outcome(action))
+    refused = undo(job, session, action, done.outcome(action))
     assert "would delete more" in (refused.message or "")
     assert expiry(place) == NINETY
 

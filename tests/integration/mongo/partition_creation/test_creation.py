@@ -8,7 +8,7 @@ import pytest
 from pymongo.errors import WriteError
 
 from local.servers import MongoServer
-from tests.harness.jobs import Runs
+from tests.harness.jobs import Runs, undo
 from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep.jobs import spec
 from upkeep.model import Severity
@@ -117,7 +117,7 @@ def test_corrections_are_made_where_the_policy_says_so_and_taken_back(
     assert run(session, wanted, JOB).kinds == []
     job = spec.job(JOB, "mongo")
     assert job is not None
-    undone = [job.undo(session, a, first.outcome(a)) for a in reversed(first.plan.actions)]
+    undone = [undo(job, session, a, first.outcome(a)) for a in reversed(first.plan.actions)]
     by_kind = {a.kind: o for a, o in zip(reversed(first.plan.actions), undone, strict=True)}
     assert by_kind["raise_granularity"].reason_code == "not_supported"
     assert by_kind["modify_validator"].status == "done"
@@ -180,7 +180,7 @@ def test_what_somebody_made_meanwhile_is_taken_as_it_is_or_left_alone(session: M
     place.db.create_collection("metrics", timeseries={"timeField": "at", "metaField": "meta", "granularity": "minutes"})
     done = runs.apply(session, create, observation)
     assert (done.status, done.message) == ("done", "it is there already")
-    assert runs.job.undo(session, create, done).reason_code == "not_supported"  # not ours
+    assert undo(runs.job, session, create, done).reason_code == "not_supported"  # not ours
     assert runs.apply(session, index, observation).status == "done"
     assert runs.apply(session, index, observation).message == "it is there already"
 
@@ -192,7 +192,7 @@ def test_undo_drops_only_what_is_empty(session: MongoSession, place: Place) -> N
     job = spec.job(JOB, "mongo")
     assert job is not None
     results = {
-        a.subject: job.undo(session, a, done.outcome(a)) for a in done.plan.actions if a.kind == "create_collection"
+        a.subject: undo(job, session, a, done.outcome(a)) for a in done.plan.actions if a.kind == "create_collection"
     }
     assert results["a"].status == "done"
     assert results["b"].reason_code == "not_supported"

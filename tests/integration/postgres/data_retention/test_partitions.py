@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.harness.jobs import undo
 from tests.harness.postgres import AT, attached, count, exists, leave_pending, months, retention, session, target
 from upkeep.model import FindingStatus, ReasonCode, Severity
 from upkeep.postgres.data_retention import JOB
@@ -179,9 +180,9 @@ def test_undo_attaches_it_again(db: psycopg.Connection[Any], database: str) -> N
         what = target({"public.logs": DELETE})
         book = retention(what)
         run = book.run(opened, AT)
-        taken_back = JOB.undo(opened, run.plan.actions[0], run.outcomes[0])
+        taken_back = undo(JOB, opened, run.plan.actions[0], run.outcomes[0])
         assert taken_back.status == "done", taken_back
-        again = JOB.undo(opened, run.plan.actions[0], run.outcomes[0])
+        again = undo(JOB, opened, run.plan.actions[0], run.outcomes[0])
         assert (again.status, again.message) == (
             "done",
             "public.logs_3 is a partition of public.logs again already",

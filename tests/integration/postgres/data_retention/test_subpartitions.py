@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.harness.jobs import undo
 from tests.harness.postgres import AT, attached, count, exists, retention, session, target
 from tests.harness.stepping import Stepping
 from upkeep.model import OutcomeStatus, Severity
@@ -99,7 +100,7 @@ def test_undo_re_attaches_below_the_right_parent(db: psycopg.Connection[Any], da
         run = book.run(opened, AT)
         assert count(db, "logs") == 40
         for action, outcome in zip(run.plan.actions, run.outcomes, strict=True):
-            undone = JOB.undo(opened, action, outcome)
+            undone = undo(JOB, opened, action, outcome)
             assert undone.status is OutcomeStatus.DONE, undone
     assert count(db, "logs") == 80
     assert attached(db, "logs_eu") == ["logs_eu_3", "logs_eu_4", "logs_eu_5", "logs_eu_6"]
@@ -123,7 +124,7 @@ def test_undo_re_attaches_below_a_default_without_siblings(db: psycopg.Connectio
         assert detached
         assert count(db, "logs") < 3
         for action, outcome in detached:
-            undone = JOB.undo(opened, action, outcome)
+            undone = undo(JOB, opened, action, outcome)
             assert undone.status is OutcomeStatus.DONE, undone
     assert count(db, "logs") == 3
     assert attached(db, "logs_all") == ["logs_all_3", "logs_all_4", "logs_all_5"]
@@ -251,7 +252,7 @@ def test_a_subtree_is_detached_kept_and_dropped_whole(
         assert [a.rows for a in run.plan.actions] == [50, 50]
         assert (count(db, "logs"), count(db, "logs_3")) == (100, 50)
         assert book.plan(opened, AT).actions == ()
-        undone = JOB.undo(opened, run.plan.actions[1], run.outcomes[1])
+        undone = undo(JOB, opened, run.plan.actions[1], run.outcomes[1])
         assert undone.status is OutcomeStatus.DONE, undone
         assert count(db, "logs") == 150
         left = "select count(*) from pg_constraint where conname like 'upkeep%'"

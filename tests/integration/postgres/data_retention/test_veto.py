@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness.jobs import Run, Runs
+from tests.harness.jobs import Run, Runs, undo
 from tests.harness.postgres import AT, count, exists, leave_pending, months, retention, session, target
 from upkeep.errors import OverLimitError
 from upkeep.model import OutcomeStatus, ReasonCode, Severity
@@ -400,7 +400,7 @@ def test_what_forbids_to_attach_it_again(db: psycopg.Connection[Any], database: 
     with session(database) as opened:
         run = book.run(opened, AT)
         db.execute(change.encode())
-        outcome = JOB.undo(opened, run.plan.actions[0], run.outcomes[0])
+        outcome = undo(JOB, opened, run.plan.actions[0], run.outcomes[0])
     assert outcome.status is OutcomeStatus.SKIPPED, outcome
     assert why in (outcome.message or "")
     assert db.execute("select count(*) from pg_constraint where conname like 'upkeep%'").fetchone() == (0,)
@@ -412,7 +412,7 @@ def test_larger_it_is_attached_again(db: psycopg.Connection[Any], database: str)
     with session(database) as opened:
         run = book.run(opened, AT)
         db.execute("insert into logs_3 (id, at) overriding system value values (99, '2024-03-09+00')")
-        assert JOB.undo(opened, run.plan.actions[0], run.outcomes[0]).status is OutcomeStatus.DONE
+        assert undo(JOB, opened, run.plan.actions[0], run.outcomes[0]).status is OutcomeStatus.DONE
     assert count(db, "logs", "at < '2024-04-01+00'") == 11
 
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from tests.harness import postgres as help_
-from tests.harness.jobs import all_done, on
+from tests.harness.jobs import all_done, on, undo
 from tests.harness.postgres import MONTHLY, creation
 from upkeep.model import FindingStatus, Severity, TargetReport, TargetStatus
 from upkeep.postgres.partition_creation import JOB
@@ -406,7 +406,7 @@ def test_undo_drops_an_empty_partition_and_keeps_one_with_rows(database: str, db
     with help_.session(database) as session:
         planned, outcomes = creation(what).run(session, AT)
         db.execute("insert into public.logs values (1, '2024-02-20', 'x')")
-        undone = [JOB.undo(session, a, o) for a, o in zip(planned.actions, outcomes, strict=True)]
+        undone = [undo(JOB, session, a, o) for a, o in zip(planned.actions, outcomes, strict=True)]
     assert [u.status for u in undone] == ["skipped", "done", "done"]
     assert "holds rows" in (undone[0].message or "")
     assert help_.bounds(db, "public.logs") == ["2024-02-01..2024-03-01"]

@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from tests.harness import postgres as help_
-from tests.harness.jobs import all_done, on
+from tests.harness.jobs import all_done, on, undo
 from tests.harness.postgres import creation
 from upkeep import gates
 from upkeep.model import Action, Finding, FindingStatus, Outcome, OutcomeStatus, Severity
@@ -488,7 +488,7 @@ def test_undo_while_empty(database: str, db: psycopg.Connection[Any]) -> None:
     actions, _, outcomes = create(database, help_.target({"public.t": policy}))
     db.execute("insert into public.t values (1, now(), 'b')")
     with help_.session(database) as session:
-        undone = [JOB.undo(session, a, o) for a, o in zip(actions, outcomes, strict=True)]
+        undone = [undo(JOB, session, a, o) for a, o in zip(actions, outcomes, strict=True)]
     assert [o.status for o in undone] == [OutcomeStatus.DONE, OutcomeStatus.SKIPPED, OutcomeStatus.DONE]
     assert sorted(tree(db, "public.t")) == ["t_b", "t_b_0", "t_b_1"]
     left = "select count(*) from pg_class where relname like 't\\_%' and relkind in ('r', 'p')"

@@ -15,9 +15,9 @@ import redis
 from click.testing import CliRunner, Result
 
 from local.servers import RedisServer
-from tests.harness.jobs import Runs
+from tests.harness.jobs import Runs, look, undo
 from tests.harness.redis import Place, fresh_place, run, target
-from upkeep import connections, model
+from upkeep import connections
 from upkeep.cli import main
 from upkeep.errors import ConfigurationError, OverLimitError
 from upkeep.jobs import contract, spec
@@ -435,11 +435,9 @@ def test_a_user_without_rights_is_told_which(place: Place) -> None:
 
 def test_observing_sends_nothing_that_could_change(place: Place) -> None:
     place.fill("s")
-    job = spec.job("data_retention", "redis")
-    assert job is not None
     with place.session() as session:
         place.client.config_resetstat()
-        job.observe(session, target(DELETE, "mode: observe"), datetime.now(UTC), model.Memory())
+        look("data_retention", session, target(DELETE, "mode: observe"))
         sent = {name.removeprefix("cmdstat_") for name in place.client.info("commandstats")}
     assert not sent & {"eval", "xtrim", "xadd", "xdel", "set", "del"}
     assert place.client.xlen("s") == 70
@@ -562,7 +560,7 @@ def test_the_server_killed_in_the_middle(own_redis_server: RedisServer, small_st
         wanted, job = target(DELETE), spec.job("data_retention", "redis")
         assert job is not None
         with place.session() as session:
-            observation = job.observe(session, wanted, datetime.now(UTC), model.Memory())
+            observation = look("data_retention", session, wanted)
             (action,) = job.plan(observation, wanted).actions
             work = contract.Work(session, wanted, action, observation, checkpoint, time.sleep, lambda _: None)
             outcome = job.apply(work)
@@ -580,7 +578,7 @@ def test_undo_says_that_it_cannot(session: RedisSession, place: Place) -> None:
     done = run(session, target(DELETE))
     job = spec.job("data_retention", "redis")
     assert job is not None
-    outcome = job.undo(session, done.action("s"), done.outcome("s"))
+    outcome = undo(job, session, done.action("s"), done.outcome("s"))
     assert outcome.reason_code is ReasonCode.NOT_SUPPORTED
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.jobs import Runs, all_done, on
+from tests.harness.jobs import Runs, all_done, on, undo
 from tests.harness.stepping import Stepping
 from tests.harness.tidb import Db
 from upkeep.errors import CancelledError
@@ -193,7 +193,7 @@ def test_putting_back_killed_at_every_statement(db: Db, stepping: Stepping, *, a
 
     def undisturbed(table: str) -> list[str]:
         runs, pair = detached(table)
-        sent = changed(db, lambda session: runs.job.undo(session, *pair))
+        sent = changed(db, lambda session: undo(runs.job, session, *pair))
         carried_on(runs, 0)
         return sent
 
@@ -208,9 +208,9 @@ def test_putting_back_killed_at_every_statement(db: Db, stepping: Stepping, *, a
 
     for number in stepping.steps("putting back", TABLES, TABLES[altered], undisturbed):
         runs, pair = detached(TABLES[altered])
-        killed(db, number, lambda session, r=runs, p=pair: r.job.undo(session, *p))  # type: ignore[misc]
+        killed(db, number, lambda session, r=runs, p=pair: undo(r.job, session, *p))  # type: ignore[misc]
         with help_.session(db) as session:
-            undone = runs.job.undo(session, *pair)
+            undone = undo(runs.job, session, *pair)
         assert undone.status == "done", (number, undone)
         carried_on(runs, number)
 

@@ -10,7 +10,7 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.jobs import Runs, all_done, on
+from tests.harness.jobs import Runs, all_done, on, undo
 from tests.harness.tidb import Db
 from upkeep.jobs.data_retention import pace
 from upkeep.model import ReasonCode, Severity
@@ -92,7 +92,7 @@ def test_a_table_that_was_altered_is_exchanged_all_the_same(db: Db, changes: lis
         assert "TTL" not in db.run(f"show create table `{other}`")[0][1]
         assert runs.plan(session, AT).actions == ()
         for action, outcome in reversed(list(zip(planned.actions, outcomes, strict=True))):
-            assert runs.job.undo(session, action, outcome).status == "done"
+            assert undo(runs.job, session, action, outcome).status == "done"
     assert db.tables() == ["events"]
     assert db.value("select count(*) from events") == 100
     db.run("admin check table events")
@@ -155,7 +155,7 @@ def test_keys_that_were_given_anew_stop_an_undo_and_lose_nothing(db: Db) -> None
         planned, outcomes = runs.run(session, AT)
         db.run("insert into events values (40, '2024-02-10', 'anew')")
         action, outcome = planned.actions[1], outcomes[1]
-        undone = runs.job.undo(session, action, outcome)
+        undone = undo(runs.job, session, action, outcome)
         assert undone.reason_code == ReasonCode.CONSERVATION
         assert "given anew" in str(undone.message)
         for _ in range(2):  # detached again; then what was left over returns
@@ -194,7 +194,7 @@ def test_hostile_names_of_partitions(db: Db) -> None:
         assert all_done(outcomes), outcomes
         assert db.run("select id from events") == [(4,)]
         for action, outcome in reversed(list(zip(planned.actions, outcomes, strict=True))):
-            undone = runs.job.undo(session, action, outcome)
+            undone = undo(runs.job, session, action, outcome)
             assert undone.status == "done", undone
     assert db.value("select count(*) from events") == 4
     assert db.bounds("events") == [*bounds, "2024-07-01"]

@@ -10,7 +10,7 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.jobs import Runs, all_done, on
+from tests.harness.jobs import Runs, all_done, on, undo
 from tests.harness.tidb import Db
 from upkeep import gates
 from upkeep.jobs.contract import go_on
@@ -106,7 +106,7 @@ def test_undo_puts_a_partition_back_with_what_arrived_meanwhile(db: Db) -> None:
         planned, outcomes = runs.run(session, AT)
         db.run("insert into events values (2000, '2024-02-10', 'late'), (2001, null, 'none')")
         for action, outcome in reversed(list(zip(planned.actions, outcomes, strict=True))):
-            undone = runs.job.undo(session, action, outcome)
+            undone = undo(runs.job, session, action, outcome)
             assert undone.status == "done", undone
     assert db.tables() == ["events"]
     assert db.value("select count(*) from events") == 142

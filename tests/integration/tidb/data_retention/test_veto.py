@@ -16,7 +16,7 @@ import pytest
 from local.servers import TidbServer
 from tests.harness import tidb as help_
 from tests.harness.command_line import Upkeep
-from tests.harness.jobs import Run, Runs, all_done, on
+from tests.harness.jobs import Run, Runs, all_done, on, undo
 from tests.harness.tidb import Db
 from upkeep.errors import OverLimitError
 from upkeep.model import OutcomeStatus, ReasonCode, Severity
@@ -357,14 +357,14 @@ def test_undo_says_that_it_is_taken_out_again_and_what_forbids_it(db: Db) -> Non
     what = planned_detach(db, evidence)
     db.run(f"create view v as select id from `{kept(db)}`")
     with help_.session(db) as session:
-        refused = runs.job.undo(session, *what)
+        refused = undo(runs.job, session, *what)
         assert (refused.status, refused.reason_code) == (OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED)
         assert ".v" in str(refused.message)
         db.run("drop view v")
-        undone = runs.job.undo(session, *what)
+        undone = undo(runs.job, session, *what)
         assert undone.status == "done", undone
         assert "does so again" in str(undone.message)
-        again = runs.job.undo(session, *what)
+        again = undo(runs.job, session, *what)
         assert "already" in str(again.message)
     assert db.tables() == ["events"]
     assert db.value("select count(*) from events") == 140

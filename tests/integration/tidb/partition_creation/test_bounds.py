@@ -13,7 +13,7 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.jobs import Runs, all_done, on
+from tests.harness.jobs import Runs, all_done, on, undo
 from tests.harness.tidb import Db
 from upkeep import gates
 from upkeep.model import Severity
@@ -77,7 +77,7 @@ def test_every_type_of_time(db: Db, type_: str, key: str, bound: str) -> None:
         assert all_done(outcomes), outcomes
         assert db.value("select count(*) from t") == 11 - 6
         for action, outcome in reversed(list(zip(planned.actions, outcomes, strict=True))):
-            assert retention.job.undo(session, action, outcome).status == "done"
+            assert undo(retention.job, session, action, outcome).status == "done"
     assert db.value("select count(*) from t") == 11
     assert db.bounds("t") == before
     assert db.value("select count(*) from t partition (p2)") == 2

@@ -8,7 +8,7 @@ import pytest
 
 from local.servers import TidbServer
 from tests.harness import tidb as help_
-from tests.harness.jobs import Runs, all_done, on
+from tests.harness.jobs import Runs, all_done, on, undo
 from tests.harness.tidb import Db
 from upkeep import gates
 from upkeep.model import FindingStatus, Severity
@@ -271,7 +271,7 @@ def test_undo_drops_what_is_empty_only(db: Db) -> None:
     with help_.session(db) as session:
         planned, (outcome,) = runs.run(session, AT)
         db.run("insert into logs values (1, '2024-02-03', 'x')")
-        assert runs.job.undo(session, planned.actions[0], outcome).status == "skipped"
+        assert undo(runs.job, session, planned.actions[0], outcome).status == "skipped"
         db.run("delete from logs")
-        assert runs.job.undo(session, planned.actions[0], outcome).status == "done"
+        assert undo(runs.job, session, planned.actions[0], outcome).status == "done"
     assert db.bounds("logs") == ["2024-02-01"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 
 from psycopg import errors, sql
 
@@ -29,7 +29,7 @@ class Pages:
         How many rows lie there, on how many pages.
     """
 
-    work: Work
+    work: Work[PostgresSession]
     rows: int
     count: int
     _said: float = field(default_factory=time.monotonic, init=False)
@@ -40,7 +40,7 @@ class Pages:
         A range whose statement takes too long is rolled back to where it began, and tried again in smaller ones:
         then the driver has raised ``QueryCanceled``, and ``do`` has counted nothing yet.
         """
-        session = cast("PostgresSession", self.work.session)
+        session = self.work.session
         pace = Pace(size=max(min(FIRST_ROWS, self.rows), 1), target=TARGET_SECONDS)
         first, total = 0, 0
         while first < self.count:

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final
 
 import psycopg
 from psycopg import errors, sql
@@ -51,7 +51,7 @@ class RowsThereError(UpkeepError):
     """Rows of the file are in the table already, by a unique key; nothing of the file was loaded."""
 
 
-def restore(work: Work, shelf: Shelf) -> tuple[Json, StoreError | None]:
+def restore(work: Work[PostgresSession], shelf: Shelf) -> tuple[Json, StoreError | None]:
     """Load what the action names; return the evidence, and why the mark could not be made final after all.
 
     Raises
@@ -61,7 +61,7 @@ def restore(work: Work, shelf: Shelf) -> tuple[Json, StoreError | None]:
     ConservationError
         The file is not what was archived, or what arrived is not what the file holds; nothing was loaded.
     """
-    session, args = cast("PostgresSession", work.session), work.action.args
+    session, args = work.session, work.action.args
     manifest = Manifest.model_validate(args["manifest"])
     here = detach.place(session, args["into"]["oid"])
     if here is None:
@@ -88,10 +88,16 @@ def restore(work: Work, shelf: Shelf) -> tuple[Json, StoreError | None]:
 
 
 def _loaded(
-    work: Work, shelf: Shelf, manifest: Manifest, file: IO[bytes], *, here: Place, marks: Sequence[Mark]
+    work: Work[PostgresSession],
+    shelf: Shelf,
+    manifest: Manifest,
+    file: IO[bytes],
+    *,
+    here: Place,
+    marks: Sequence[Mark],
 ) -> tuple[Json, Mark]:
     """Load the file in one transaction, whose end decides the mark."""
-    session = cast("PostgresSession", work.session)
+    session = work.session
     mark: Mark | None = None
     ending = False
     try:
@@ -164,11 +170,11 @@ def _require_intact(shelf: Shelf, manifest: Manifest, file: IO[bytes]) -> None:
         )
 
 
-def _stage(work: Work, manifest: Manifest, file: IO[bytes], into: sql.Identifier) -> Pages:
+def _stage(work: Work[PostgresSession], manifest: Manifest, file: IO[bytes], into: sql.Identifier) -> Pages:
     """Load the file into a temporary table, and prove that the server has exactly the archived rows."""
     from upkeep.stores import parquet  # noqa: PLC0415 - loads Arrow: 60 MB
 
-    session, columns = cast("PostgresSession", work.session), manifest.kept
+    session, columns = work.session, manifest.kept
     listed = _listed([c.name for c in columns])
     session.execute(session.statement("data_retention/restore_stage", columns=listed, into=into))
     # The same open file that was examined: another one may have its name by now.
@@ -210,9 +216,9 @@ def _pieces(blocks: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _insert(
-    work: Work, manifest: Manifest, pages: Pages, into: sql.Identifier, marks: Sequence[Mark]
+    work: Work[PostgresSession], manifest: Manifest, pages: Pages, into: sql.Identifier, marks: Sequence[Mark]
 ) -> dict[str, Any]:
-    session, args = cast("PostgresSession", work.session), work.action.args
+    session, args = work.session, work.action.args
     parts: dict[str, sql.Composable] = {
         "columns": _listed(args["given"]),
         "into": into,
@@ -274,7 +280,7 @@ def _listed(columns: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
-def _mark(session: PostgresSession, work: Work, manifest: Manifest, into: str, rows: int) -> Mark:
+def _mark(session: PostgresSession, work: Work[PostgresSession], manifest: Manifest, into: str, rows: int) -> Mark:
     return Mark(
         file=manifest.file,
         table=manifest.table,
@@ -290,7 +296,7 @@ def _mark(session: PostgresSession, work: Work, manifest: Manifest, into: str, r
     )
 
 
-def _abandon(session: PostgresSession, shelf: Shelf, mark: Mark, *, ending: bool, work: Work) -> None:
+def _abandon(session: PostgresSession, shelf: Shelf, mark: Mark, *, ending: bool, work: Work[PostgresSession]) -> None:
     """Remove the mark of a transaction that was rolled back; leave what is not certain to the next run."""
     lost = session.connection.closed or session.connection.broken
     with contextlib.suppress(UpkeepError, psycopg.Error):

@@ -16,14 +16,14 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import psycopg
 
 from upkeep.errors import UpkeepError
-from upkeep.jobs.contract import Work
-from upkeep.model import Json, Outcome, OutcomeStatus
+from upkeep.jobs.contract import Ask, Work
+from upkeep.model import NOTHING_ASKED, Json, Memory, Outcome, OutcomeStatus
 from upkeep.postgres import ddl, holders, names
 from upkeep.postgres.bounds import Axis
 from upkeep.postgres.partition_creation import apply as creation_apply
@@ -67,13 +67,13 @@ class Held:
         self._since = None
 
 
-def apply(work: Work) -> Outcome:
+def apply(work: Work[PostgresSession]) -> Outcome:
     """Convert the table; expected trouble becomes an outcome."""
-    session = cast("PostgresSession", work.session)
+    session = work.session
     return creation_apply.carry_out(work, lambda: _convert(work, session))
 
 
-def _convert(work: Work, session: PostgresSession) -> Json:
+def _convert(work: Work[PostgresSession], session: PostgresSession) -> Json:
     args, held = work.action.args, Held()
     # A run that was killed after its commit left no outcome: then there is only the rest to do.
     parent = _converted(session, args)
@@ -142,7 +142,7 @@ def _room(session: PostgresSession, args: Args) -> None:
         raise StateChangedError(f"writers have come near the bound {args['upper']} since it was planned; plan again")
 
 
-def _proven(work: Work, session: PostgresSession, held: Held, what: str) -> float:
+def _proven(work: Work[PostgresSession], session: PostgresSession, held: Held, what: str) -> float:
     """See to it that the CHECK is there and proven; return the seconds of the validation."""
     args = work.action.args
     left = session.rows("partition_creation/conversion/leftover", {"oid": args["parent"]["oid"], "check": CHECK})
@@ -162,7 +162,7 @@ def _proven(work: Work, session: PostgresSession, held: Held, what: str) -> floa
         raise
 
 
-def _add_check(work: Work, session: PostgresSession, held: Held, what: str) -> None:
+def _add_check(work: Work[PostgresSession], session: PostgresSession, held: Held, what: str) -> None:
     args = work.action.args
     plain = table(args, "parent")
 
@@ -184,7 +184,13 @@ def _shared(locks: int) -> ddl.LockRetry:
 
 
 def _attempt(
-    work: Work, session: PostgresSession, body: Callable[[], T], held: Held, what: str, *, locks: int = 1
+    work: Work[PostgresSession],
+    session: PostgresSession,
+    body: Callable[[], T],
+    held: Held,
+    what: str,
+    *,
+    locks: int = 1,
 ) -> T:
     quiet = [table(work.action.args, "parent")]
     retry, sleep = _shared(locks), _sleeping(work, held)
@@ -194,7 +200,7 @@ def _attempt(
         held.end()
 
 
-def _sleeping(work: Work, held: Held) -> Callable[[float], None]:
+def _sleeping(work: Work[PostgresSession], held: Held) -> Callable[[float], None]:
     def sleep(seconds: float) -> None:
         held.end()  # an attempt that failed has rolled back
         work.sleep(seconds)
@@ -202,7 +208,7 @@ def _sleeping(work: Work, held: Held) -> Callable[[float], None]:
     return sleep
 
 
-def _validate(work: Work, session: PostgresSession, what: str) -> float:
+def _validate(work: Work[PostgresSession], session: PostgresSession, what: str) -> float:
     statement = statements.validate(work.action.args)
 
     def body() -> float:
@@ -214,7 +220,7 @@ def _validate(work: Work, session: PostgresSession, what: str) -> float:
     return ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=work.sleep, retry=PROOF, what=text)
 
 
-def _exchange(work: Work, session: PostgresSession, held: Held, what: str) -> Json:
+def _exchange(work: Work[PostgresSession], session: PostgresSession, held: Held, what: str) -> Json:
     args = work.action.args
     plain = table(args, "parent")
     oid = {"oid": args["parent"]["oid"]}
@@ -278,7 +284,7 @@ def _joined(before: Row, after: Row) -> None:
         raise NotAsPlannedError("a foreign key would have been checked again under the lock; rolled back")
 
 
-def _ahead(work: Work, session: PostgresSession) -> Json:
+def _ahead(work: Work[PostgresSession], session: PostgresSession) -> Json:
     """Create the partitions ahead at once; what is not obtained now, the next run creates.
 
     Whatever goes wrong: the conversion is done, and must be on record as done, or it could not be taken back.
@@ -289,14 +295,16 @@ def _ahead(work: Work, session: PostgresSession) -> Json:
         return {"created": [], "not_created": [str(error)]}
 
 
-def _created_ahead(work: Work, session: PostgresSession) -> Json:
+def _created_ahead(work: Work[PostgresSession], session: PostgresSession) -> Json:
     key = work.action.args["policy"]
     # This table's policy alone: the approval was for it, and the rest of the target is another action's.
     target = work.target.model_copy(update={"tables": {key: work.target.tables[key]}})
-    observation = creation_observe.observe(session, target, work.observation.at)
+    seen = work.observation
+    ask = Ask(seen.job, session, target, seen.at, Memory(), NOTHING_ASKED, seen.server)
+    observation = creation_observe.observe(ask)
     created: list[str] = []
     missed: list[str] = []
-    for action in creation_plan.plan(observation, target).actions:
+    for action in creation_plan.plan(observation, target, NOTHING_ASKED).actions:
         if action.kind != creation_plan.KIND or action.subject != work.action.subject:
             continue
         if action.blocked is not None:

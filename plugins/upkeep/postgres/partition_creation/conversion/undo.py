@@ -13,9 +13,9 @@ from typing import Final
 
 import psycopg
 
-from upkeep.jobs.contract import go_on
+from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.marker import read_marker
-from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
+from upkeep.model import Json, Outcome, OutcomeStatus, ReasonCode
 from upkeep.postgres import catalog, ddl, faults, names
 from upkeep.postgres.partition_creation import apply
 from upkeep.postgres.partition_creation.apply import StateChangedError
@@ -30,9 +30,10 @@ COUNT_SECONDS: Final = 20
 """How long counting the rows that stand in the way may take."""
 
 
-def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
+def undo(work: Work[PostgresSession], outcome: Outcome) -> Outcome:
     """Put the plain table back, or say why not; nothing happens when it is back already."""
     started = time.monotonic()
+    session, action = work.session, work.action
     args = action.args
     parent = outcome.evidence.get("parent_oid")
 
@@ -53,7 +54,7 @@ def undo(session: PostgresSession, action: Action, outcome: Outcome) -> Outcome:
         if _is_back(session, args):
             return result(OutcomeStatus.DONE, None, "the plain table is back already")
         with apply.claim(session, parent):
-            evidence = _take_back(session, args, parent)
+            evidence = _take_back(work, args, parent)
     except (ddl.LockNotObtainedError, ddl.HeldTooLongError) as error:
         return result(OutcomeStatus.SKIPPED, ReasonCode.LOCK_NOT_OBTAINED, str(error))
     except StateChangedError as error:
@@ -75,7 +76,8 @@ def _is_back(session: PostgresSession, args: Args) -> bool:
     return not known["is_partition"] and name == (args["parent"]["schema"], args["parent"]["name"])
 
 
-def _take_back(session: PostgresSession, args: Args, oid: int) -> Json:
+def _take_back(work: Work[PostgresSession], args: Args, oid: int) -> Json:
+    session = work.session
     parent, rows, held = table(args, "parent"), args["parent"]["oid"], Held()
     others = _others(session, args, oid)
     _refuse_rows(session, others)
@@ -104,10 +106,10 @@ def _take_back(session: PostgresSession, args: Args, oid: int) -> Json:
 
     def sleep(seconds: float) -> None:
         held.end()
-        time.sleep(seconds)
+        work.sleep(seconds)
 
     what = f"taking back the conversion of {names.display(args['parent']['schema'], args['parent']['name'])}"
-    ddl.attempt(session, body, checkpoint=go_on, sleep=sleep, quiet=[parent], retry=RETRY, what=what)
+    ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=sleep, quiet=[parent], retry=RETRY, what=what)
     held.end()
     return {"lock_seconds": round(held.longest, 4), "dropped": [p.subject for p in others]}
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness import conversions as conv
 from tests.harness import postgres as help_
-from tests.harness.jobs import all_done
+from tests.harness.jobs import all_done, undo
 from tests.harness.postgres import creation, retention
 from upkeep.model import Severity
 from upkeep.postgres.partition_creation import JOB
@@ -84,7 +84,7 @@ def test_carried_over_and_back(database: str, db: Any, case: str) -> None:
         _, action, outcome = conv.convert(session, WHAT)
         assert outcome.status == "done", outcome
         assert conv.differences(before, conv.catalog(db, "public.t")) == {}
-        undone = JOB.undo(session, action, outcome)
+        undone = undo(JOB, session, action, outcome)
         assert undone.status == "done", undone
     assert conv.left_behind(db) == 0
 
@@ -147,7 +147,7 @@ def test_rights_given_at_the_last_moment_of_an_undo_are_not_lost(database: str, 
                 db.execute("grant insert on public.t to public")
 
         session.trace = grant
-        undone = JOB.undo(session, action, outcome)
+        undone = undo(JOB, session, action, outcome)
     assert undone.status == "skipped", undone
     assert "given or taken" in (undone.message or "")
 
@@ -175,7 +175,7 @@ def test_undo_refuses_what_would_be_lost(database: str, db: Any, change: str, sa
         _, action, outcome = conv.convert(session, WHAT)
         db.execute(change.format(part=f"public.{action.args['part']['name']}"))
         before = conv.catalog(db, "public.t")
-        refused = JOB.undo(session, action, outcome)
+        refused = undo(JOB, session, action, outcome)
     assert refused.status == "skipped", refused
     assert says in (refused.message or "")
     assert "nothing was changed" in (refused.message or "")
@@ -201,10 +201,10 @@ def test_undo_keeps_what_has_changed_since(database: str, db: Any) -> None:
         db.execute("alter table public.t add y int default 4")
         db.execute("create index by_y on public.t (y)")
         db.execute("alter table public.t alter x set default 'z'")
-        undone = JOB.undo(session, action, outcome)
+        undone = undo(JOB, session, action, outcome)
         assert undone.status == "skipped", undone  # the statistics on the table as a whole would be lost
         db.execute("drop statistics public.st")
-        undone = JOB.undo(session, action, outcome)
+        undone = undo(JOB, session, action, outcome)
     assert undone.status == "done", undone
     found = conv.catalog(db, "public.t")
     assert [t[0] for t in found["triggers"]] == ["new"]
@@ -224,11 +224,11 @@ def test_undo_waits_for_what_retention_has_detached(database: str, db: Any) -> N
         db.execute("insert into public.t (at) values ('2001-01-15')")
         gone = retention(what).run(session)
         assert gone.kinds == ["detach_partition"]
-        refused = JOB.undo(session, action, outcome)
+        refused = undo(JOB, session, action, outcome)
         assert refused.status == "skipped"
         assert "public.old was detached from it" in (refused.message or "")
         db.execute("drop table public.old")
-        undone = JOB.undo(session, action, outcome)
+        undone = undo(JOB, session, action, outcome)
         assert undone.status == "done", undone
 
 
@@ -253,7 +253,7 @@ def test_undo_without_a_record_of_the_first_run(database: str, db: Any) -> None:
         again = creation(WHAT).apply(session, action, observation)
         assert again.status == "done"
         assert again.message == "it was converted already"
-        undone = JOB.undo(session, action, again)
+        undone = undo(JOB, session, action, again)
         assert undone.status == "done", undone
 
 
@@ -281,7 +281,7 @@ def test_stopped_after_the_exchange_it_is_on_record_as_done(database: str, db: A
         planned, outcomes = creation(WHAT).run(session)
         assert len(planned.actions) == len(outcomes) == 2
         assert all_done(outcomes)
-        undone = JOB.undo(session, action, outcome)
+        undone = undo(JOB, session, action, outcome)
         assert undone.status == "done", undone
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness import conversions as conv
 from tests.harness import postgres as help_
+from tests.harness.jobs import undo
 from tests.harness.postgres import creation
 from upkeep.model import Severity
 from upkeep.postgres.partition_creation import JOB
@@ -46,12 +47,12 @@ def test_everything_is_carried_over_and_back(database: str, db: Any, name: str, 
         assert conv.left_behind(db) == 0
         _use_it(db, table, before)
         new = conv.catalog(db, table)
-        undone = JOB.undo(session, action, outcome)
+        undone = undo(JOB, session, action, outcome)
         assert undone.status == "done", undone
         again = conv.catalog(db, table)
         assert db.execute("select relkind from pg_class where oid = %s::regclass", [table]).fetchone() == ("r",)
         assert conv.differences(new, again) == {}
-        assert JOB.undo(session, action, outcome).message == "the plain table is back already"
+        assert undo(JOB, session, action, outcome).message == "the plain table is back already"
         _use_it(db, table, new)
         _, _, once_more = conv.convert(session, what)
         assert once_more.status == "done", once_more
@@ -105,7 +106,7 @@ def test_a_role_with_the_rights_of_the_owner_suffices(database: str, db: Any) ->
         _, action, outcome = conv.convert(session, what)
         assert outcome.status == "done", outcome
         assert conv.differences(before, conv.catalog(db, "public.logs")) == {}
-        undone = JOB.undo(session, action, outcome)
+        undone = undo(JOB, session, action, outcome)
         assert undone.status == "done", undone
     assert conv.differences(before, conv.catalog(db, "public.logs")) == {}
     assert conv.left_behind(db) == 0

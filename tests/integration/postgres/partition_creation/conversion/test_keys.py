@@ -9,6 +9,7 @@ import pytest
 
 from tests.harness import conversions as conv
 from tests.harness import postgres as help_
+from tests.harness.jobs import undo
 from tests.harness.postgres import creation
 from upkeep.model import Severity
 from upkeep.postgres.partition_creation import JOB
@@ -130,15 +131,15 @@ def test_undo_only_while_the_other_partitions_are_empty(database: str, db: Any) 
         db.execute(
             "insert into public.t (at) select %s::timestamptz from generate_series(1, 7)", [action.args["upper"]]
         )
-        refused = JOB.undo(session, action, outcome)
+        refused = undo(JOB, session, action, outcome)
         assert refused.status == "skipped"
         assert "7 rows are in other partitions" in (refused.message or "")
         db.execute("delete from public.t where at >= %s", [action.args["upper"]])
         db.execute("grant select on public.t to public")
-        refused = JOB.undo(session, action, outcome)
+        refused = undo(JOB, session, action, outcome)
         assert "grants" in (refused.message or "")
         db.execute("revoke select on public.t from public")
-        undone = JOB.undo(session, action, outcome)
+        undone = undo(JOB, session, action, outcome)
         assert undone.status == "done", undone
     assert db.execute("insert into public.t (at) values (now()) returning id").fetchone() == (9,)
     assert db.execute("select count(*) from pg_inherits").fetchone() == (0,)

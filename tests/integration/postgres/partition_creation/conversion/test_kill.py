@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness import conversions as conv
 from tests.harness import postgres as help_
-from tests.harness.jobs import all_done
+from tests.harness.jobs import all_done, undo
 from tests.harness.postgres import creation
 from tests.harness.stepping import Stepping
 from upkeep.model import Action, Outcome
@@ -190,7 +190,7 @@ def test_undo_killed_before_each_statement(
     database: str, db: Any, kill: Callable[[str, int, Step], None], stepping: Stepping
 ) -> None:
     def undoing(done: tuple[Action, Outcome]) -> Step:
-        return lambda opened: JOB.undo(opened, *done)
+        return lambda opened: undo(JOB, opened, *done)
 
     prepare(db)
     with help_.session(database) as session:
@@ -205,7 +205,7 @@ def test_undo_killed_before_each_statement(
         kill(database, number, undoing((action, outcome)))
         use(db)
         with help_.session(database) as session:
-            again = JOB.undo(session, action, outcome)
+            again = undo(JOB, session, action, outcome)
         assert again.status == "done", (number, again)
         assert kind(db) == "r"
         assert db.execute("select count(*) from pg_inherits").fetchone() == (0,)

@@ -15,6 +15,7 @@ from local.servers import PostgresServer
 from local.servers.postgres import postgres_bin
 from tests.harness import conversions as conv
 from tests.harness import postgres as help_
+from tests.harness.jobs import undo
 from tests.harness.postgres import creation
 from tests.harness.servers import fresh_database
 from upkeep.postgres.partition_creation import JOB
@@ -81,7 +82,7 @@ def test_a_subscriber_goes_on(database: str, db: Any, subscriber: Any) -> None:
         db.execute("delete from public.t where id = 4")
         _eventually(lambda: _rows(subscriber) == _rows(db))
         db.execute("delete from public.t where at >= %s", [action.args["upper"]])
-        undone = JOB.undo(session, action, outcome)
+        undone = undo(JOB, session, action, outcome)
         assert undone.status == "done", undone
     db.execute("insert into public.t (at) values (now())")
     db.execute("delete from public.t where id = 5")

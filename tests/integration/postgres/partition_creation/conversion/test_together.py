@@ -13,6 +13,7 @@ import pytest
 
 from tests.harness import conversions as conv
 from tests.harness import postgres as help_
+from tests.harness.jobs import undo
 from tests.harness.postgres import creation
 from upkeep.model import ReasonCode
 from upkeep.postgres import ddl
@@ -118,7 +119,7 @@ def test_writers_and_readers_go_on_through_conversion_and_undo(database: str, db
             _, action, outcome = conv.convert(session, WHAT)
             assert outcome.status == "done", outcome
             assert outcome.evidence["rows_read_under_lock"] == 0
-            undone = JOB.undo(session, action, outcome)
+            undone = undo(JOB, session, action, outcome)
             assert undone.status == "done", undone
     assert people.errors == []
     assert min(len(people.inserted), len(people.deleted), people.updates, people.reads) > 20
