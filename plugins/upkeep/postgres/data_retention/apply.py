@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import psycopg
 from psycopg import errors
@@ -98,7 +98,7 @@ def _held(work: Work[PostgresSession]) -> str:
     args = work.action.args
     tables = [*args.get("leaves", ()), *args.get("tables", ()), args, args.get("archive", {})]
     oids = [table["oid"] for table in tables if "oid" in table]
-    return f"others held the table for too long{holders.held_by(cast('PostgresSession', work.session), oids)}"
+    return f"others held the table for too long{holders.held_by(work.session, oids)}"
 
 
 def _refused(action: Action, error: psycopg.Error) -> str:
