@@ -18,9 +18,9 @@ from local.stack import airflow_env
 from local.stack.state import State
 from upkeep import connections
 from upkeep.cli import console
+from upkeep.jobs import spec
 from upkeep.ledger import Ledger
 
-NIGHTLY = ("partition_creation", "data_retention")
 APPROVALS = "approved_changes"
 PARSE_SECONDS = 180.0  # until the DAG processor has read the DAG files on a slow machine
 SCHEDULE_SECONDS = 15.0  # until the scheduler starts the latest night of a DAG that was just switched on
@@ -179,5 +179,5 @@ def main() -> int:
     with log_in(state) as airflow:
         _wait_for_dag(airflow, APPROVALS)
         airflow.send("PATCH", f"/dags/{APPROVALS}", {"is_paused": False})
-        finished = {dag_id: run_nightly(airflow, dag_id) for dag_id in NIGHTLY}
+        finished = {dag_id: run_nightly(airflow, dag_id) for dag_id in spec.JOBS}
         return show(state, finished, airflow)

@@ -14,16 +14,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from upkeep import settings
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
+from upkeep.model import ENGINES
 
 CONTROL = "upkeep_control"
 """Connection id of the control database, where the ledger lives."""
-SCHEMES = {
-    "postgres": ("postgres", "postgresql"),
-    "tidb": ("tidb", "mysql"),
-    "mongo": ("mongo", "mongodb", "mongodb+srv"),
-    "redis": ("redis", "rediss"),
-}
-"""Engine → URI schemes (= Airflow connection types) that reach it."""
 
 
 def resolve(connection_id: str) -> Address:
@@ -61,10 +55,11 @@ def parse(connection_id: str, text: str) -> Address:
 
 def require_engine(address: Address, engine: str) -> None:
     """Raise `ConfigurationError` when the connection's type cannot reach that engine."""
-    if address.kind and address.kind not in SCHEMES[engine]:
+    schemes = ENGINES[engine].schemes
+    if address.kind and address.kind not in schemes:
         message = (
             f"connection '{address.connection_id}' is of type '{address.kind}', but the target's engine is {engine}; "
-            f"use a connection of type {' or '.join(SCHEMES[engine])}"
+            f"use a connection of type {' or '.join(schemes)}"
         )
         raise ConfigurationError(message)
 

@@ -28,17 +28,17 @@ _MODULES = (
     "upkeep.gates",
     "upkeep.run.lease",
 )
-_ENGINES = ("postgres", "tidb", "mongo", "redis")
 
 
 def preload() -> None:
     """Import, build the gates' context, and leave all of it to the forks unchanged (``gc.freeze``)."""
     from upkeep import gates  # noqa: PLC0415 - after the environment is set up by the caller
     from upkeep.jobs import spec  # noqa: PLC0415 - after the environment is set up by the caller
+    from upkeep.model import ENGINES  # noqa: PLC0415 - after the environment is set up by the caller
 
-    for name in (*_MODULES, *(f"upkeep.{engine}.engine" for engine in _ENGINES)):
+    for name in (*_MODULES, *(f"upkeep.{engine}.engine" for engine in ENGINES)):
         _attempt(name, partial(importlib.import_module, name))
-    for engine in _ENGINES:
+    for engine in ENGINES:
         for job in spec.JOBS:
             _attempt(f"{job} on {engine}", partial(spec.job, job, engine))
     gates.preload()

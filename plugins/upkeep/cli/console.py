@@ -16,7 +16,17 @@ from rich.text import Text
 from upkeep import words
 from upkeep.cli import brief
 from upkeep.cli.brief import Alike
-from upkeep.model import Action, Finding, FindingStatus, Outcome, OutcomeStatus, PlanState, RunReport, TargetReport
+from upkeep.model import (
+    ENGINES,
+    Action,
+    Finding,
+    FindingStatus,
+    Outcome,
+    OutcomeStatus,
+    PlanState,
+    RunReport,
+    TargetReport,
+)
 from upkeep.words import Word, count
 
 if TYPE_CHECKING:
@@ -32,9 +42,6 @@ _NAMED: Final = 4
 """Names in a line that stands for many."""
 _FEW_FINE: Final = 20
 """Objects of a target that are named although nothing is wrong with them."""
-_ENDS: Final = {"redis": ""}
-"""What ends a statement where it is no semicolon."""
-_COMMENTS: Final = {"mongo": "//", "redis": "#"}
 
 
 def screen(*, stderr: bool = False) -> Console:
@@ -172,7 +179,8 @@ def _why(action: Action, ended: Outcome | None) -> str:
 
 def _statements(console: Console, target: TargetReport) -> None:
     """Print what can be copied into a client as it is: nothing is wrapped, each statement ends."""
-    comment, end = _COMMENTS.get(target.engine, "--"), _ENDS.get(target.engine, ";")
+    engine = ENGINES[target.engine]
+    comment, end = engine.comment, engine.statement_end
     explained = words.explains(s for a in target.actions for s in a.statements)
     if explained:
         console.print()

@@ -5,6 +5,7 @@ of them at once. Whether a table exists is not known here: that fails its own ta
 """
 
 from upkeep.fleet.collections import CollectionPolicy, IndexPolicy, TimeseriesPolicy
+from upkeep.fleet.keys import TargetPolicy
 from upkeep.fleet.levels import HashLevel, ListLevel, RangeLevel
 from upkeep.fleet.loader import json_schema, load, parse
 from upkeep.fleet.streams import StreamPolicy
@@ -29,6 +30,7 @@ __all__ = [
     "StreamPolicy",
     "TablePolicy",
     "Target",
+    "TargetPolicy",
     "TimeseriesPolicy",
     "Window",
     "elapsed",

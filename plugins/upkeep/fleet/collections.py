@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from upkeep import settings
 from upkeep.fleet.tables import BackupRule, RetainPolicy
-from upkeep.fleet.values import Strict
+from upkeep.fleet.values import ObjectPolicy, Strict
 from upkeep.model.intervals import Duration
 
 LEAST_GRACE = Duration(days=1)
@@ -89,7 +89,7 @@ class IndexPolicy(Strict):
         return self
 
 
-class CollectionPolicy(Strict):
+class CollectionPolicy(ObjectPolicy):
     """What the owner wants for one collection.
 
     Attributes
@@ -133,12 +133,6 @@ class CollectionPolicy(Strict):
         for problem in (*self._shape(), *self._retention()):
             raise ValueError(problem)
         return self
-
-    def declares(self, job: str) -> bool:
-        """Return whether the policy says anything for a job."""
-        if job == "data_retention":
-            return self.retain is not None
-        return job == "partition_creation" and bool(self.timeseries or self.validator or self.indexes)
 
     @property
     def age_field(self) -> str | None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from upkeep import settings
 from upkeep.errors import ConfigurationError
+from upkeep.fleet import keys
 from upkeep.fleet.levels import FORMS
-from upkeep.fleet.target import Fleet
+from upkeep.fleet.target import Fleet, Target
 
 RESERVED = ("keys", "backup", "health", "ttl", "indexes", "cache", "quality", "pause", "pools")
-"""Keys that later jobs will read; until then a fleet file that uses them is told so."""
+"""Keys that later jobs will read; until there is a module for them, a fleet file that uses them is told so."""
 
 
 def load(path: Path) -> Fleet:
@@ -76,15 +78,32 @@ def parse(text: str, name: str = "fleet.yaml", *, folder: Path | None = None) ->
         message = f"{name}:1: a fleet file is a mapping that starts with 'version: 1' and 'targets:'"
         raise ConfigurationError(message)
     try:
-        return Fleet.model_validate(data, context={"folder": folder or settings.checkout()})
+        return model().model_validate(data, context={"folder": folder or settings.checkout()})
     except ValidationError as error:
-        problems = [_describe(e, lines, name) for e in error.errors()]
+        # a default that waits for what is wrong elsewhere is no mistake of its own
+        wrong = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
+        problems = [_describe(e, lines, name) for e in wrong]
         raise ConfigurationError("\n".join(dict.fromkeys(problems))) from None
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of the fleet file, for editors."""
-    return Fleet.model_json_schema(by_alias=True)
+    return model().model_json_schema(by_alias=True)
+
+
+def model() -> type[Fleet]:
+    """Return what a fleet file is validated by: `Fleet`, whose targets know the keys that have modules too."""
+    return _model(tuple(keys.found().items()))
+
+
+@cache
+def _model(found: tuple[tuple[str, type[keys.TargetPolicy]], ...]) -> type[Fleet]:
+    if not found:
+        return Fleet
+    fields: dict[str, Any] = {key: keys.as_field(key, policy) for key, policy in found}
+    target = create_model("Target", __base__=Target, __doc__=Target.__doc__, **fields)
+    targets: Any = (dict[str, target], ...)  # type: ignore[valid-type]
+    return create_model("Fleet", __base__=Fleet, __doc__=Fleet.__doc__, targets=targets)
 
 
 def _index(node: yaml.Node, path: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> list[tuple[str, int]]:
@@ -116,6 +135,8 @@ def _describe(error: Any, lines: Mapping[tuple[str, ...], int], name: str) -> st
 def _say(error: Any, location: tuple[str, ...]) -> str:
     kind, last = error["type"], location[-1] if location else ""
     if kind == "extra_forbidden":
+        if last in keys.found():
+            return f"'{last}' is a key of a target; write it beside engine: and connection:, or leave it out"
         if last in RESERVED:
             return f"'{last}' is reserved for a later job and not available yet; leave it out"
         return f"unknown key '{last}'; check its spelling against the documentation"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from upkeep.fleet.tables import RetainPolicy
-from upkeep.fleet.values import Strict
+from upkeep.fleet.values import ObjectPolicy
 
 _MEANINGLESS = {
     "by": "an entry's id tells its age",
@@ -16,7 +16,7 @@ _MEANINGLESS = {
 }
 
 
-class StreamPolicy(Strict):
+class StreamPolicy(ObjectPolicy):
     """What the owner wants for one stream (or for every stream that a pattern names).
 
     Attributes
@@ -41,7 +41,3 @@ class StreamPolicy(Strict):
             )
             raise ValueError(message)
         return self
-
-    def declares(self, job: str) -> bool:
-        """Return whether the policy says anything for a job."""
-        return job == "data_retention"

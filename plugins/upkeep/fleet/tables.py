@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 
 from upkeep.fleet import location, suites
 from upkeep.fleet.levels import FORMS, HashLevel, Level, ListLevel, RangeLevel, SubLevel, form_of, tables_of
-from upkeep.fleet.values import Length, LengthOrZero, Strict, Zone
+from upkeep.fleet.values import Length, LengthOrZero, ObjectPolicy, Strict, Zone
 from upkeep.model.intervals import Duration
 
 MAX_CREATIONS = 200
@@ -156,7 +156,7 @@ class RetainPolicy(Strict):
         return ZoneInfo(self.timezone)
 
 
-class TablePolicy(Strict):
+class TablePolicy(ObjectPolicy):
     """What the owner wants for one table (or for every table that a glob names).
 
     Attributes
@@ -198,11 +198,6 @@ class TablePolicy(Strict):
             )
             raise ValueError(message)
         return self
-
-    def declares(self, job: str) -> bool:
-        """Return whether the policy says anything for a job."""
-        part = {"partition_creation": self.partition, "data_retention": self.retain}.get(job)
-        return part is not None
 
     @property
     def ranges(self) -> RangeLevel | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -12,9 +12,11 @@ from pydantic import Field, model_validator
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import location
 from upkeep.fleet.collections import CollectionPolicy
+from upkeep.fleet.keys import TargetPolicy
 from upkeep.fleet.streams import StreamPolicy
 from upkeep.fleet.tables import PartitionPolicy, TablePolicy
-from upkeep.fleet.values import Clock, Rows, Share, Strict, Zone
+from upkeep.fleet.values import Clock, ObjectPolicy, OneOf, Rows, Share, Strict, Zone
+from upkeep.model import ENGINES, Json
 
 DEFAULT_SHARE = 0.8
 """A run that would delete more than this share of a table waits for a person: a wrong cut-off looks like that."""
@@ -57,7 +59,7 @@ class Target(Strict):
     """One database in care."""
 
     name: str = ""
-    engine: Literal["postgres", "tidb", "mongo", "redis"]
+    engine: Annotated[str, OneOf(tuple(ENGINES))]
     connection: str
     mode: Literal["enforce", "observe"] = "enforce"
     window: Window | None = None
@@ -69,44 +71,81 @@ class Target(Strict):
 
     @model_validator(mode="after")
     def _possible(self) -> Target:
-        if self.collections and self.engine != "mongo":
-            message = f"collections: belongs to engine mongo, not {self.engine}; write tables:"
-            raise ValueError(message)
-        if self.streams and self.engine != "redis":
-            message = f"streams: belongs to engine redis, not {self.engine}"
-            raise ValueError(message)
-        if self.tables and self.engine not in ("postgres", "tidb"):
-            instead = {"mongo": "collections:", "redis": "streams:"}[self.engine]
-            message = f"tables: belongs to engine postgres or tidb, not {self.engine}; write {instead}"
-            raise ValueError(message)
-        for name, policy in self.tables.items() if self.engine == "tidb" else ():
-            for wrong, instead in _not_on_tidb(policy):
-                message = f"tables: {name}: {wrong} on engine postgres only; {instead}"
+        known = ENGINES[self.engine]
+        for section in self.sections:
+            if section not in known.sections:
+                owners = [name for name, spec in ENGINES.items() if section in spec.sections]
+                instead = " or ".join(f"{name}:" for name in known.sections)
+                message = f"{section}: belongs to engine {' or '.join(owners)}, not {self.engine}; write {instead}"
                 raise ValueError(message)
+        for name, policy in self.tables.items():
+            for what, wrong, instead in _wishes(policy):
+                if what not in known.also:
+                    able = " or ".join(name for name, spec in ENGINES.items() if what in spec.also)
+                    message = f"tables: {name}: {wrong} on engine {able} only; {instead}"
+                    raise ValueError(message)
         return self
 
     def subjects(self) -> Mapping[str, TablePolicy]:
         """Return the names (or globs) of the tables in care and their policies."""
         return self.tables
 
-    def declared(self, job: str) -> Iterator[str]:
-        """Yield the names (or globs) of tables, collections or streams whose policy says something for a job."""
-        yield from (name for name, policy in self.tables.items() if policy.declares(job))
-        yield from (name for name, policy in self.collections.items() if policy.declares(job))
-        yield from (name for name, policy in self.streams.items() if policy.declares(job))
+    @property
+    def sections(self) -> dict[str, Mapping[str, ObjectPolicy]]:
+        """What is declared for objects, by section: name (or glob) of a table, collection or stream → its policy."""
+        found: dict[str, Mapping[str, ObjectPolicy]] = {
+            "collections": self.collections,
+            "streams": self.streams,
+            "tables": self.tables,
+        }
+        return {section: policies for section, policies in found.items() if policies}
+
+    @property
+    def policies(self) -> dict[str, TargetPolicy]:
+        """What is declared for the target as a whole, by key: the keys that `upkeep.fleet.policies` has modules for."""
+        values = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return {name: value for name, value in values if isinstance(value, TargetPolicy)}
+
+    def written(self) -> Json:
+        """Return all that the fleet file says of the target; keys that it leaves to their defaults are left out."""
+        later = type(self).model_fields.keys() - Target.model_fields.keys() - self.model_fields_set
+        return self.model_dump(mode="json", exclude=set(later))
+
+    def declared(self, keys: Iterable[str]) -> Iterator[str]:
+        """Yield the names (or globs) of what declares one of these keys: the target's own name, those of its objects.
+
+        Parameters
+        ----------
+        keys
+            ``retain``: wherever it stands; ``target.indexes``: of the target only; ``collections.indexes``: of objects
+            in that section only.
+        """
+        keys = tuple(keys)
+        if not self.policies.keys().isdisjoint(_in(TARGET, keys)):
+            yield self.name
+        for section, policies in self.sections.items():
+            yield from (name for name, policy in policies.items() if policy.declares(_in(section, keys)))
 
 
-def _not_on_tidb(policy: TablePolicy) -> Iterator[tuple[str, str]]:
-    """Yield what a policy wants that is done on PostgreSQL only, and what to write instead."""
+TARGET: Final = "target"
+
+
+def _in(place: str, keys: Iterable[str]) -> frozenset[str]:
+    """Return the keys as they are called in one place; one that is meant elsewhere keeps its dot, and is none there."""
+    return frozenset(key.removeprefix(f"{place}.") for key in keys)
+
+
+def _wishes(policy: TablePolicy) -> Iterator[tuple[str, str, str]]:
+    """Yield what a policy wants that not every engine does: its word in `EngineSpec.also`, what to say, the remedy."""
     if policy.quality:
-        yield "quality: rows are looked at", "leave it out"
+        yield "quality", "quality: rows are looked at", "leave it out"
     into = policy.retain.into if policy.retain is not None else None
     if into is not None and location.is_location(into):
-        yield "retain: into: archives as files are made", "name a table"
+        yield "files", "retain: into: archives as files are made", "name a table"
     part = policy.partition
     if part is not None and (not isinstance(part, PartitionPolicy) or part.subpartition is not None):
         what = "sub-partitions" if part.subpartition is not None else f"{part.form} partitions"
-        yield f"{what} are taken care of", "leave them out"
+        yield "levels", f"{what} are taken care of", "leave them out"
 
 
 class Defaults(Strict):

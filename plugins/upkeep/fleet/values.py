@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
 from upkeep.model.intervals import Duration
 
@@ -89,6 +92,25 @@ class Strict(BaseModel):
     """A part of the fleet file: frozen, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+
+
+class ObjectPolicy(Strict):
+    """What is declared for one table, collection or stream, or for all that a glob names."""
+
+    def declares(self, keys: Iterable[str]) -> bool:
+        """Return whether the policy says anything under one of these keys."""
+        return any(getattr(self, key) for key in keys if key in type(self).model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of some words that a table of ours lists: what ``Literal`` is for words that stand in the code."""
+
+    words: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return pydantic's schema of a ``Literal``."""
+        return core_schema.literal_schema(list(self.words))
 
 
 def elapsed(duration: Duration) -> timedelta:

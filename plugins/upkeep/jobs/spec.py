@@ -31,7 +31,8 @@ class JobSpec:
     engines
         Those whose rooms have it.
     policy_keys
-        Keys of the fleet file that declare something for it, of a table, collection or stream, or of a target.
+        Keys of the fleet file that declare something for it, of a table, collection or stream, or of a target, as
+        `Target.declared` takes them.
     description
         One line for the list of DAGs.
     cron
@@ -85,7 +86,7 @@ JOBS: Final[dict[str, JobSpec]] = {
         JobSpec(
             name="partition_creation",
             engines=_SQL | {"mongo"},
-            policy_keys=("partition", "timeseries", "validator", "indexes"),
+            policy_keys=("partition", "timeseries", "validator", "collections.indexes"),
             description="Creates the partitions that should exist, before rows need them",
             cron="0 2 * * *",
             tags=("partitions",),
@@ -121,4 +122,4 @@ def job(name: str, engine_name: str) -> Job[Any] | None:
 
 def policies(target: Target, job_name: str) -> Iterator[str]:
     """Yield the names in the target's fleet entry that declare something for this job."""
-    yield from target.declared(job_name)
+    yield from target.declared(require(job_name).policy_keys)

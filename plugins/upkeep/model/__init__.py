@@ -5,6 +5,7 @@ and know no engine; what an engine needs to carry an action out lies in ``Action
 """
 
 from upkeep.model.action import Action, ReasonCode, Requirement
+from upkeep.model.engine import ENGINES, EngineSpec
 from upkeep.model.finding import Finding, FindingStatus, Severity
 from upkeep.model.gate import GateFailure, GateResult, Stage
 from upkeep.model.memory import Memory
@@ -17,8 +18,10 @@ from upkeep.model.server import ServerFacts
 from upkeep.model.value import Json, Value, digest
 
 __all__ = [
+    "ENGINES",
     "NOTHING_ASKED",
     "Action",
+    "EngineSpec",
     "Finding",
     "FindingStatus",
     "GateFailure",

@@ -14,11 +14,14 @@ from bson import json_util
 from bson.json_util import JSONMode, JSONOptions
 from pymongo.errors import OperationFailure
 
+from upkeep.fleet import Target
 from upkeep.mongo import faults
 from upkeep.mongo.session import Doc, MongoSession
 
 CREATES: Final = ("createCollection", "createIndex", "collMod")
 """What partition creation does to a collection."""
+SHAPES: Final = ("timeseries", "validator", "indexes")
+"""Keys of a policy that say how a collection is made."""
 RETAINS: Final = ("find", "remove")
 ARCHIVES: Final = ("find", "insert", "update")
 """``$merge`` asks for update, although ours never changes a document that is there."""
@@ -34,6 +37,11 @@ def text(value: Any) -> str | None:
 def value(written: str | None) -> Any:
     """Return what `text` wrote."""
     return None if written is None else json_util.loads(written)
+
+
+def shaped(target: Target) -> list[str]:
+    """Return the names (or globs) whose policy says how a collection is made."""
+    return [name for name, policy in target.collections.items() if policy.declares(SHAPES)]
 
 
 def matching(names: Iterable[str], pattern: str) -> list[str]:

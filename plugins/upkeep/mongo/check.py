@@ -8,7 +8,7 @@ from typing import Final
 from upkeep.fleet import Target
 from upkeep.model import Finding, Severity
 from upkeep.mongo import catalog, server_refusals
-from upkeep.mongo.catalog import ARCHIVES, CREATES, RETAINS
+from upkeep.mongo.catalog import ARCHIVES, CREATES, RETAINS, SHAPES
 from upkeep.mongo.session import MongoSession
 
 FEW: Final = 2
@@ -40,7 +40,7 @@ def _wanted(target: Target) -> dict[str, set[str]]:
     wanted: dict[str, set[str]] = {}
     for name, policy in target.collections.items():
         actions = wanted.setdefault(name, set())
-        if policy.declares("partition_creation"):
+        if policy.declares(SHAPES):
             actions |= set(CREATES)
         if policy.retain is not None:
             actions |= {"collMod"} if policy.timeseries else set(RETAINS)

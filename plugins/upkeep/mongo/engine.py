@@ -12,7 +12,7 @@ from upkeep.errors import UnreachableError
 from upkeep.fleet import Target
 from upkeep.model import Finding
 from upkeep.mongo.check import check
-from upkeep.mongo.session import TESTED, MongoSession
+from upkeep.mongo.session import TESTED_VERSIONS, MongoSession
 
 
 class MongoEngine:
@@ -41,7 +41,7 @@ class MongoEngine:
 
     def check(self, session: MongoSession, target: Target) -> list[Finding]:
         """Return reachability, version, topology, and privileges on what is in care."""
-        reached = connected(target, session.version, tested=session.tested, tested_versions=", ".join(TESTED))
+        reached = connected(target, session.version, tested=session.tested, tested_versions=", ".join(TESTED_VERSIONS))
         return [reached, *check(session, target)]
 
 

@@ -23,12 +23,12 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from upkeep.engines import Address
-from upkeep.model import ServerFacts
+from upkeep.model import ENGINES, ServerFacts
 from upkeep.mongo import faults
 
 Doc: TypeAlias = dict[str, Any]
 
-TESTED: Final = ("6.0",)
+TESTED_VERSIONS: Final = ENGINES["mongo"].tested_versions
 MAJORITY_MS: Final = 30_000
 """How long a majority may take to confirm a write."""
 LOOK_MS: Final = 30_000
@@ -154,7 +154,7 @@ class MongoSession:
     @property
     def tested(self) -> bool:
         """Whether the version is in the tested list."""
-        return self.version.rpartition(".")[0] in TESTED
+        return self.version.rpartition(".")[0] in TESTED_VERSIONS
 
     def now(self) -> datetime:
         """Return the server's clock."""

@@ -14,7 +14,7 @@ from upkeep.postgres.session import TESTED_VERSIONS, PostgresSession
 
 def check(session: PostgresSession, target: Target) -> list[Finding]:
     """Return what was found: the server first, then one line for each policy and table."""
-    tested = ", ".join(map(str, TESTED_VERSIONS))
+    tested = ", ".join(TESTED_VERSIONS)
     found = [connected(target, session.version, tested=session.tested, tested_versions=tested)]
     if session.is_replica:
         text = "the server is a replica: nothing can be changed there"

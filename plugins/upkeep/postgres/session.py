@@ -20,13 +20,13 @@ from psycopg.rows import dict_row
 from upkeep import sqlfiles
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
-from upkeep.model import ServerFacts
+from upkeep.model import ENGINES, ServerFacts
 from upkeep.postgres import faults, names
 
 Row: TypeAlias = dict[str, Any]
 Params: TypeAlias = Mapping[str, Any]
 
-TESTED_VERSIONS: Final = (15,)
+TESTED_VERSIONS: Final = ENGINES["postgres"].tested_versions
 """Major versions that the test suite has run on. The statements are written for 14 to 18."""
 OLDEST_VERSION: Final = 14
 """DETACH … CONCURRENTLY, and the catalog columns read here, exist since then."""
@@ -137,7 +137,7 @@ class PostgresSession:
     @property
     def tested(self) -> bool:
         """Whether the test suite ran on this major version."""
-        return self.major in TESTED_VERSIONS
+        return str(self.major) in TESTED_VERSIONS
 
     @property
     def connection(self) -> psycopg.Connection[Row]:

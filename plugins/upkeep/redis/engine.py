@@ -12,7 +12,7 @@ from upkeep.errors import UnreachableError
 from upkeep.fleet import Target
 from upkeep.model import Finding
 from upkeep.redis.check import check
-from upkeep.redis.session import RIGHTS, TESTED, RedisSession
+from upkeep.redis.session import RIGHTS, TESTED_VERSIONS, RedisSession
 
 
 class RedisEngine:
@@ -44,7 +44,7 @@ class RedisEngine:
 
     def check(self, session: RedisSession, target: Target) -> list[Finding]:
         """Return reachability, version, role, and what our user may do."""
-        reached = connected(target, session.version, tested=session.tested, tested_versions=", ".join(TESTED))
+        reached = connected(target, session.version, tested=session.tested, tested_versions=", ".join(TESTED_VERSIONS))
         return [reached, *check(session, target)]
 
 

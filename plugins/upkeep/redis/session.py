@@ -17,9 +17,9 @@ from redis.retry import Retry
 from upkeep import settings
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
-from upkeep.model import ServerFacts
+from upkeep.model import ENGINES, ServerFacts
 
-TESTED: Final = ("7.0",)
+TESTED_VERSIONS: Final = ENGINES["redis"].tested_versions
 OLDEST: Final = 7
 """Scripts that the server keeps from writing (EVAL_RO), and what a stream says of all that was added, came with it."""
 CONNECT_SECONDS: Final = 5.0
@@ -75,7 +75,7 @@ class RedisSession:
     @property
     def tested(self) -> bool:
         """Whether the version is in the tested list."""
-        return self.version.rpartition(".")[0] in TESTED
+        return self.version.rpartition(".")[0] in TESTED_VERSIONS
 
     def refuse_old_version(self) -> None:
         """Raise `ConfigurationError` when the server is older than `OLDEST`."""

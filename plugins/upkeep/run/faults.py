@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from upkeep.errors import UpkeepError
+from upkeep.model import ENGINES
 
-_ROOMS: Final = {"psycopg": "postgres", "pymysql": "tidb", "pymongo": "mongo", "redis": "redis"}
+_ROOMS: Final = {spec.driver: name for name, spec in ENGINES.items()}
 """Driver → the room whose ``faults.describe`` knows its errors."""
 _MAY_QUOTE: Final = (ValueError, ArithmeticError, LookupError)
 """What Python raises over a value quotes it."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib
 
 from upkeep import engines
-from upkeep.connections import SCHEMES
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
+from upkeep.model import ENGINES
 
 _HEAD = """\
 # A first fleet file, made by looking at the database behind '{connection}'.
@@ -37,9 +37,9 @@ def first_fleet(connection_id: str, address: Address) -> str:
     UnreachableError
         The server does not answer.
     """
-    engine = next((name for name, schemes in SCHEMES.items() if address.kind in schemes), None)
+    engine = next((name for name, spec in ENGINES.items() if address.kind in spec.schemes), None)
     if engine is None:
-        known = ", ".join(kind for kinds in SCHEMES.values() for kind in kinds)
+        known = ", ".join(kind for spec in ENGINES.values() for kind in spec.schemes)
         raise ConfigurationError(f"connection '{connection_id}' is of type '{address.kind}'; known types: {known}")
     called = address.database if not address.database.isdigit() else ""  # Redis numbers its databases
     name = "".join(c if c.isalnum() else "_" for c in called or connection_id).lower()

@@ -7,11 +7,12 @@ from datetime import datetime
 from upkeep.engines import Session
 from upkeep.errors import CancelledError, ConfigurationError, UpkeepError
 from upkeep.fleet import Target
+from upkeep.jobs import data_retention
 from upkeep.jobs.contract import Job, RestoreRequest
 from upkeep.model import Observation, Plan, RunReport
 from upkeep.run.runner import Runner
 
-RESTORED_JOB = "data_retention"
+RESTORED_JOB = data_retention.NAME
 """The job whose archives come back; its actions carry the restoring out."""
 
 

@@ -27,7 +27,7 @@ _CUT_OFFS: Final = ("cut_off", "seconds")
 
 def policy_of(target: Target) -> str:
     """Return the digest of all that the fleet file says of a target."""
-    return digest(target.model_dump(mode="json"))
+    return digest(target.written())
 
 
 def is_needed(plan: Plan, target: Target, *, planned_at: datetime, now: datetime) -> bool:

@@ -19,7 +19,7 @@ import pymysql
 
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
-from upkeep.model import ServerFacts
+from upkeep.model import ENGINES, ServerFacts
 from upkeep.tidb import faults, sql
 from upkeep.tidb.connection import DEFAULT_PORT, Connection, connect
 from upkeep.tidb.faults import ConnectionLostError
@@ -27,7 +27,7 @@ from upkeep.tidb.sql import Params, Sql
 
 Row: TypeAlias = dict[str, Any]
 
-TESTED_VERSIONS: Final = ("8.5",)
+TESTED_VERSIONS: Final = ENGINES["tidb"].tested_versions
 """Releases that the test suite has run on."""
 OLDEST_VERSION: Final = (7, 5)
 """`information_schema.partitions` with ids, metadata locks and foreign keys are all there since then."""

@@ -54,12 +54,6 @@ from upkeep.model import (
 from upkeep.run.runner import Runner
 
 UNCHANGED = (ReasonCode.STATE_CHANGED, ReasonCode.NOT_SUPPORTED)
-TESTED = {
-    "postgres": "upkeep.postgres.session.TESTED_VERSIONS",
-    "tidb": "upkeep.tidb.session.TESTED_VERSIONS",
-    "mongo": "upkeep.mongo.session.TESTED",
-    "redis": "upkeep.redis.session.TESTED",
-}
 MARKS: dict[str, list[pytest.MarkDecorator]] = {"tidb": [pytest.mark.tidb]}
 
 
@@ -329,7 +323,7 @@ def run(bed: Bed, ledger: Ledger, more: str = "") -> TargetReport:
 
 def test_an_untested_version_is_only_observed(bed: Bed, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TARGET", bed.place.uri)
-    monkeypatch.setattr(TESTED[bed.engine], ())
+    monkeypatch.setattr(f"upkeep.{bed.engine}.session.TESTED_VERSIONS", ())
     before = bed.place.picture()
     observed = run(bed, ledger)
     assert observed.status is TargetStatus.OBSERVED, observed

@@ -325,7 +325,7 @@ def test_an_untested_version_is_only_observed(bed: Bed, db: Db) -> None:
     prepare(db, CREATE)
 
     def before() -> None:
-        session.TESTED_VERSIONS = (99,)  # type: ignore[misc]
+        session.TESTED_VERSIONS = ("99",)  # type: ignore[misc]
 
     bed.declare({"app.logs": CREATE.policy})
     done = bed.upkeep("run", "partition_creation", *AT, before=before)

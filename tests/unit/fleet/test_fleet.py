@@ -7,6 +7,8 @@ import pytest
 
 from upkeep import fleet, settings
 from upkeep.errors import ConfigurationError
+from upkeep.jobs import spec
+from upkeep.model import ENGINES
 from upkeep.model.intervals import Duration
 
 HEAD = "version: 1\ntargets:\n  a:\n    engine: postgres\n    connection: c\n"
@@ -26,7 +28,7 @@ def stream(policy: str) -> str:
 
 def test_the_sample_fleet_is_valid() -> None:
     loaded = fleet.load(settings.include_dir() / "fleet.yaml")
-    assert {t.engine for t in loaded.targets.values()} == {"postgres", "tidb", "mongo", "redis"}
+    assert {t.engine for t in loaded.targets.values()} == {*ENGINES}
 
 
 def test_defaults_reach_every_target_that_does_not_say_otherwise() -> None:
@@ -157,10 +159,14 @@ def test_what_collections_declare() -> None:
     text = collection("{indexes: [{keys: {b: 1, a: -1}, name: i}], retain: {by: at, for: 1 day, then: delete}}")
     target = fleet.parse(text).targets["a"]
     assert list(target.collections["m"].indexes[0].keys.items()) == [("b", 1), ("a", -1)]
-    assert list(target.declared("partition_creation")) == ["m"]
-    assert list(target.declared("data_retention")) == ["m"]
+    assert list(spec.policies(target, "partition_creation")) == ["m"]
+    assert list(spec.policies(target, "data_retention")) == ["m"]
+    assert list(target.declared(["indexes"])) == ["m"]
+    assert list(target.declared(["collections.indexes"])) == ["m"]
+    assert list(target.declared(["target.indexes", "tables.indexes", "timeseries", "nonsense"])) == []
     bare = fleet.parse(collection("{timeseries: {time: at}}")).targets["a"]
-    assert list(bare.declared("data_retention")) == []
+    assert list(spec.policies(bare, "partition_creation")) == ["m"]
+    assert list(spec.policies(bare, "data_retention")) == []
     assert bare.collections["m"].age_field is None
 
 

@@ -28,7 +28,7 @@ PROOF_MS: Final = 600_000
 def observe(ask: Ask[MongoSession]) -> Observation:
     """Read what the plan and the gates need; change nothing."""
     session, target, at = ask.session, ask.target, ask.at
-    retained = list(target.declared("data_retention"))
+    retained = list(target.declared(["retain"]))
     archives = [p.retain.into for p in target.collections.values() if p.retain and p.retain.into]
     server = catalog.server(session)
     server["refuses"] = None

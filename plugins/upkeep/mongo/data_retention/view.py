@@ -167,7 +167,7 @@ def views_of(frames: Mapping[str, Sequence[Json]], target: Target, at: datetime)
     now = moment(server["now"]).astimezone(UTC)
     found: list[View] = []
     archives = {p.retain.into for p in target.collections.values() if p.retain is not None and p.retain.into}
-    matched = catalog.by_policy(rows, target.declared("data_retention"), archives)
+    matched = catalog.by_policy(rows, target.declared(["retain"]), archives)
     for pattern, names in matched.items():
         declared = target.collections[pattern]
         policy = declared.retain

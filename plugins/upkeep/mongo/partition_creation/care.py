@@ -77,7 +77,7 @@ def cares(frames: Mapping[str, Sequence[Json]], target: Target) -> list[Care]:
     rows = {row["name"]: row for row in frames["collections"]}
     files = {row["path"]: row for row in frames["validators"]}
     found = []
-    for pattern, names in catalog.by_policy(rows, target.declared("partition_creation")).items():
+    for pattern, names in catalog.by_policy(rows, catalog.shaped(target)).items():
         policy = target.collections[pattern]
         validator, problem = _validator(policy, files)
         for name in names or [pattern]:

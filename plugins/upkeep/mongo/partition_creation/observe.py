@@ -26,7 +26,7 @@ def observe(ask: Ask[MongoSession]) -> Observation:
     session, target = ask.session, ask.target
     frames: dict[str, list[dict[str, Any]]] = {
         "server": [catalog.server(session)],
-        "collections": catalog.collections(session, list(target.declared("partition_creation"))),
+        "collections": catalog.collections(session, catalog.shaped(target)),
         "validators": list(_files(target)),
         "facts": [],
     }

@@ -21,7 +21,7 @@ def observe(ask: Ask[RedisSession]) -> Observation:
     server = streams.server(session)
     frames: dict[str, list[dict[str, Any]]] = {"server": [server], "streams": []}
     try:
-        frames["streams"] = streams.declared(session, target.declared("data_retention"))
+        frames["streams"] = streams.declared(session, target.declared(["retain"]))
         _look(session, views_of(frames, target, at), probe=target.mode == "enforce" and not server["is_replica"])
     except redis.RedisError as error:
         # first: that the server loads its data is a ConnectionError to the driver, and says what mends it

@@ -209,7 +209,7 @@ def test_documents_that_arrive_later_are_counted(
 def test_an_untested_version_is_only_observed(place: Place, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(place)
     upkeep.text = FLEET.replace(DELETE, f"{DELETE}, requires: nothing")
-    monkeypatch.setattr(session, "TESTED", ("5.0",))
+    monkeypatch.setattr(session, "TESTED_VERSIONS", ("5.0",))
     assert code(upkeep.run()) == "observe_only"
     assert count(place) == 70
     upkeep.text = upkeep.text.replace("mode: enforce", "allow_untested: true")

@@ -163,7 +163,7 @@ def test_entries_that_arrive_later_are_counted(place: Place, upkeep: Upkeep, mor
 def test_an_untested_version_is_only_observed(place: Place, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch) -> None:
     place.fill("s")
     upkeep.text = FLEET.replace("then: delete", "then: delete, requires: nothing")
-    monkeypatch.setattr(session, "TESTED", ("6.9",))
+    monkeypatch.setattr(session, "TESTED_VERSIONS", ("6.9",))
     assert code(upkeep.run()) == "observe_only"
     assert place.client.xlen("s") == 70
     upkeep.text = upkeep.text.replace("mode: enforce", "allow_untested: true")

@@ -1,0 +1,89 @@
+"""The engines: one row each, the only place where their names are written outside their own rooms. Values, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """What is known of an engine before anything of its room is imported.
+
+    Attributes
+    ----------
+    name
+        The word of the fleet file, and the name of its room.
+    title
+        How people write it.
+    schemes
+        URI schemes (= Airflow connection types) that reach it.
+    sections
+        Keys of a target under which the fleet file says what is declared there.
+    driver
+        The top-level module of its driver, which its room alone imports.
+    tested_versions
+        Releases that the test suite has run on; on others a target is only observed.
+    also
+        What policies of its tables may say besides range partitions and retention by rows or into tables: ``quality``,
+        ``files`` (archives in files), ``levels`` (list and hash partitions, sub-partitions).
+    comment
+        What begins a comment in its statements.
+    statement_end
+        What ends a statement.
+    """
+
+    name: str
+    title: str
+    schemes: tuple[str, ...]
+    sections: tuple[str, ...]
+    driver: str
+    tested_versions: tuple[str, ...]
+    also: frozenset[str] = frozenset()
+    comment: str = "--"
+    statement_end: str = ";"
+
+
+_ROWS: Final = (
+    EngineSpec(
+        name="postgres",
+        title="PostgreSQL",
+        schemes=("postgres", "postgresql"),
+        sections=("tables",),
+        driver="psycopg",
+        tested_versions=("15",),
+        also=frozenset({"quality", "files", "levels"}),
+    ),
+    EngineSpec(
+        name="tidb",
+        title="TiDB",
+        schemes=("tidb", "mysql"),
+        sections=("tables",),
+        driver="pymysql",
+        tested_versions=("8.5",),
+    ),
+    EngineSpec(
+        name="mongo",
+        title="MongoDB",
+        schemes=("mongo", "mongodb", "mongodb+srv"),
+        sections=("collections",),
+        driver="pymongo",
+        tested_versions=("6.0",),
+        comment="//",
+    ),
+    EngineSpec(
+        name="redis",
+        title="Redis",
+        schemes=("redis", "rediss"),
+        sections=("streams",),
+        driver="redis",
+        tested_versions=("7.0",),
+        comment="#",
+        statement_end="",
+    ),
+)
+
+ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType({row.name: row for row in _ROWS})
+"""Every engine by its name, in the order in which people are told of them."""
