@@ -19,7 +19,7 @@ import psycopg
 from benchmarks import harness, report, servers
 from upkeep import engines, model
 from upkeep.fleet import Target
-from upkeep.jobs import spec
+from upkeep.jobs import rooms
 from upkeep.model import Outcome
 
 PERIOD = 0.005
@@ -129,7 +129,7 @@ def convert(session: engines.Session) -> Converted:
             "tables": {"public.events": {"partition": {"by": "at", "every": "1 month", "ahead": 3}}},
         }
     )
-    job = spec.job("partition_creation", "postgres")
+    job = rooms.job("partition_creation", "postgres")
     assert job is not None  # noqa: S101
     observation = harness.look(session, target, "partition_creation")
     action = job.plan(observation, target).actions[0]

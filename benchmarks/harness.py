@@ -7,7 +7,7 @@ from datetime import datetime
 
 from upkeep.engines import Session
 from upkeep.fleet import Target
-from upkeep.jobs import spec
+from upkeep.jobs import rooms
 from upkeep.jobs.contract import Ask, Work
 from upkeep.model import NOTHING_ASKED, Action, Json, Memory, Observation, Outcome, OutcomeStatus
 
@@ -20,7 +20,7 @@ def run(session: Session, target: Target, job_name: str, at: datetime, memory: M
     RuntimeError
         An action was not done, or there was none: the figures would mean nothing.
     """
-    job = spec.job(job_name, target.engine)
+    job = rooms.job(job_name, target.engine)
     if job is None:
         raise RuntimeError(f"no {job_name} on {target.engine}")
     observation = look(session, target, job_name, at, memory)
@@ -53,7 +53,7 @@ def look(
     session: Session, target: Target, job_name: str, at: datetime | None = None, memory: Memory | None = None
 ) -> Observation:
     """Return what a job sees of a target, now or as of an instant."""
-    job, server = spec.job(job_name, target.engine), session.facts()
+    job, server = rooms.job(job_name, target.engine), session.facts()
     if job is None:
         raise RuntimeError(f"no {job_name} on {target.engine}")
     return job.observe(Ask(job_name, session, target, at or server.clock, memory or Memory(), NOTHING_ASKED, server))
@@ -61,7 +61,7 @@ def look(
 
 def undo(session: Session, target: Target, action: Action, observation: Observation, outcome: Outcome) -> Outcome:
     """Take a done action back."""
-    job = spec.job(observation.job, target.engine)
+    job = rooms.job(observation.job, target.engine)
     if job is None:
         raise RuntimeError(f"no {observation.job} on {target.engine}")
     return job.undo(Work(session, target, action, observation, _nothing, time.sleep, _ignore), outcome)

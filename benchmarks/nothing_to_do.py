@@ -11,7 +11,7 @@ from benchmarks import harness, report, servers
 from local.servers import PostgresServer
 from upkeep import engines
 from upkeep.fleet import Target
-from upkeep.jobs import spec
+from upkeep.jobs import rooms
 from upkeep.postgres.session import PostgresSession
 
 PARENTS = 100
@@ -52,7 +52,7 @@ def fleet() -> Target:
 def main() -> bool:
     """Run the benchmark and return whether its goals are reached."""
     report.heading(f"nothing to do: {PARENTS} tables, {PARENTS * PARTITIONS} partitions")
-    target, job = fleet(), spec.job("partition_creation", "postgres")
+    target, job = fleet(), rooms.job("partition_creation", "postgres")
     assert job is not None  # noqa: S101
     with servers.postgres() as server:
         prepare(server)

@@ -1,14 +1,4 @@
-"""Every night at 02:30 UTC: rows older than the fleet file allows are archived or gone, proven by count and hash."""
-
-from upkeep.airflow.dags import maintenance_dag
-
-dag = maintenance_dag(
-    "data_retention",
-    cron="30 2 * * *",
-    description="Archives and deletes what is older than its policy allows",
-    tags=("retention",),
-    doc="""
-### Data retention
+"""Every night at 02:30 UTC: rows older than the fleet file allows are archived or gone, proven by count and hash.
 
 For every table with a `retain:` policy in the fleet file: partitions or rows past their age are archived or
 deleted. Exactly the rows copied are the rows deleted, in one transaction, counts compared.
@@ -19,5 +9,8 @@ deleted. Exactly the rows copied are the rows deleted, in one transaction, count
 
 The **Upkeep** tab of a run shows plan, gates, outcomes and findings. Backfills work on today's state with a past
 instant: they never delete more than today's policy allows.
-""",
-)
+"""
+
+from upkeep.airflow.dags import maintenance_dag
+
+dag = maintenance_dag("data_retention", __doc__)

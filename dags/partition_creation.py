@@ -1,14 +1,4 @@
-"""Every night at 02:00 UTC: the partitions that the fleet file declares exist, on every target."""
-
-from upkeep.airflow.dags import maintenance_dag
-
-dag = maintenance_dag(
-    "partition_creation",
-    cron="0 2 * * *",
-    description="Creates the partitions that should exist, before rows need them",
-    tags=("partitions",),
-    doc="""
-### Partition creation
+"""Every night at 02:00 UTC: the partitions that the fleet file declares exist, on every target.
 
 For every table with a `partition:` policy in the fleet file: the partitions that should exist, less those that
 do, from the catalog's bounds, the policy and the clock; never from names or from outlying rows. Gaps are filled,
@@ -24,5 +14,8 @@ rows of a new range are moved out of the default partition up to the policy's li
 
 The **Upkeep** tab of a run shows plan, gates, outcomes and findings. A target that did not end well makes the run
 failed and leaves the others alone. Backfills work on today's state with a past instant.
-""",
-)
+"""
+
+from upkeep.airflow.dags import maintenance_dag
+
+dag = maintenance_dag("partition_creation", __doc__)

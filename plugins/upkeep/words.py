@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
-from upkeep.model import Action, Outcome, OutcomeStatus, PlanState, Severity, TargetStatus
+from upkeep.model import Action, Json, Outcome, OutcomeStatus, PlanState, Severity, TargetStatus
 
 Word: TypeAlias = tuple[str, str]
 
@@ -174,3 +174,8 @@ def counted(number: int, word: str) -> str:
     ('1 target', '1 200 targets')
     """
     return f"{count(number)} {word}{'s' * (number != 1)}"
+
+
+def asked(request: Json) -> str:
+    """Return what was asked of a run, besides what every night asks."""
+    return ", ".join(f"{plain(name)}: {value}" for name, value in request.items())

@@ -34,7 +34,7 @@ from tests.harness.mongo import fresh_place as fresh_mongo
 from tests.harness.redis import fresh_place as fresh_redis
 from upkeep import fleet, gates, settings
 from upkeep.gates import Check
-from upkeep.jobs import spec
+from upkeep.jobs import rooms, spec
 from upkeep.model import ENGINES, Observation, Plan
 
 NAME: Final = "t"
@@ -80,12 +80,12 @@ class Case:
 
 def pairs() -> list[tuple[str, str]]:
     """Return each job with each engine that has a room for it."""
-    return [(job, engine) for job in spec.JOBS for engine in ENGINES if spec.job(job, engine) is not None]
+    return [(job, engine) for job in spec.JOBS for engine in ENGINES if rooms.job(job, engine) is not None]
 
 
 def strangers() -> list[tuple[str, str]]:
     """Return each job with each engine that has none."""
-    return [(job, engine) for job in spec.JOBS for engine in ENGINES if spec.job(job, engine) is None]
+    return [(job, engine) for job in spec.JOBS for engine in ENGINES if rooms.job(job, engine) is None]
 
 
 def case_of(job: str, engine: str) -> Case:

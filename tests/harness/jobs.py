@@ -16,7 +16,7 @@ from typing import Any
 from upkeep import connections, engines, fleet, gates
 from upkeep.engines import Address
 from upkeep.fleet import Target
-from upkeep.jobs import spec
+from upkeep.jobs import rooms
 from upkeep.jobs.contract import Ask, Job, Work, go_on
 from upkeep.ledger import codec
 from upkeep.model import (
@@ -40,7 +40,7 @@ def look(
     name: str, session: Any, what: Target, at: datetime | None = None, memory: Memory | None = None
 ) -> Observation:
     """Return what a job sees of a target, now or as of an instant."""
-    found, server = spec.job(name, what.engine), session.facts()
+    found, server = rooms.job(name, what.engine), session.facts()
     assert found is not None
     return found.observe(Ask(name, session, what, at or server.clock, memory or Memory(), NOTHING_ASKED, server))
 
@@ -193,7 +193,7 @@ class Runs:
 
     @property
     def job(self) -> Any:
-        found = spec.job(self.name, self.what.engine)
+        found = rooms.job(self.name, self.what.engine)
         assert found is not None
         return found
 

@@ -1,4 +1,4 @@
--- The newest plan of each target and job that has actions which wait for a person and have neither been
+-- The newest plan of each target, job and request that has actions which wait for a person and have neither been
 -- done nor failed since, with the last decision about it. A look at what would be done (`plan_only`) is not one.
 select
     coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
@@ -18,11 +18,11 @@ select
     decision.run_id as decision_run_id,
     decision.recorded_at as decided_at
 from (
-    select distinct on (p.target, p.job) p.*
+    select distinct on (p.target, p.job, coalesce(r.options -> 'request', '{}')) p.*
     from upkeep.plan as p
     left join upkeep.run as r on p.run_id = r.run_id
     where not p.carried and r.options -> 'plan_only' is distinct from 'true'::jsonb
-    order by p.target asc, p.job asc, p.id desc
+    order by p.target asc, p.job asc, coalesce(r.options -> 'request', '{}') asc, p.id desc
 ) as newest
 left join lateral (
     select a.*

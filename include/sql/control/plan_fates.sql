@@ -1,6 +1,6 @@
--- What became of plans: of each its newest planning, every decision about it in order, when another plan of the same
--- target and job took its place, and the newest of those. A look at what would be done (`plan_only` in the run's
--- options) takes no plan's place.
+-- What became of plans: of each its newest planning, every decision about it in order, when another plan of the
+-- same target, job and request took its place, and the newest of those. A look at what would be done (`plan_only`
+-- in the run's options) takes no plan's place.
 select
     coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
     planned.plan_id,
@@ -19,8 +19,16 @@ select
     newest.plan_id as newest_plan_id,
     newest.run_id as newest_run_id
 from (
-    select distinct on (p.plan_id) p.id, p.plan_id, p.run_id, p.target, p.job, p.awaiting
+    select distinct on (p.plan_id)
+        p.id,
+        p.plan_id,
+        p.run_id,
+        p.target,
+        p.job,
+        p.awaiting,
+        coalesce(r.options -> 'request', '{}') as request
     from upkeep.plan as p
+    left join upkeep.run as r on p.run_id = r.run_id
     where p.plan_id = any(%(plan_ids)s) and not p.carried
     order by p.plan_id asc, p.id desc
 ) as planned
@@ -30,6 +38,7 @@ left join lateral (
     left join upkeep.run as r on n.run_id = r.run_id
     where
         n.target = planned.target and n.job = planned.job and not n.carried
+        and coalesce(r.options -> 'request', '{}') = planned.request
         and n.id > planned.id and n.plan_id != planned.plan_id
         and r.options -> 'plan_only' is distinct from 'true'::jsonb
     order by n.id asc
@@ -41,6 +50,7 @@ left join lateral (
     left join upkeep.run as r on n.run_id = r.run_id
     where
         n.target = planned.target and n.job = planned.job and not n.carried
+        and coalesce(r.options -> 'request', '{}') = planned.request
         and r.options -> 'plan_only' is distinct from 'true'::jsonb
     order by n.id desc
     limit 1

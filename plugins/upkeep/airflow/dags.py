@@ -7,6 +7,7 @@ failed; `hand_over` starts one `approved_changes` run for each plan that waits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ from upkeep.airflow.operators import (
     Observe,
     StartRun,
 )
+from upkeep.jobs import spec
 
 START_DATE: Final = datetime(2024, 1, 1, tzinfo=UTC)
 """The earliest day that a backfill can reach."""
@@ -40,30 +42,29 @@ RUN_ID: Final = "{{ ti.xcom_pull(task_ids='start', key='run_id') }}"
 LABEL: Final = "{{ task.target }}"
 
 
-def maintenance_dag(job: str, *, cron: str, description: str, doc: str, tags: tuple[str, ...] = ()) -> DAG:
-    """Return the DAG of a job.
+def maintenance_dag(job: str, doc: str | None) -> DAG:
+    """Return the DAG of a job, as its row says (`upkeep.jobs.spec.JOBS`); its data interval ends when it runs.
 
     Parameters
     ----------
     job
         Its name, which is the DAG's id.
-    cron
-        When it runs, in UTC; its data interval ends then.
     doc
-        Markdown for the DAG's page.
+        Markdown for the DAG's page: the docstring of its file.
     """
+    row = spec.require(job)
     with DAG(
         dag_id=job,
-        description=description,
+        description=row.description,
         doc_md=doc,
-        schedule=CronDataIntervalTimetable(cron, timezone="UTC"),
+        schedule=CronDataIntervalTimetable(row.cron, timezone="UTC") if row.cron else None,
         start_date=START_DATE,
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=RUN_TIMEOUT,
         default_args={"owner": "upkeep", "retries": 0, "execution_timeout": READ_TIMEOUT},
-        params=_params(),
-        tags=["upkeep", *tags],
+        params=_params() | _asked(row),
+        tags=["upkeep", *row.tags],
     ) as dag:
         start = StartRun(task_id="start", job=job)
         targets = _per_target(job).expand(target=start.output)
@@ -118,6 +119,26 @@ def _params() -> dict[str, Param]:
             description="enforce: do what needs no approval and hand over the rest; plan only: say what would be done.",
         ),
     }
+
+
+def _asked(row: spec.JobSpec) -> dict[str, Param]:
+    """Return the job's own parameters: the fields of its request."""
+    schema = row.request.model_json_schema()
+    shared = schema.get("$defs", {})
+    return {name: _param(name, part, shared) for name, part in schema.get("properties", {}).items()}
+
+
+def _param(name: str, part: Mapping[str, Any], shared: Mapping[str, Any]) -> Param:
+    kinds = [_resolved(kind, shared) for kind in part.get("anyOf", (part,))]
+    known = {key: value for kind in kinds for key, value in kind.items() if key in ("enum", "items", "format")}
+    types = [kind["type"] for kind in kinds]
+    title = part.get("title", name.replace("_", " ").capitalize())
+    return Param(part.get("default"), type=types, title=title, description=part.get("description"), **known)
+
+
+def _resolved(kind: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a part of a JSON schema with what it refers to."""
+    return shared[kind["$ref"].rpartition("/")[2]] if "$ref" in kind else kind
 
 
 def target_names(path: Path) -> list[str]:

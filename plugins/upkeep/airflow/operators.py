@@ -81,6 +81,7 @@ class StartRun(UpkeepOperator):
 
         params = runtime.parameters(context)
         with self.runner() as runner:
+            request = runtime.request(self.job, params)
             names = runner.targets(self.job, params.get("targets") or ())
             run_id = runner.start(
                 self.job,
@@ -89,6 +90,7 @@ class StartRun(UpkeepOperator):
                 actor=runtime.actor(context),
                 targets=params.get("targets") or (),
                 options={**runtime.origin(context), "plan_only": params.get("mode") == PLAN_ONLY},
+                request=request,
             )
         context["ti"].xcom_push(key="run_id", value=run_id)
         self.log.info(

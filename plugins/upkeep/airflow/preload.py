@@ -33,14 +33,14 @@ _MODULES = (
 def preload() -> None:
     """Import, build the gates' context, and leave all of it to the forks unchanged (``gc.freeze``)."""
     from upkeep import gates  # noqa: PLC0415 - after the environment is set up by the caller
-    from upkeep.jobs import spec  # noqa: PLC0415 - after the environment is set up by the caller
+    from upkeep.jobs import rooms, spec  # noqa: PLC0415 - after the environment is set up by the caller
     from upkeep.model import ENGINES  # noqa: PLC0415 - after the environment is set up by the caller
 
     for name in (*_MODULES, *(f"upkeep.{engine}.engine" for engine in ENGINES)):
         _attempt(name, partial(importlib.import_module, name))
     for engine in ENGINES:
         for job in spec.JOBS:
-            _attempt(f"{job} on {engine}", partial(spec.job, job, engine))
+            _attempt(f"{job} on {engine}", partial(rooms.job, job, engine))
     gates.preload()
     gc.collect()
     gc.freeze()  # the collector of a forked child then leaves these pages shared

@@ -16,8 +16,9 @@ from upkeep import fleet, settings, words
 from upkeep.airflow import addresses, stores
 from upkeep.connections import CONTROL
 from upkeep.errors import ConfigurationError
+from upkeep.jobs import spec
 from upkeep.ledger import ApprovalState, Ledger
-from upkeep.model import RunReport, Severity, TargetReport, TargetStatus
+from upkeep.model import Request, RunReport, Severity, TargetReport, TargetStatus
 from upkeep.run.progress import Meter
 from upkeep.run.runner import Runner
 from upkeep.stores.opening import opener
@@ -87,6 +88,12 @@ def parameters(context: Mapping[str, Any]) -> Mapping[str, Any]:
                 "core.dag_run_conf_overrides_params is off; switch it on; nothing was begun"
             )
     return params
+
+
+def request(job: str, params: Mapping[str, Any]) -> Request:
+    """Return what was asked of a run: its parameters that are the job's own."""
+    row = spec.require(job)
+    return row.asks({name: params[name] for name in row.request.model_fields if params.get(name) is not None})
 
 
 def instant(context: Mapping[str, Any]) -> datetime:

@@ -23,8 +23,8 @@ from rich.markup import escape
 
 from upkeep import connections, fleet, settings, words
 from upkeep.cli import console
+from upkeep.cli.requests import JobName
 from upkeep.errors import CancelledError, UpkeepError
-from upkeep.jobs import spec
 from upkeep.run.progress import Meter
 from upkeep.run.runner import Runner
 
@@ -124,7 +124,7 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
 )
 statements_option = click.option("--statements", is_flag=True, help="Show the exact statements too, to be copied.")
-job_argument = click.argument("job", type=click.Choice(spec.JOBS))
+job_argument = click.argument("job", type=JobName())
 
 
 @contextmanager

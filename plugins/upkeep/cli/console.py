@@ -247,7 +247,8 @@ def pending(console: Console, entry: PendingPlan) -> None:
     """Print a plan that waits for a person."""
     plan = entry.plan
     word, tone = standing(entry)
-    say(console, f"{plan.plan_id}  {words.plain(plan.job)} on {plan.target}", "bold", wrap=False)
+    asked = f" ({words.asked(plan.request)})" if plan.request else ""
+    say(console, f"{plan.plan_id}  {words.plain(plan.job)} on {plan.target}{asked}", "bold", wrap=False)
     say(console, word, tone, indent=2)
     say(console, f"planned by run {entry.run_id} at {words.moment(entry.created_at)}", "dim", indent=2)
     for alike in brief.fold(plan.awaiting, ()):

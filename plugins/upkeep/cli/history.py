@@ -14,12 +14,12 @@ from upkeep.cli.base import (
     out,
     statements_option,
 )
-from upkeep.jobs import spec
+from upkeep.cli.requests import JobName
 
 
 @click.command()
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="The newest so many.")
-@click.option("--job", type=click.Choice(spec.JOBS), help="Only this job.")
+@click.option("--job", type=JobName(), help="Only this job.")
 @json_option
 @mend
 def runs(limit: int, job: str | None, *, as_json: bool) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from upkeep.cli import console
+from upkeep.cli import console, requests
 from upkeep.cli.base import (
     Id,
     Instant,
@@ -28,9 +28,10 @@ from upkeep.cli.base import (
     statements_option,
     target_option,
 )
+from upkeep.cli.requests import JobCommand
 from upkeep.errors import ConfigurationError
 from upkeep.jobs.contract import RestoreRequest
-from upkeep.model import OutcomeStatus, ReasonCode, RunReport
+from upkeep.model import OutcomeStatus, ReasonCode, Request, RunReport
 from upkeep.run import rules
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ NO_UNDO = ("none", "upkeep restore-archive")
 _THIS_RUN = "\0this run"
 
 
-@click.command()
+@click.command(cls=JobCommand)
 @job_argument
 @target_option
 @at_option
@@ -65,17 +66,19 @@ def plan(
     as_json: bool,
     statements: bool,
     exit_code: bool,
+    **asked: Any,
 ) -> int:
     """Say what JOB would do, and why. Changes nothing."""
+    request = requests.taken(job, asked)
     with open_runner(path, quiet=as_json) as runner:
-        report = _run_all(runner, job, targets, at, apply=False, approve=False)
+        report = _run_all(runner, job, targets, at, request, apply=False, approve=False)
     _print(report, as_json=as_json, statements=statements)
     status = rules.exit_status(report)
     to_do = any(a.blocked is None or a.blocked[0] in ONLY_HELD_BACK for t in report.targets for a in t.actions)
     return SOMETHING_TO_DO if exit_code and to_do and status == 0 else status
 
 
-@click.command()
+@click.command(cls=JobCommand)
 @job_argument
 @target_option
 @at_option
@@ -99,14 +102,18 @@ def run(
     as_json: bool,
     statements: bool,
     approve: str | None,
+    **asked: Any,
 ) -> int:
     """Do JOB: what needs no approval, and with --approve also what does."""
     plan_id = None if approve in (None, _THIS_RUN) else Id("upkeep pending").convert(approve, None, None)
+    request = requests.taken(job, asked)
     with open_runner(path, quiet=as_json) as runner:
         if plan_id is not None:
+            if request.asked():
+                raise ConfigurationError(f"plan {plan_id} knows what was asked of it: give no options of {job} with it")
             report = _run_approved(runner, job, targets, plan_id)
         else:
-            report = _run_all(runner, job, targets, at, apply=True, approve=approve is not None)
+            report = _run_all(runner, job, targets, at, request, apply=True, approve=approve is not None)
     _print(report, as_json=as_json, statements=statements)
     if not as_json:
         _say_what_next(report, path)
@@ -172,11 +179,18 @@ def restore_archive(
 
 
 def _run_all(
-    runner: Runner, job: str, targets: Sequence[str], at: datetime | None, *, apply: bool, approve: bool
+    runner: Runner,
+    job: str,
+    targets: Sequence[str],
+    at: datetime | None,
+    request: Request,
+    *,
+    apply: bool,
+    approve: bool,
 ) -> RunReport:
     moment = at or datetime.now(UTC)
     options = {"plan_only": not apply}
-    run_id = runner.start(job, moment, trigger="cli", actor=actor(), targets=targets, options=options)
+    run_id = runner.start(job, moment, trigger="cli", actor=actor(), targets=targets, options=options, request=request)
     with ended(runner, run_id):
         for name in runner.targets(job, targets):
             runner.run_target(run_id, name, apply=apply, approve=approve, actor=actor())

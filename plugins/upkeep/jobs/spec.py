@@ -1,23 +1,19 @@
-"""Which jobs there are: one row a job, and the room that does a job on an engine.
+"""Which jobs there are: one row a job.
 
 The command line, the DAGs and their forms, the preloading of workers, the demo and the contract tests are made of these
-rows; a job's name is written nowhere else.
+rows; a job's name is written nowhere else. DAG files read this table, so it imports next to nothing.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from upkeep.errors import ConfigurationError
-from upkeep.fleet import Target
-from upkeep.jobs.contract import Job
-from upkeep.model import Request
+from upkeep.request import Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +62,10 @@ class JobSpec:
 
     def asks(self, values: Mapping[str, Any]) -> Request:
         """Return the request that these values make. Raises `ConfigurationError` that names the parameter."""
+        if not values:
+            return self.request()
+        from upkeep.errors import ConfigurationError  # noqa: PLC0415 - see the module's docstring
+
         for name in values.keys() - set(self.request.model_fields):
             known = ", ".join(self.request.model_fields) or "none"
             near = get_close_matches(name, self.request.model_fields, n=1)
@@ -109,17 +109,6 @@ def require(name: str) -> JobSpec:
     try:
         return JOBS[name]
     except KeyError:
+        from upkeep.errors import ConfigurationError  # noqa: PLC0415 - see the module's docstring
+
         raise ConfigurationError(f"unknown job {name!r}; there are: {', '.join(JOBS)}") from None
-
-
-def job(name: str, engine_name: str) -> Job[Any] | None:
-    """Return the job on that engine, or ``None`` when it is not available there."""
-    if engine_name not in require(name).engines:
-        return None
-    # only the room that is asked for: each brings its driver along, and the command line has to start fast
-    return cast("Job[Any]", importlib.import_module(f"upkeep.{engine_name}.{name}").JOB)
-
-
-def policies(target: Target, job_name: str) -> Iterator[str]:
-    """Yield the names in the target's fleet entry that declare something for this job."""
-    yield from target.declared(require(job_name).policy_keys)

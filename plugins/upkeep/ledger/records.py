@@ -131,6 +131,7 @@ class PendingPlan:
             "run_id": self.run_id,
             "actions": len(self.plan.awaiting),
             "rows": sum(action.rows or 0 for action in self.plan.awaiting),
+            **({"request": self.plan.request} if self.plan.request else {}),
             "created_at": self.created_at.isoformat(),
             "state": self.state.value,
             "decided_by": self.decided_by,

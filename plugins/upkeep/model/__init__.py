@@ -13,9 +13,9 @@ from upkeep.model.observation import Observation
 from upkeep.model.outcome import Outcome, OutcomeStatus
 from upkeep.model.plan import Plan
 from upkeep.model.report import PlanState, RunReport, TargetReport, TargetStatus
-from upkeep.model.request import NOTHING_ASKED, Request
 from upkeep.model.server import ServerFacts
 from upkeep.model.value import Json, Value, digest
+from upkeep.request import NOTHING_ASKED, Request
 
 __all__ = [
     "ENGINES",

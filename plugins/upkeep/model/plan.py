@@ -11,8 +11,8 @@ from pydantic import Field
 from upkeep.model.action import Action
 from upkeep.model.finding import Finding
 from upkeep.model.observation import Observation
-from upkeep.model.request import Request
 from upkeep.model.value import Json, Value, digest
+from upkeep.request import Request
 
 
 class Plan(Value):

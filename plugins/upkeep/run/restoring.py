@@ -30,7 +30,9 @@ def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, a
         raise ConfigurationError(f"target '{name}' is in mode: observe; nothing is restored there")
     now = runner.now()
     planned = _tried(runner, target, job, request, now)
-    options = {"restore": request.table, "into": request.into, "plan_only": not apply}
+    # asked for like any request: what it plans takes no other plan's place
+    asked = {"request": request.asked()}
+    options = {"restore": request.table, "into": request.into, "plan_only": not apply, **asked}
     run_id = runner.ledger.start_run(RESTORED_JOB, now, trigger="restore", actor=actor, options=options)
     runner.ledger.start_target(run_id, name, target.engine)
     try:

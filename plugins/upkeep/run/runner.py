@@ -17,7 +17,7 @@ from upkeep import connections, engines
 from upkeep.engines import Address, Session
 from upkeep.errors import CancelledError, ConfigurationError, NotSupportedError, UpkeepError
 from upkeep.fleet import Fleet, Target
-from upkeep.jobs import spec
+from upkeep.jobs import rooms, spec
 from upkeep.jobs.contract import Ask, Job
 from upkeep.model import (
     NOTHING_ASKED,
@@ -88,10 +88,10 @@ class Runner:
         """
         spec.require(job)
         for name in names:
-            if not any(True for _ in spec.policies(self.fleet.target(name), job)):
+            if not any(True for _ in rooms.policies(self.fleet.target(name), job)):
                 raise ConfigurationError(f"target '{name}' declares nothing for {job}; add it to the fleet file")
         declared = [
-            name for name, target in self.fleet.targets.items() if any(True for _ in spec.policies(target, job))
+            name for name, target in self.fleet.targets.items() if any(True for _ in rooms.policies(target, job))
         ]
         return [name for name in declared if not names or name in names]
 
@@ -341,7 +341,7 @@ class Runner:
 
     def job(self, name: str, target: Target) -> Job[Session]:
         """Return a job on a target's engine. Raises `ConfigurationError` when it is not available there."""
-        job = spec.job(name, target.engine)
+        job = rooms.job(name, target.engine)
         if job is None:
             raise NotSupportedError(f"{name} is not available on {target.engine} yet; take it out of '{target.name}'")
         return job

@@ -36,7 +36,7 @@ from tests.harness.jobs import look, undo
 from upkeep import connections, engines, gates
 from upkeep.errors import NotSupportedError
 from upkeep.fleet import Fleet, Target
-from upkeep.jobs import spec
+from upkeep.jobs import rooms
 from upkeep.jobs.contract import Job, Work, go_on
 from upkeep.ledger import Ledger, codec
 from upkeep.model import (
@@ -104,7 +104,7 @@ class Bed:
 @pytest.fixture(params=each(pairs()))
 def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
     job, engine = request.param
-    case, found = case_of(job, engine), spec.job(job, engine)
+    case, found = case_of(job, engine), rooms.job(job, engine)
     assert found is not None
     with PLACES[engine](request.getfixturevalue(f"{engine}_server")) as place:
         case.make(place.db)

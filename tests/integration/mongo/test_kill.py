@@ -18,7 +18,7 @@ from pymongo import monitoring
 from local.servers import MongoServer, start_mongo, temporary_directory
 from tests.harness.mongo import AT, Place, fresh_place, run, target
 from tests.harness.stepping import Stepping
-from upkeep.jobs import spec
+from upkeep.jobs import rooms
 from upkeep.jobs.data_retention import pace
 from upkeep.mongo import elections
 from upkeep.mongo.data_retention import batches, measurements
@@ -345,7 +345,7 @@ def test_least_privileges(place: Place) -> None:
                 assert done.before.success, done.before.failed
                 assert set(done.ends) == {"done"}
                 continue
-            job = spec.job(RETENTION, "mongo")
+            job = rooms.job(RETENTION, "mongo")
             assert job is not None
             fill_again = [{"_id": 100 + n, "at": OLD} for n in range(3)]
             place.db.events.insert_many(fill_again)

@@ -12,7 +12,7 @@ from local.servers import MongoServer
 from tests.harness.jobs import Run, Runs, undo
 from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep.errors import OverLimitError
-from upkeep.jobs import spec
+from upkeep.jobs import rooms
 from upkeep.jobs.data_retention import pace
 from upkeep.model import Severity
 from upkeep.mongo.data_retention import batches
@@ -525,7 +525,7 @@ def test_undo_says_what_it_cannot(session: MongoSession, place: Place) -> None:
 
     fill(place)
     done = run(session, target(ARCHIVE), JOB)
-    job = spec.job(JOB, "mongo")
+    job = rooms.job(JOB, "mongo")
     assert job is not None
     for action in done.plan.actions:
         undone = undo(job, session, action, done.outcome(action))

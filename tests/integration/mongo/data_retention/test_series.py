@@ -10,7 +10,7 @@ import pytest
 from local.servers import MongoServer
 from tests.harness.jobs import Runs, undo
 from tests.harness.mongo import Place, fresh_place, run, target
-from upkeep.jobs import spec
+from upkeep.jobs import rooms
 from upkeep.model import Severity
 from upkeep.mongo import ddl
 from upkeep.mongo.data_retention import apply, measurements
@@ -141,7 +141,7 @@ def test_what_the_server_does_not_do_is_said(session: MongoSession, place: Place
 
 def test_undo_restores_what_deletes_less_and_refuses_what_deletes_more(session: MongoSession, place: Place) -> None:
     fill(place, expire=NINETY * 2)
-    job = spec.job(JOB, "mongo")
+    job = rooms.job(JOB, "mongo")
     assert job is not None
     done = run(session, target(DELETE), JOB, at=NOW)
     (action,) = done.plan.actions

@@ -10,7 +10,7 @@ from pymongo.errors import WriteError
 from local.servers import MongoServer
 from tests.harness.jobs import Runs, undo
 from tests.harness.mongo import AT, Place, fresh_place, run, target
-from upkeep.jobs import spec
+from upkeep.jobs import rooms
 from upkeep.model import Severity
 from upkeep.mongo.session import MongoSession
 
@@ -115,7 +115,7 @@ def test_corrections_are_made_where_the_policy_says_so_and_taken_back(
     assert run(session, wanted, JOB).kinds == ["raise_granularity"]
     assert place.options("metrics")["timeseries"]["granularity"] == "hours"
     assert run(session, wanted, JOB).kinds == []
-    job = spec.job(JOB, "mongo")
+    job = rooms.job(JOB, "mongo")
     assert job is not None
     undone = [undo(job, session, a, first.outcome(a)) for a in reversed(first.plan.actions)]
     by_kind = {a.kind: o for a, o in zip(reversed(first.plan.actions), undone, strict=True)}
@@ -189,7 +189,7 @@ def test_undo_drops_only_what_is_empty(session: MongoSession, place: Place) -> N
     wanted = target("a: {indexes: [{keys: {x: 1}, name: x}]}\nb: {indexes: [{keys: {x: 1}, name: x}]}")
     done = run(session, wanted, JOB)
     place.db.b.insert_one({})
-    job = spec.job(JOB, "mongo")
+    job = rooms.job(JOB, "mongo")
     assert job is not None
     results = {
         a.subject: undo(job, session, a, done.outcome(a)) for a in done.plan.actions if a.kind == "create_collection"

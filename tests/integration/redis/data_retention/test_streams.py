@@ -20,7 +20,7 @@ from tests.harness.redis import Place, fresh_place, run, target
 from upkeep import connections
 from upkeep.cli import main
 from upkeep.errors import ConfigurationError, OverLimitError
-from upkeep.jobs import contract, spec
+from upkeep.jobs import contract, rooms
 from upkeep.jobs.data_retention import pace
 from upkeep.model import FindingStatus, OutcomeStatus, ReasonCode, Severity
 from upkeep.redis import streams
@@ -466,7 +466,7 @@ def test_a_run_that_is_stopped_keeps_what_was_done(session: RedisSession, place:
         if len(calls) > 3:
             raise OverLimitError("paused")
 
-    job = spec.job("data_retention", "redis")
+    job = rooms.job("data_retention", "redis")
     assert job is not None
     with pytest.raises(OverLimitError):
         run(session, target(DELETE), checkpoint=checkpoint)
@@ -557,7 +557,7 @@ def test_the_server_killed_in_the_middle(own_redis_server: RedisServer, small_st
             if len(calls) == 4:
                 server.kill()
 
-        wanted, job = target(DELETE), spec.job("data_retention", "redis")
+        wanted, job = target(DELETE), rooms.job("data_retention", "redis")
         assert job is not None
         with place.session() as session:
             observation = look("data_retention", session, wanted)
@@ -576,7 +576,7 @@ def test_the_server_killed_in_the_middle(own_redis_server: RedisServer, small_st
 def test_undo_says_that_it_cannot(session: RedisSession, place: Place) -> None:
     place.fill("s")
     done = run(session, target(DELETE))
-    job = spec.job("data_retention", "redis")
+    job = rooms.job("data_retention", "redis")
     assert job is not None
     outcome = undo(job, session, done.action("s"), done.outcome("s"))
     assert outcome.reason_code is ReasonCode.NOT_SUPPORTED

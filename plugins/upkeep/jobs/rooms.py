@@ -1,0 +1,24 @@
+"""The room that does a job on an engine, and what of the fleet file it is for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any, cast
+
+from upkeep.fleet import Target
+from upkeep.jobs import spec
+from upkeep.jobs.contract import Job
+
+
+def job(name: str, engine_name: str) -> Job[Any] | None:
+    """Return the job on that engine, or ``None`` when it is not available there."""
+    if engine_name not in spec.require(name).engines:
+        return None
+    # only the room that is asked for: each brings its driver along, and the command line has to start fast
+    return cast("Job[Any]", importlib.import_module(f"upkeep.{engine_name}.{name}").JOB)
+
+
+def policies(target: Target, job_name: str) -> Iterator[str]:
+    """Yield the names in the target's fleet entry that declare something for this job."""
+    yield from target.declared(spec.require(job_name).policy_keys)
