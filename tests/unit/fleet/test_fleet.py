@@ -7,7 +7,7 @@ import pytest
 
 from upkeep import fleet, settings
 from upkeep.errors import ConfigurationError
-from upkeep.jobs import spec
+from upkeep.jobs import rooms
 from upkeep.model import ENGINES
 from upkeep.model.intervals import Duration
 
@@ -159,14 +159,14 @@ def test_what_collections_declare() -> None:
     text = collection("{indexes: [{keys: {b: 1, a: -1}, name: i}], retain: {by: at, for: 1 day, then: delete}}")
     target = fleet.parse(text).targets["a"]
     assert list(target.collections["m"].indexes[0].keys.items()) == [("b", 1), ("a", -1)]
-    assert list(spec.policies(target, "partition_creation")) == ["m"]
-    assert list(spec.policies(target, "data_retention")) == ["m"]
+    assert list(rooms.policies(target, "partition_creation")) == ["m"]
+    assert list(rooms.policies(target, "data_retention")) == ["m"]
     assert list(target.declared(["indexes"])) == ["m"]
     assert list(target.declared(["collections.indexes"])) == ["m"]
     assert list(target.declared(["target.indexes", "tables.indexes", "timeseries", "nonsense"])) == []
     bare = fleet.parse(collection("{timeseries: {time: at}}")).targets["a"]
-    assert list(spec.policies(bare, "partition_creation")) == ["m"]
-    assert list(spec.policies(bare, "data_retention")) == []
+    assert list(rooms.policies(bare, "partition_creation")) == ["m"]
+    assert list(rooms.policies(bare, "data_retention")) == []
     assert bare.collections["m"].age_field is None
 
 
