@@ -2,7 +2,7 @@
 with ended as (
     update upkeep.lease
     set released_at = clock_timestamp()
-    where identity = %(identity)s and token = %(token)s
+    where identity = %(identity)s and name = %(lease)s and token = %(token)s
     returning token
 )
 

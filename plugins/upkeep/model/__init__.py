@@ -4,7 +4,7 @@ All of them are frozen, compare by value, and go to JSON and back unchanged. The
 and know no engine; what an engine needs to carry an action out lies in ``Action.args``.
 """
 
-from upkeep.model.action import Action, ReasonCode, Requirement
+from upkeep.model.action import Action, LeaseName, ReasonCode, Requirement
 from upkeep.model.engine import ENGINES, EngineSpec
 from upkeep.model.finding import Finding, FindingStatus, Severity
 from upkeep.model.gate import GateFailure, GateResult, Stage
@@ -27,6 +27,7 @@ __all__ = [
     "GateFailure",
     "GateResult",
     "Json",
+    "LeaseName",
     "Memory",
     "Observation",
     "Outcome",

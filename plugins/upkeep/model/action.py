@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import Field
 
 from upkeep.model.value import Json, Value, digest
+
+LeaseName: TypeAlias = Literal["change", "backup", "warm"]
+"""What is done to a physical database by one run at a time: changes, a backup, the warming of a cache."""
 
 
 class ReasonCode(StrEnum):
@@ -87,6 +90,8 @@ class Action(Value):
         ``None`` for whole objects.
     rough
         Whether ``rows`` is the server's estimate, not a count.
+    not_during
+        Names of leases on the same database (``backup``) beside whose holders it must not run.
     """
 
     id: str
@@ -109,6 +114,7 @@ class Action(Value):
     intent: str = ""
     reach: float | None = None
     rough: bool = False
+    not_during: tuple[LeaseName, ...] = Field(default=(), exclude_if=lambda names: not names)
 
     @classmethod
     def make(cls, *, kind: str, subject: str, args: Json, intent: Json | None = None, **rest: Any) -> Self:

@@ -23,7 +23,7 @@ from upkeep.errors import (
 )
 from upkeep.fleet import Target
 from upkeep.jobs.contract import Job, RowBatch, Work, tolerated
-from upkeep.model import Action, Finding, Json, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
+from upkeep.model import Action, Finding, Json, LeaseName, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
 from upkeep.run import faults, recurrence, rules
 from upkeep.run.progress import Progress
 from upkeep.run.stopping import Stop
@@ -50,6 +50,8 @@ class Applier:
         Whether what goes is counted against what was planned: an approved or late plan (`upkeep.run.veto`).
     use_approval
         Uses the approval up, just before the first action that is let through; raises `ApprovalRefusedError`.
+    lease_name
+        What kind of work it is: only runs of the same kind exclude each other on one physical database.
     """
 
     run_id: str
@@ -66,11 +68,13 @@ class Applier:
     approved: bool = False
     bounded: bool = False
     use_approval: Callable[[], None] | None = None
+    lease_name: LeaseName = "change"
     lease: Lease | None = None
     asked_at: float = 0.0
     told_at: float = 0.0
     gone: int = 0
     running: Action | None = None
+    leaving: bool = True
     done: set[str] = field(default_factory=set)
     noted: Json = field(default_factory=dict)
 
@@ -87,6 +91,7 @@ class Applier:
             with lease.exclusive(
                 self.control,
                 self.plan.identity,
+                name=self.lease_name,
                 owner=f"{self.run_id} ({self.target.name})",
                 deadline_seconds=LEASE_WAIT_SECONDS,
                 waiting=lambda text: self.say(self.target.name, text),
@@ -99,44 +104,48 @@ class Applier:
             raise
 
     def _all(self) -> Iterator[Outcome]:
-        waiting = list(self.plan.actions)
+        waiting, left = list(self.plan.actions), list[Action]()
         while waiting:
             with self.connect() as session:  # anew after a lost connection
                 # A fail-over, a restored copy, a changed connection: the plan's object ids mean other objects there.
                 if session.identity != self.plan.identity:
                     message = "the connection now leads to another database than the one that was planned for"
-                    yield from (self._record(rules.skipped(a, ReasonCode.STATE_CHANGED, message)) for a in waiting)
+                    gone = [*waiting, *left]
+                    yield from (self._record(rules.skipped(a, ReasonCode.STATE_CHANGED, message)) for a in gone)
                     return
                 while waiting:
                     action = waiting.pop(0)
-                    outcome = self._one(session, action)
-                    yield outcome
-                    if outcome.reason_code == ReasonCode.CONNECTION_LOST:
+                    outcome = None if self._follows(action, left) else self._one(session, action)
+                    if outcome is None:
+                        left.append(action)
+                    else:
+                        yield outcome
+                    if not waiting and left:  # the rest is done: what was left is tried once more
+                        waiting, left, self.leaving = left, [], False
+                    if outcome is not None and outcome.reason_code == ReasonCode.CONNECTION_LOST:
                         break
 
-    def _one(self, session: Session, action: Action) -> Outcome:
+    @staticmethod
+    def _follows(action: Action, left: Iterable[Action]) -> bool:
+        """Return whether an action waits for one that was left for later."""
+        return any(other.id in action.after for other in left)
+
+    def _one(self, session: Session, action: Action) -> Outcome | None:
+        """Carry one action out; ``None``: it is left for later, another run does what it must not run beside."""
         # Once more, for every action: the one before may have taken hours, and a pause, the window's end or a failed
         # predecessor counts from that moment on.
         outcome = self._decide(action)
         if outcome is not None:
             return self._record(outcome)
-        self.say(self.target.name, f"{words.plain(action.kind)} {action.subject}", total=action.rows or 0)
         started = self.told_at = time.monotonic()
         self.noted, self.gone, self.running = {}, 0, action
         try:
             self._checkpoint()
-            work = self._work(session, action)
-            finding, seen = self._examine(work) if "quality" in action.args else (None, None)
-            if finding is not None:
-                self.ledger.save_findings(self.run_id, self.target.name, [finding])
-                outcome = rules.skipped(action, ReasonCode.QUALITY_FAILED, finding.summary)
-            else:
-                # The approval is used up, and then the intent is recorded, before the first statement
-                # is sent: a kill in between costs an approval, never a change that nobody knows of.
-                self._use_approval()
-                self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
-                outcome = self.job.apply(replace(work, seen=seen))
-                outcome = recurrence.named(self.ledger, self.run_id, self.target.name, self.plan.job, action, outcome)
+            with self._beside(action) as busy:
+                if busy is not None and self.leaving:
+                    self.say(self.target.name, f"{words.plain(action.kind)} {action.subject}: left for later, {busy}")
+                    return None
+                outcome = self._carry(session, action) if busy is None else _beside_others(action, busy)
             outcome = outcome.model_copy(update={"seconds": time.monotonic() - started})
         except StopError as stop:
             outcome = self._so_far(rules.skipped(action, stop.code, str(stop), seconds=time.monotonic() - started))
@@ -158,6 +167,26 @@ class Applier:
         if outcome.status is OutcomeStatus.DONE:
             self.done.add(action.id)
         return self._record(outcome)
+
+    def _beside(self, action: Action) -> AbstractContextManager[str | None]:
+        """Let nothing begin that the action must not run beside; gives who is at it already, else ``None``."""
+        if self.lease is None or not action.not_during:
+            return contextlib.nullcontext()
+        return self.lease.beside(action.not_during)
+
+    def _carry(self, session: Session, action: Action) -> Outcome:
+        self.say(self.target.name, f"{words.plain(action.kind)} {action.subject}", total=action.rows or 0)
+        work = self._work(session, action)
+        finding, seen = self._examine(work) if "quality" in action.args else (None, None)
+        if finding is not None:
+            self.ledger.save_findings(self.run_id, self.target.name, [finding])
+            return rules.skipped(action, ReasonCode.QUALITY_FAILED, finding.summary)
+        # The approval is used up, and then the intent is recorded, before the first statement is sent: a kill in
+        # between costs an approval, never a change that nobody knows of.
+        self._use_approval()
+        self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
+        outcome = self.job.apply(replace(work, seen=seen))
+        return recurrence.named(self.ledger, self.run_id, self.target.name, self.plan.job, action, outcome)
 
     def _use_approval(self) -> None:
         use, self.use_approval = self.use_approval, None
@@ -244,3 +273,8 @@ class Applier:
     def _record(self, outcome: Outcome) -> Outcome:
         self.ledger.record(self.run_id, self.target.name, outcome)
         return outcome
+
+
+def _beside_others(action: Action, busy: str) -> Outcome:
+    text = f"it is not done beside that: {busy}; it was tried twice, the next run tries again"
+    return rules.skipped(action, ReasonCode.LEASE_BUSY, text)

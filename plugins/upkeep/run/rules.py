@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from upkeep.ledger import Pause
 
 LEASE = frozenset({ReasonCode.LEASE_BUSY, ReasonCode.LEASE_LOST})
-"""Another run changes the database, or nobody can say that none does: the whole target stops."""
+"""Another run is at work on the database, or nobody can say that none is: an action, or the whole target, stops."""
 INCOMPLETE = LEASE | {
     ReasonCode.LOCK_NOT_OBTAINED,
     ReasonCode.CONNECTION_LOST,
@@ -235,6 +235,7 @@ def inverse(action: Action) -> Action:
         reason=action.undo or f"takes back: {action.reason}",
         destructive=False,
         precondition="the objects are still as the action left them",
+        not_during=("backup",),  # most of it takes the strongest lock
     )
 
 
@@ -290,7 +291,7 @@ def exit_status(report: RunReport) -> int:
         if (
             target.status is TargetStatus.FAILED
             and target.error
-            and not any(o.reason_code in LEASE for o in target.outcomes)
+            and not any(o.reason_code in LEASE and o.message in (None, target.error) for o in target.outcomes)
         ):
             return 1
         incomplete |= target.status is TargetStatus.UNREACHABLE or any(

@@ -93,7 +93,8 @@ def _held_against(action: Action, today: Action, *, approved: bool, counted: boo
         text = "how many rows would go was not known when it was planned, so nobody can say whether these are they"
         return _blocked(action, ReasonCode.OVER_LIMIT, f"{text}; plan anew and approve in one go: --approve without id")
     over = action.over_limit or today.over_limit
-    return action.model_copy(update={"args": narrowed, "requires": requires, "over_limit": over})
+    beside = tuple(dict.fromkeys((*action.not_during, *today.not_during)))
+    return action.model_copy(update={"args": narrowed, "requires": requires, "over_limit": over, "not_during": beside})
 
 
 def _narrowed(action: Action, today: Action) -> Json:

@@ -291,6 +291,16 @@ def test_a_lease_that_is_busy_or_lost_leaves_the_run_incomplete(code: ReasonCode
     assert rules.exit_status(RunReport(run_id="r", job="j", at=NOW, targets=(report,))) == expected
 
 
+def test_an_error_is_none_the_milder_for_an_action_that_was_left_beside_a_backup() -> None:
+    left = outcome("skipped", ReasonCode.LEASE_BUSY).model_copy(update={"message": "it is being backed up"})
+    report = TargetReport(target="a", engine="postgres", status=TargetStatus.PARTIAL, outcomes=(left,))
+    assert rules.exit_status(RunReport(run_id="r", job="j", at=NOW, targets=(report,))) == 3
+    failed = report.model_copy(update={"status": TargetStatus.FAILED, "error": "boom"})
+    assert rules.exit_status(RunReport(run_id="r", job="j", at=NOW, targets=(failed,))) == 1
+    lost = failed.model_copy(update={"error": left.message})
+    assert rules.exit_status(RunReport(run_id="r", job="j", at=NOW, targets=(lost,))) == 3
+
+
 def test_a_failure_outweighs_an_unreachable_target() -> None:
     gone = TargetReport(target="a", engine="postgres", status=TargetStatus.UNREACHABLE, error="no server")
     broken = TargetReport(target="b", engine="postgres", status=TargetStatus.FAILED, error="boom")

@@ -119,3 +119,9 @@ def test_a_plan_of_an_earlier_release_is_planned_again() -> None:
 @pytest.mark.parametrize(("planned", "most"), [(0, 1_000), (31, 1_031), (10_000, 11_000), (1_000_000, 1_100_000)])
 def test_how_many_more_may_go(planned: int, most: int) -> None:
     assert contract.tolerated(planned) == most
+
+
+def test_what_it_must_not_run_beside_is_todays_word_too() -> None:
+    today = rows(not_during=("backup",))
+    assert held(rows(), today).not_during == ("backup",)  # planned by an earlier release
+    assert held(rows(not_during=("backup", "warm")), today).not_during == ("backup", "warm")

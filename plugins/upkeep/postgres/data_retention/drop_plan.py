@@ -105,6 +105,7 @@ def _drop(
         "nothing depends on it",
         undo="none but a restore",
         lock="ACCESS EXCLUSIVE on the detached table, which no query of the parent reads",
+        not_during=("backup",),
         rows=_rows(marked.marker.get("rows"), marked.rows) if marked else None,
         bytes=marked.pages * PAGE_BYTES if marked else None,
         requires=rule,

@@ -170,6 +170,7 @@ def _detach(
         + (", and empty" if args["must_be_empty"] else ""),
         undo=f"upkeep undo re-attaches it, until it is dropped ({view.policy.grace} later)",
         lock=_detach_lock(mode, args["referencing"]),
+        not_during=("backup",),
         rows=0 if args["must_be_empty"] else row_estimate(view, piece),
         bytes=_bytes(view, piece),
         requires=requirement(view.policy),
@@ -229,6 +230,7 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
             precondition="the detaching is still pending",
             undo="upkeep undo re-attaches it, until it is dropped",
             lock="SHARE UPDATE EXCLUSIVE on the parent, ACCESS EXCLUSIVE on the partition that nobody sees",
+            not_during=("backup",),
             rows=round(max(partition.rows, 0)),
             requires=NOTHING if ours else Requirement(kind="approval") if rule.kind == "nothing" else rule,
         )

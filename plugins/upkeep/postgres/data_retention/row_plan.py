@@ -183,6 +183,7 @@ def _row_action(
         precondition=f"each batch {verb} only rows that are due at that moment, whatever was planned",
         undo=_undo(kind, args),
         lock=f"row locks of one batch for about {'one and a half seconds' if 'files' in args else 'half a second'}",
+        not_during=("backup",),
         rows=rows,
         rough=rough,
         bytes=_row_bytes(view, leaves, rows),

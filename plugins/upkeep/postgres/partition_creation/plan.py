@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from upkeep.fleet import RangeLevel, Target
 from upkeep.jobs.partition_creation.axis import brief
-from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode, Request
+from upkeep.model import Action, Finding, Json, LeaseName, Observation, Plan, ReasonCode, Request
 from upkeep.postgres import names
 from upkeep.postgres.partition_creation import alike, default_scan, findings, leftovers
 from upkeep.postgres.partition_creation.branches import branch_args, branch_blocked
@@ -39,7 +39,7 @@ def plan(observation: Observation, target: Target, _request: Request) -> Plan:
             notes += type_end(care, observation.at)
             seen.add((care.root, care.depth))
         actions += _leftovers(care, left)
-        actions += _creations(care, observation, taken)
+        actions += _creations(care, observation, taken, left)
         if care.conversion is not None:
             actions.append(conversion_plan.action(care, care.conversion, taken))
             notes += conversion_plan.findings(care, care.conversion)
@@ -63,24 +63,27 @@ def _leftovers(care: Care, left: Mapping[int, int]) -> Iterator[Action]:
         destructive=False,
         precondition="not attached, and marked by its comment as ours",
         lock="ACCESS EXCLUSIVE on the default partition, for milliseconds",
+        not_during=("backup",),
     )
 
 
-def _creations(care: Care, observation: Observation, taken: set[tuple[str, str]]) -> Iterator[Action]:
+def _creations(
+    care: Care, observation: Observation, taken: set[tuple[str, str]], left: Mapping[int, int]
+) -> Iterator[Action]:
     if care.relation is None or not care.ready:
         return
     default = default_row(care, observation.frames)
     for form in care.to_create:
         name = choose(care.relation.schema, names_of(care, form), taken)
-        yield _creation(care, form, name, (default, observation, taken))
+        yield _creation(care, form, name, (default, observation, taken, left))
 
 
-_Seen: TypeAlias = tuple[Mapping[str, Any] | None, Observation, set[tuple[str, str]]]
-"""What is seen of the default partition, the whole observation, and the names that are taken."""
+_Seen: TypeAlias = tuple[Mapping[str, Any] | None, Observation, set[tuple[str, str]], Mapping[int, int]]
+"""What is seen of the default partition, the whole observation, the names that are taken, and what is left over."""
 
 
 def _creation(care: Care, form: Form, name: str, seen: _Seen) -> Action:
-    relation, (default, observation, taken) = care.relation, seen
+    relation, (default, observation, taken, left) = care.relation, seen
     assert relation is not None  # noqa: S101 - as in _creations
     frames = observation.frames
     like = alike.model(care.model, relation, frames)
@@ -117,6 +120,7 @@ def _creation(care: Care, form: Form, name: str, seen: _Seen) -> Action:
         precondition=f"no partition of {parent} meets {said(args)}, and {child} does not exist",
         undo=f"alter table {parent} detach partition {child}; drop table {child} (only while it is empty)",
         lock=_lock(care, args),
+        not_during=_not_during(args, left),
         rows=rows or 0,
         blocked=blocked,
     )
@@ -155,6 +159,11 @@ def _missing_span(care: Care, span: Span) -> str:
     if span.lower <= layout.current:
         return "the current period has no partition"
     return f"{level.ahead} ahead of the current one are declared, not all are there"
+
+
+def _not_during(args: Json, left: Mapping[int, int]) -> tuple[LeaseName, ...]:
+    """Return ``backup`` where a table that a dump reads is locked exclusively: the default one, or what is left."""
+    return ("backup",) if args["default"] is not None or args["parent"]["oid"] in left else ()
 
 
 def _lock(care: Care, args: Json) -> str:

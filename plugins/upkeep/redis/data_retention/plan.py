@@ -1,6 +1,7 @@
 """What retention would delete from streams. Pure.
 
-Entries are due by the time in their id. None goes that a consumer group has not read and acknowledged.
+Entries are due by the time in their id. None goes that a consumer group has not read and acknowledged. They may go
+beside a backup: the server writes its RDB from a fork, which sees nothing of what comes after.
 """
 
 from __future__ import annotations

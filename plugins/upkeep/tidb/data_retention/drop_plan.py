@@ -53,6 +53,7 @@ def _leftover(view: View, one: Marked) -> Action:
         destructive=False,
         precondition="it carries our marker and is not exchanged; rows of an interrupted undo return first",
         lock="none",
+        not_during=("backup",),
         rows=0,
     )
 
@@ -86,6 +87,7 @@ def _complete(view: View, one: Marked) -> Action:
         precondition="the exchange is done",
         undo="upkeep undo puts it back, until it is dropped",
         lock="none",
+        not_during=("backup",),
         rows=0,
         requires=NOTHING if one.known else unknown,
     )
@@ -184,6 +186,7 @@ def _drop_action(
         precondition="the same object with the marker of this detaching, past its date, where and as it was left",
         undo="none but a restore (FLASHBACK TABLE within the GC life time)",
         lock="none that the table's readers or writers feel",
+        not_during=("backup",),
         rows=rows,
         bytes=size or None,
         requires=rule,

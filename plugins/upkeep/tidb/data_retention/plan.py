@@ -134,6 +134,7 @@ def _detach(view: View, piece: Piece, blocked: Blocked) -> Action:
         precondition="the same partition with the same bound, and no row without a time in it",
         undo=f"upkeep undo puts it back, until it is dropped ({view.policy.grace} later)",
         lock="none that readers or writers feel; waits for transactions that began before it",
+        not_during=("backup",),
         rows=piece.rows,
         bytes=partition.bytes or None,
         requires=requirement(view.policy),
@@ -168,6 +169,7 @@ def _merge(view: View, piece: Piece, after: tuple[str, ...] = ()) -> Action:
         precondition=f"together they hold at most {merge.MERGE_ROWS:,} rows (they are copied)",
         undo="none needed: no row goes",
         lock="none that readers or writers feel; waits for transactions that began before it",
+        not_during=("backup",),
         rows=0,
         after=after,
     )

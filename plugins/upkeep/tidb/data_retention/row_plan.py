@@ -61,6 +61,7 @@ def row_action(
         precondition=f"each batch {verb} only rows that are due at that moment, whatever was planned",
         undo="none but a restore" if kind == "delete_rows" else "none: copy the rows back from the archive by hand",
         lock="row locks of one batch for about half a second",
+        not_during=("backup",),
         rows=rows,
         requires=requirement(view.policy),
         blocked=blocked,

@@ -240,6 +240,7 @@ def _action(
         precondition="the file is as it was written, and its rows were not restored there before",
         undo="none: delete the rows by hand, or let retention archive them again",
         lock="none that readers or writers meet",
+        not_during=("backup",),
         rows=manifest.rows,
         bytes=manifest.bytes,
     )

@@ -47,6 +47,7 @@ def action(care: Care, conversion: Conversion, taken: set[tuple[str, str]]) -> A
         ),
         undo=f"{part} becomes {subject} again, and empty partitions are dropped; only while all others are empty",
         lock=_lock(facts["foreign_keys"]),
+        not_during=("backup",),
         requires=Requirement(kind="approval"),
     )
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -160,6 +162,107 @@ def test_a_lock_that_was_let_go_stops_a_holder(address: Address) -> None:
         lease._control._connection.execute("select pg_advisory_unlock_all()")
         with pytest.raises(LeaseLostError, match="not held any more"):
             lease.verify()
+
+
+def test_only_equal_names_exclude_each_other(address: Address) -> None:
+    with (
+        exclusive(address, IDENTITY, owner="run 1", deadline_seconds=0) as change,
+        exclusive(address, IDENTITY, name="backup", owner="run 2", deadline_seconds=0) as backup,
+        exclusive(address, IDENTITY, name="warm", owner="run 3", deadline_seconds=0) as warm,
+    ):
+        for lease, text in ((change, "changed by run 1"), (backup, "backed up by run 2"), (warm, "warmed by run 3")):
+            assert lease.token == 1
+            lease.verify()
+            with (
+                pytest.raises(LeaseBusyError, match=f"is being {text} since 20"),
+                exclusive(address, IDENTITY, name=lease.name, owner="late", deadline_seconds=0),
+            ):
+                pytest.fail("two holders")
+        backup.release()
+        change.verify()
+        with exclusive(address, IDENTITY, name="backup", owner="run 4", deadline_seconds=0) as again:
+            assert again.token == 2
+            with pytest.raises(LeaseLostError, match="the backup lease on"):
+                backup.verify()
+            warm.verify()
+
+
+OLD_KEY = int.from_bytes(hashlib.sha256(f"upkeep lease {IDENTITY}".encode()).digest()[:8], "big", signed=True)
+"""The key that Upkeep has always locked for a change: written out here, so that it stays."""
+OLD_ROW = "insert into upkeep.lease (identity, token, owner, backend_pid, acquired_at) values (%s, 8, %s, %s, now())"
+
+
+def test_a_holder_of_before_leases_had_names_holds_a_change(address: Address, control_database: str) -> None:
+    with psycopg.connect(control_database, autocommit=True) as old:
+        old.execute("select pg_advisory_lock(%s)", [OLD_KEY])
+        old.execute(OLD_ROW, [IDENTITY, "run of old", old.info.backend_pid])
+        with (
+            pytest.raises(LeaseBusyError, match="being changed by run of old since"),
+            exclusive(address, IDENTITY, owner="new", deadline_seconds=0),
+        ):
+            pytest.fail("two holders")
+        with exclusive(address, IDENTITY, name="backup", owner="new", deadline_seconds=0):
+            pass
+    with exclusive(address, IDENTITY, owner="new", deadline_seconds=5) as lease:
+        assert lease.token == 9
+        with psycopg.connect(control_database, autocommit=True) as old:
+            assert old.execute("select pg_try_advisory_lock(%s)", [OLD_KEY]).fetchall() == [(False,)]
+
+
+def test_beside_a_backup_nothing_begins_that_must_not(address: Address) -> None:
+    with exclusive(address, IDENTITY, owner="run 1", deadline_seconds=0) as change:
+        with (
+            exclusive(address, IDENTITY, name="backup", owner="run 2", deadline_seconds=0),
+            change.beside(("warm", "backup")) as busy,
+        ):
+            assert busy is not None
+            assert re.search(f"^{IDENTITY} is being backed up by run 2 since 20", busy)
+            change.verify()
+        for name in ("backup", "warm"):  # what could be had of several was given back
+            with exclusive(address, IDENTITY, name=name, owner="run 3", deadline_seconds=0):
+                pass
+        with change.beside(()) as busy:
+            assert busy is None
+
+
+def test_a_backup_begins_when_what_must_not_run_beside_it_has_ended(address: Address) -> None:
+    waits = threading.Event()
+
+    def late() -> int:
+        with exclusive(
+            address, IDENTITY, name="backup", owner="b", deadline_seconds=30, waiting=lambda _: waits.set()
+        ) as lease:
+            return lease.token
+
+    with ThreadPoolExecutor(1) as pool, exclusive(address, IDENTITY, owner="run 1", deadline_seconds=0) as change:
+        with change.beside(("backup",)) as busy:
+            assert busy is None
+            change.verify()
+            with (
+                pytest.raises(LeaseBusyError, match="being changed by run 1 since"),
+                exclusive(address, IDENTITY, name="backup", owner="b", deadline_seconds=0),
+            ):
+                pytest.fail("a backup beside it")
+            result = pool.submit(late)
+            assert waits.wait(20)
+            with change.beside(("backup",)) as other:  # who waits comes first
+                assert other is not None
+                assert "being backed up by another run, or about to be" in other
+            assert not result.done()
+        assert result.result(20) == 1
+        change.verify()
+
+
+def test_a_shared_lock_that_was_let_go_stops_a_holder(address: Address, control_database: str) -> None:
+    with exclusive(address, IDENTITY, owner="first", deadline_seconds=1) as lease:
+        with lease.beside(("backup",)):
+            lease._control._connection.execute("select pg_advisory_unlock_shared(%s)", [lease._shared[0]])
+            with pytest.raises(LeaseLostError, match="not held any more"):
+                lease.verify()
+        lease.verify()
+        execute(control_database, END_HOLDER)
+        with pytest.raises(LeaseLostError, match="cannot be verified"), lease.beside(("backup",)):
+            pytest.fail("shared by nobody")
 
 
 def test_an_owner_killed_outright_is_followed_by_the_next(address: Address, control_database: str) -> None:
