@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from upkeep.model import Action, Observation, Plan, TargetReport, TargetStatus
+from tests.harness import values
+from upkeep.model import Action, Plan, TargetReport, TargetStatus
 
 AT = datetime(2026, 11, 26, tzinfo=UTC)
-SEEN = Observation(target="shop", engine="postgres", job="data_retention", identity="i", version="15", at=AT, frames={})
+SEEN = values.observation(
+    target="shop", engine="postgres", job="data_retention", identity="i", version="15", at=AT, frames={}
+)
 PLAIN = Action.make(
     kind="drop_partition", subject="t", args={"oid": 1}, statements=("s",), reason="", destructive=True, precondition=""
 )
