@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
@@ -55,7 +55,7 @@ class JobSpec:
     cron: str | None = None
     tags: tuple[str, ...] = ()
     looks_only: bool = False
-    lease: str = "change"
+    lease: Literal["change", "backup", "warm"] = "change"
     waits_for: tuple[str, ...] = ()
     request: type[Request] = Request
     tools: tuple[str, ...] = ()

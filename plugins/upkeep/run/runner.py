@@ -374,6 +374,7 @@ class Runner:
             approved=approved,
             bounded=bounded,
             use_approval=use_approval,
+            lease_name=spec.require(plan.job).lease,
         )
 
     @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upkeep.migrations.statements import run
 
-revision = "0004"
+revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
