@@ -16,8 +16,8 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.airflow_cost import api
+from local.demo import NIGHTLY
 from local.servers import temporary_directory
-from upkeep.jobs import spec
 
 NIGHTS = 4
 GOAL = 60
@@ -51,13 +51,13 @@ def durations(state: Path) -> list[float]:
     starts: dict[str, list[datetime]] = {}
     ends: dict[str, list[datetime]] = {}
     with api(state) as client:
-        for job in spec.JOBS:
+        for job in NIGHTLY:
             runs = client.get(f"/api/v2/dags/{job}/dagRuns").raise_for_status().json()["dag_runs"]
             if any(run["state"] != "success" for run in runs):
                 raise RuntimeError(f"a run of {job} failed: {[run['state'] for run in runs]}")
             starts[job] = sorted(datetime.fromisoformat(run["start_date"]) for run in runs)
             ends[job] = sorted(datetime.fromisoformat(run["end_date"]) for run in runs)
-    first, *_, last = spec.JOBS
+    first, *_, last = NIGHTLY
     return [(end - start).total_seconds() for start, end in zip(starts[first], ends[last], strict=True)]
 
 

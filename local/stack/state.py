@@ -14,14 +14,12 @@ import psutil
 from local.errors import LocalError
 from local.process import free_port, port_is_free, server_account
 from upkeep import settings
+from upkeep.model import ENGINES
 
 # Every port of the stack. Tasks' and triggers' logs are read through ``logs`` while they run.
 PORTS = (
     "web",
-    "postgres",
-    "redis",
-    "mongo",
-    "tidb",
+    *ENGINES,
     "tidb_status",
     "logs",
 )
@@ -29,13 +27,10 @@ PREFERRED = {"web": 8080}  # the address that people try first
 SECRETS = (
     "admin",
     "viewer",
-    "postgres",
+    *ENGINES,
     "airflow",
     "pipeline",
     "upkeep_control",
-    "redis",
-    "mongo",
-    "tidb",
     "jwt",
     "session",
 )

@@ -18,9 +18,10 @@ from local.errors import LocalError
 from local.stack.airflow_env import LOG_SERVER, PROGRAM_MARK, PROGRAMS, STACK_MARK, stack_environment
 from local.stack.state import write_private
 from upkeep import settings
+from upkeep.model import ENGINES
 
 # Stopped in the reverse order: first Airflow, then the databases that it speaks to.
-PRIORITIES = {"postgres": 10, "redis": 20, "mongo": 20, "tidb": 20, **dict.fromkeys((*PROGRAMS, LOG_SERVER), 50)}
+PRIORITIES = {**dict.fromkeys(ENGINES, 20), "postgres": 10, **dict.fromkeys((*PROGRAMS, LOG_SERVER), 50)}
 STOP_SIGNALS = {"postgres": "INT"}  # "fast" shutdown; everything else stops cleanly on TERM
 STOP_SECONDS = 30
 STRAY_SECONDS = 5  # a task that is told to stop cancels its statement on the server

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from upkeep import settings
+from upkeep import fleet, settings
+from upkeep.fleet import keys
 from upkeep.jobs import spec
 from upkeep.model import ENGINES
 
@@ -50,6 +52,23 @@ def test_a_name_is_written_in_its_table_and_at_home_only() -> None:
 
 def test_what_is_allowed_is_there() -> None:
     assert {*TABLES, *ALLOWED} <= {str(path) for path in FILES}
+
+
+@pytest.mark.parametrize("row", spec.JOBS.values(), ids=lambda row: row.name)
+def test_a_jobs_row_names_what_there_is(row: spec.JobSpec) -> None:
+    """A key that nobody can write would mean a job that never runs, without a word."""
+    assert row.engines <= {*ENGINES}
+    rooms = {name for name in ENGINES if (ROOT / "plugins/upkeep" / name / row.name / "__init__.py").is_file()}
+    assert rooms == row.engines
+    of_objects = {
+        f"{section}.{key}"
+        for section, field in fleet.Target.model_fields.items()
+        if any(section in engine.sections for engine in ENGINES.values())
+        for key in get_args(field.annotation)[1].model_fields
+    }
+    known = of_objects | {f"target.{key}" for key in keys.found()}
+    known |= {key.partition(".")[2] for key in known}
+    assert {*row.policy_keys} <= known
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -58,8 +58,8 @@ def as_field(key: str, policy: type[TargetPolicy]) -> tuple[Any, Any]:
             raise ValueError(f"belongs to engine {able}, not {engine}; leave it out")
         if value is False:
             return None
-        if not isinstance(value, Mapping | policy):
-            raise ValueError("write what should be, {} for the defaults, or false for nothing of it")  # noqa: TRY004
+        if value is None or value is True:  # the slips of YAML; what else is no mapping, a policy may have a word for
+            raise ValueError("write what should be, {} for the defaults, or false for nothing of it")
         return value
 
     def default(data: Mapping[str, Any]) -> TargetPolicy | None:

@@ -144,6 +144,8 @@ def _say(error: Any, location: tuple[str, ...]) -> str:
         return f"'{last}' is missing; add it"
     if kind == "literal_error":
         return f"{error['input']!r} is not possible; write {error['ctx']['expected']}"
+    if kind == "model_type":
+        return f"write its keys below it (got {error['input']!r})"
     message = str(error["msg"]).removeprefix("Value error, ")
     return (
         message if "input" not in error or isinstance(error["input"], dict) else f"{message} (got {error['input']!r})"

@@ -93,12 +93,10 @@ class Target(Strict):
     @property
     def sections(self) -> dict[str, Mapping[str, ObjectPolicy]]:
         """What is declared for objects, by section: name (or glob) of a table, collection or stream → its policy."""
-        found: dict[str, Mapping[str, ObjectPolicy]] = {
-            "collections": self.collections,
-            "streams": self.streams,
-            "tables": self.tables,
+        known = {section for spec in ENGINES.values() for section in spec.sections}
+        return {
+            name: policies for name in type(self).model_fields if name in known and (policies := getattr(self, name))
         }
-        return {section: policies for section, policies in found.items() if policies}
 
     @property
     def policies(self) -> dict[str, TargetPolicy]:

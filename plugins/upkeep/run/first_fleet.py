@@ -11,12 +11,13 @@ import importlib
 from upkeep import engines
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
+from upkeep.jobs import spec
 from upkeep.model import ENGINES
 
 _HEAD = """\
 # A first fleet file, made by looking at the database behind '{connection}'.
-# mode: observe means: plan and report, change nothing. Read what `upkeep plan partition_creation` and
-# `upkeep plan data_retention` say, put in how long rows are really needed, then write mode: enforce.
+# mode: observe means: plan and report, change nothing. Put in how long rows are really needed, read what comes of it
+# ({commands}), then write mode: enforce.
 version: 1
 
 targets:
@@ -37,13 +38,14 @@ def first_fleet(connection_id: str, address: Address) -> str:
     UnreachableError
         The server does not answer.
     """
-    engine = next((name for name, spec in ENGINES.items() if address.kind in spec.schemes), None)
+    engine = next((name for name, row in ENGINES.items() if address.kind in row.schemes), None)
     if engine is None:
-        known = ", ".join(kind for spec in ENGINES.values() for kind in spec.schemes)
+        known = ", ".join(kind for row in ENGINES.values() for kind in row.schemes)
         raise ConfigurationError(f"connection '{connection_id}' is of type '{address.kind}'; known types: {known}")
     called = address.database if not address.database.isdigit() else ""  # Redis numbers its databases
     name = "".join(c if c.isalnum() else "_" for c in called or connection_id).lower()
-    text = _HEAD.format(connection=connection_id, name=name, engine=engine)
+    plans = (f"upkeep plan {job}" for job, row in spec.JOBS.items() if engine in row.engines and row.cron)
+    text = _HEAD.format(connection=connection_id, name=name, engine=engine, commands=", ".join(plans))
     module = importlib.import_module(f"upkeep.{engine}.first_fleet")
     with engines.engine(engine).open(address, application="upkeep init") as session:
         found = list(module.lines(session))

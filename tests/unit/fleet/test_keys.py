@@ -85,6 +85,8 @@ def test_a_module_is_all_that_a_key_needs(add: Add) -> None:
         ("    shine: {}\n", "mongo", 6, "targets.a.shine", "belongs to engine postgres or redis, not mongo; leave it"),
         ("    shine: false\n", "tidb", 6, "targets.a.shine", "belongs to engine postgres or redis, not tidb; leave it"),
         ("    shine: true\n", "postgres", 6, "targets.a.shine", "or false for nothing of it"),
+        ("    shine: daily\n", "postgres", 6, "targets.a.shine", "write its keys below it (got 'daily')"),
+        ("    shine: []\n", "postgres", 6, "targets.a.shine", "write its keys below it (got [])"),
         ("    shine:\n", "postgres", 6, "targets.a.shine", "{} for the defaults"),
         ("    tables: {t: {shine: {}}}\n", "postgres", 6, "targets.a.tables.t.shine", "is a key of a target; write it"),
         ("    mode: dry\n    shine: {coats: x}\n", "postgres", 7, "targets.a.shine.coats", "integer"),
