@@ -404,7 +404,7 @@ class Runner:
                 raise UpkeepError(text) from error
             raise
 
-    def look(self, name: str, target: Target, at: datetime, request: Request = NOTHING_ASKED) -> Observation:
+    def look(self, name: str, target: Target, at: datetime, request: Request) -> Observation:
         """Observe a target for a job as of an instant, but never later than its server's clock."""
         job = self.job(name, target)
         memory = self.ledger.memory(target.name, name, job.remembers)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from upkeep.engines import Session
 from upkeep.errors import CancelledError, ConfigurationError, UpkeepError
 from upkeep.fleet import Target
+from upkeep.jobs import spec
 from upkeep.jobs.contract import Job, Work
 from upkeep.model import Action, Finding, Observation, Outcome, OutcomeStatus, Plan, RunReport, Severity
 from upkeep.run import rules
@@ -92,8 +93,9 @@ def _done_again(runner: Runner, name: str, target: Target, undone: Sequence[Acti
     """Say of what was taken back that the next run would do it again under today's policy."""
     if not undone:
         return []
-    seen = runner.look(name, target, runner.now())
-    today = {_wish(action) for action in runner.job(name, target).plan(seen, target).actions}
+    request = spec.require(name).asks({})  # what every night asks
+    seen = runner.look(name, target, runner.now(), request)
+    today = {_wish(action) for action in runner.job(name, target).plan(seen, target, request).actions}
     return [
         Finding.of(
             "done_again",

@@ -1,0 +1,2 @@
+-- Let a table's comment say something.
+comment on table {table} is {comment};

@@ -1,0 +1,1 @@
+"""Comments of tables: what is alike on all engines."""
