@@ -149,7 +149,7 @@ def verdict(report: TargetReport) -> str:
     lines += [
         f"  {subjects.get(o.action_id, o.action_id)}: {o.message}"
         for o in report.outcomes
-        if o.status.value == "failed" or (o.reason_code and o.reason_code.value == "lock_not_obtained")
+        if o.status.value == "failed" or (o.reason_code and o.reason_code.value in ("lock_not_obtained", "overloaded"))
     ]
     told = [f for f in report.findings if f.severity.rank >= Severity.ERROR.rank or f.check == "paused"]
     lines += [f"  {f.subject}: {f.summary}" for f in told]

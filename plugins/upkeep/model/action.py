@@ -24,6 +24,7 @@ class ReasonCode(StrEnum):
     OBSERVE_ONLY = "observe_only"
     STATE_CHANGED = "state_changed"
     LOCK_NOT_OBTAINED = "lock_not_obtained"
+    OVERLOADED = "overloaded"
     NOT_SUPPORTED = "not_supported"
     GATE_FAILED = "gate_failed"
     QUALITY_FAILED = "quality_failed"

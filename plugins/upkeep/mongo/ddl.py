@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from pymongo.errors import OperationFailure, PyMongoError
 
+from upkeep.jobs.errors import LockNotObtainedError, RefusedError, StateChangedError
 from upkeep.mongo import catalog, faults
-from upkeep.mongo.outcomes import LockNotObtainedError, NotSupportedError, StateChangedError
 from upkeep.mongo.session import MAJORITY_MS, Doc, MongoSession
 
 LOCK_MS: Final = 2_000
@@ -58,12 +58,12 @@ def drop_empty(session: MongoSession, name: str, row: Doc, evidence: Mapping[str
     time-series collection, so those are left to a person.
     """
     if not evidence.get("created"):
-        raise NotSupportedError("it was there already: it is not ours to drop")
+        raise RefusedError("it was there already: it is not ours to drop")
     if row["kind"] == "timeseries":
         text = f"a measurement could arrive between a look and the drop; when nothing writes: db.{name}.drop()"
-        raise NotSupportedError(text)
+        raise RefusedError(text)
     if session.database[name].find_one({}, {"_id": 1}) is not None:
-        raise NotSupportedError("there are documents in it by now: it stays")
+        raise RefusedError("there are documents in it by now: it stays")
     # a name that nobody writes to; the rename would fail if it were taken
     aside = f"{name}.upkeep_{secrets.token_hex(4)}"
     session.database[name].rename(aside)
@@ -73,5 +73,5 @@ def drop_empty(session: MongoSession, name: str, row: Doc, evidence: Mapping[str
     # fails when a writer has made the collection anew meanwhile: then both are left to a person
     with suppress(OperationFailure):
         session.database[aside].rename(name)
-        raise NotSupportedError("a document arrived at this moment: it stays")
+        raise RefusedError("a document arrived at this moment: it stays")
     raise StateChangedError(f"documents arrived at this moment: look at {aside}, and at {name}, made anew by a writer")

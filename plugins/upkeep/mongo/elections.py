@@ -10,8 +10,8 @@ from pymongo.errors import PyMongoError
 
 from upkeep.errors import UnreachableError
 from upkeep.jobs.contract import Work
+from upkeep.jobs.errors import LockNotObtainedError
 from upkeep.mongo import catalog, faults
-from upkeep.mongo.outcomes import LockNotObtainedError
 from upkeep.mongo.session import MongoSession
 
 T = TypeVar("T")

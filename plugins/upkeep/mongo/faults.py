@@ -15,6 +15,15 @@ from pymongo.errors import (
     PyMongoError,
 )
 
+from upkeep.jobs.data_retention.refusal import Refusal
+from upkeep.jobs.errors import (
+    ActionError,
+    ConnectionLostError,
+    LockNotObtainedError,
+    OverloadedError,
+    StateChangedError,
+)
+
 DUPLICATE_KEY: Final = 11000
 NOT_VALID: Final = 121
 TIMED_OUT: Final = (50, 24)
@@ -23,6 +32,10 @@ UNAUTHORIZED: Final = (13, 18)
 EXISTS: Final = (48, 85, 86)
 """NamespaceExists, IndexOptionsConflict, IndexKeySpecsConflict."""
 NO_NAMESPACE: Final = 26
+HELD: Final = (24, 46, 112)
+"""LockTimeout, LockBusy, WriteConflict."""
+OVERLOADED: Final = frozenset({64, 100, 365, 462})
+"""No majority confirms, TemporarilyUnavailable, too many requests."""
 _GOING: Final = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 """The primary steps down or shuts down: another try finds the next one."""
 _QUOTES_VALUES: Final = frozenset({2, 9, 14, 16, 28, 34, 40, 52, 66, 121, 241, 10334, 11000, 17280, 17419})
@@ -32,6 +45,21 @@ _COMMAND: Final = " to execute command"
 _INDEX: Final = re.compile(r"index: (\S+)")
 _LONGEST: Final = 300
 _CONNECTION_LOST: Final = "the connection to the primary was lost"
+REFUSES: Final = "server_refuses"
+NO_MAJORITY: Final = Refusal(
+    REFUSES,
+    "no majority of the members confirms writes: data-bearing members are down or far behind",
+    "bring the members back (rs.status()), or take those that are gone for good out of the set",
+)
+BLOCKED: Final = Refusal(
+    REFUSES,
+    "writes of users are blocked (setUserWriteBlockMode)",
+    "db.adminCommand({setUserWriteBlockMode: 1, global: false})",
+)
+DISK: Final = Refusal(REFUSES, "the server's disk is full", "make room on the server's disk (dbPath)")
+REFUSALS: Final = {64: NO_MAJORITY, 100: NO_MAJORITY, 371: BLOCKED, 14031: DISK}
+"""When the server as a whole takes no writes: WriteConcernFailed, UnsatisfiableWriteConcern, UserWritesBlocked,
+OutOfDiskSpace."""
 
 
 def details(error: PyMongoError) -> Mapping[str, Any]:
@@ -84,3 +112,26 @@ def describe(error: PyMongoError) -> str:
         return name
     text = str(said.get("errmsg") or error).partition(", full error")[0].partition(_COMMAND)[0]
     return f"{text[:_LONGEST]} ({name})"
+
+
+def refusal(error: PyMongoError) -> Refusal | None:
+    """Return why the server as a whole refuses; ``None``: it is about the collection, our user, or something else."""
+    return REFUSALS.get(code(error) or 0)
+
+
+def classify(error: Exception) -> ActionError | None:
+    """Return what an error of the driver or the server means to an action; ``None``: it is neither's."""
+    if not isinstance(error, PyMongoError):
+        return None
+    number, refused = code(error), refusal(error)
+    said = describe(error) if refused is None else f"{refused.text}; {refused.remedy}"
+    again = "the next run looks at the state and carries on"
+    if is_lost(error):
+        return ConnectionLostError(f"{said}; {again}")
+    if number in OVERLOADED:
+        return OverloadedError(f"{said}; {again}")
+    if number == NO_NAMESPACE:
+        return StateChangedError(said)
+    if number in HELD:
+        return LockNotObtainedError(said)
+    return ActionError(said if refused is None else f"{said}; {again}")

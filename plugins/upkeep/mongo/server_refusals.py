@@ -17,28 +17,11 @@ WAIT_MS: Final = 3_000
 """A write that changes nothing takes milliseconds; so long it may wait for its lock."""
 CONFIRM_MS: Final = 10_000
 """So long a majority may take to confirm it: members further behind are waited for anyway."""
-CHECK: Final = "server_refuses"
-NO_MAJORITY: Final = Refusal(
-    CHECK,
-    "no majority of the members confirms writes: data-bearing members are down or far behind",
-    "bring the members back (rs.status()), or take those that are gone for good out of the set",
-)
 LOCKED: Final = Refusal(
-    CHECK, "the server is locked against writes (fsyncLock)", "db.fsyncUnlock(), once the backup that locked it is over"
+    faults.REFUSES,
+    "the server is locked against writes (fsyncLock)",
+    "db.fsyncUnlock(), once the backup that locked it is over",
 )
-BLOCKED: Final = Refusal(
-    CHECK,
-    "writes of users are blocked (setUserWriteBlockMode)",
-    "db.adminCommand({setUserWriteBlockMode: 1, global: false})",
-)
-DISK: Final = Refusal(CHECK, "the server's disk is full", "make room on the server's disk (dbPath)")
-_BY_CODE: Final = {64: NO_MAJORITY, 100: NO_MAJORITY, 371: BLOCKED, 14031: DISK}
-"""WriteConcernFailed, UnsatisfiableWriteConcern, UserWritesBlocked, OutOfDiskSpace."""
-
-
-def of(error: PyMongoError) -> Refusal | None:
-    """Return why the server as a whole refuses; ``None``: it is about the collection, our user, or something else."""
-    return _BY_CODE.get(faults.code(error) or 0)
 
 
 def of_server(
@@ -65,9 +48,9 @@ def look(session: MongoSession, collection: str) -> Refusal | None:
     except PyMongoError as error:
         if faults.is_lost(error):
             raise
-        return LOCKED if faults.code(error) in faults.TIMED_OUT and _is_locked(session) else of(error)
+        return LOCKED if faults.code(error) in faults.TIMED_OUT and _is_locked(session) else faults.refusal(error)
     unconfirmed = answer.get("writeConcernError")
-    return None if not unconfirmed else _BY_CODE.get(int(unconfirmed.get("code", 0)), NO_MAJORITY)
+    return None if not unconfirmed else faults.REFUSALS.get(int(unconfirmed.get("code", 0)), faults.NO_MAJORITY)
 
 
 def _is_locked(session: MongoSession) -> bool:

@@ -21,26 +21,19 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg import errors, sql
 
-from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Checkpoint
+from upkeep.jobs.errors import LockNotObtainedError
 from upkeep.postgres import holders
+from upkeep.postgres.faults import TRANSIENT
 from upkeep.postgres.session import LOCK_TIMEOUT, PostgresSession
 
 T = TypeVar("T")
 
 QUIET_SECONDS: Final = 2.5
 """How long a quiet lock is waited for: over ``deadlock_timeout`` (1 s), so that autovacuum gives way."""
-# Each of them has rolled back all that the attempt did, and says nothing of the next one.
-TRANSIENT: Final = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 
 
-class LockNotObtainedError(UpkeepError):
-    """Others held the table for too long; nothing was changed, and nothing waits."""
-
-    exit_status = 3
-
-
-class HeldTooLongError(UpkeepError):
+class HeldTooLongError(LockNotObtainedError):
     """A statement ran into the bound on how long a strong lock may be held; it was rolled back."""
 
 

@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 from upkeep import sqlfiles
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
+from upkeep.jobs.errors import ConnectionLostError
 from upkeep.model import ENGINES, ServerFacts
 from upkeep.postgres import faults, names
 
@@ -53,10 +54,6 @@ _LIBPQ: Final = frozenset(
     | set(_KEEPALIVE)
 )
 """Connection extras that libpq understands; others belong to Airflow and are left out."""
-
-
-class ConnectionLostError(UnreachableError):
-    """The connection broke while it was in use: what the last statement did is unknown until the next look."""
 
 
 class PostgresSession:

@@ -7,9 +7,30 @@ from typing import Final
 
 import redis
 
+from upkeep.jobs.errors import ActionError, ConnectionLostError, OverloadedError
+from upkeep.redis import server_refusals
+from upkeep.redis.session import RIGHTS
+
 _ARGUMENTS: Final = re.compile(r",? with args beginning with.*|\s*script: \w+, on .*", re.DOTALL)
 _QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 _LONGEST: Final = 200
+
+
+def classify(error: Exception) -> ActionError | None:
+    """Return what an error of the driver or the server means to an action; ``None``: it is neither's."""
+    if not isinstance(error, redis.RedisError):
+        return None
+    if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):  # one that loads its data
+        return ConnectionLostError(
+            f"the connection to the server was lost ({describe(error)}); the next run carries on"
+        )
+    if isinstance(error, redis.exceptions.ReadOnlyError):
+        return ConnectionLostError("the server is a replica by now; point the connection at the primary")
+    refusal = server_refusals.of(error)
+    if refusal is None:
+        return ActionError(f"the server refused: {describe(error)}; our user needs {RIGHTS}")
+    kind = OverloadedError if refusal in server_refusals.OVERLOADED else ActionError
+    return kind(f"{refusal.text}; {refusal.remedy}")
 
 
 def describe(error: redis.RedisError) -> str:

@@ -65,6 +65,10 @@ _BY_WORD: Final = {
 }
 
 
+OVERLOADED: Final = (_REPLICAS, _BUSY)
+"""Those that pass: replicas follow again, a script ends."""
+
+
 def of(error: Exception) -> Refusal | None:
     """Return why the server as a whole refuses; ``None``: it is about the key, our user, or something else."""
     for kind, refusal in _BY_CLASS:

@@ -160,6 +160,7 @@ class Applier:
         except Exception as error:  # noqa: BLE001 - one failing table must not stop the others (pg_partman#732)
             text = faults.unexpected(error)
             outcome = rules.failed(action, ReasonCode.ERROR, text, seconds=time.monotonic() - started)
+            outcome = self._so_far(outcome)
         # The driver reports a statement that we cancelled as any other error; that we asked for it is what happened.
         if outcome.status is OutcomeStatus.FAILED and self.stop.asked:
             self._record(outcome.model_copy(update={"reason_code": ReasonCode.CANCELLED}))

@@ -10,7 +10,7 @@ from upkeep.model import Action, Outcome, ReasonCode
 if TYPE_CHECKING:
     from upkeep.ledger import Ledger
 
-COUNTED: Final = frozenset({ReasonCode.STATE_CHANGED, ReasonCode.LOCK_NOT_OBTAINED})
+COUNTED: Final = frozenset({ReasonCode.STATE_CHANGED, ReasonCode.LOCK_NOT_OBTAINED, ReasonCode.OVERLOADED})
 """Reasons that ask for another run: only when that does not help a person has to."""
 
 

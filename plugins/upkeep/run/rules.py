@@ -34,6 +34,7 @@ LEASE = frozenset({ReasonCode.LEASE_BUSY, ReasonCode.LEASE_LOST})
 """Another run is at work on the database, or nobody can say that none is: an action, or the whole target, stops."""
 INCOMPLETE = LEASE | {
     ReasonCode.LOCK_NOT_OBTAINED,
+    ReasonCode.OVERLOADED,
     ReasonCode.CONNECTION_LOST,
     ReasonCode.STATE_CHANGED,
     ReasonCode.INTERRUPTED,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from upkeep.jobs.data_retention.marker import MARKER_BEGINS
+from upkeep.jobs.errors import StateChangedError
 from upkeep.jobs.partition_creation.axis import LOWEST
 from upkeep.jobs.partition_creation.layout import Span
 from upkeep.model import Json
 from upkeep.tidb import names
-from upkeep.tidb.faults import StateChangedError
 from upkeep.tidb.keys import Scale
 from upkeep.tidb.names import Pattern
 from upkeep.tidb.session import Row, TiDBSession

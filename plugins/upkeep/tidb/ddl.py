@@ -26,8 +26,8 @@ import pymysql
 
 from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Checkpoint
+from upkeep.jobs.errors import LockNotObtainedError
 from upkeep.tidb import faults, keys, names, sql
-from upkeep.tidb.faults import LockNotObtainedError
 from upkeep.tidb.session import Row, TiDBSession
 from upkeep.tidb.sql import Sql
 

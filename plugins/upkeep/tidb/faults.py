@@ -10,7 +10,7 @@ from typing import Final
 
 import pymysql
 
-from upkeep.errors import UnreachableError, UpkeepError
+from upkeep.jobs.errors import ActionError, LockNotObtainedError, OverloadedError, StateChangedError
 
 LOCK_WAIT: Final = frozenset({1205, 3572})
 DEADLOCK: Final = 1213
@@ -24,6 +24,8 @@ LOST: Final = frozenset({0, 1053, 2006, 2013, 2014, 4031})
 PRIVILEGE: Final = frozenset({1044, 1142, 1143, 1227, 8121})
 GONE: Final = frozenset({1049, 1051, 1146, 1507, 1735})
 """No such database, table or partition (any more)."""
+OVERLOADED: Final = frozenset({1040, 1203, 8176, 8252, 8253, 8254, 9001, 9002, 9003, 9005, 9008})
+"""No free connection, no memory, more than the resource group may take, a server of the cluster too busy to answer."""
 FOREIGN_KEY: Final = frozenset({1451, 1217})
 DUPLICATE: Final = 1062
 NO_PARTITION: Final = 1526
@@ -40,26 +42,6 @@ _QUOTES_VALUES: Final = _ANYTHING | frozenset(
 _KEY: Final = re.compile(r" for key '([^']*)'$")
 
 
-class ConnectionLostError(UnreachableError):
-    """The connection broke while it was in use: what the last statement did is unknown until the next look."""
-
-
-class StateChangedError(UpkeepError):
-    """The database is no longer as it was planned for; nothing was changed."""
-
-
-class NotSupportedError(UpkeepError):
-    """The server cannot do this; nothing was changed."""
-
-
-class LockNotObtainedError(UpkeepError):
-    """Others held what we need for too long; the next run tries again."""
-
-
-class ConservationError(UpkeepError):
-    """A batch would have lost, doubled or changed rows; it was rolled back."""
-
-
 def code(error: BaseException) -> int:
     """Return the server's (or driver's) error number; -1 without one."""
     first = error.args[0] if error.args else -1
@@ -71,6 +53,15 @@ def is_lost(error: pymysql.MySQLError, *, still_open: bool) -> bool:
     return not still_open or (
         code(error) in LOST and isinstance(error, pymysql.OperationalError | pymysql.InterfaceError)
     )
+
+
+def classify(error: Exception) -> ActionError | None:
+    """Return what an error of the driver or the server means to an action; ``None``: it is neither's."""
+    if not isinstance(error, pymysql.MySQLError):
+        return None
+    number = code(error)
+    meanings = ((GONE, StateChangedError), (OVERLOADED, OverloadedError), (TRANSIENT, LockNotObtainedError))
+    return next((kind for numbers, kind in meanings if number in numbers), ActionError)(describe(error))
 
 
 def describe(error: pymysql.MySQLError) -> str:

@@ -19,10 +19,10 @@ import pymysql
 
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
+from upkeep.jobs.errors import ConnectionLostError
 from upkeep.model import ENGINES, ServerFacts
 from upkeep.tidb import faults, sql
 from upkeep.tidb.connection import DEFAULT_PORT, Connection, connect
-from upkeep.tidb.faults import ConnectionLostError
 from upkeep.tidb.sql import Params, Sql
 
 Row: TypeAlias = dict[str, Any]

@@ -15,6 +15,7 @@ from tests.harness.jobs import address
 from tests.harness.pooler import Pooler
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
 from upkeep.jobs.contract import go_on
+from upkeep.jobs.errors import LockNotObtainedError
 from upkeep.postgres import ddl
 from upkeep.postgres.session import ConnectionLostError
 
@@ -149,7 +150,7 @@ def test_statements_that_stand_alone_are_retried_and_leave_the_setting(database:
     with help_.session(database) as session, psycopg.connect(database) as holder:
         holder.execute("lock table public.t in share mode")
         retry = ddl.LockRetry(attempts=2, first_sleep=0.01)
-        with pytest.raises(ddl.LockNotObtainedError):
+        with pytest.raises(LockNotObtainedError):
             ddl.run_alone(session, sql.SQL("vacuum full public.t"), checkpoint=go_on, sleep=time.sleep, retry=retry)
         assert session.execute(sql.SQL("show lock_timeout")).fetchall() == [{"lock_timeout": "2s"}]
         holder.rollback()

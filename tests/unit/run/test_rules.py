@@ -195,6 +195,8 @@ FAILED_AFTER = GateResult(
         ([outcome("skipped", ReasonCode.OVER_LIMIT)], [], [], "awaiting_approval", 0),
         ([outcome("done"), outcome("skipped", ReasonCode.LOCK_NOT_OBTAINED)], [], [], "partial", 3),
         ([outcome("done"), outcome("failed", ReasonCode.LOCK_NOT_OBTAINED)], [], [], "partial", 3),
+        ([outcome("done"), outcome("skipped", ReasonCode.OVERLOADED)], [], [], "partial", 3),
+        ([outcome("skipped", ReasonCode.OVERLOADED)], [], [], "failed", 3),
         ([outcome("done"), outcome("failed", ReasonCode.ERROR)], [], [], "partial", 1),
         ([outcome("failed", ReasonCode.ERROR)], [], [], "failed", 1),
         ([outcome("done")], [finding(Severity.ERROR)], [], "partial", 1),

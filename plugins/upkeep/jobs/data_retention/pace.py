@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from upkeep.errors import UpkeepError
-
 TARGET_SECONDS: Final = 0.5
 SMALLEST: Final = 500
 LARGEST: Final = 50_000
@@ -19,12 +17,6 @@ FIRST: Final = 10_000
 SMOOTHING: Final = 0.4
 """Weight of the newest batch in the moving rate (as GitLab's batch optimizer)."""
 MAX_GROWTH: Final = 2.0
-
-
-class OverloadedError(UpkeepError):
-    """The server could not follow for a long time; what is done is done, the next run goes on."""
-
-    exit_status = 3
 
 
 @dataclass

@@ -9,6 +9,8 @@ from typing import Any, Final
 from pymongo.errors import OperationFailure
 
 from upkeep.jobs.contract import Work
+from upkeep.jobs.errors import RefusedError, StateChangedError
+from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Action, Outcome
 from upkeep.mongo import catalog, ddl, faults, outcomes
 from upkeep.mongo.data_retention import measurements
@@ -18,7 +20,7 @@ from upkeep.mongo.data_retention.doomed import Doomed
 from upkeep.mongo.data_retention.view import NIGHT, before, leads
 from upkeep.mongo.elections import persist
 from upkeep.mongo.faults import EXISTS
-from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError
+from upkeep.mongo.outcomes import Apply
 from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
 
@@ -44,7 +46,7 @@ def _require_archive(session: MongoSession, args: Mapping[str, Any]) -> None:
         raise StateChangedError(f"{text}: see what became of the documents in it, and plan again")
 
 
-def _create_archive(work: Work[MongoSession], progress: Progress) -> None:
+def _create_archive(work: Work[MongoSession], done: DoneSoFar) -> None:
     session, args = _session(work), work.action.args
     work.checkpoint(f"create {args['collection']}")
     try:
@@ -52,13 +54,13 @@ def _create_archive(work: Work[MongoSession], progress: Progress) -> None:
     except OperationFailure as error:
         if faults.code(error) not in EXISTS:
             raise
-        progress.message = "it is there already"
+        done.message = "it is there already"
         return
     row = catalog.collections(session, [args["collection"]])[0]
-    progress.evidence = {"created": True, "uuid": row["uuid"]}
+    done.evidence = {"created": True, "uuid": row["uuid"]}
 
 
-def _rows(work: Work[MongoSession], progress: Progress) -> None:
+def _rows(work: Work[MongoSession], done: DoneSoFar) -> None:
     session, args = _session(work), work.action.args
     row = persist(work, lambda: _row(session, args))
     doomed = Doomed.from_args(args)
@@ -72,29 +74,29 @@ def _rows(work: Work[MongoSession], progress: Progress) -> None:
     try:
         sweep.run()
     finally:
-        progress.rows = sweep.tally.deleted
-        progress.evidence = {
+        done.rows = sweep.tally.deleted
+        done.evidence = {
             **sweep.tally.evidence(moving=moving),
             "cut_off": args["cut_off"],
             "waited_seconds": round(sweep.waited, 1),
         }
 
 
-def _archive(work: Work[MongoSession], progress: Progress) -> None:
+def _archive(work: Work[MongoSession], done: DoneSoFar) -> None:
     session, args = _session(work), work.action.args
     persist(work, lambda: _row(session, args))
     persist(work, lambda: _require_archive(session, args))
     pair = measurements.Pair(session, args["collection"], args["time"], args["into"])
-    measurements.archive(work, progress, pair, datetime.fromisoformat(args["cut_off"]))
+    measurements.archive(work, done, pair, datetime.fromisoformat(args["cut_off"]))
 
 
-def _expiry(work: Work[MongoSession], progress: Progress) -> None:
+def _expiry(work: Work[MongoSession], done: DoneSoFar) -> None:
     """Change when measurements expire; never so that one goes which is not in the archive."""
     session, args = _session(work), work.action.args
     row = persist(work, lambda: _row(session, args))
-    progress.evidence = {"before": row["expires"], "after": args["seconds"], "uuid": row["uuid"]}
+    done.evidence = {"before": row["expires"], "after": args["seconds"], "uuid": row["uuid"]}
     if row["expires"] == args["seconds"]:
-        progress.message = "it is so already"
+        done.message = "it is so already"
         return
     # somebody else set it meanwhile, and may know why
     if row["expires"] != args["expected"]:
@@ -113,7 +115,7 @@ def _expiry(work: Work[MongoSession], progress: Progress) -> None:
         work.allow(persist(work, lambda: _would_expire(session, args)))
     work.checkpoint(f"{work.action.kind} {args['collection']}")
     ddl.change(session, _expire_after(args["collection"], args["seconds"]), work.sleep)
-    progress.rows = 0  # the server deletes, from now on
+    done.rows = 0  # the server deletes, from now on
 
 
 def _would_expire(session: MongoSession, args: Mapping[str, Any]) -> int:
@@ -166,20 +168,20 @@ def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) ->
     if kind.endswith("_expiry"):
         return _restore_expiry(session, args, evidence)
     if kind == "archive_measurements":
-        raise NotSupportedError(f"nothing was taken away: the copies in {args['into']} may stay")
+        raise RefusedError(f"nothing was taken away: the copies in {args['into']} may stay")
     if kind == "archive_rows":
-        raise NotSupportedError(f"the documents are in {args['into']}: copy them back by hand ($merge)")
-    raise NotSupportedError("what was deleted comes back only from a backup")
+        raise RefusedError(f"the documents are in {args['into']}: copy them back by hand ($merge)")
+    raise RefusedError("what was deleted comes back only from a backup")
 
 
 def _restore_expiry(session: MongoSession, args: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
     row = _row(session, args)
     before, after = evidence.get("before"), evidence.get("after")
     if row["expires"] != after:
-        raise StateChangedError(f"its expireAfterSeconds is {row['expires']} by now: somebody changed it, it stays")
+        raise RefusedError(f"its expireAfterSeconds is {row['expires']} by now: somebody changed it, it stays")
     # taking back must not delete: what expires sooner needs a plan like any other deletion
     if before is not None and (after is None or before < after):
         text = f"going back to {before:,} s would delete more, which needs a plan and what the policy requires"
-        raise NotSupportedError(text)
+        raise RefusedError(text)
     ddl.change(session, _expire_after(args["collection"], before), ddl.immediately)
     return f"expireAfterSeconds is {'off' if before is None else before} again; what has expired does not come back"

@@ -31,12 +31,12 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 
 from upkeep.jobs.contract import Work
-from upkeep.jobs.data_retention.pace import OverloadedError, Pace
+from upkeep.jobs.data_retention.pace import Pace
+from upkeep.jobs.errors import ConservationError, OverloadedError
 from upkeep.model import Json
 from upkeep.mongo import catalog, elections, faults
 from upkeep.mongo.data_retention.age_facts import at_path
 from upkeep.mongo.data_retention.doomed import Doomed
-from upkeep.mongo.outcomes import ConservationError
 from upkeep.mongo.session import MAJORITY_MS, Doc, MongoSession
 
 FIRST: Final = 2_000

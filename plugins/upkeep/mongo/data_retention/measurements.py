@@ -28,10 +28,11 @@ from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from upkeep.jobs.contract import Work
+from upkeep.jobs.errors import ConservationError
+from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.mongo import faults
 from upkeep.mongo.data_retention import pipelines
 from upkeep.mongo.elections import persist
-from upkeep.mongo.outcomes import ConservationError, Progress
 from upkeep.mongo.session import MAJORITY_MS, Doc, MongoSession
 
 RANGE_ROWS: Final = 20_000
@@ -162,7 +163,7 @@ def _python(moment: Any) -> datetime:
     return datetime.min.replace(tzinfo=UTC) if int(moment) < 0 else datetime.max.replace(tzinfo=UTC)
 
 
-def archive(work: Work[MongoSession], progress: Progress, pair: Pair, high: datetime) -> None:
+def archive(work: Work[MongoSession], done: DoneSoFar, pair: Pair, high: datetime) -> None:
     """Archive everything before ``high``, range by range; each range is proven and recorded.
 
     Raises
@@ -170,15 +171,15 @@ def archive(work: Work[MongoSession], progress: Progress, pair: Pair, high: date
     ConservationError
         A range is not the same in the archive.
     """
-    progress.evidence = {"rows_copied": 0, "rows_archived": 0, "ranges": 0, "copied_ranges": 0}
+    done.evidence = {"rows_copied": 0, "rows_archived": 0, "ranges": 0, "copied_ranges": 0}
     total = 0
     low = persist(work, pair.oldest)
     if low is None or low >= high:
         return
     for first, last in ranges(work, pair, low, high):
         found, copied = persist(work, lambda first=first, last=last: _range(pair, first, last))  # type: ignore[misc]
-        progress.rows += found.rows
-        evidence = progress.evidence
+        done.rows = (done.rows or 0) + found.rows
+        evidence = done.evidence
         evidence["ranges"] += 1
         evidence["copied_ranges"] += copied
         evidence["rows_copied"] += found.rows
@@ -190,7 +191,7 @@ def archive(work: Work[MongoSession], progress: Progress, pair: Pair, high: date
                 {"from": first.isoformat(), "to": last.isoformat(), "rows": found.rows, "hash": f"{found.hash:x}"}
             )
         work.checkpoint(rows=found.rows)
-    progress.evidence["archived_before"] = high.isoformat()
+    done.evidence["archived_before"] = high.isoformat()
 
 
 def _range(pair: Pair, low: datetime, high: datetime) -> tuple[Summary, bool]:

@@ -12,9 +12,11 @@ from typing import Any, Final
 from pymongo.errors import OperationFailure
 
 from upkeep.jobs.contract import Work
+from upkeep.jobs.errors import RefusedError, StateChangedError
+from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Action, Outcome
 from upkeep.mongo import catalog, ddl, faults, outcomes
-from upkeep.mongo.outcomes import Apply, NotSupportedError, Progress, StateChangedError
+from upkeep.mongo.outcomes import Apply
 from upkeep.mongo.partition_creation.care import Care, cares
 from upkeep.mongo.session import Doc, MongoSession
 
@@ -42,7 +44,7 @@ def _same(row: Doc | None, uuid: str | None) -> None:
         raise StateChangedError("the collection is another one, or gone: the next run looks again")
 
 
-def _create(work: Work[MongoSession], progress: Progress) -> None:
+def _create(work: Work[MongoSession], done: DoneSoFar) -> None:
     session, args = _session(work), work.action.args
     care = _now(work)
     if care.row is None:
@@ -55,36 +57,36 @@ def _create(work: Work[MongoSession], progress: Progress) -> None:
                 raise
         else:
             row = _row(session, args["collection"]) or {}
-            progress.evidence = {"created": True, "uuid": row.get("uuid")}
+            done.evidence = {"created": True, "uuid": row.get("uuid")}
             return
         care = _now(work)
     fatal = [d for d in care.differences if d.check in ("kind", "timeseries", "granularity", "validator")]
     if fatal:
         raise StateChangedError(f"somebody else made it meanwhile, and differently: {fatal[0].text}")
-    progress.message = "it is there already"
+    done.message = "it is there already"
 
 
-def _index(work: Work[MongoSession], progress: Progress) -> None:
+def _index(work: Work[MongoSession], done: DoneSoFar) -> None:
     session, args = _session(work), work.action.args
     care = _now(work)
     _same(care.row, args["uuid"])
     if not any(index.name == args["index"] for index in care.missing_indexes):
-        _index_is_there(care, args["index"], progress)
+        _index_is_there(care, args["index"], done)
         return
     work.checkpoint(f"build {args['index']} on {args['collection']}")
     # without a time limit: a build takes as long as the collection is large; `MongoSession.cancel` ends it
     session.database.command(catalog.value(args["command"]))
-    progress.evidence = {"created": True, "uuid": (care.row or {}).get("uuid"), "index": args["index"]}
+    done.evidence = {"created": True, "uuid": (care.row or {}).get("uuid"), "index": args["index"]}
 
 
-def _index_is_there(care: Care, name: str, progress: Progress) -> None:
+def _index_is_there(care: Care, name: str, done: DoneSoFar) -> None:
     wrong = [d for d in care.differences if d.check in ("index_name", "index_conflict") and name in d.text]
     if wrong:
         raise StateChangedError(wrong[0].text)
-    progress.message = "it is there already"
+    done.message = "it is there already"
 
 
-def _correct(work: Work[MongoSession], progress: Progress) -> None:
+def _correct(work: Work[MongoSession], done: DoneSoFar) -> None:
     session, args = _session(work), work.action.args
     care = _now(work)
     _same(care.row, args["uuid"])
@@ -94,7 +96,7 @@ def _correct(work: Work[MongoSession], progress: Progress) -> None:
         raise StateChangedError("it differs no more, or in another way: the next run looks again")
     work.checkpoint(f"{work.action.kind} {args['collection']}")
     ddl.change(session, catalog.value(args["command"]), work.sleep)
-    progress.evidence = {"uuid": args["uuid"], "reverse": args["reverse"]}
+    done.evidence = {"uuid": args["uuid"], "reverse": args["reverse"]}
 
 
 _KINDS: Final[Mapping[str, Apply]] = {
@@ -128,14 +130,14 @@ def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) ->
     if action.kind == "create_collection":
         return ddl.drop_empty(session, name, row or {}, evidence)
     if not evidence.get("reverse"):
-        raise NotSupportedError("the server does not let it go back")
+        raise RefusedError("the server does not let it go back")
     ddl.change(session, catalog.value(evidence["reverse"]), ddl.immediately)
     return f"restored: {action.args['reverse']}"
 
 
 def _drop_index(session: MongoSession, name: str, evidence: Mapping[str, Any]) -> str:
     if not evidence.get("created"):
-        raise NotSupportedError("the index was there already: it is not ours to drop")
+        raise RefusedError("the index was there already: it is not ours to drop")
     if not any(index["name"] == evidence["index"] for index in catalog.indexes(session, name)):
         return f"index {evidence['index']} is gone already"
     session.database[name].drop_index(evidence["index"])

@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg
 from psycopg import errors
 
-from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.fleet import RetainPolicy
+from upkeep.jobs import outcomes
 from upkeep.jobs.contract import TOLERATED_SHARE, Work
-from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
+from upkeep.jobs.errors import ActionError, ConservationError, LockNotObtainedError, StateChangedError
+from upkeep.jobs.outcomes import DoneSoFar
+from upkeep.model import Action, Json, Outcome
 from upkeep.postgres import faults, holders, names
 from upkeep.postgres.data_retention import archive_table, counting, detach, drop, undroppable
-from upkeep.postgres.data_retention.archive_table import ConservationError
-from upkeep.postgres.data_retention.batches import RangeHeldError, Sweep, Way, deleting
-from upkeep.postgres.data_retention.detach import AlreadyDoneError, StateChangedError, Tools
+from upkeep.postgres.data_retention.batches import Sweep, Way, deleting
+from upkeep.postgres.data_retention.detach import Tools
 from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.files import archive, restore
-from upkeep.postgres.data_retention.files.archive import FileArchive, UndecidedError
+from upkeep.postgres.data_retention.files.archive import FileArchive
 from upkeep.postgres.data_retention.row_plan import clean_up_statement
-from upkeep.postgres.data_retention.throttle import OverloadedError, Pace
+from upkeep.postgres.data_retention.throttle import Pace
 from upkeep.postgres.data_retention.view_from_frames import retain_policies
-from upkeep.postgres.ddl import HeldTooLongError, LockNotObtainedError
 from upkeep.postgres.session import PostgresSession
 from upkeep.stores.draft import StoreError
 from upkeep.stores.shelf import Shelf
-
-_EXPECTED: Final[Sequence[tuple[tuple[type[Exception], ...], OutcomeStatus, ReasonCode]]] = (
-    ((StateChangedError, OverloadedError), OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED),
-    (
-        (LockNotObtainedError, HeldTooLongError, RangeHeldError, errors.LockNotAvailable),
-        OutcomeStatus.SKIPPED,
-        ReasonCode.LOCK_NOT_OBTAINED,
-    ),
-    ((ConservationError,), OutcomeStatus.FAILED, ReasonCode.CONSERVATION),
-    ((StoreError, UndecidedError, restore.RowsThereError), OutcomeStatus.FAILED, ReasonCode.ERROR),
-    ((UnreachableError,), OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST),
-)
-
-
-@dataclass
-class DoneSoFar:
-    """What the action has done so far; right also when it ends early."""
-
-    rows: int = 0
-    evidence: Json | None = None
 
 
 def apply(work: Work[PostgresSession]) -> Outcome:
@@ -59,39 +38,24 @@ def apply(work: Work[PostgresSession]) -> Outcome:
     LeaseLostError, StopError, OverLimitError, CancelledError
         The run must stop; rows done so far are in the ledger as a note.
     """
-    progress = DoneSoFar()
-    try:
-        _KINDS[work.action.kind](work, progress)
-    # Two runs had planned it and one waited for the other: what was wanted is so, whoever did it.
-    except AlreadyDoneError as error:
-        progress.evidence = error.evidence
-        return _outcome(work, progress, OutcomeStatus.DONE, None, str(error))
-    except (UpkeepError, psycopg.Error) as error:
-        verdict = _verdict(work, error)
-        if verdict is None:
-            # The run ends here and no outcome is written: what is committed must be on record all the same.
-            if progress.rows:
-                with contextlib.suppress(UpkeepError):
-                    work.note({"rows": progress.rows, **(progress.evidence or {})})
-            raise
-        return _outcome(work, progress, *verdict)
-    return _outcome(work, progress, OutcomeStatus.DONE, None, None)
+    return outcomes.carry_out(
+        work.action,
+        lambda done: _KINDS[work.action.kind](work, done),
+        lambda error: _classify(work, error),
+        note=work.note,
+        so_far=DoneSoFar(rows=0),
+    )
 
 
-def _verdict(work: Work[PostgresSession], error: Exception) -> tuple[OutcomeStatus, ReasonCode, str] | None:
-    """Return what an expected trouble means; ``None`` when the run itself must stop."""
-    for kinds, status, code in _EXPECTED:
-        if isinstance(error, kinds):
-            text = str(error) if isinstance(error, UpkeepError) else _held(work)
-            return status, code, text
-    if not isinstance(error, psycopg.Error):
-        return None
-    connection = work.session.connection
-    if connection.closed or connection.broken:
-        # Whether the last statement took effect nobody knows; every step can be looked at and done again.
-        text = "the connection was lost; the next run looks at the state and carries on"
-        return OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text
-    return OutcomeStatus.FAILED, ReasonCode.ERROR, _refused(work.action, error)
+def _classify(work: Work[PostgresSession], error: Exception) -> ActionError | None:
+    if isinstance(error, StoreError):
+        return ActionError(str(error))
+    known = faults.classify(error, work.session.connection)
+    if isinstance(error, errors.LockNotAvailable) and isinstance(known, LockNotObtainedError):
+        return LockNotObtainedError(_held(work))
+    if isinstance(error, psycopg.Error) and type(known) is ActionError:
+        return ActionError(_refused(work.action, error))
+    return known
 
 
 def _held(work: Work[PostgresSession]) -> str:
@@ -118,42 +82,24 @@ def _refused(action: Action, error: psycopg.Error) -> str:
     return text
 
 
-def _outcome(
-    work: Work[PostgresSession],
-    progress: DoneSoFar,
-    status: OutcomeStatus,
-    code: ReasonCode | None,
-    message: str | None,
-) -> Outcome:
-    return Outcome(
-        action_id=work.action.id,
-        status=status,
-        reason_code=code,
-        rows=progress.rows,
-        bytes=work.action.bytes if status is OutcomeStatus.DONE and work.action.kind == "drop_partition" else None,
-        message=message,
-        evidence=progress.evidence or {},
-    )
-
-
 def _tools(work: Work[PostgresSession]) -> Tools:
     return Tools(work.session, work.checkpoint, work.sleep)
 
 
-def _detach(work: Work[PostgresSession], progress: DoneSoFar) -> None:
+def _detach(work: Work[PostgresSession], done: DoneSoFar) -> None:
     policy = policy_of(work.action, work)
     # Before any lock: reading what depends on it may take longer than a lock may be held.
     undroppable.require_free(work.session, work.action.args["oid"])
     if work.action.args["mode"] != "finalize":  # nobody sees its rows any more
         _stay_within(work)
-    progress.evidence = detach.detach(_tools(work), work.action.args, grace=policy.grace, zone=policy.zone)
-    progress.rows = progress.evidence.get("rows", work.action.rows or 0)
+    done.evidence = detach.detach(_tools(work), work.action.args, grace=policy.grace, zone=policy.zone)
+    done.rows = done.evidence.get("rows", work.action.rows or 0)
 
 
-def _drop(work: Work[PostgresSession], progress: DoneSoFar) -> None:
+def _drop(work: Work[PostgresSession], done: DoneSoFar) -> None:
     _stay_within(work)
-    progress.evidence = drop.drop(_tools(work), work.action.args)
-    progress.rows = work.action.rows or 0
+    done.evidence = drop.drop(_tools(work), work.action.args)
+    done.rows, done.bytes = work.action.rows or 0, work.action.bytes
 
 
 def _stay_within(work: Work[PostgresSession]) -> None:
@@ -180,19 +126,19 @@ def _stay_within(work: Work[PostgresSession]) -> None:
         work.allow(work.most + 1)
 
 
-def _delete(work: Work[PostgresSession], progress: DoneSoFar) -> None:
-    _sweep(work, progress, moving=False)
+def _delete(work: Work[PostgresSession], done: DoneSoFar) -> None:
+    _sweep(work, done, moving=False)
 
 
-def _archive(work: Work[PostgresSession], progress: DoneSoFar) -> None:
-    _sweep(work, progress, moving=True)
+def _archive(work: Work[PostgresSession], done: DoneSoFar) -> None:
+    _sweep(work, done, moving=True)
 
 
-def _settle(work: Work[PostgresSession], progress: DoneSoFar) -> None:
+def _settle(work: Work[PostgresSession], done: DoneSoFar) -> None:
     settled = _settled(work, _shelf(work))
-    progress.evidence = settled.evidence()
+    done.evidence = settled.evidence()
     if settled.unknown:
-        raise UndecidedError(
+        raise ActionError(
             f"this server cannot know what became of the transactions of {len(settled.unknown)} file(s) (too long ago, "
             "or it is a copy, was restored, promoted or started again since); the first is "
             f"{settled.unknown[0]}: nothing was removed and they do not count. If this is the only server with this "
@@ -201,18 +147,18 @@ def _settle(work: Work[PostgresSession], progress: DoneSoFar) -> None:
         )
 
 
-def _restore(work: Work[PostgresSession], progress: DoneSoFar) -> None:
+def _restore(work: Work[PostgresSession], done: DoneSoFar) -> None:
     shelf, session = _shelf(work), work.session
     settled = archive.settle(session, shelf, work.checkpoint, work.sleep)
     file = work.action.args["manifest"]["file"]
     if file in settled.unknown_files:
-        raise UndecidedError(
+        raise ActionError(
             f"{file}: this server cannot know (yet) what became of a transaction that archived or restored it; "
             "nothing of it was loaded: look at its note in _undecided, compare it with the table, then remove it or "
             "move it to _manifests (_restored)"
         )
-    progress.evidence, trouble = restore.restore(work, shelf)
-    progress.rows = progress.evidence["rows_restored"]
+    done.evidence, trouble = restore.restore(work, shelf)
+    done.rows = done.evidence["rows_restored"]
     if trouble is not None:
         raise StoreError(f"{trouble}; its rows are in the table, and the next run notes that")
 
@@ -234,7 +180,7 @@ def _settled(work: Work[PostgresSession], shelf: Shelf) -> archive.Settled:
     return settled
 
 
-def _clean_up(work: Work[PostgresSession], progress: DoneSoFar) -> None:
+def _clean_up(work: Work[PostgresSession], done: DoneSoFar) -> None:
     session = work.session
     cleaned = []
     for table in work.action.args["tables"]:
@@ -244,7 +190,7 @@ def _clean_up(work: Work[PostgresSession], progress: DoneSoFar) -> None:
         work.checkpoint(f"statistics of {here.subject}")
         session.execute(session.statement(clean_up_statement(table), table=here.table))
         cleaned.append(here.subject)
-    progress.evidence = {"cleaned": cleaned}
+    done.evidence = {"cleaned": cleaned}
 
 
 _KINDS: Final[Mapping[str, Callable[[Work[PostgresSession], DoneSoFar], None]]] = {
@@ -274,7 +220,7 @@ def policy_of(action: Action, work: Work[PostgresSession]) -> RetainPolicy:
     return globs[0]
 
 
-def _sweep(work: Work[PostgresSession], progress: DoneSoFar, *, moving: bool) -> None:
+def _sweep(work: Work[PostgresSession], done: DoneSoFar, *, moving: bool) -> None:
     """Delete or move the due rows of all leaves that the action names."""
     session = work.session
     args = work.action.args
@@ -299,17 +245,17 @@ def _sweep(work: Work[PostgresSession], progress: DoneSoFar, *, moving: bool) ->
             doomed = replace(doomed, seen=work.seen)
             _sweep_leaf(sweep, doomed, leaf["way"])
     finally:
-        progress.rows = sweep.tally.rows
-        progress.evidence = _evidence(sweep, args, snapshot, moving=moving)
+        done.rows = sweep.tally.rows
+        done.evidence = _evidence(sweep, args, snapshot, moving=moving)
         if files is not None:
-            progress.evidence |= files.evidence()
+            done.evidence |= files.evidence()
         if missing:
-            progress.evidence["missing"] = missing
+            done.evidence["missing"] = missing
     # Only now: what was done is in the evidence by then, whatever this raises.
     if files is not None:
         files.finish()
     if sweep.tally.held:
-        raise RangeHeldError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
+        raise LockNotObtainedError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
 
 
 def _into_files(work: Work[PostgresSession]) -> FileArchive:

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from upkeep.errors import UpkeepError
 from upkeep.jobs.data_retention.refusal import Drift
+from upkeep.jobs.errors import ConservationError
 from upkeep.model import Json
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Relation
@@ -42,10 +42,6 @@ _WIDER: Final = {
     "real": {"double precision"},
 }
 _SIZED: Final = re.compile(r"(character varying|numeric)(?:\((\d+)(?:,(\d+))?\))?")
-
-
-class ConservationError(UpkeepError):
-    """A batch would have lost, doubled or changed rows; it was rolled back."""
 
 
 def drift(columns: Sequence[Json], archive: Relation, archive_facts: Row, *, source: Relation) -> list[Drift]:

@@ -26,10 +26,11 @@ from psycopg import errors, sql
 from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.data_retention.pace import LARGEST
+from upkeep.jobs.errors import LockNotObtainedError
 from upkeep.postgres import holders
 from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.throttle import Pace, Throttle
-from upkeep.postgres.ddl import TRANSIENT
+from upkeep.postgres.faults import TRANSIENT
 from upkeep.postgres.session import LOCK_TIMEOUT, STATEMENT_TIMEOUT, PostgresSession
 
 LOCK_WAIT: Final = "1s"
@@ -86,10 +87,6 @@ class Remover(Protocol):
 
 class BatchTooLargeError(UpkeepError):
     """A batch holds more bytes than one transaction should; it was rolled back and is cut anew, smaller."""
-
-
-class RangeHeldError(UpkeepError):
-    """Others held rows of too many ranges."""
 
 
 @dataclass
@@ -321,7 +318,7 @@ class Sweep:
     def _pass_by(self) -> None:
         self.tally.held += 1
         if self.tally.held >= PASS_BY:
-            raise RangeHeldError(f"others held rows of {PASS_BY} ranges: {self.tally.last_error}")
+            raise LockNotObtainedError(f"others held rows of {PASS_BY} ranges: {self.tally.last_error}")
 
     def _count(self, removed: Removed, seconds: float) -> None:
         self.tally.add(removed)

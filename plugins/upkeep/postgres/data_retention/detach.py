@@ -22,16 +22,16 @@ from zoneinfo import ZoneInfo
 
 from psycopg import errors, sql
 
-from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import read_marker, write_marker
+from upkeep.jobs.errors import AlreadyDoneError, LockNotObtainedError, StateChangedError
 from upkeep.model import Json
 from upkeep.model.intervals import Duration, shift
 from upkeep.postgres import ddl, holders, names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention import counting
-from upkeep.postgres.ddl import LockNotObtainedError, LockRetry
+from upkeep.postgres.ddl import LockRetry
 from upkeep.postgres.session import PostgresSession
 
 HOLDERS_TRIES: Final = 20
@@ -47,24 +47,6 @@ COUNT_MOST: Final = 1_000_000
 COUNT_TIMEOUT: Final = "10s"
 COUNTED_UNDER_LOCK: Final = 10_000
 """So few take a millisecond or two: then the marker is whole in the transaction that detaches."""
-
-
-class StateChangedError(UpkeepError):
-    """The database is no longer as it was planned for; nothing was changed."""
-
-
-class AlreadyDoneError(UpkeepError):
-    """Another run has done it since the plan was made (both planned, then one waited for the other).
-
-    Attributes
-    ----------
-    evidence
-        Of what was done, where it can still be seen.
-    """
-
-    def __init__(self, message: str, evidence: Json | None = None) -> None:
-        super().__init__(message)
-        self.evidence = evidence or {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from psycopg import errors, sql
 
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import drop_after, read_marker
+from upkeep.jobs.errors import AlreadyDoneError, StateChangedError
 from upkeep.model import Json
 from upkeep.postgres import ddl, faults
 from upkeep.postgres.data_retention import counting
-from upkeep.postgres.data_retention.detach import AlreadyDoneError, Place, StateChangedError, Tools, place
+from upkeep.postgres.data_retention.detach import Place, Tools, place
 from upkeep.postgres.data_retention.detached import difference
 
 COUNTED_UNDER_LOCK: Final = 50_000

@@ -10,12 +10,12 @@ from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
 from upkeep.jobs.data_retention.marker import read_marker
+from upkeep.jobs.errors import RefusedError
 from upkeep.model import Json
 from upkeep.postgres import bounds, ddl, faults, names
 from upkeep.postgres.data_retention.detach import (
     QUIET_SECONDS,
     Place,
-    StateChangedError,
     Tools,
     comment_statement,
     place,
@@ -33,16 +33,16 @@ def reattach(tools: Tools, evidence: Json) -> str:
 
     Raises
     ------
-    StateChangedError
+    RefusedError
         It is gone, attached elsewhere, not the table that was detached, or its place is taken.
     """
     if "oid" not in evidence:
-        raise StateChangedError("the table was gone already when it was to be detached; restore it from a backup")
+        raise RefusedError("the table was gone already when it was to be detached; restore it from a backup")
     here = place(tools.session, int(evidence["oid"]))
     parent = place(tools.session, int(evidence["parent_oid"]))
     if here is None or parent is None:
         gone = evidence.get("partition", "the table") if here is None else "the table that it was part of"
-        raise StateChangedError(f"{gone} was dropped since; restore it from a backup")
+        raise RefusedError(f"{gone} was dropped since; restore it from a backup")
     # Twice is as good as once: whoever is not sure whether an undo went through says it again.
     if here.is_partition and (here.parent, here.bounds) == (parent.oid, evidence["bounds"]):
         return f"{here.subject} is a partition of {parent.subject} again already"  # an undo that was killed had done it
@@ -73,23 +73,23 @@ def reattach(tools: Tools, evidence: Json) -> str:
         with contextlib.suppress(UpkeepError, psycopg.Error):
             ddl.run(tools.session, [drop], what=f"preparing {here.subject}", **waits)
         text = f"{here.subject} does not fit into {parent.subject} any more: {faults.describe(error)}"
-        raise StateChangedError(f"{text}; move its rows by hand") from error
+        raise RefusedError(f"{text}; move its rows by hand") from error
     return f"{here.subject} is a partition of {parent.subject} again"
 
 
 def _marker_of(here: Place, parent: Place, evidence: Json) -> Json:
     """Return the marker of exactly this detaching."""
     if here.is_partition:
-        raise StateChangedError(f"{here.subject} is attached already, elsewhere or with other bounds")
+        raise RefusedError(f"{here.subject} is attached already, elsewhere or with other bounds")
     if parent.kind != "p":
-        raise StateChangedError(f"{parent.subject} is not partitioned any more: move the rows by hand")
+        raise RefusedError(f"{parent.subject} is not partitioned any more: move the rows by hand")
     marker = read_marker(here.comment)
     if marker is None:
-        raise StateChangedError(f"{here.subject} does not carry Upkeep's marker any more: look at it by hand")
+        raise RefusedError(f"{here.subject} does not carry Upkeep's marker any more: look at it by hand")
     known = {"oid": here.oid, "parent_oid": parent.oid, "bounds": evidence["bounds"]}
     wrong = [key for key, value in known.items() if marker.get(key, value) != value]
     if wrong:
-        raise StateChangedError(f"{here.subject} carries the marker of another detaching ({', '.join(wrong)})")
+        raise RefusedError(f"{here.subject} carries the marker of another detaching ({', '.join(wrong)})")
     return marker
 
 
@@ -101,7 +101,7 @@ def _require_shape(session: PostgresSession, here: Place, parent: Place) -> None
     )
     changed = sorted(c for c in {*mine, *theirs} if mine.get(c) != theirs.get(c))
     if changed:
-        raise StateChangedError(
+        raise RefusedError(
             f"columns of {here.subject} are not those of {parent.subject} any more ({', '.join(changed)}): make them "
             "alike, then undo again"
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from upkeep.jobs.errors import StateChangedError
 from upkeep.model import Json
-from upkeep.postgres.data_retention.detach import StateChangedError
 from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.session import PostgresSession
 

@@ -10,10 +10,11 @@ from typing import Final
 import psycopg
 
 from upkeep.jobs.contract import Checkpoint
-from upkeep.jobs.data_retention.pace import OverloadedError, Pace
+from upkeep.jobs.data_retention.pace import Pace
+from upkeep.jobs.errors import OverloadedError
 from upkeep.postgres.session import PostgresSession
 
-__all__ = ["OverloadedError", "Pace", "Throttle"]
+__all__ = ["Pace", "Throttle"]
 
 MAX_LAG_SECONDS: Final = 10.0
 """A replica further behind is waited for."""

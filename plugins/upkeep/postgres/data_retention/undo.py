@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-import time
-
-import psycopg
-
-from upkeep.errors import CancelledError, LeaseLostError, StopError, UpkeepError
+from upkeep.jobs import outcomes
 from upkeep.jobs.contract import Work
-from upkeep.model import Action, Outcome, OutcomeStatus, ReasonCode
+from upkeep.jobs.errors import RefusedError
+from upkeep.jobs.outcomes import DoneSoFar
+from upkeep.model import Action, Outcome
 from upkeep.postgres import faults
 from upkeep.postgres.data_retention import reattach
-from upkeep.postgres.data_retention.detach import StateChangedError, Tools
+from upkeep.postgres.data_retention.detach import Tools
 from upkeep.postgres.session import PostgresSession
 
 
 def undo(work: Work[PostgresSession], outcome: Outcome) -> Outcome:
     """Re-attach a partition that was detached and not dropped yet; nothing else can be taken back here."""
-    started = time.monotonic()
-    status, code, text = OutcomeStatus.DONE, None, ""
-    try:
-        text = _take_back(work, outcome)
-    except StateChangedError as error:
-        status, code, text = OutcomeStatus.SKIPPED, ReasonCode.NOT_SUPPORTED, str(error)
-    except (LeaseLostError, StopError, CancelledError):
-        raise
-    except (UpkeepError, psycopg.Error) as error:
-        status, code = OutcomeStatus.FAILED, ReasonCode.ERROR
-        text = faults.describe(error) if isinstance(error, psycopg.Error) else str(error)
-    return Outcome(
-        action_id=work.action.id,
-        status=status,
-        reason_code=code,
-        message=text,
-        seconds=time.monotonic() - started,
-        evidence={"oid": outcome.evidence.get("oid")} if outcome.evidence.get("oid") else {},
-    )
 
+    def take_back(done: DoneSoFar) -> None:
+        done.evidence = {"oid": outcome.evidence["oid"]} if outcome.evidence.get("oid") else {}
+        if work.action.kind != "detach_partition":
+            raise RefusedError(_cannot(work.action))
+        done.message = reattach.reattach(Tools(work.session, work.checkpoint, work.sleep), outcome.evidence)
 
-def _take_back(work: Work[PostgresSession], outcome: Outcome) -> str:
-    if work.action.kind != "detach_partition":
-        raise StateChangedError(_cannot(work.action))
-    return reattach.reattach(Tools(work.session, work.checkpoint, work.sleep), outcome.evidence)
+    return outcomes.carry_out(work.action, take_back, lambda error: faults.classify(error, work.session.connection))
 
 
 def _cannot(action: Action) -> str:

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from upkeep.jobs.errors import StateChangedError
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import faults, names
 from upkeep.postgres.data_retention.counting import CHECK_TIMEOUT
-from upkeep.postgres.data_retention.detach import StateChangedError, place
+from upkeep.postgres.data_retention.detach import place
 from upkeep.postgres.data_retention.view import TableView
 from upkeep.postgres.session import PostgresSession, Row
 

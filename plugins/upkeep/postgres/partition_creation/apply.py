@@ -17,44 +17,34 @@ taken before sees the rows where they were: they are inserted by the very transa
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
+from upkeep.jobs import outcomes
 from upkeep.jobs.contract import Work
-from upkeep.model import Json, Outcome, OutcomeStatus, ReasonCode
+from upkeep.jobs.errors import ActionError, ConservationError, LockNotObtainedError, StateChangedError
+from upkeep.jobs.outcomes import DoneSoFar
+from upkeep.model import Json, Outcome
 from upkeep.postgres import catalog, ddl, faults, holders, names
 from upkeep.postgres.partition_creation import moves, plan
 from upkeep.postgres.partition_creation.forms import meets
 from upkeep.postgres.partition_creation.leftovers import clean
-from upkeep.postgres.partition_creation.moves import ConservationError
 from upkeep.postgres.partition_creation.statements import Args, apart, attach, make, move, table
-from upkeep.postgres.session import ConnectionLostError, PostgresSession, Row
+from upkeep.postgres.session import PostgresSession, Row
 
 # A session lock: one of a transaction is gone at the first COMMIT, and this work has many (pg_partman#819).
 _LOCK_SPACE: Final = 0x75706B65 << 32
 """Advisory locks of ours: "upke", then the parent's object id."""
 KEEP_OUT: Final = "upkeep_keep_out"
 """Name of the CHECK on a large default partition that spares ATTACH the scan."""
-_GONE: Final = (errors.UndefinedTable, errors.UndefinedObject, errors.InvalidSchemaName)
-_CHANGED: Final = (errors.DuplicateTable, errors.DuplicateObject, errors.CheckViolation, errors.InvalidObjectDefinition)
-
-
-class StateChangedError(Exception):
-    """What the plan was made from is no longer so."""
-
-
+_TAKEN: Final = (errors.DuplicateTable, errors.DuplicateObject, errors.CheckViolation, errors.InvalidObjectDefinition)
 RETRY: Final = ddl.LockRetry(hold=2.0)
 """Nothing under these locks takes longer than some milliseconds, unless a default partition is large."""
-
-
-class NotAsPlannedError(Exception):
-    """The server did something else than was expected: rolled back."""
 
 
 def apply(work: Work[PostgresSession]) -> Outcome:
@@ -66,46 +56,33 @@ def apply(work: Work[PostgresSession]) -> Outcome:
 
 def carry_out(work: Work[PostgresSession], do: Callable[[], Json]) -> Outcome:
     """Change a parent's partitions by ``do``, which returns evidence; expected trouble becomes an outcome."""
-    started = time.monotonic()
-    action, session = work.action, work.session
+    session = work.session
 
-    def outcome(status: OutcomeStatus, code: ReasonCode | None = None, **rest: Any) -> Outcome:
-        seconds = time.monotonic() - started
-        return Outcome(action_id=action.id, status=status, reason_code=code, seconds=seconds, **rest)
+    def change(done: DoneSoFar) -> None:
+        with claim(session, work.action.args["parent"]["oid"]):
+            done.take(do())
+        done.rows = done.evidence.get("rows_copied")
 
-    try:
-        with claim(session, action.args["parent"]["oid"]):
-            evidence = do()
-    except ddl.LockNotObtainedError as error:
-        return outcome(OutcomeStatus.SKIPPED, ReasonCode.LOCK_NOT_OBTAINED, message=str(error))
-    except ddl.HeldTooLongError as error:
-        return outcome(OutcomeStatus.SKIPPED, ReasonCode.LOCK_NOT_OBTAINED, message=str(error))
-    except StateChangedError as error:
-        return outcome(OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, message=str(error))
-    except NotAsPlannedError as error:
-        return outcome(OutcomeStatus.FAILED, ReasonCode.ERROR, message=str(error))
-    except ConservationError as error:
-        return outcome(OutcomeStatus.FAILED, ReasonCode.CONSERVATION, message=str(error))
-    except ConnectionLostError as error:
-        return outcome(OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, message=str(error))
-    except (*_GONE, *_CHANGED) as error:
-        return outcome(OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, message=faults.describe(error))
-    except psycopg.Error as error:
-        return outcome(OutcomeStatus.FAILED, ReasonCode.ERROR, message=faults.describe(error))
-    message = evidence.pop("message", None)
-    return outcome(OutcomeStatus.DONE, rows=evidence.get("rows_copied"), message=message, evidence=evidence)
+    return outcomes.carry_out(work.action, change, lambda error: classify(error, session), note=work.note)
+
+
+def classify(error: Exception, session: PostgresSession) -> ActionError | None:
+    """Return what an error of the driver means where a name or a place among partitions is to be taken."""
+    known = faults.classify(error, session.connection)
+    taken = isinstance(error, _TAKEN) and type(known) is ActionError
+    return StateChangedError(str(known)) if taken else known
 
 
 @contextmanager
 def claim(session: PostgresSession, parent: int) -> Iterator[None]:
     """Hold the right to change a parent's partitions, against other runs of Upkeep; never waits.
 
-    Raises `ddl.LockNotObtainedError`. The server releases it when the session ends, however it ends.
+    Raises `LockNotObtainedError`. The server releases it when the session ends, however it ends.
     """
     key = {"key": _LOCK_SPACE | parent}
     if not session.rows("partition_creation/advisory_lock", key)[0]["obtained"]:
         who = holders.held_by(session, key=key["key"])
-        raise ddl.LockNotObtainedError(f"another run of Upkeep works on this table; the next run tries again{who}")
+        raise LockNotObtainedError(f"another run of Upkeep works on this table; the next run tries again{who}")
     try:
         yield
     finally:
@@ -265,45 +242,37 @@ def _replica_index(session: PostgresSession, like: Args, name: sql.Identifier, o
 
 def undo(work: Work[PostgresSession], outcome: Outcome) -> Outcome:
     """Detach and drop the partition that the action made, while it is empty; else say why not."""
-    session, action = work.session, work.action
-    args, child = action.args, outcome.evidence.get("child_oid")
 
-    def refused(text: str) -> Outcome:
-        return Outcome(
-            action_id=action.id, status=OutcomeStatus.SKIPPED, reason_code=ReasonCode.STATE_CHANGED, message=text
-        )
+    def take_back(done: DoneSoFar) -> None:
+        done.message = _take_back(work, outcome.evidence.get("child_oid"))
 
-    if action.kind != plan.KIND or child is None:
-        return refused("there is nothing to take back")
+    return outcomes.carry_out(work.action, take_back, lambda error: faults.classify(error, work.session.connection))
+
+
+def _take_back(work: Work[PostgresSession], child: int | None) -> str:
+    session, args = work.session, work.action.args
+    if work.action.kind != plan.KIND or child is None:
+        raise StateChangedError("there is nothing to take back")
     known = {p.oid: p for p in catalog.partitions(session, [args["parent"]["oid"]])}
     if child not in known and not session.rows(
         "partition_creation/table_name", {"oid": child}
     ):  # an undo that was killed had done it
-        return Outcome(action_id=action.id, status=OutcomeStatus.DONE, message="the partition is gone already")
+        return "the partition is gone already"
     if child not in known:
-        return refused("the partition is no longer attached; nothing was changed")
+        raise StateChangedError("the partition is no longer attached; nothing was changed")
     partition = known[child]
     parent, name = table(args, "parent"), partition.full_name.identifier
 
-    def body() -> bool:
+    def body() -> None:
         ddl.lock(session, parent, "access exclusive")
         # Its own partitions too: a row may be written into one of these without the parent's being asked.
         ddl.lock_tree(session, name, "access exclusive")
         if session.execute(session.statement("partition_creation/any_row", table=name)).fetchall():
-            return False
+            raise StateChangedError(f"{partition.subject} holds rows; it stays")
         session.execute(session.statement("detach_partition", parent=parent, child=name))
         session.execute(session.statement("drop_table", table=name))
-        return True
 
-    try:
-        with claim(session, args["parent"]["oid"]):
-            what = f"undoing {partition.subject}"
-            done = ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=work.sleep, quiet=[parent], what=what)
-    except ddl.LockNotObtainedError as error:
-        skipped = OutcomeStatus.SKIPPED
-        return Outcome(
-            action_id=action.id, status=skipped, reason_code=ReasonCode.LOCK_NOT_OBTAINED, message=str(error)
-        )
-    if not done:
-        return refused(f"{partition.subject} holds rows; it stays")
-    return Outcome(action_id=action.id, status=OutcomeStatus.DONE, message=f"{partition.subject} detached and dropped")
+    with claim(session, args["parent"]["oid"]):
+        what = f"undoing {partition.subject}"
+        ddl.attempt(session, body, checkpoint=work.checkpoint, sleep=work.sleep, quiet=[parent], what=what)
+    return f"{partition.subject} detached and dropped"

@@ -47,7 +47,7 @@ def clean(
 ) -> list[str]:
     """Remove what was left half made for a parent, in one transaction; return what it was.
 
-    Raises `ddl.LockNotObtainedError`.
+    Raises `LockNotObtainedError`.
     """
     rows = [
         r

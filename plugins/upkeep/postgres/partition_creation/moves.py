@@ -28,6 +28,7 @@ from psycopg import sql
 
 from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Work
+from upkeep.jobs.errors import ConservationError
 from upkeep.model import Json
 from upkeep.postgres import ddl
 from upkeep.postgres.partition_creation.leftovers import HALF_MADE, clean
@@ -44,10 +45,6 @@ SECONDS_A_ROW: Final = 50e-6
 """Allowance for deleting and comparing one row under the lock."""
 TRIGGER: Final = "zz_upkeep_move"
 """Fires after the others: triggers fire in the order of their names."""
-
-
-class ConservationError(Exception):
-    """Not the same rows arrived as left: the transaction was rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ def move(
     ------
     ConservationError
         Count or hash differ; rolled back.
-    ddl.LockNotObtainedError, ddl.HeldTooLongError
+    LockNotObtainedError
         Others held the tables for too long. What was made is removed again, or by the next run.
     """
     parts = Parts(work.action.args, columns)
@@ -120,7 +117,7 @@ def move(
             **proof,
             "rows_copied_at_first": copied,
         }
-    except (UpkeepError, psycopg.Error, ConservationError):
+    except (UpkeepError, psycopg.Error):
         with contextlib.suppress(UpkeepError, psycopg.Error):  # the next run removes what stays
             clean(session, parts.args["parent"]["oid"], checkpoint=work.checkpoint, sleep=work.sleep)
         raise

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass
 from typing import Final
 
-import redis
-
-from upkeep.errors import UpkeepError
+from upkeep.jobs import outcomes
 from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.pace import Pace
-from upkeep.model import Action, Json, Outcome, OutcomeStatus, ReasonCode
-from upkeep.redis import faults, server_refusals
-from upkeep.redis.session import RIGHTS, RedisSession
+from upkeep.jobs.errors import RefusedError, StateChangedError
+from upkeep.jobs.outcomes import DoneSoFar
+from upkeep.model import Json, Outcome
+from upkeep.redis import faults
+from upkeep.redis.session import RedisSession
 
 FIRST: Final = 10_000
 LARGEST: Final = 100_000
 STEP_SECONDS: Final = 0.005
 """A step takes about so long: the server does nothing else meanwhile. Between two steps others have their turn."""
-
-
-class StateChangedError(UpkeepError):
-    """The stream is not the one that was planned."""
 
 
 @dataclass
@@ -52,28 +47,14 @@ class Tally:
 def apply(work: Work[RedisSession]) -> Outcome:
     """Delete what is due; raises what stops the run, with what was done in the ledger as a note."""
     tally = Tally()
-    try:
-        _run(work, work.session, tally)
-    except StateChangedError as error:
-        return _outcome(work.action, tally, OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, str(error))
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:  # one that loads its data, too
-        text = f"the connection to the server was lost ({faults.describe(error)}); the next run carries on"
-        return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
-    except redis.exceptions.ReadOnlyError:  # before RedisError, of which it is one: no other user would help
-        text = "the server is a replica by now; point the connection at the primary"
-        return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.CONNECTION_LOST, text)
-    except redis.RedisError as error:
-        refusal = server_refusals.of(error)
-        text = f"the server refused: {faults.describe(error)}; our user needs {RIGHTS}"
-        if refusal is not None:
-            text = f"{refusal.text}; {refusal.remedy}"
-        return _outcome(work.action, tally, OutcomeStatus.FAILED, ReasonCode.ERROR, text)
-    except UpkeepError:
-        if tally.deleted:
-            with contextlib.suppress(UpkeepError):
-                work.note({"rows": tally.deleted, **tally.evidence()})
-        raise
-    return _outcome(work.action, tally, OutcomeStatus.DONE, None, None)
+
+    def delete(done: DoneSoFar) -> None:
+        try:
+            _run(work, work.session, tally)
+        finally:
+            done.rows, done.evidence = tally.deleted, tally.evidence()
+
+    return outcomes.carry_out(work.action, delete, faults.classify, note=work.note)
 
 
 def _run(work: Work[RedisSession], session: RedisSession, tally: Tally) -> None:
@@ -114,20 +95,10 @@ def _run(work: Work[RedisSession], session: RedisSession, tally: Tally) -> None:
         pace.learn(deleted, took)
 
 
-def _outcome(action: Action, tally: Tally, status: OutcomeStatus, code: ReasonCode | None, text: str | None) -> Outcome:
-    return Outcome(
-        action_id=action.id,
-        status=status,
-        reason_code=code,
-        rows=tally.deleted,
-        message=text,
-        evidence=tally.evidence(),
-    )
-
-
-def undo(work: Work[RedisSession], _outcome: Outcome) -> Outcome:
+def undo(work: Work[RedisSession], _: Outcome) -> Outcome:
     """Say that it cannot be taken back."""
-    text = "what was deleted comes back only from a backup"
-    return Outcome(
-        action_id=work.action.id, status=OutcomeStatus.SKIPPED, reason_code=ReasonCode.NOT_SUPPORTED, message=text
-    )
+
+    def refuse(_: DoneSoFar) -> None:
+        raise RefusedError("what was deleted comes back only from a backup")
+
+    return outcomes.carry_out(work.action, refuse, faults.classify)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.fleet import RetainPolicy
+from upkeep.jobs import outcomes
 from upkeep.jobs.contract import Work
-from upkeep.model import Action, Json, Outcome, ReasonCode
-from upkeep.tidb import holders, outcomes, server
+from upkeep.jobs.errors import LockNotObtainedError, RefusedError, StateChangedError
+from upkeep.jobs.outcomes import DoneSoFar
+from upkeep.model import Action, Outcome
+from upkeep.tidb import faults, holders, server
 from upkeep.tidb.catalog import partitions_of
 from upkeep.tidb.data_retention import detach, drop, merge, reattach
 from upkeep.tidb.data_retention.batches import Sweep, evidence
 from upkeep.tidb.data_retention.doomed import Doomed
 from upkeep.tidb.data_retention.view_from_frames import retain_policies
 from upkeep.tidb.ddl import Tools
-from upkeep.tidb.faults import LockNotObtainedError, StateChangedError
 from upkeep.tidb.names import parse
 from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
@@ -27,25 +27,25 @@ def _tools(work: Work[TiDBSession]) -> Tools:
     return Tools(work.session, work.checkpoint, work.sleep)
 
 
-def _detach(work: Work[TiDBSession]) -> Outcome:
-    def carry_out() -> Json:
-        policy = _policy_of(work)
-        tools, within = _tools(work), _within(work)
-        done = detach.detach(tools, work.action.args, grace=policy.grace, zone=policy.zone, within=within)
-        return {"planned_rows": work.action.rows, **done}
-
-    done = outcomes.attempt(work.action, carry_out)
-    return done.model_copy(update={"rows": work.action.rows}) if done.status == "done" else done
+def _detach(work: Work[TiDBSession], done: DoneSoFar) -> None:
+    policy = _policy_of(work)
+    tools, within = _tools(work), _within(work)
+    found = detach.detach(tools, work.action.args, grace=policy.grace, zone=policy.zone, within=within)
+    done.take({"planned_rows": work.action.rows, **found})
+    done.rows = work.action.rows
 
 
-def _merge(work: Work[TiDBSession]) -> Outcome:
-    return outcomes.attempt(work.action, lambda: merge.merge(_tools(work), work.action.args))
+def _merge(work: Work[TiDBSession], done: DoneSoFar) -> None:
+    done.take(merge.merge(_tools(work), work.action.args))
 
 
-def _drop(work: Work[TiDBSession]) -> Outcome:
-    done = outcomes.attempt(work.action, lambda: drop.drop(_tools(work), work.action.args, _within(work)))
-    touched = {"rows": work.action.rows, "bytes": work.action.bytes}
-    return done.model_copy(update=touched) if done.status == "done" else done
+def _drop(work: Work[TiDBSession], done: DoneSoFar) -> None:
+    done.take(drop.drop(_tools(work), work.action.args, _within(work)))
+    done.rows, done.bytes = work.action.rows, work.action.bytes
+
+
+def _leftover(work: Work[TiDBSession], done: DoneSoFar) -> None:
+    done.take(drop.remove_leftover(_tools(work), work.action.args))
 
 
 def _within(work: Work[TiDBSession]) -> detach.Within:
@@ -63,39 +63,20 @@ def _within(work: Work[TiDBSession]) -> detach.Within:
     return require
 
 
-def _leftover(work: Work[TiDBSession]) -> Outcome:
-    return outcomes.attempt(work.action, lambda: drop.remove_leftover(_tools(work), work.action.args))
-
-
-def _rows(work: Work[TiDBSession]) -> Outcome:
+def _rows(work: Work[TiDBSession], done: DoneSoFar) -> None:
     """Delete or move the due rows that the action names, in batches."""
     args = work.action.args
     session = work.session
     sweep = Sweep(session, args, work.checkpoint, work.sleep, work.action.rows, work.most, work.allow)
     emptied = False
-
-    def carry_out() -> Json:
-        nonlocal emptied
+    try:
         _same_table(work)
         emptied = sweep.run(Doomed.from_args(args))
-        if sweep.tally.held:
-            raise LockNotObtainedError(
-                f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}"
-            )
-        return {}
-
-    def about() -> Json:
-        return {"rows": sweep.tally.rows, "evidence": evidence(sweep, args, emptied=emptied)}
-
-    try:
-        return outcomes.attempt(work.action, carry_out, about)
-    except UpkeepError as error:
-        if sweep.tally.rows and not isinstance(error, UnreachableError):
-            # the run ends here, but what was committed is committed: its count must not be missing from the ledger.
-            # That the ledger itself cannot be reached may be why the run ends
-            with contextlib.suppress(UpkeepError):
-                work.note({"rows": sweep.tally.rows, **evidence(sweep, args, emptied=False)})
-        raise
+    finally:
+        done.rows = sweep.tally.rows
+        done.evidence = evidence(sweep, args, emptied=emptied)
+    if sweep.tally.held:
+        raise LockNotObtainedError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
 
 
 def _same_table(work: Work[TiDBSession]) -> None:
@@ -119,7 +100,7 @@ def _policy_of(work: Work[TiDBSession]) -> RetainPolicy:
     return min(fitting, key=lambda one: one[0])[1]
 
 
-_KINDS: Final[Mapping[str, Callable[[Work[TiDBSession]], Outcome]]] = {
+_KINDS: Final[Mapping[str, Callable[[Work[TiDBSession], DoneSoFar], None]]] = {
     "detach_partition": _detach,
     "merge_partitions": _merge,
     "drop_partition": _drop,
@@ -132,7 +113,9 @@ _KINDS: Final[Mapping[str, Callable[[Work[TiDBSession]], Outcome]]] = {
 
 def apply(work: Work[TiDBSession]) -> Outcome:
     """Carry one action out; raises what stops the run."""
-    return holders.named(work, _KINDS[work.action.kind](work))
+    do = _KINDS[work.action.kind]
+    outcome = outcomes.carry_out(work.action, lambda done: do(work, done), faults.classify, note=work.note)
+    return holders.named(work, outcome)
 
 
 # -- taking back -------------------------------------------------------------------------------------
@@ -141,11 +124,14 @@ def apply(work: Work[TiDBSession]) -> Outcome:
 def undo(work: Work[TiDBSession], outcome: Outcome) -> Outcome:
     """Put a partition back that was detached and not dropped yet; nothing else can be taken back here."""
     action = work.action
-    if action.kind != "detach_partition":
-        return outcomes.refused(action, _cannot(action), ReasonCode.NOT_SUPPORTED)
-    tools = Tools(work.session, work.checkpoint, work.sleep)
-    oid = outcome.evidence.get("oid", action.args["oid"])
-    return outcomes.attempt(action, lambda: {"message": reattach.put_back(tools, action.args), "oid": oid})
+
+    def take_back(done: DoneSoFar) -> None:
+        if action.kind != "detach_partition":
+            raise RefusedError(_cannot(action))
+        done.message = reattach.put_back(Tools(work.session, work.checkpoint, work.sleep), action.args)
+        done.evidence = {"oid": outcome.evidence.get("oid", action.args["oid"])}
+
+    return outcomes.carry_out(action, take_back, faults.classify)
 
 
 def _cannot(action: Action) -> str:

@@ -26,11 +26,11 @@ import pymysql
 
 from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.data_retention.pace import LARGEST, SMALLEST, Pace
+from upkeep.jobs.errors import ConservationError, LockNotObtainedError, StateChangedError
 from upkeep.model import Json
 from upkeep.tidb import faults, server, sql
 from upkeep.tidb.data_retention import archive_table
 from upkeep.tidb.data_retention.doomed import Doomed, archive, delete, moved
-from upkeep.tidb.faults import ConservationError, LockNotObtainedError, StateChangedError
 from upkeep.tidb.session import LOCK_WAIT_SECONDS, Row, TiDBSession
 from upkeep.tidb.sql import Sql
 

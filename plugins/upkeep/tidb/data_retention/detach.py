@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import pymysql
 
 from upkeep.jobs.data_retention.marker import read_marker, write_marker
+from upkeep.jobs.errors import RefusedError, StateChangedError
 from upkeep.model import Json
 from upkeep.model.intervals import Duration, shift
 from upkeep.tidb import catalog, create_text, ddl, faults, keys, names, server, sql, ttl
@@ -28,7 +29,6 @@ from upkeep.tidb.data_retention.ages import ageless
 from upkeep.tidb.data_retention.detached import DETACHED, PREPARING, RETURNING, table_name
 from upkeep.tidb.data_retention.place import Place, by_id, give_back, holds_rows
 from upkeep.tidb.ddl import Tools
-from upkeep.tidb.faults import NotSupportedError, StateChangedError
 from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
 
@@ -130,7 +130,7 @@ def _exchange(tools: Tools, args: Json, here: Partition) -> None:
             _remove_empty(tools, Place(table["schema"], name, ""))
             if again:
                 text = f"TiDB does not exchange {here.name}: {faults.describe(error)}{_WHY}"
-                raise NotSupportedError(text) from error
+                raise RefusedError(text) from error
         else:
             return
 

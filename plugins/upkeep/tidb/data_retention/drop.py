@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import drop_after, read_marker
+from upkeep.jobs.errors import StateChangedError
 from upkeep.model import Json
 from upkeep.tidb import ddl, names, sql
 from upkeep.tidb.data_retention import detached, detached_facts
@@ -11,7 +12,6 @@ from upkeep.tidb.data_retention.detach import Within
 from upkeep.tidb.data_retention.detached import DETACHED, RETURNING
 from upkeep.tidb.data_retention.place import Place, by_id, give_back, holds_rows
 from upkeep.tidb.ddl import Tools
-from upkeep.tidb.faults import StateChangedError
 from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pymysql
 
+from upkeep.jobs.errors import ConservationError
 from upkeep.model import Json
 from upkeep.tidb import faults, names, server, sql
 from upkeep.tidb.ddl import Tools
-from upkeep.tidb.faults import ConservationError
 from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
 

@@ -11,6 +11,7 @@ from typing import Final
 import pymysql
 
 from upkeep.jobs.data_retention.marker import read_marker, write_marker
+from upkeep.jobs.errors import StateChangedError
 from upkeep.jobs.partition_creation.axis import Value
 from upkeep.model import Json
 from upkeep.tidb import ddl, faults, keys, server, sql
@@ -22,7 +23,6 @@ from upkeep.tidb.data_retention.drop import remove_when_empty
 from upkeep.tidb.data_retention.merge import MERGE_ROWS
 from upkeep.tidb.data_retention.place import Place, by_id, give_back
 from upkeep.tidb.ddl import Tools, definition
-from upkeep.tidb.faults import StateChangedError
 from upkeep.tidb.sql import Sql
 
 AGAIN: Final = (

@@ -11,13 +11,15 @@ from typing import Final
 
 import pymysql
 
+from upkeep.jobs import outcomes
 from upkeep.jobs.contract import Work
+from upkeep.jobs.errors import StateChangedError
+from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.jobs.partition_creation.axis import HIGHEST
 from upkeep.model import Json, Outcome
-from upkeep.tidb import ddl, faults, keys, outcomes, server, sql
+from upkeep.tidb import ddl, faults, keys, server, sql
 from upkeep.tidb.catalog import Partition, partitions_of
 from upkeep.tidb.ddl import Tools
-from upkeep.tidb.faults import StateChangedError
 from upkeep.tidb.partition_creation import plan
 from upkeep.tidb.session import TiDBSession
 
@@ -29,11 +31,11 @@ def apply(work: Work[TiDBSession]) -> Outcome:
     """Carry the creation out; expected trouble becomes an outcome."""
     tools = Tools(work.session, work.checkpoint, work.sleep)
 
-    def carry_out() -> Json:
+    def create(done: DoneSoFar) -> None:
         with ddl.claim(tools.session, work.action.args["table"]["id"]):
-            return _create(tools, work.action.args)
+            done.take(_create(tools, work.action.args))
 
-    return outcomes.attempt(work.action, carry_out)
+    return outcomes.carry_out(work.action, create, faults.classify, note=work.note)
 
 
 def _create(tools: Tools, args: Json) -> Json:
@@ -89,13 +91,16 @@ def _already(now: Sequence[Partition], args: Json) -> bool:
 def undo(work: Work[TiDBSession], outcome: Outcome) -> Outcome:
     """Drop the partitions that the action made, while they are empty; else say why not."""
     action, ids = work.action, outcome.evidence.get("ids")
-    if action.kind != plan.KIND or not ids:
-        return outcomes.refused(action, "there is nothing to take back")
-    tools = Tools(work.session, work.checkpoint, work.sleep)
-    return outcomes.attempt(action, lambda: _drop(tools, action.args, set(ids)))
+
+    def take_back(done: DoneSoFar) -> None:
+        if action.kind != plan.KIND or not ids:
+            raise StateChangedError("there is nothing to take back")
+        done.message = _drop(Tools(work.session, work.checkpoint, work.sleep), action.args, set(ids))
+
+    return outcomes.carry_out(action, take_back, faults.classify)
 
 
-def _drop(tools: Tools, args: Json, ids: set[int]) -> Json:
+def _drop(tools: Tools, args: Json, ids: set[int]) -> str:
     session, table = tools.session, args["table"]
     here = [p for p in partitions_of(session, table) if p.id in ids]
     if len(here) != len(ids):
@@ -113,4 +118,4 @@ def _drop(tools: Tools, args: Json, ids: set[int]) -> Json:
         sql.statement("partition_creation/drop_partitions", table=identifier, partitions=listed),
         what="dropping them",
     )
-    return {"message": f"{', '.join(p.name for p in here)} dropped"}
+    return f"{', '.join(p.name for p in here)} dropped"

@@ -11,11 +11,11 @@ from local.servers import MongoServer
 from tests.harness.jobs import Runs, undo
 from tests.harness.mongo import Place, fresh_place, run, target
 from upkeep.jobs import rooms
+from upkeep.jobs.errors import ConservationError
 from upkeep.model import Severity
 from upkeep.mongo import ddl
 from upkeep.mongo.data_retention import apply, measurements
 from upkeep.mongo.data_retention.measurements import Pair
-from upkeep.mongo.outcomes import ConservationError
 from upkeep.mongo.session import MongoSession
 
 JOB = "data_retention"

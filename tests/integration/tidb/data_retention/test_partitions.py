@@ -14,11 +14,11 @@ from tests.harness.jobs import Runs, all_done, on, undo
 from tests.harness.tidb import Db
 from upkeep import gates
 from upkeep.jobs.contract import go_on
+from upkeep.jobs.errors import StateChangedError
 from upkeep.model import ReasonCode, Severity
 from upkeep.tidb.data_retention import drop
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.engine import ENGINE
-from upkeep.tidb.faults import StateChangedError
 
 pytestmark = pytest.mark.tidb
 KEEP = "retain: {by: at, for: 30 days, then: delete, requires: nothing, grace: 7 days}"

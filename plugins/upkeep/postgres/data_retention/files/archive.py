@@ -21,8 +21,8 @@ import psycopg
 from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Checkpoint, go_on
 from upkeep.jobs.data_retention.pace import Pace
+from upkeep.jobs.errors import ConservationError
 from upkeep.model import Json
-from upkeep.postgres.data_retention.archive_table import ConservationError
 from upkeep.postgres.data_retention.batches import BatchTooLargeError, Removed, Where
 from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.files import types
@@ -83,10 +83,6 @@ class Settled:
     def evidence(self) -> Json:
         """Return it for the ledger."""
         return {"counted": self.counted, "removed": self.removed, "unknown": self.unknown, "missing": self.missing}
-
-
-class UndecidedError(UpkeepError):
-    """Nobody can say what became of an earlier transaction: a person must look."""
 
 
 def settle(session: PostgresSession, shelf: Shelf, checkpoint: Checkpoint, sleep: Callable[[float], None]) -> Settled:

@@ -19,16 +19,15 @@ from psycopg import errors, sql
 
 from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Work
+from upkeep.jobs.errors import ActionError, AlreadyDoneError, ConservationError, StateChangedError
 from upkeep.model import Json
 from upkeep.postgres import names
 from upkeep.postgres.data_retention import detach
-from upkeep.postgres.data_retention.archive_table import ConservationError
-from upkeep.postgres.data_retention.detach import AlreadyDoneError, Place, StateChangedError
+from upkeep.postgres.data_retention.detach import Place
 from upkeep.postgres.data_retention.files import types
 from upkeep.postgres.data_retention.files.archive import (
     BLOCK_BYTES,
     STATEMENT_TIMEOUT,
-    UndecidedError,
     durable_transaction,
     end_now,
     end_of,
@@ -45,10 +44,6 @@ STAGE: Final = "upkeep_restore"
 LOAD_BYTES: Final = 8 << 20
 """One COPY into it takes about so much: no statement's time grows with the file."""
 _AGES: Final = frozenset({"timestamptz", "timestamp", "date", "int2", "int4", "int8"})
-
-
-class RowsThereError(UpkeepError):
-    """Rows of the file are in the table already, by a unique key; nothing of the file was loaded."""
 
 
 def restore(work: Work[PostgresSession], shelf: Shelf) -> tuple[Json, StoreError | None]:
@@ -122,7 +117,7 @@ def _is_stale(session: PostgresSession, mark: Mark, place: str, *, again: bool) 
 
     Raises
     ------
-    UndecidedError
+    ActionError
         It is so, and nobody said that the rows are to come again.
     """
     # Of another database: what became of its table cannot be asked here.
@@ -136,7 +131,7 @@ def _is_stale(session: PostgresSession, mark: Mark, place: str, *, again: bool) 
     else:
         return False
     if not again:
-        raise UndecidedError(
+        raise ActionError(
             f"{place}: its rows were restored into {mark.into} before, but {why}; nothing was loaded. Look whether "
             "they are there, or in a later file (archived again); if not, restore with --again"
         )
@@ -306,7 +301,7 @@ def _abandon(session: PostgresSession, shelf: Shelf, mark: Mark, *, ending: bool
 
 def _explained(error: BaseException, manifest: Manifest, into: str) -> BaseException:
     if isinstance(error, errors.UniqueViolation):
-        return RowsThereError(
+        return ActionError(
             f"rows of the file are in {into} already ({error.diag.constraint_name}); nothing of it was loaded. Find "
             "out how they came there; restore into another table (--into) to compare"
         )

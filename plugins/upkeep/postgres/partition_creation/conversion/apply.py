@@ -23,13 +23,13 @@ import psycopg
 
 from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Ask, Work
+from upkeep.jobs.errors import ActionError, LockNotObtainedError, StateChangedError
 from upkeep.model import NOTHING_ASKED, Json, Memory, Outcome, OutcomeStatus
 from upkeep.postgres import ddl, holders, names
 from upkeep.postgres.bounds import Axis
 from upkeep.postgres.partition_creation import apply as creation_apply
 from upkeep.postgres.partition_creation import observe as creation_observe
 from upkeep.postgres.partition_creation import plan as creation_plan
-from upkeep.postgres.partition_creation.apply import NotAsPlannedError, StateChangedError
 from upkeep.postgres.partition_creation.conversion import judgement, observe, statements
 from upkeep.postgres.partition_creation.conversion.checks import of_dependents
 from upkeep.postgres.partition_creation.conversion.names import CHECK
@@ -127,7 +127,7 @@ def _room(session: PostgresSession, args: Args) -> None:
     except psycopg.errors.LockNotAvailable as error:
         who = holders.held_by(session, [args["parent"]["oid"]])
         text = f"another session holds the table locked; the next run tries again{who}"
-        raise ddl.LockNotObtainedError(text) from error
+        raise LockNotObtainedError(text) from error
     except psycopg.errors.QueryCanceled as error:
         raise StateChangedError("the lowest and highest key can no longer be read in time; plan again") from error
     # The CHECK would find it as well, after reading the whole table, and refuse writers until then.
@@ -247,7 +247,7 @@ def _exchange(work: Work[PostgresSession], session: PostgresSession, held: Held,
         # The catalog is asked whether all was carried over, while it can still be rolled back.
         missing = lost(args["facts"], observe.catalog_facts(session, [after["parent"]])[after["parent"]])
         if missing:
-            raise NotAsPlannedError(f"not carried over as it was: {', '.join(missing)}; rolled back")
+            raise ActionError(f"not carried over as it was: {', '.join(missing)}; rolled back")
         return {
             "parent_oid": after["parent"],
             "part_oid": oid["oid"],
@@ -275,13 +275,13 @@ def _independent(session: PostgresSession, args: Args) -> None:
 
 
 def _joined(before: Row, after: Row) -> None:
-    """Raise `NotAsPlannedError` unless ATTACH joined every index and foreign key, and made none."""
+    """Raise `ActionError` unless ATTACH joined every index and foreign key, and made none."""
     files = {(i["oid"], i["file"]) for i in before["indexes"]}
     if files != {(i["oid"], i["file"]) for i in after["indexes"]} or not all(i["parent"] for i in after["indexes"]):
-        raise NotAsPlannedError("an index would have been built under the lock; rolled back")
+        raise ActionError("an index would have been built under the lock; rolled back")
     keys = {k["oid"] for k in before["foreign_keys"]}
     if keys != {k["oid"] for k in after["foreign_keys"]} or not all(k["parent"] for k in after["foreign_keys"]):
-        raise NotAsPlannedError("a foreign key would have been checked again under the lock; rolled back")
+        raise ActionError("a foreign key would have been checked again under the lock; rolled back")
 
 
 def _ahead(work: Work[PostgresSession], session: PostgresSession) -> Json:

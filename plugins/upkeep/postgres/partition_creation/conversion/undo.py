@@ -7,18 +7,19 @@ or changed on the partitioned table since, and would be lost, makes it refuse.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Final
 
 import psycopg
 
+from upkeep.jobs import outcomes
 from upkeep.jobs.contract import Work
 from upkeep.jobs.data_retention.marker import read_marker
-from upkeep.model import Json, Outcome, OutcomeStatus, ReasonCode
+from upkeep.jobs.errors import StateChangedError
+from upkeep.jobs.outcomes import DoneSoFar
+from upkeep.model import Json, Outcome
 from upkeep.postgres import catalog, ddl, faults, names
 from upkeep.postgres.partition_creation import apply
-from upkeep.postgres.partition_creation.apply import StateChangedError
 from upkeep.postgres.partition_creation.conversion import observe, statements
 from upkeep.postgres.partition_creation.conversion.apply import RETRY, Held
 from upkeep.postgres.partition_creation.conversion.checks import of_dependents
@@ -32,40 +33,23 @@ COUNT_SECONDS: Final = 20
 
 def undo(work: Work[PostgresSession], outcome: Outcome) -> Outcome:
     """Put the plain table back, or say why not; nothing happens when it is back already."""
-    started = time.monotonic()
-    session, action = work.session, work.action
-    args = action.args
-    parent = outcome.evidence.get("parent_oid")
+    session, args, parent = work.session, work.action.args, outcome.evidence.get("parent_oid")
 
-    def result(status: OutcomeStatus, code: ReasonCode | None, message: str, evidence: Json | None = None) -> Outcome:
-        return Outcome(
-            action_id=action.id,
-            status=status,
-            reason_code=code,
-            seconds=time.monotonic() - started,
-            message=message,
-            evidence=evidence or {},
-        )
+    def take_back(done: DoneSoFar) -> None:
+        if parent is None:
+            raise StateChangedError("there is nothing to take back")
+        try:
+            # An undo that was killed after its commit is said again: then there is nothing left to do.
+            if _is_back(session, args):
+                done.message = "the plain table is back already"
+                return
+            with apply.claim(session, parent):
+                done.evidence = _take_back(work, args, parent)
+        except StateChangedError as error:
+            raise StateChangedError(f"{error}; nothing was changed") from error
+        done.message = f"{names.display(args['parent']['schema'], args['parent']['name'])} is a plain table again"
 
-    if parent is None:
-        return result(OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, "there is nothing to take back")
-    try:
-        # An undo that was killed after its commit is said again: then there is nothing left to do.
-        if _is_back(session, args):
-            return result(OutcomeStatus.DONE, None, "the plain table is back already")
-        with apply.claim(session, parent):
-            evidence = _take_back(work, args, parent)
-    except (ddl.LockNotObtainedError, ddl.HeldTooLongError) as error:
-        return result(OutcomeStatus.SKIPPED, ReasonCode.LOCK_NOT_OBTAINED, str(error))
-    except StateChangedError as error:
-        return result(OutcomeStatus.SKIPPED, ReasonCode.STATE_CHANGED, f"{error}; nothing was changed")
-    except psycopg.Error as error:
-        # Then nobody knows whether it was committed: that is not for this outcome to say.
-        if session.connection.closed:
-            raise
-        return result(OutcomeStatus.FAILED, ReasonCode.ERROR, faults.describe(error))
-    subject = names.display(args["parent"]["schema"], args["parent"]["name"])
-    return result(OutcomeStatus.DONE, None, f"{subject} is a plain table again", evidence)
+    return outcomes.carry_out(work.action, take_back, lambda error: faults.classify(error, session.connection))
 
 
 def _is_back(session: PostgresSession, args: Args) -> bool:
