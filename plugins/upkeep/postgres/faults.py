@@ -28,9 +28,15 @@ _RAISED: Final = frozenset({"exec_stmt_raise", "exec_stmt_assert"})
 """Where PL/pgSQL raises what the user wrote, under any error code."""
 TRANSIENT: Final = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 """Each of them has rolled back all that the attempt did, and says nothing of the next one."""
+_NOT_THERE: Final = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedObject,
+    errors.InvalidSchemaName,
+)
 _MEANINGS: Final[tuple[tuple[tuple[type[psycopg.Error], ...], type[ActionError]], ...]] = (
     (TRANSIENT, LockNotObtainedError),
-    ((errors.UndefinedTable, errors.UndefinedObject, errors.InvalidSchemaName), StateChangedError),
+    (_NOT_THERE, StateChangedError),
     # No memory, no connection, a limit of the server's own; a full disk is not over by the next run.
     ((errors.OutOfMemory, errors.TooManyConnections, errors.ConfigurationLimitExceeded), OverloadedError),
 )

@@ -22,9 +22,10 @@ TOO_LARGE: Final = frozenset({8004, 8025, 8175, 8176, 8180, 1114})
 """The transaction is larger than the server takes, or its memory quota is used up: halve the batch."""
 LOST: Final = frozenset({0, 1053, 2006, 2013, 2014, 4031})
 PRIVILEGE: Final = frozenset({1044, 1142, 1143, 1227, 8121})
-GONE: Final = frozenset({1049, 1051, 1146, 1507, 1735})
-"""No such database, table or partition (any more)."""
-OVERLOADED: Final = frozenset({1040, 1203, 8176, 8252, 8253, 8254, 9001, 9002, 9003, 9005, 9008})
+GONE: Final = frozenset({1049, 1051, 1054, 1146, 1507, 1735})
+"""No such database, table, column or partition (any more)."""
+NO_CONNECTION: Final = frozenset({1040, 1203})
+OVERLOADED: Final = NO_CONNECTION | frozenset({8176, 8252, 8253, 8254, 9001, 9002, 9003, 9005, 9008})
 """No free connection, no memory, more than the resource group may take, a server of the cluster too busy to answer."""
 FOREIGN_KEY: Final = frozenset({1451, 1217})
 DUPLICATE: Final = 1062

@@ -19,7 +19,7 @@ import pymysql
 
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
-from upkeep.jobs.errors import ConnectionLostError
+from upkeep.jobs.errors import ConnectionLostError, OverloadedError
 from upkeep.model import ENGINES, ServerFacts
 from upkeep.tidb import faults, sql
 from upkeep.tidb.connection import DEFAULT_PORT, Connection, connect
@@ -39,6 +39,10 @@ their own."""
 IDLE_SECONDS: Final = 600
 """A job that froze must not keep its session, and with it old versions of rows from being collected."""
 _RELEASE: Final = re.compile(r"TiDB-v?(\d+\.\d+\.\d+)")
+
+
+class NoConnectionError(OverloadedError, UnreachableError):
+    """The server has no free connection: to an action that needs a second one it is overloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,8 @@ class TiDBSession:
         try:
             connection = connect(address, application=application, as_dict=True)
         except (pymysql.MySQLError, OSError) as error:
-            raise UnreachableError(
-                f"{where(address)}: cannot connect: {_clean(error, address)}; {_remedy(error)}"
-            ) from None
+            kind = NoConnectionError if faults.code(error) in faults.NO_CONNECTION else UnreachableError
+            raise kind(f"{where(address)}: cannot connect: {_clean(error, address)}; {_remedy(error)}") from None
         try:
             return cls(connection, address, application)
         except pymysql.MySQLError as error:
@@ -289,7 +292,7 @@ def _remedy(error: BaseException) -> str:
         return "check user and password"
     if number == 1049:  # noqa: PLR2004 - unknown database
         return "check the name of the database"
-    if number in {1040, 1203}:
+    if number in faults.NO_CONNECTION:
         return "the server has no free connection: close idle ones or raise max_connections"
     if "SSL" in str(error) or "certificate" in str(error):
         return "check the TLS options in the connection's extras (ssl_ca, ssl_cert, ssl_key, ssl_verify_identity)"

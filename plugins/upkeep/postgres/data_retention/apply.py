@@ -251,6 +251,9 @@ def _sweep(work: Work[PostgresSession], done: DoneSoFar, *, moving: bool) -> Non
             done.evidence |= files.evidence()
         if missing:
             done.evidence["missing"] = missing
+    # A partition that is gone was archived and dropped by another run: what was wanted is so.
+    if missing and len(missing) == len(args["leaves"]) and work.action.kind != "archive_partition":
+        raise StateChangedError("none of the tables that were planned for is there any more")
     # Only now: what was done is in the evidence by then, whatever this raises.
     if files is not None:
         files.finish()
