@@ -17,8 +17,18 @@ from upkeep.ledger.actions import Actions
 from upkeep.ledger.contents import Contents
 from upkeep.ledger.control import Control
 from upkeep.ledger.dagruns import DagRuns
+from upkeep.ledger.issues import Issues
 from upkeep.ledger.pauses import Pauses
-from upkeep.ledger.records import NOT_FINISHED, ApprovalState, DoneAction, Pause, PendingPlan, RunRecord, RunSummary
+from upkeep.ledger.records import (
+    NOT_FINISHED,
+    ApprovalState,
+    DoneAction,
+    OpenIssue,
+    Pause,
+    PendingPlan,
+    RunRecord,
+    RunSummary,
+)
 from upkeep.ledger.runs import Runs
 
 __all__ = [
@@ -26,6 +36,7 @@ __all__ = [
     "ApprovalState",
     "DoneAction",
     "Ledger",
+    "OpenIssue",
     "Pause",
     "PendingPlan",
     "RunRecord",
@@ -33,7 +44,7 @@ __all__ = [
 ]
 
 
-class Ledger(Runs, DagRuns, Contents, Actions, Pauses):
+class Ledger(Runs, DagRuns, Contents, Actions, Issues, Pauses):
     """The open ledger. Its methods may be called from several threads; they run one after the other."""
 
     @classmethod

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from upkeep.model import Action, Json, Outcome, Plan
+from upkeep.model import Action, Issue, Json, Outcome, Plan
 
 NOT_FINISHED = "not_finished"
 """State of a target that has no end: the run still goes on, or was killed."""
@@ -148,3 +148,34 @@ class DoneAction:
     job: str
     action: Action
     outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIssue:
+    """A finding in the list of those that are open, or were lately.
+
+    Attributes
+    ----------
+    issue
+        With what was said of it last.
+    last_seen
+        When it was last seen.
+    acknowledged
+        Whether a person's word that it may stand counts now.
+    """
+
+    issue: Issue
+    last_seen: datetime
+    acknowledged: bool
+
+    def document(self) -> Json:
+        """Return its part of what ``findings --json`` prints."""
+        issue = self.issue
+        document = issue.model_dump(
+            mode="json", exclude_none=True, exclude={"acknowledged_until", "acknowledged_by", "acknowledged_why"}
+        )
+        document |= {"state": issue.gone_by or "open", "last_seen": self.last_seen.isoformat()}
+        if self.acknowledged and issue.acknowledged_until is not None:
+            document["acknowledged_until"] = issue.acknowledged_until.isoformat()
+            document |= {"acknowledged_by": issue.acknowledged_by, "acknowledged_why": issue.acknowledged_why}
+        return document

@@ -14,6 +14,7 @@ from upkeep.ledger.control import Row
 from upkeep.ledger.records import NOT_FINISHED, RunRecord, RunSummary
 from upkeep.model import (
     Finding,
+    FindingStatus,
     GateResult,
     Json,
     Outcome,
@@ -24,6 +25,7 @@ from upkeep.model import (
     RunReport,
     TargetReport,
     TargetStatus,
+    fingerprint,
 )
 
 SKEW = timedelta(minutes=1)
@@ -149,7 +151,7 @@ class Runs(Approvals):
         )
         at, notes = _worked_on(run, targets)
         others = findings.keys() - {t.target for t in targets}
-        apart = tuple(f for name in sorted(others) for f in findings[name])
+        apart = tuple(_named(f, run, name) for name in sorted(others) for f in findings[name])
         return RunReport(run_id=run.run_id, job=run.job, at=at, targets=targets, notes=notes, findings=apart)
 
 
@@ -190,6 +192,13 @@ def _interrupted(row: Row) -> Outcome:
     )
 
 
+def _named(finding: Finding, run: RunRecord, target: str) -> Finding:
+    """Return a finding with its fingerprint, also where its target has not come to its end."""
+    if finding.fingerprint is not None or finding.status is FindingStatus.OK:
+        return finding
+    return finding.model_copy(update={"fingerprint": fingerprint(target, run.job, finding)})
+
+
 def _target(
     row: Row,
     run: RunRecord,
@@ -216,7 +225,7 @@ def _target(
         plan_id=plan.plan_id if plan else None,
         actions=plan.actions if plan else (),
         outcomes=outcomes,
-        findings=findings + planned,
+        findings=tuple(_named(f, run, row["target"]) for f in findings + planned),
         gates=gates,
         running=running,
         plan_state=fates.get(plan.plan_id) if plan else None,

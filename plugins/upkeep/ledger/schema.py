@@ -56,7 +56,7 @@ def version(control: Control) -> str | None:
 
 
 def migrate(control: Control) -> None:
-    """Create or upgrade the ledger, and its partitions of the present and the next three months."""
+    """Create or upgrade the ledger, and its partitions of the present and the next three months; thin old looks out."""
     found = version(control)
     if found is not None and found > VERSION:
         raise _newer(f"the ledger (connection '{control.address.connection_id}')", found)
@@ -67,6 +67,7 @@ def migrate(control: Control) -> None:
         control.write("migration_lock")
         control.write("migration_timeouts")
         control.write("ensure_partitions")
+        control.write("thin_looks", now=None)
 
 
 def _upgrade(address: Address) -> None:

@@ -6,8 +6,9 @@ and know no engine; what an engine needs to carry an action out lies in ``Action
 
 from upkeep.model.action import Action, LeaseName, ReasonCode, Requirement
 from upkeep.model.engine import ENGINES, EngineSpec
-from upkeep.model.finding import Finding, FindingStatus, Severity
+from upkeep.model.finding import Finding, FindingStatus, Severity, fingerprint
 from upkeep.model.gate import GateFailure, GateResult, Stage
+from upkeep.model.issue import Issue, IssueEvent, Transition
 from upkeep.model.memory import Memory
 from upkeep.model.observation import Observation
 from upkeep.model.outcome import Outcome, OutcomeStatus
@@ -26,6 +27,8 @@ __all__ = [
     "FindingStatus",
     "GateFailure",
     "GateResult",
+    "Issue",
+    "IssueEvent",
     "Json",
     "LeaseName",
     "Memory",
@@ -43,6 +46,8 @@ __all__ = [
     "Stage",
     "TargetReport",
     "TargetStatus",
+    "Transition",
     "Value",
     "digest",
+    "fingerprint",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field
 
-from upkeep.model.value import Json, Value
+from upkeep.model.value import Json, Value, digest
 
 
 class Severity(StrEnum):
@@ -35,7 +36,16 @@ class FindingStatus(StrEnum):
 
 
 class Finding(Value):
-    """What a check saw, with the evidence it saw it in."""
+    """What a check saw, with the evidence it saw it in.
+
+    Attributes
+    ----------
+    subject
+        What it is about, and outlives a run: a table, ``user@application``; never a process id.
+    fingerprint, first_seen, state, acknowledged_until
+        Its life across runs, as the run that tells of it left it: ``new``, ``standing`` (an earlier run saw it too)
+        or ``mended`` (that run has put it right); until when a person has acknowledged it, while that counts.
+    """
 
     check: str
     subject: str
@@ -44,6 +54,20 @@ class Finding(Value):
     summary: str
     evidence: Json = Field(default_factory=dict)
     remedy: str | None = None
+    fingerprint: str | None = None
+    first_seen: datetime | None = None
+    state: Literal["new", "standing", "mended"] | None = None
+    acknowledged_until: datetime | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody needs to do anything now: put right by its run, or acknowledged."""
+        return self.state == "mended" or self.acknowledged_until is not None
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the check could not look; that is never "nothing found"."""
+        return self.status not in (FindingStatus.OK, FindingStatus.FINDING)
 
     @classmethod
     def of(
@@ -67,3 +91,8 @@ class Finding(Value):
             evidence=evidence or {},
             remedy=remedy,
         )
+
+
+def fingerprint(target: str, job: str, finding: Finding) -> str:
+    """Return what stays the same of a finding from run to run: the digest of target, job, check and subject."""
+    return digest(target, job, finding.check, finding.subject)[:20]

@@ -247,9 +247,7 @@ def conclude(report: TargetReport) -> TargetStatus:
     bad = [o for o in outcomes if o.status is OutcomeStatus.FAILED or o.reason_code in INCOMPLETE]
     bad += [o for o in outcomes if o.reason_code is ReasonCode.GATE_FAILED]
     bad += [o for o in outcomes if o.reason_code is ReasonCode.OVER_LIMIT and o.rows]  # stopped in the middle
-    serious = [
-        f for f in report.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank
-    ]
+    serious = [f for f in report.findings if _serious(f)]
     # The order is that of gravity: a target that failed in part is never called anything milder.
     if any(g.stops_target for g in report.gates):
         return TargetStatus.FAILED
@@ -284,9 +282,7 @@ def exit_status(report: RunReport) -> int:
     for target in report.targets:
         failures = [o for o in target.outcomes if o.status is OutcomeStatus.FAILED]
         wrong = [o for o in failures if o.reason_code not in INCOMPLETE]
-        serious = [
-            f for f in target.findings if f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank
-        ]
+        serious = [f for f in target.findings if _serious(f)]
         if wrong or serious or any(not g.success and not _only_undone(g, target) for g in target.gates):
             return 1
         if (
@@ -302,9 +298,20 @@ def exit_status(report: RunReport) -> int:
     return 3 if incomplete else 0
 
 
+def _serious(finding: Finding) -> bool:
+    """Return whether something is wrong now that a person must mend: not put right by this run, not acknowledged."""
+    return (
+        finding.status is not FindingStatus.OK and finding.severity.rank >= Severity.ERROR.rank and not finding.settled
+    )
+
+
 def _unseen(finding: Finding) -> bool:
     """Return whether something that matters could not be looked at: that is never "nothing found"."""
-    return finding.status is FindingStatus.NOT_AVAILABLE and finding.severity.rank >= Severity.WARNING.rank
+    return (
+        finding.status is FindingStatus.NOT_AVAILABLE
+        and finding.severity.rank >= Severity.WARNING.rank
+        and not finding.settled
+    )
 
 
 def _only_undone(gate: GateResult, target: TargetReport) -> bool:

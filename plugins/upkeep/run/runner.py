@@ -35,7 +35,7 @@ from upkeep.model import (
     TargetReport,
     TargetStatus,
 )
-from upkeep.run import faults, rules, veto
+from upkeep.run import faults, rules, settling, veto
 from upkeep.run.applier import Applier
 from upkeep.run.progress import Progress
 from upkeep.run.stopping import Stop
@@ -271,6 +271,8 @@ class Runner:
         """Conclude a target: its status from outcomes, gates and findings; return its report."""
         self.ledger.save_findings(run_id, target, self._pause(target))
         report = self._target_report(run_id, target)
+        declared, record = self.fleet.target(target), self.ledger.run(run_id)
+        report = settling.settle(self.ledger, record, declared, report, failed=error is not None)
         status = TargetStatus.FAILED if error else rules.conclude(report)
         plan_at = report.at
         self.ledger.finish_target(run_id, target, status, at=plan_at, error=error)

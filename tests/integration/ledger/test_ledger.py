@@ -198,9 +198,17 @@ def test_partitions_of_this_and_the_next_three_months(ledger: Ledger, address: A
         where p.relnamespace = 'upkeep'::regnamespace and p.relkind = 'p' group by 1 order by 1
     """
     found = execute(control_database, bounds)
-    assert [row[0] for row in found] == ["action_event", "approval", "backup", "finding", "gate", "observation", "plan"]
+    monthly = ["action_event", "approval", "backup", "finding", "gate", "issue_event", "observation", "plan"]
+    assert [row[0] for row in found if row[0] != "look"] == monthly
     month = datetime.now(UTC).strftime("%Y-%m-01 00:00:00+00")
-    assert all(row[1] == 4 and row[2].startswith(f"FOR VALUES FROM ('{month}')") for row in found)
+    months = [row for row in found if row[0] != "look"]
+    assert all(row[1] == 4 and row[2].startswith(f"FOR VALUES FROM ('{month}')") for row in months)
+    (look,) = [row for row in found if row[0] == "look"]  # by day, from now to the same end
+    first = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    last = datetime.fromisoformat(months[0][3].split("'")[3])
+    assert look[1] == (last - first).days
+    assert look[2].startswith(f"FOR VALUES FROM ('{first:%Y-%m-%d} 00:00:00+00')")
+    assert look[3].endswith(f"TO ('{last:%Y-%m-%d} 00:00:00+00')")
 
     execute(control_database, f"drop table upkeep.gate_p{datetime.now(UTC):%Y%m}")  # the job was off for months
     run_id = begin(ledger)

@@ -1,0 +1,150 @@
+"""How a run ends for the findings of a target: which of them it has put right, and since when the others stand.
+
+Only runs that look at the present touch the lives of findings. All others (plans only, ``--at``, backfills, what takes
+back or restores) tell where a finding stands, and change nothing. The run of an approved plan looks as of the instant
+that was planned for: it mends what it did something on, and ends nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from upkeep.errors import ConfigurationError
+from upkeep.fleet import Target
+from upkeep.jobs import spec
+from upkeep.jobs.contract import Job
+from upkeep.model import Finding, FindingStatus, OutcomeStatus, Plan, Severity, TargetReport, fingerprint
+from upkeep.run import faults, findings, rules
+from upkeep.run.findings import Lives, Look
+
+if TYPE_CHECKING:
+    from upkeep.ledger import Ledger, RunRecord
+
+PRESENT: Final = timedelta(minutes=10)
+"""So far a run's instant may lie from its beginning while it still looks at the present."""
+INTERVAL: Final = timedelta(hours=26)
+"""The same for a DAG run, whose instant is the end of its last interval: a day, and the wait for a free slot."""
+_ELSEWHERE: Final = frozenset({"backfill", "undo", "restore"})
+"""Triggers of runs that do not look at how a target is."""
+
+
+def settle(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport, *, failed: bool) -> TargetReport:
+    """Return the report of a target that ends, with the lives of its findings; what happened to them is stored.
+
+    Parameters
+    ----------
+    report
+        With the findings that the run has made so far.
+    failed
+        Whether it could not go on: then it has seen too little to touch any life.
+    """
+    look = None if failed else _look(ledger, run, target, report)
+    if look is None:
+        found = [*report.findings]
+        lives = Lives(*ledger.known_issues(target.name, run.job, [fingerprint(target.name, run.job, f) for f in found]))
+    else:
+        found, lives = _merged(report.findings, look), findings.live(ledger, look)
+    told = [_told(f, lives, run.run_id, target.name, run.job) for f in found]
+    if look is not None and not look.whole:
+        told = [f for f in told if f.state == "mended" or _named(f) in map(_named, report.findings)]
+    ledger.save_findings(run.run_id, target.name, [f for f in told if f.status is not FindingStatus.OK])
+    settled = report.model_copy(update={"findings": tuple(told)})
+    if look is not None and look.whole:
+        seen, unseen = findings.coverage(look, lives)
+        status = rules.conclude(settled).value
+        ledger.record_look(run.run_id, target.name, run.job, at=run.at, status=status, seen=seen, unseen=unseen)
+    return settled
+
+
+def looks_at_present(run: RunRecord) -> bool:
+    """Return whether a run looks at how its targets are now, all of the job: such runs touch the lives of findings."""
+    if run.trigger in _ELSEWHERE or run.options.get("plan_only") or "planned_by" in run.options:
+        return False
+    return abs(run.started_at - run.at) <= (INTERVAL if "dag_id" in run.options else PRESENT)
+
+
+def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) -> Look | None:
+    """Return what the run saw of the target; ``None``: it touches no life."""
+    approved = "planned_by" in run.options and not run.options.get("plan_only")
+    job = spec.job(run.job, target.engine)
+    if job is None or report.plan_id is None or not (approved or looks_at_present(run)):
+        return None
+    plan = ledger.load_plan(run.run_id, target.name)
+    subjects = {action.id: action.subject for action in plan.actions}
+    done = {o.action_id for o in report.outcomes if o.status is OutcomeStatus.DONE} & subjects.keys()
+    changed = frozenset(subjects[action_id] for action_id in done)
+    after = _after(ledger, run, target, job) if changed else None
+    if approved:
+        if after is None:
+            return None
+        before = job.plan(ledger.load_observation(run.run_id, target.name, "before"), target).findings
+        return Look(run.run_id, target.name, run.job, after, before, changed, whole=False)
+    made = {_named(f) for f in (*plan.findings, *(after or ()))}
+    others = [f for f in report.findings if _named(f) not in made]  # of the applier, of a pause
+    now = plan.findings if after is None else after
+    return Look(
+        run.run_id,
+        target.name,
+        run.job,
+        found=[*now, *others],
+        before=[*plan.findings, *others],
+        done=changed,
+        unseen=_unlooked(plan, done, report, run.job),
+    )
+
+
+def _after(ledger: Ledger, run: RunRecord, target: Target, job: Job) -> Sequence[Finding] | None:
+    """Return what is wrong after the run's changes; ``None`` when it did not look again."""
+    try:
+        observation = ledger.load_observation(run.run_id, target.name, "after")
+    except ConfigurationError:
+        return None
+    try:
+        return job.plan(observation, target).findings
+    except Exception as error:  # noqa: BLE001 - the changes are made: the run must still be told to its end
+        text = f"what stands after the changes could not be judged: {faults.unexpected(error)}"
+        remedy, unseen = "report this; the next run looks again", FindingStatus.FAILED
+        return [Finding.of("look_after", target.name, Severity.ERROR, text, remedy, status=unseen)]
+
+
+def _unlooked(plan: Plan, done: set[str], report: TargetReport, job: str) -> frozenset[str]:
+    """Return what the run had no occasion to look at: all where a gate stopped it, rows of what was not done."""
+    if any(gate.stops_target for gate in report.gates):
+        return frozenset({findings.EVERYTHING})
+    return frozenset(
+        fingerprint(plan.target, job, Finding.of("quality", subject, Severity.ERROR, ""))
+        for action in plan.actions
+        if "quality" in action.args and action.id not in done
+        for subject in (action.args["quality"].get("of") or action.subject,)
+    )
+
+
+def _merged(made: Sequence[Finding], look: Look) -> list[Finding]:
+    """Return the findings of the report: what stands now, and what stood before."""
+    now = {_named(f) for f in look.found}
+    earlier = made if look.whole else (*made, *look.before)
+    return [*(f for f in earlier if _named(f) not in now), *look.found]
+
+
+def _named(finding: Finding) -> tuple[str, str]:
+    return finding.check, finding.subject
+
+
+def _told(finding: Finding, lives: Lives, run_id: str, target: str, job: str) -> Finding:
+    """Return a finding with its life."""
+    if finding.status is FindingStatus.OK:
+        return finding
+    key = fingerprint(target, job, finding)
+    known: dict[str, object] = {"fingerprint": key, "first_seen": None, "state": None, "acknowledged_until": None}
+    issue = lives.issues.get(key)
+    if issue is not None and issue.open:
+        known |= {"first_seen": issue.first_seen, "state": "new" if issue.first_run == run_id else "standing"}
+        # a word about what was seen then, not about what is worse, or could not be looked at
+        alike = finding.severity.rank <= issue.severity.rank and finding.unseen == issue.unseen
+        if alike and issue.acknowledged(lives.now):
+            known["acknowledged_until"] = issue.acknowledged_until
+    elif issue is not None and issue.gone_run == run_id:
+        known |= {"first_seen": issue.first_seen, "state": "mended" if issue.gone_by == "mended" else None}
+    return finding.model_copy(update=known)
