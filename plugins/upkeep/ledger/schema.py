@@ -67,7 +67,7 @@ def migrate(control: Control) -> None:
         control.write("migration_lock")
         control.write("migration_timeouts")
         control.write("ensure_partitions")
-        control.write("thin_looks", now=None)
+        control.write("thin_looks")
 
 
 def _upgrade(address: Address) -> None:
