@@ -2,20 +2,20 @@
 
 Only runs that look at the present touch the lives of findings. All others (plans only, ``--at``, backfills, what takes
 back or restores) tell where a finding stands, and change nothing. The run of an approved plan looks as of the instant
-that was planned for: it mends what it did something on, and ends nothing else.
+that was planned for, one of a request at a part only: they mend what they did something on, and end nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
-from upkeep.jobs import spec
+from upkeep.jobs import rooms, spec
 from upkeep.jobs.contract import Job
-from upkeep.model import Finding, FindingStatus, OutcomeStatus, Plan, Severity, TargetReport, fingerprint
+from upkeep.model import Finding, FindingStatus, OutcomeStatus, Plan, Request, Severity, TargetReport, fingerprint
 from upkeep.run import faults, findings, rules
 from upkeep.run.findings import Lives, Look
 
@@ -59,27 +59,27 @@ def settle(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport,
 
 
 def looks_at_present(run: RunRecord) -> bool:
-    """Return whether a run looks at how its targets are now, all of the job: such runs touch the lives of findings."""
-    if run.trigger in _ELSEWHERE or run.options.get("plan_only") or "planned_by" in run.options:
+    """Return whether a run looks at how its targets are now: such runs touch the lives of findings."""
+    if run.trigger in _ELSEWHERE or run.options.get("plan_only"):
         return False
     return abs(run.started_at - run.at) <= (INTERVAL if "dag_id" in run.options else PRESENT)
 
 
 def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) -> Look | None:
     """Return what the run saw of the target; ``None``: it touches no life."""
-    approved = "planned_by" in run.options and not run.options.get("plan_only")
-    job = spec.job(run.job, target.engine)
+    approved = "planned_by" in run.options
+    job, request = rooms.job(run.job, target.engine), spec.require(run.job).asks(run.options.get("request", {}))
     if job is None or report.plan_id is None or not (approved or looks_at_present(run)):
         return None
     plan = ledger.load_plan(run.run_id, target.name)
     subjects = {action.id: action.subject for action in plan.actions}
     done = {o.action_id for o in report.outcomes if o.status is OutcomeStatus.DONE} & subjects.keys()
     changed = frozenset(subjects[action_id] for action_id in done)
-    after = _after(ledger, run, target, job) if changed else None
-    if approved:
+    after = _after(ledger, run, target, job, request) if changed else None
+    if approved or request.asked():  # as of then, or of a part only
         if after is None:
             return None
-        before = job.plan(ledger.load_observation(run.run_id, target.name, "before"), target).findings
+        before = job.plan(ledger.load_observation(run.run_id, target.name, "before"), target, request).findings
         return Look(run.run_id, target.name, run.job, after, before, changed, whole=False)
     made = {_named(f) for f in (*plan.findings, *(after or ()))}
     others = [f for f in report.findings if _named(f) not in made]  # of the applier, of a pause
@@ -95,14 +95,14 @@ def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) 
     )
 
 
-def _after(ledger: Ledger, run: RunRecord, target: Target, job: Job) -> Sequence[Finding] | None:
+def _after(ledger: Ledger, run: RunRecord, target: Target, job: Job[Any], request: Request) -> Sequence[Finding] | None:
     """Return what is wrong after the run's changes; ``None`` when it did not look again."""
     try:
         observation = ledger.load_observation(run.run_id, target.name, "after")
     except ConfigurationError:
         return None
     try:
-        return job.plan(observation, target).findings
+        return job.plan(observation, target, request).findings
     except Exception as error:  # noqa: BLE001 - the changes are made: the run must still be told to its end
         text = f"what stands after the changes could not be judged: {faults.unexpected(error)}"
         remedy, unseen = "report this; the next run looks again", FindingStatus.FAILED
