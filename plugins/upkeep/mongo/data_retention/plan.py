@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
@@ -18,6 +18,7 @@ from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode, R
 from upkeep.mongo import catalog, specs
 from upkeep.mongo.data_retention import pipelines
 from upkeep.mongo.data_retention.age_facts import EPOCH
+from upkeep.mongo.data_retention.args import Creation, Documents, Expiry, Measurements
 from upkeep.mongo.data_retention.checks import GRANT, PRIVILEGES, refusals
 from upkeep.mongo.data_retention.findings import findings, left
 from upkeep.mongo.data_retention.view import View, views
@@ -99,15 +100,15 @@ def _documents(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[A
         kind=kind,
         subject=view.subject,
         detail=f"{view.age} before {view.cut_off:%Y-%m-%d %H:%M} UTC",
-        args={
-            "collection": view.subject,
-            "uuid": row["uuid"],
-            "age": view.age,
-            "cut_off": view.cut_off.isoformat(),
-            "index": view.age_index,
-            "into": policy.into,
-            "archive": view.archive_id,
-        },
+        args=Documents(
+            collection=view.subject,
+            uuid=row["uuid"],
+            age=view.age,
+            cut_off=view.cut_off,
+            index=view.age_index,
+            into=policy.into,
+            archive=view.archive_id,
+        ).model_dump(),
         intent={"uuid": row["uuid"], "age": view.age, "into": policy.into},
         reach=_milliseconds(view.cut_off),
         statements=_shown(view),
@@ -141,7 +142,7 @@ def _create_archive(view: View, blocked: tuple[ReasonCode, str] | None) -> Actio
         kind="create_archive",
         subject=view.subject,
         detail=str(view.policy.into),
-        args={"collection": view.policy.into, "command": catalog.text(command)},
+        args=Creation(collection=str(view.policy.into), command=str(catalog.text(command))).model_dump(),
         statements=(specs.shell(command),),
         reason="the archive is not there yet",
         destructive=False,
@@ -184,14 +185,14 @@ def _archive(view: View, blocked: tuple[ReasonCode, str] | None, after: tuple[st
         kind="archive_measurements",
         subject=view.subject,
         detail=f"{row['time']} before {view.cut_off:%Y-%m-%d %H:%M} UTC",
-        args={
-            "collection": view.subject,
-            "uuid": row["uuid"],
-            "time": row["time"],
-            "cut_off": view.cut_off.isoformat(),
-            "into": into,
-            "archive": view.archive_id,
-        },
+        args=Measurements(
+            collection=view.subject,
+            uuid=row["uuid"],
+            time=row["time"],
+            cut_off=view.cut_off,
+            into=str(into),
+            archive=view.archive_id,
+        ).model_dump(),
         intent={"uuid": row["uuid"], "time": row["time"], "into": into},
         reach=_milliseconds(view.cut_off),
         statements=(specs.shell({"aggregate": view.subject, "pipeline": stages, "cursor": {}}),),
@@ -220,7 +221,16 @@ def _expiry(
         kind=kind,
         subject=view.subject,
         detail="no expiry" if seconds is None else f"expires after {seconds:,} s",
-        args=_expiry_args(view, row, seconds, after_suspension=more and bool(view.facts.get("exposed"))),
+        args=Expiry(
+            collection=view.subject,
+            uuid=row["uuid"],
+            time=row["time"],
+            expired_before=view.expired_before,
+            expected=None if more and view.facts.get("exposed") else row["expires"],  # suspended just before
+            seconds=seconds,
+            into=view.policy.into,
+            archive=view.archive_id,
+        ).model_dump(),
         intent={"uuid": row["uuid"], "time": row["time"], "then": view.policy.then, "into": view.policy.into},
         reach=None if seconds is None else float(-seconds),  # the sooner, the more goes
         statements=(specs.shell(command),),
@@ -236,19 +246,6 @@ def _expiry(
         blocked=blocked,
         after=after,
     )
-
-
-def _expiry_args(view: View, row: Json, seconds: int | None, *, after_suspension: bool) -> dict[str, Any]:
-    return {
-        "collection": view.subject,
-        "uuid": row["uuid"],
-        "time": row["time"],
-        "expired_before": view.expired_before.isoformat(),
-        "expected": None if after_suspension else row["expires"],
-        "seconds": seconds,
-        "into": view.policy.into,
-        "archive": view.archive_id,
-    }
 
 
 def _milliseconds(moment: datetime) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from upkeep.fleet import IndexPolicy, Target
 from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Request, Severity
 from upkeep.mongo import catalog, expiry, specs
+from upkeep.mongo.partition_creation.args import Correction, Creation, IndexCreation
 from upkeep.mongo.partition_creation.care import Care, cares
 from upkeep.mongo.specs import Difference
 
@@ -38,7 +39,7 @@ def _create(care: Care) -> Iterator[Action]:
     yield Action.make(
         kind="create_collection",
         subject=care.subject,
-        args={"collection": care.subject, "command": catalog.text(command)},
+        args=Creation(collection=care.subject, command=str(catalog.text(command))).model_dump(),
         statements=(specs.shell(command),),
         reason="it is declared and not there",
         destructive=False,
@@ -61,12 +62,12 @@ def _index(care: Care, index: IndexPolicy, after: tuple[str, ...]) -> Action:
         kind="create_index",
         subject=care.subject,
         detail=index.name,
-        args={
-            "collection": care.subject,
-            "uuid": care.row["uuid"] if care.row else None,
-            "index": index.name,
-            "command": catalog.text(command),
-        },
+        args=IndexCreation(
+            collection=care.subject,
+            uuid=care.row["uuid"] if care.row else None,
+            index=index.name,
+            command=str(catalog.text(command)),
+        ).model_dump(),
         statements=(specs.shell(command),),
         reason="the index is declared and not there",
         destructive=False,
@@ -90,12 +91,12 @@ def _correction(care: Care, difference: Difference, uuid: str | None) -> Action:
     return Action.make(
         kind=KINDS[difference.check],
         subject=care.subject,
-        args={
-            "collection": care.subject,
-            "uuid": uuid,
-            "command": catalog.text(difference.command),
-            "reverse": catalog.text(difference.reverse),
-        },
+        args=Correction(
+            collection=care.subject,
+            uuid=uuid,
+            command=str(catalog.text(difference.command)),
+            reverse=catalog.text(difference.reverse),
+        ).model_dump(),
         statements=(difference.remedy,),
         reason=difference.text,
         destructive=False,

@@ -10,6 +10,7 @@ from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import over_limit
 from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Request, Severity
+from upkeep.redis.data_retention.args import Entries
 from upkeep.redis.data_retention.checks import refusal
 from upkeep.redis.data_retention.findings import findings
 from upkeep.redis.data_retention.view import View, views
@@ -41,11 +42,13 @@ def _action(view: View, target: Target, refused: Finding | None) -> Action:
         kind="delete_entries",
         subject=view.subject,
         detail=f"added before {view.cut_off:%Y-%m-%d %H:%M} UTC",
-        args={
-            "key": view.subject,
-            "cut_off": str(bound),
-            **{name: view.row[name] for name in ("added", "first", "last")},
-        },
+        args=Entries(
+            key=view.subject,
+            cut_off=str(bound),
+            added=view.row["added"],
+            first=view.row["first"],
+            last=view.row["last"],
+        ).model_dump(),
         intent={"key": view.subject, "then": view.policy.then},
         reach=float(bound.milliseconds),
         statements=(f"XTRIM {quoted(view.subject)} MINID {bound}",),

@@ -1,0 +1,33 @@
+"""What an action's ``args`` hold, as typed values: the plan makes them, and who carries the action out reads them once.
+
+In between they are JSON, of which the action's id is made: a field is never renamed, and one that comes later has a
+default and is left out where it says nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from upkeep.model import Action, Value
+
+
+def _read(value: Any) -> Any:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+Instant: TypeAlias = Annotated[
+    datetime, BeforeValidator(_read), PlainSerializer(lambda moment: moment.isoformat(), return_type=str)
+]
+"""A moment, in JSON as `datetime.isoformat` writes it."""
+
+
+class Args(Value):
+    """The args of one kind of action."""
+
+    @classmethod
+    def of(cls, action: Action) -> Self:
+        """Return what an action holds."""
+        return cls.model_validate(action.args)

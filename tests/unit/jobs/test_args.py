@@ -1,0 +1,87 @@
+"""What an action's args are as JSON: its id is made of them, and an approval of yesterday names that id."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from upkeep.jobs.args import Args
+from upkeep.model import Action
+from upkeep.mongo.data_retention import args as documents
+from upkeep.mongo.partition_creation import args as collections
+from upkeep.redis.data_retention import args as streams
+
+AT = datetime(2024, 2, 14, 12, 30, 0, 250_000, tzinfo=UTC)
+CASES: list[tuple[Args, str]] = [
+    (
+        documents.Documents(
+            collection="events", uuid="ab12", age="at", cut_off=AT, index="at_1", into=None, archive=None
+        ),
+        (
+            '{"collection": "events", "uuid": "ab12", "age": "at", "cut_off": "2024-02-14T12:30:00.250000+00:00", '
+            '"index": "at_1", "into": null, "archive": null}'
+        ),
+    ),
+    (
+        documents.Measurements(
+            collection="metrics", uuid=None, time="ts", cut_off=datetime(1, 1, 1, tzinfo=UTC), into="old", archive="cd"
+        ),
+        (
+            '{"collection": "metrics", "uuid": null, "time": "ts", "cut_off": "0001-01-01T00:00:00+00:00", '
+            '"into": "old", "archive": "cd"}'
+        ),
+    ),
+    (
+        documents.Expiry(
+            collection="metrics",
+            uuid="ab12",
+            time="ts",
+            expired_before=datetime(2024, 2, 14, tzinfo=UTC),
+            expected=None,
+            seconds=7_776_000,
+            into=None,
+            archive=None,
+        ),
+        (
+            '{"collection": "metrics", "uuid": "ab12", "time": "ts", "expired_before": "2024-02-14T00:00:00+00:00", '
+            '"expected": null, "seconds": 7776000, "into": null, "archive": null}'
+        ),
+    ),
+    (
+        documents.Creation(collection="old", command='{"create": "old"}'),
+        '{"collection": "old", "command": "{\\"create\\": \\"old\\"}"}',
+    ),
+    (
+        collections.Creation(collection="events", command='{"create": "events"}'),
+        '{"collection": "events", "command": "{\\"create\\": \\"events\\"}"}',
+    ),
+    (
+        collections.IndexCreation(collection="events", uuid=None, index="at_1", command="{}"),
+        '{"collection": "events", "uuid": null, "index": "at_1", "command": "{}"}',
+    ),
+    (
+        collections.Correction(collection="events", uuid="ab12", command="{}", reverse=None),
+        '{"collection": "events", "uuid": "ab12", "command": "{}", "reverse": null}',
+    ),
+    (
+        streams.Entries(key="logs", cut_off="1707913800000-0", added=7, first="1-1", last=None),
+        '{"key": "logs", "cut_off": "1707913800000-0", "added": 7, "first": "1-1", "last": null}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("args", "text"), CASES, ids=lambda case: type(case).__qualname__)
+def test_they_are_the_same_json_as_ever_and_come_back(args: Args, text: str) -> None:
+    assert json.dumps(args.model_dump()) == text
+    action = Action.make(
+        kind="k",
+        subject="s",
+        args=json.loads(text),
+        statements=(),
+        reason="",
+        destructive=True,
+        precondition="",
+    )
+    assert type(args).of(action) == args
