@@ -293,6 +293,10 @@ def test_a_lease_that_is_busy_or_lost_leaves_the_run_incomplete(code: ReasonCode
     assert rules.exit_status(RunReport(run_id="r", job="j", at=NOW, targets=(report,))) == expected
 
 
+def test_an_undo_is_not_done_beside_a_backup() -> None:
+    assert rules.inverse(action()).not_during == ("backup",)
+
+
 def test_an_error_is_none_the_milder_for_an_action_that_was_left_beside_a_backup() -> None:
     left = outcome("skipped", ReasonCode.LEASE_BUSY).model_copy(update={"message": "it is being backed up"})
     report = TargetReport(target="a", engine="postgres", status=TargetStatus.PARTIAL, outcomes=(left,))
