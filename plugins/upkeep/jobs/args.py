@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, ValidationError
 
+from upkeep.jobs.errors import StateChangedError
 from upkeep.model import Action, Value
 
 
@@ -29,5 +30,11 @@ class Args(Value):
 
     @classmethod
     def of(cls, action: Action) -> Self:
-        """Return what an action holds."""
-        return cls.model_validate(action.args)
+        """Return what an action holds. Raises `StateChangedError` when another release of Upkeep planned it."""
+        try:
+            return cls.model_validate(action.args)
+        except ValidationError as error:
+            known = ", ".join(sorted({str(one["loc"][0]) for one in error.errors() if one["loc"]}))
+            raise StateChangedError(
+                f"another release of Upkeep planned it, with other values ({known}): plan again"
+            ) from None

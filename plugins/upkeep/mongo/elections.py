@@ -45,7 +45,7 @@ def persist(work: Work[MongoSession], attempt: Callable[[], T]) -> T:
                 raise
             # a conflict, not an election: who else writes those documents is what a person needs to know
             if time.monotonic() >= deadline and not faults.is_lost(error):
-                session, name = work.session, str(work.action.args.get("collection", ""))
+                session, name = work.session, work.action.subject
                 text = f"others write the same documents for {ELECTION_SECONDS:.0f} s ({faults.describe(error)})"
                 raise LockNotObtainedError(f"{text}: {catalog.holders(session, name)}") from error
             if time.monotonic() >= deadline:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from upkeep.jobs.args import Args
+from upkeep.jobs.errors import StateChangedError
 from upkeep.model import Action
 from upkeep.mongo.data_retention import args as documents
 from upkeep.mongo.partition_creation import args as collections
@@ -85,3 +86,19 @@ def test_they_are_the_same_json_as_ever_and_come_back(args: Args, text: str) -> 
         precondition="",
     )
     assert type(args).of(action) == args
+
+
+def test_what_another_release_planned_is_planned_again() -> None:
+    known = json.loads(CASES[-1][1])
+    for values in ({**known, "later": 1}, {key: known[key] for key in known if key != "added"}):
+        action = Action.make(
+            kind="delete_entries",
+            subject="logs",
+            args=values,
+            statements=(),
+            reason="",
+            destructive=True,
+            precondition="",
+        )
+        with pytest.raises(StateChangedError, match=r"another release .* \((later|added)\): plan again"):
+            streams.Entries.of(action)

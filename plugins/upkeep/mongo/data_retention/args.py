@@ -28,6 +28,12 @@ class Documents(OfCollection):
     archive: str | None
 
 
+class Moved(Documents):
+    """Moving what is due into the archive."""
+
+    into: str
+
+
 class Measurements(OfCollection):
     """Copying measurements into the archive."""
 
@@ -54,6 +60,12 @@ class Expiry(OfCollection):
     seconds: int | None
     into: str | None
     archive: str | None
+
+
+class Sooner(Expiry):
+    """Letting the server expire measurements, or sooner than before."""
+
+    seconds: int
 
 
 class Creation(Args):

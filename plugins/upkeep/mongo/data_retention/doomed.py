@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from upkeep.model import Json
 from upkeep.mongo.data_retention import pipelines
 from upkeep.mongo.session import Doc
 
@@ -24,11 +23,6 @@ class Doomed:
         # a filter without the age would mean every document
         if not self.age:
             raise ValueError("documents are never deleted without an age")
-
-    @classmethod
-    def from_args(cls, args: Json) -> Doomed:
-        """Return the due documents that an action names."""
-        return cls(args["collection"], args["age"], datetime.fromisoformat(args["cut_off"]), args["index"])
 
     @property
     def due(self) -> Doc:

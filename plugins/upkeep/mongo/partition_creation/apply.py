@@ -17,12 +17,9 @@ from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Action, Outcome
 from upkeep.mongo import catalog, ddl, faults, outcomes
 from upkeep.mongo.outcomes import Apply
+from upkeep.mongo.partition_creation.args import Correction, Creation, IndexCreation
 from upkeep.mongo.partition_creation.care import Care, cares
 from upkeep.mongo.session import Doc, MongoSession
-
-
-def _session(work: Work[MongoSession]) -> MongoSession:
-    return work.session
 
 
 def _row(session: MongoSession, name: str) -> Doc | None:
@@ -32,8 +29,8 @@ def _row(session: MongoSession, name: str) -> Doc | None:
 
 def _now(work: Work[MongoSession]) -> Care:
     """Return the collection as it is now beside its policy."""
-    name = work.action.args["collection"]
-    row = _row(_session(work), name)
+    name = work.action.subject
+    row = _row(work.session, name)
     # the validators' files as they were when planned: what was approved is what is done
     frames = {**work.observation.frames, "collections": [row] if row else []}
     return next(care for care in cares(frames, work.target) if care.subject == name)
@@ -45,18 +42,18 @@ def _same(row: Doc | None, uuid: str | None) -> None:
 
 
 def _create(work: Work[MongoSession], done: DoneSoFar) -> None:
-    session, args = _session(work), work.action.args
+    session, args = work.session, Creation.of(work.action)
     care = _now(work)
     if care.row is None:
-        work.checkpoint(f"create {args['collection']}")
+        work.checkpoint(f"create {args.collection}")
         try:
-            ddl.change(session, catalog.value(args["command"]), work.sleep)
+            ddl.change(session, catalog.value(args.command), work.sleep)
         except OperationFailure as error:
             # somebody was faster: what they made is looked at below
             if faults.code(error) not in faults.EXISTS:
                 raise
         else:
-            row = _row(session, args["collection"]) or {}
+            row = _row(session, args.collection) or {}
             done.evidence = {"created": True, "uuid": row.get("uuid")}
             return
         care = _now(work)
@@ -67,16 +64,16 @@ def _create(work: Work[MongoSession], done: DoneSoFar) -> None:
 
 
 def _index(work: Work[MongoSession], done: DoneSoFar) -> None:
-    session, args = _session(work), work.action.args
+    session, args = work.session, IndexCreation.of(work.action)
     care = _now(work)
-    _same(care.row, args["uuid"])
-    if not any(index.name == args["index"] for index in care.missing_indexes):
-        _index_is_there(care, args["index"], done)
+    _same(care.row, args.uuid)
+    if not any(index.name == args.index for index in care.missing_indexes):
+        _index_is_there(care, args.index, done)
         return
-    work.checkpoint(f"build {args['index']} on {args['collection']}")
+    work.checkpoint(f"build {args.index} on {args.collection}")
     # without a time limit: a build takes as long as the collection is large; `MongoSession.cancel` ends it
-    session.database.command(catalog.value(args["command"]))
-    done.evidence = {"created": True, "uuid": (care.row or {}).get("uuid"), "index": args["index"]}
+    session.database.command(catalog.value(args.command))
+    done.evidence = {"created": True, "uuid": (care.row or {}).get("uuid"), "index": args.index}
 
 
 def _index_is_there(care: Care, name: str, done: DoneSoFar) -> None:
@@ -87,16 +84,16 @@ def _index_is_there(care: Care, name: str, done: DoneSoFar) -> None:
 
 
 def _correct(work: Work[MongoSession], done: DoneSoFar) -> None:
-    session, args = _session(work), work.action.args
+    session, args = work.session, Correction.of(work.action)
     care = _now(work)
-    _same(care.row, args["uuid"])
+    _same(care.row, args.uuid)
     commands = [catalog.text(d.command) for d in care.differences if d.command is not None]
     # the same command follows from how it differs now: else something else would be overwritten
-    if args["command"] not in commands:
+    if args.command not in commands:
         raise StateChangedError("it differs no more, or in another way: the next run looks again")
-    work.checkpoint(f"{work.action.kind} {args['collection']}")
-    ddl.change(session, catalog.value(args["command"]), work.sleep)
-    done.evidence = {"uuid": args["uuid"], "reverse": args["reverse"]}
+    work.checkpoint(f"{work.action.kind} {args.collection}")
+    ddl.change(session, catalog.value(args.command), work.sleep)
+    done.evidence = {"uuid": args.uuid, "reverse": args.reverse}
 
 
 _KINDS: Final[Mapping[str, Apply]] = {
@@ -122,7 +119,7 @@ def undo(work: Work[MongoSession], outcome: Outcome) -> Outcome:
 
 
 def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) -> str:
-    name = action.args["collection"]
+    name = action.subject
     row = _row(session, name)
     _same(row, evidence.get("uuid"))
     if action.kind == "create_index":
@@ -132,7 +129,7 @@ def _undo(session: MongoSession, action: Action, evidence: Mapping[str, Any]) ->
     if not evidence.get("reverse"):
         raise RefusedError("the server does not let it go back")
     ddl.change(session, catalog.value(evidence["reverse"]), ddl.immediately)
-    return f"restored: {action.args['reverse']}"
+    return f"restored: {Correction.of(action).reverse}"
 
 
 def _drop_index(session: MongoSession, name: str, evidence: Mapping[str, Any]) -> str:

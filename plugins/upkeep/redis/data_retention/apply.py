@@ -13,6 +13,7 @@ from upkeep.jobs.errors import RefusedError, StateChangedError
 from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Json, Outcome
 from upkeep.redis import faults
+from upkeep.redis.data_retention.args import Entries
 from upkeep.redis.session import RedisSession
 
 FIRST: Final = 10_000
@@ -58,22 +59,22 @@ def apply(work: Work[RedisSession]) -> Outcome:
 
 
 def _run(work: Work[RedisSession], session: RedisSession, tally: Tally) -> None:
-    args = work.action.args
+    args = Entries.of(work.action)
     pace = Pace(size=FIRST, target=STEP_SECONDS, largest=LARGEST)
-    deleted, witness = 0, args["last"] or ""
+    deleted, witness = 0, args.last or ""
     while True:
         work.checkpoint(f"{tally.deleted:,} entries deleted", rows=deleted)
         # one entry too many is enough to ask again, so no more than one is looked for
         if work.most is not None:
             left = work.most - tally.deleted
             if left <= 0:
-                work.allow(tally.deleted + session.look("any_before", args["key"], args["cut_off"]))
+                work.allow(tally.deleted + session.look("any_before", args.key, args.cut_off))
             pace.size = min(pace.size, max(left, 1))
         started = time.monotonic()
         # what the groups still need is looked up by the script, in the step that deletes: between a look of ours and
         # a step of the server's a group could fall back
         verdict, deleted, before, after, bound = session.change(
-            "trim_stream", args["key"], args["cut_off"], pace.size, args["added"], args["first"] or "", witness
+            "trim_stream", args.key, args.cut_off, pace.size, args.added, args.first or "", witness
         )
         took = time.monotonic() - started
         if verdict == "gone":
