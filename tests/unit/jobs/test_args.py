@@ -13,6 +13,7 @@ from upkeep.model import Action
 from upkeep.mongo.data_retention import args as documents
 from upkeep.mongo.partition_creation import args as collections
 from upkeep.redis.data_retention import args as streams
+from upkeep.tidb.partition_creation import args as partitions
 
 AT = datetime(2024, 2, 14, 12, 30, 0, 250_000, tzinfo=UTC)
 CASES: list[tuple[Args, str]] = [
@@ -67,6 +68,24 @@ CASES: list[tuple[Args, str]] = [
         '{"collection": "events", "uuid": "ab12", "command": "{}", "reverse": null}',
     ),
     (
+        partitions.Creation(
+            table=partitions.Planned(112, "app", "order_events"),
+            method="reorganize",
+            partitions=(partitions.New("p_2024_02", "2024-03-01"), partitions.New("p_2024_03", "2024-04-01")),
+            last="2024-02-01",
+            maxvalue=partitions.Highest(117, "rest"),
+            divided=partitions.Divided(117, "rest", "MAXVALUE"),
+            move=3,
+            move_at_most=10_000,
+        ),
+        (
+            '{"table": {"id": 112, "schema": "app", "name": "order_events"}, "method": "reorganize", "partitions": '
+            '[{"name": "p_2024_02", "bound": "2024-03-01"}, {"name": "p_2024_03", "bound": "2024-04-01"}], '
+            '"last": "2024-02-01", "maxvalue": {"id": 117, "name": "rest"}, '
+            '"divided": {"id": 117, "name": "rest", "bound": "MAXVALUE"}, "move": 3, "move_at_most": 10000}'
+        ),
+    ),
+    (
         streams.Entries(key="logs", cut_off="1707913800000-0", added=7, first="1-1", last=None),
         '{"key": "logs", "cut_off": "1707913800000-0", "added": 7, "first": "1-1", "last": null}',
     ),
@@ -75,7 +94,7 @@ CASES: list[tuple[Args, str]] = [
 
 @pytest.mark.parametrize(("args", "text"), CASES, ids=lambda case: type(case).__qualname__)
 def test_they_are_the_same_json_as_ever_and_come_back(args: Args, text: str) -> None:
-    assert json.dumps(args.model_dump()) == text
+    assert json.dumps(args.model_dump(mode="json")) == text
     action = Action.make(
         kind="k",
         subject="s",

@@ -7,15 +7,16 @@ MAXVALUE partition nothing can be added; it is divided instead, which copies its
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 from upkeep.fleet import Target
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Value
-from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode, Request
+from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Request
 from upkeep.tidb import keys, names, sql
 from upkeep.tidb.catalog import Partition
 from upkeep.tidb.ddl import bound_literal, definition
 from upkeep.tidb.keys import Scale
+from upkeep.tidb.partition_creation.args import Creation, Divided, Highest, New, Planned
 from upkeep.tidb.partition_creation.care import INTERVAL_NAME, Care, cares, regular
 from upkeep.tidb.partition_creation.findings import findings
 from upkeep.tidb.server import not_available, stuck_jobs
@@ -42,24 +43,24 @@ def plan(observation: Observation, target: Target, _request: Request) -> Plan:
 def _creation(care: Care, scale: Scale) -> Action:
     table = care.table
     assert table is not None  # noqa: S101 - only tables that exist get here
-    new = [{"name": name, "bound": scale.number(bound)} for name, bound in _named(care, scale)]
-    args: Json = {
-        "table": {"id": table.id, "schema": table.schema, "name": table.name},
-        "method": _method(care),
-        "partitions": new,
-        "last": scale.number(care.last) if care.last > LOWEST else None,
-        "maxvalue": {"id": care.maxvalue.id, "name": care.maxvalue.name} if care.maxvalue is not None else None,
-        "divided": _place(care.divided) if care.divided is not None else None,
-        "move": care.max_rows or 0,
-        "move_at_most": care.policy.move_default_rows,
-    }
+    new = tuple(New(name, scale.number(bound)) for name, bound in _named(care, scale))
+    args = Creation(
+        table=Planned(table.id, table.schema, table.name),
+        method=_method(care),
+        partitions=new,
+        last=scale.number(care.last) if care.last > LOWEST else None,
+        maxvalue=Highest(care.maxvalue.id, care.maxvalue.name) if care.maxvalue is not None else None,
+        divided=_divided(care.divided) if care.divided is not None else None,
+        move=care.max_rows or 0,
+        move_at_most=care.policy.move_default_rows,
+    )
     first, last = care.new_bounds[0], care.new_bounds[-1]
-    listed = ", ".join(p["name"] for p in new[:SHOWN]) + (f" … {new[-1]['name']}" if len(new) > SHOWN else "")
+    listed = ", ".join(p.name for p in new[:SHOWN]) + (f" … {new[-1].name}" if len(new) > SHOWN else "")
     return Action.make(
         kind=KIND,
         subject=table.subject,
-        args=args,
-        intent={"table": table.id, "bounds": [p["bound"] for p in new]},
+        args=args.model_dump(mode="json"),
+        intent={"table": table.id, "bounds": [p.bound for p in new]},
         statements=(statement(args).text,),
         reason=_reason(care),
         detail=f"{len(new)} partitions: {listed}; from {scale.text(care.last)} to {scale.text(last)}",
@@ -72,26 +73,24 @@ def _creation(care: Care, scale: Scale) -> Action:
     )
 
 
-def statement(args: Json) -> Sql:
+def statement(args: Creation) -> Sql:
     """Return the statement that an action stands for."""
-    table = sql.identifier(args["table"]["schema"], args["table"]["name"])
-    new = args["partitions"]
-    if args["method"] == "last":
-        return sql.statement("last_partition", table=table, bound=bound_literal(new[-1]["bound"]))
-    parts = sql.joined(", ", (definition(p["name"], p["bound"]) for p in new))
-    if args["method"] == "reorganize":
-        old = args["divided"]
-        rest = definition(old["name"], old["bound"])
-        into = sql.joined(", ", (parts, rest) if keys.place(old["bound"]) == HIGHEST else (rest, parts))
-        return sql.statement("reorganize_partition", table=table, partitions=sql.identifier(old["name"]), into=into)
+    table, new, old = args.table.identifier, args.partitions, args.divided
+    if args.method == "last":
+        return sql.statement("last_partition", table=table, bound=bound_literal(new[-1].bound))
+    parts = sql.joined(", ", (definition(p.name, p.bound) for p in new))
+    if old is not None:
+        rest = definition(old.name, old.bound)
+        into = sql.joined(", ", (parts, rest) if keys.place(old.bound) == HIGHEST else (rest, parts))
+        return sql.statement("reorganize_partition", table=table, partitions=sql.identifier(old.name), into=into)
     return sql.statement("partition_creation/add_partition", table=table, partitions=parts)
 
 
-def _place(partition: Partition) -> Json:
-    return {"id": partition.id, "name": partition.name, "bound": keys.bare(partition.upper_bound)}
+def _divided(partition: Partition) -> Divided:
+    return Divided(partition.id, partition.name, keys.bare(partition.upper_bound))
 
 
-def _method(care: Care) -> str:
+def _method(care: Care) -> Literal["add", "last", "reorganize"]:
     if care.divided is not None:
         return "reorganize"  # SPLIT MAXVALUE PARTITION says "unsupported" unless the interval is plain
     only_intervals = all(p.name.startswith(INTERVAL_NAME) for _, p in care.partitions)
