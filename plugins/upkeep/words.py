@@ -26,11 +26,13 @@ STATUS: Final[Mapping[TargetStatus, Word]] = {
     TargetStatus.OBSERVED: ("observed only", "quiet"),
     TargetStatus.PLANNED: ("planned only", "quiet"),
     TargetStatus.NOT_SUPPORTED: ("not supported", "warn"),
+    TargetStatus.UNHEALTHY: ("unhealthy", "bad"),
 }
 """How a target ended."""
 ATTENTION: Final = (
     TargetStatus.UNREACHABLE,
     TargetStatus.FAILED,
+    TargetStatus.UNHEALTHY,
     TargetStatus.PARTIAL,
     TargetStatus.AWAITING_APPROVAL,
     TargetStatus.PAUSED,

@@ -1,4 +1,4 @@
--- The newest runs with the state of each of their targets.
+-- The newest runs with the state of each of their targets; of quiet jobs only those with something to tell.
 select
     r.run_id,
     r.job,
@@ -17,6 +17,11 @@ select
         '{}'
     ) as targets
 from upkeep.run as r
-where %(job)s::text is null or r.job = %(job)s
+where
+    (%(job)s::text is null or r.job = %(job)s)
+    and (
+        r.job != all(%(quiet)s)
+        or exists (select 1 from upkeep.run_target as t where t.run_id = r.run_id)
+    )
 order by r.started_at desc, r.run_id desc
 limit %(limit)s;

@@ -24,6 +24,7 @@ from upkeep.airflow.operators import (
     Apply,
     GateAfter,
     GateBefore,
+    Look,
     MakePlan,
     Observe,
     StartRun,
@@ -63,10 +64,16 @@ def maintenance_dag(job: str, doc: str | None) -> DAG:
         max_active_runs=1,
         dagrun_timeout=RUN_TIMEOUT,
         default_args={"owner": "upkeep", "retries": 0, "execution_timeout": READ_TIMEOUT},
-        params=_params() | _asked(row),
+        params=_params(row) | _asked(row),
         tags=["upkeep", *row.tags],
     ) as dag:
         start = StartRun(task_id="start", job=job)
+        if row.looks_only:
+            label = f"{LABEL}{{{{ task.said }}}}"
+            looked = Look.partial(task_id="look", run_id=RUN_ID, map_index_template=label).expand(target=start.output)
+            looked >> Conclude(task_id="conclude", run_id=RUN_ID, trigger_rule="all_done")
+            looked >> EmptyOperator(task_id="all_well", trigger_rule="none_failed")
+            return dag
         targets = _per_target(job).expand(target=start.output)
         conclude = Conclude(task_id="conclude", run_id=RUN_ID, trigger_rule="all_done")
         hand_over = HandOver.partial(
@@ -100,7 +107,17 @@ def _per_target(job: str) -> Any:
     return steps
 
 
-def _params() -> dict[str, Param]:
+def _params(row: spec.JobSpec) -> dict[str, Param]:
+    mode = {
+        "mode": Param(
+            "enforce",
+            type="string",
+            enum=["enforce", PLAN_ONLY],
+            values_display={"enforce": "enforce", PLAN_ONLY: "plan only"},
+            title="Mode",
+            description="enforce: do what needs no approval and hand over the rest; plan only: say what would be done.",
+        )
+    }
     return {
         "targets": Param(
             [],
@@ -110,14 +127,7 @@ def _params() -> dict[str, Param]:
             description="Names from the fleet file; none means all that declare something for this job.",
             examples=target_names(settings.fleet_file()),
         ),
-        "mode": Param(
-            "enforce",
-            type="string",
-            enum=["enforce", PLAN_ONLY],
-            values_display={"enforce": "enforce", PLAN_ONLY: "plan only"},
-            title="Mode",
-            description="enforce: do what needs no approval and hand over the rest; plan only: say what would be done.",
-        ),
+        **({} if row.looks_only else mode),
     }
 
 

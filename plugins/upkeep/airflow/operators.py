@@ -118,6 +118,26 @@ class StepOperator(UpkeepOperator):
         self.target = target
 
 
+class Look(StepOperator):
+    """Look at a target, for a job that only looks; fails when it is not well, or could not be looked at."""
+
+    said = ""
+
+    def execute(self, context: Context) -> str:
+        """Look; returns the target's status."""
+        from upkeep import words  # noqa: PLC0415
+        from upkeep.airflow import runtime  # noqa: PLC0415
+
+        with self.runner() as runner:
+            report = runner.run_target(self.run_id, self.target, apply=False)
+        text = runtime.verdict(report)
+        if report.status in runtime.BAD:
+            self.said = f" – {words.STATUS[report.status][0]}"
+            raise AirflowFailException(text)
+        self.log.info(text)
+        return report.status.value
+
+
 class Observe(StepOperator):
     """Read the target's state; returns the number of rows read."""
 

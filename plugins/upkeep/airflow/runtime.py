@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("upkeep")
 
-BAD = frozenset({TargetStatus.FAILED, TargetStatus.PARTIAL, TargetStatus.UNREACHABLE})
+BAD = frozenset({TargetStatus.FAILED, TargetStatus.PARTIAL, TargetStatus.UNREACHABLE, TargetStatus.UNHEALTHY})
 """How a target ends when its run must not look fine."""
 PLANNED = TargetStatus.PLANNED
 HELD_BACK = frozenset({TargetStatus.PAUSED, TargetStatus.OBSERVED, TargetStatus.PLANNED, TargetStatus.NOT_SUPPORTED})

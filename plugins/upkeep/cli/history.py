@@ -15,17 +15,20 @@ from upkeep.cli.base import (
     statements_option,
 )
 from upkeep.cli.requests import JobName
+from upkeep.jobs import spec
 
 
 @click.command()
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="The newest so many.")
 @click.option("--job", type=JobName(), help="Only this job.")
+@click.option("--all", "everything", is_flag=True, help="Also looks that found everything as it was before.")
 @json_option
 @mend
-def runs(limit: int, job: str | None, *, as_json: bool) -> int:
+def runs(limit: int, job: str | None, *, everything: bool, as_json: bool) -> int:
     """List the newest runs: how they were begun, how long they took, how their targets ended."""
+    quiet = [] if everything else [name for name, row in spec.JOBS.items() if row.looks_only]
     with open_ledger() as ledger:
-        found = ledger.runs(limit, job)
+        found = ledger.runs(limit, job, quiet=quiet)
     if as_json:
         echo({"schema_version": 1, "runs": [r.document() for r in found]})
         return 0

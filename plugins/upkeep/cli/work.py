@@ -30,6 +30,7 @@ from upkeep.cli.base import (
 )
 from upkeep.cli.requests import JobCommand
 from upkeep.errors import ConfigurationError
+from upkeep.jobs import spec
 from upkeep.jobs.contract import RestoreRequest
 from upkeep.model import OutcomeStatus, ReasonCode, Request, RunReport
 from upkeep.run import rules
@@ -192,9 +193,11 @@ def _run_all(
     options = {"plan_only": not apply}
     run_id = runner.start(job, moment, trigger="cli", actor=actor(), targets=targets, options=options, request=request)
     with ended(runner, run_id):
-        for name in runner.targets(job, targets):
-            runner.run_target(run_id, name, apply=apply, approve=approve, actor=actor())
+        names = runner.targets(job, targets)
+        seen = [runner.run_target(run_id, name, apply=apply, approve=approve, actor=actor()) for name in names]
     report = runner.report(run_id)
+    if spec.require(job).looks_only:  # the ledger keeps of a look what changed: here is all that it saw
+        report = report.model_copy(update={"targets": tuple(sorted(seen, key=lambda one: one.target))})
     if at is not None:
         for note in report.notes:
             console.say(err, f"note: {note}", "warn", wrap=False)

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from upkeep.engines import Session
 from upkeep.errors import OverLimitError
 from upkeep.fleet import Target
-from upkeep.jobs.frames import Frames
+from upkeep.jobs.frames import NO_GATES, Frames
 from upkeep.model import (
     NOTHING_ASKED,
     Action,
@@ -201,7 +201,7 @@ class Job(Generic[S]):
     decide
         Makes the plan; pure. Problems of one table become findings and blocked actions, not exceptions.
     gates
-        The frames that the suites before and after look at; pure.
+        The frames that the suites before and after look at; pure. A job that only looks has no suites.
     apply
         Carries one action out. Re-checks its precondition. Expected trouble becomes an outcome, not an exception.
     undo
@@ -219,7 +219,7 @@ class Job(Generic[S]):
 
     observe: Callable[[Ask[S]], Observation]
     decide: Callable[[Observation, Target, Any], Plan]
-    gates: Frames
+    gates: Frames = NO_GATES
     apply: Callable[[Work[S]], Outcome] = looks_only
     undo: Callable[[Work[S], Outcome], Outcome] = looks_only
     doomed_rows: Callable[[Work[S]], Iterator[RowBatch]] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from upkeep.fleet import Target
 from upkeep.model import Action, Observation, Outcome, Plan
@@ -19,6 +19,25 @@ class Frames(Protocol):
         self, observation: Observation, target: Target, plan: Plan | None, outcomes: Sequence[Outcome]
     ) -> Mapping[str, list[dict[str, Any]]]:
         """Return the frames of the gate after, by what is seen now, what was planned and what became of it."""
+
+
+class _NoFrames:
+    """Frames of a job that only looks: nothing is done before or after which something would have to hold."""
+
+    @staticmethod
+    def before(_observation: Observation, _target: Target) -> Mapping[str, list[dict[str, Any]]]:
+        """Return none."""
+        return {}
+
+    @staticmethod
+    def after(
+        _observation: Observation, _target: Target, _plan: Plan | None, _outcomes: Sequence[Outcome]
+    ) -> Mapping[str, list[dict[str, Any]]]:
+        """Return none."""
+        return {}
+
+
+NO_GATES: Final[Frames] = _NoFrames()
 
 
 def outcome_row(

@@ -76,6 +76,11 @@ class Issues(Part):
             measured=codec.jsonb(dict(values or {})),
         )
 
+    def last_look(self, target: str, job: str) -> str | None:
+        """Return how a target was when it was looked at last, or ``None`` when it never was."""
+        rows = self._fetch("last_look", target=target, job=job)
+        return str(rows[0]["status"]) if rows else None
+
     def issues(self, target: str | None = None, *, everything: bool = False) -> list[OpenIssue]:
         """Return open findings, the gravest first, then the oldest.
 

@@ -95,9 +95,15 @@ class Runs(Approvals):
             raise ConfigurationError(f"several runs begin with '{run_id}' ({several} …); write more of the id")
         return RunRecord(**found[0])
 
-    def runs(self, limit: int = 20, job: str | None = None) -> list[RunSummary]:
-        """Return the newest runs, newest first, with the states of their targets."""
-        return [_summary(row) for row in self._fetch("recent_runs", limit=limit, job=job)]
+    def runs(self, limit: int = 20, job: str | None = None, *, quiet: Sequence[str] = ()) -> list[RunSummary]:
+        """Return the newest runs, newest first, with the states of their targets.
+
+        Parameters
+        ----------
+        quiet
+            Jobs of which only runs are wanted that found something changed.
+        """
+        return [_summary(row) for row in self._fetch("recent_runs", limit=limit, job=job, quiet=list(quiet))]
 
     def departed(self, job: str, targets: Sequence[str]) -> list[Row]:
         """Return the detached partitions of targets that are not among those of the fleet file any more."""
@@ -149,6 +155,7 @@ class Runs(Approvals):
             )
             for row in self._fetch("run_targets", **values)
         )
+        targets += tuple(map(_unchanged, self._fetch("run_looks", **values)))
         at, notes = _worked_on(run, targets)
         others = findings.keys() - {t.target for t in targets}
         apart = tuple(_named(f, run, name) for name in sorted(others) for f in findings[name])
@@ -174,6 +181,11 @@ def _by_target(rows: list[Row], kind: type[Any]) -> dict[str, list[Any]]:
     for row in rows:
         grouped.setdefault(row["target"], []).append(kind.model_validate(row["body"]))
     return grouped
+
+
+def _unchanged(row: Row) -> TargetReport:
+    """Return what is known of a target that was as it had been at the look before."""
+    return TargetReport(target=row["target"], engine=row["engine"], status=TargetStatus(row["status"]), at=row["at"])
 
 
 def _interrupted(row: Row) -> Outcome:

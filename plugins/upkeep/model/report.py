@@ -25,6 +25,7 @@ class TargetStatus(StrEnum):
     OBSERVED = "observed"
     PLANNED = "planned"
     NOT_SUPPORTED = "not_supported"
+    UNHEALTHY = "unhealthy"
 
 
 class PlanState(Value):

@@ -263,6 +263,13 @@ def conclude(report: TargetReport) -> TargetStatus:
     return _not_done(report)
 
 
+def how_it_is(report: TargetReport) -> TargetStatus:
+    """Return how a target is that was only looked at, from its findings."""
+    if any(map(_serious, report.findings)):
+        return TargetStatus.UNHEALTHY
+    return TargetStatus.PARTIAL if any(map(_unseen, report.findings)) else TargetStatus.OK
+
+
 def _not_done(report: TargetReport) -> TargetStatus:
     """Return how a target ended of which nothing was done, and nothing went wrong."""
     if not report.actions:

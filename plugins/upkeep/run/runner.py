@@ -35,7 +35,7 @@ from upkeep.model import (
     TargetReport,
     TargetStatus,
 )
-from upkeep.run import faults, rules, settling, veto
+from upkeep.run import faults, looking, rules, settling, veto
 from upkeep.run.applier import Applier
 from upkeep.run.progress import Progress
 from upkeep.run.stopping import Stop
@@ -110,6 +110,8 @@ class Runner:
         names = self.targets(job, targets)
         asked = {"request": request.asked()} if request.asked() else {}
         run_id = self.ledger.start_run(job, at, trigger=trigger, actor=actor, options={**(options or {}), **asked})
+        if spec.require(job).looks_only:
+            return run_id  # a look is one row, and the target of a run only where something changed
         for name in names:
             self.ledger.start_target(run_id, name, self.fleet.target(name).engine)
         if not targets:
@@ -290,6 +292,8 @@ class Runner:
         approve
             Approve, as ``actor``, what this very run plans.
         """
+        if spec.require(self.ledger.run(run_id).job).looks_only:
+            return looking.look_at(self, run_id, target)
         try:
             self.observe(run_id, target)
             if not apply:
@@ -413,6 +417,12 @@ class Runner:
         with self.open(target) as session:
             server = session.facts()
             return job.observe(Ask(name, session, target, min(at, server.clock), memory, request, server))
+
+    def judged(self, run: RunRecord, target: Target) -> Plan:
+        """Return what a job that only looks finds on a target; nothing is stored."""
+        request = request_of(run)
+        observation = self.look(run.job, target, run.at, request)
+        return looking.only_looks(self.job(run.job, target).plan(observation, target, request))
 
     def _pause(self, target: str) -> list[Finding]:
         """Return that the target is paused, by whom and since when; a long pause is a warning."""

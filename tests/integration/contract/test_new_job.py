@@ -14,11 +14,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+
+from upkeep import connections
+from upkeep.ledger import Ledger
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ADDED = CHECKOUT / "tests" / "new_job"
@@ -135,6 +139,65 @@ def test_it_is_planned_done_proven_and_taken_back(copy: Copy, database: str) -> 
     assert [f["check"] for f in broken["findings"] if f["severity"] == "ERROR"] == ["missing"]
 
 
+def counted(uri: str) -> dict[str, int]:
+    """Return how many rows the ledger has of what a run can leave there."""
+    tables = ("look", "run_target", "observation", "plan", "gate", "finding", "issue", "issue_event")
+    with psycopg.connect(uri) as connection:
+        rows = (connection.execute(f"select count(*) from upkeep.{table}").fetchone() for table in tables)
+        return {table: int(row[0]) for table, row in zip(tables, rows, strict=True) if row is not None}
+
+
+def grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {table: after[table] - before[table] for table in after if after[table] != before[table]}
+
+
+def test_a_job_that_only_looks_writes_what_changed(copy: Copy, database: str, control_database: str) -> None:
+    def look(status: int) -> tuple[Any, dict[str, int]]:
+        before = counted(control_database)
+        return copy.target("run", "silent_tables", status=status), grown(before, counted(control_database))
+
+    first, written = look(1)
+    assert (first["status"], first["gates"], first["actions"]) == ("unhealthy", [], [])
+    assert {(f["subject"], f["state"]) for f in first["findings"]} == {
+        ("public.carts", "new"),
+        ("public.people", "new"),
+    }
+    assert written == {"look": 1, "run_target": 1, "plan": 1, "finding": 2, "issue": 2, "issue_event": 2}
+    same, written = look(1)
+    assert {f["state"] for f in same["findings"]} == {"standing"}
+    assert written == {"look": 1}  # as it was: one row
+    assert copy.target("show", same["run_id"])["status"] == "unhealthy"
+    assert same["run_id"] not in copy.upkeep("runs")
+    assert same["run_id"] in copy.upkeep("runs", "--all")
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("comment on table public.carts is 'what people buy'")
+    better, written = look(1)
+    assert written == {"look": 1, "run_target": 1, "plan": 1, "finding": 1, "issue_event": 1}
+    (left,) = (f for f in better["findings"] if f["status"] == "finding")
+    with Ledger.open(connections.parse("upkeep_control", control_database), migrate=False) as ledger:
+        soon = datetime.now(UTC) + timedelta(hours=1)
+        ledger.acknowledge(left["fingerprint"], until=soon, actor="ada", why="known")
+    let_be, _ = look(0)
+    assert let_be["status"] == "ok"
+
+
+def test_what_cannot_be_looked_at_stays_as_it_was(copy: Copy, control_database: str) -> None:
+    assert copy.target("run", "silent_tables", status=1)["status"] == "unhealthy"
+    there = copy.environment["AIRFLOW_CONN_SHOP"]
+    copy.environment["AIRFLOW_CONN_SHOP"] = "postgresql://nobody@127.0.0.1:1/nowhere"
+    before = counted(control_database)
+    blind = copy.target("run", "silent_tables", status=3)
+    assert blind["status"] == "unreachable"
+    assert grown(before, counted(control_database)) == {"look": 1, "run_target": 1}
+    copy.target("run", "silent_tables", status=3)
+    assert grown(before, counted(control_database)) == {"look": 2, "run_target": 1}
+    copy.environment["AIRFLOW_CONN_SHOP"] = there
+    again = copy.target("run", "silent_tables", status=1)
+    assert {f["state"] for f in again["findings"]} == {"standing"}  # nobody looked, so nothing ended
+    looked = copy.target("plan", "silent_tables", status=1)
+    assert {f["state"] for f in looked["findings"]} == {"standing"}
+
+
 def test_its_parameters_are_options_and_its_mistakes_are_said(copy: Copy) -> None:
     said = copy.upkeep("plan", "--help")
     assert "--only TEXT" in said
@@ -155,3 +218,7 @@ def test_its_dag_has_a_form_of_its_parameters(copy: Copy) -> None:
     assert {"observe", "gate_before", "plan", "apply", "gate_after"} < {*tasks}
     assert params["only"] == [None, ["string", "null"], "Only this table."]
     assert params["shout"] == [False, ["boolean"], "In capitals."]
+    dag_id, _, tasks, params = json.loads(
+        copy.python("-c", DAG, str(copy.home / "dags" / "silent_tables.py")).splitlines()[-1]
+    )
+    assert (dag_id, {*tasks}, [*params]) == ("silent_tables", {"start", "look", "conclude", "all_well"}, ["targets"])

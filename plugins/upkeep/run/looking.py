@@ -1,0 +1,102 @@
+"""A look at one target for a job that only looks: observe, judge, tell what is new; one step, one row of the ledger.
+
+Most looks find what the one before found. Those write a `look` and nothing else: 100 targets looked at every five
+minutes are 28,800 rows a day. Where something changed (a finding is new, changed or gone; the target ends otherwise
+than last time) the look is written down like the target of any run, so that people find it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from upkeep.errors import CancelledError, UpkeepError
+from upkeep.fleet import Target
+from upkeep.model import Finding, FindingStatus, Plan, TargetReport, TargetStatus, fingerprint
+from upkeep.run import faults, findings, rules, settling
+from upkeep.run.findings import EVERYTHING, Lives, Look
+
+if TYPE_CHECKING:
+    from upkeep.ledger import RunRecord
+    from upkeep.run.runner import Runner
+
+
+def look_at(runner: Runner, run_id: str, name: str) -> TargetReport:
+    """Look at one target; failures end in the report, and in the ledger, not in an exception.
+
+    Raises
+    ------
+    CancelledError
+        The run was asked to stop; nothing is recorded of this target.
+    """
+    run, target = runner.ledger.run(run_id), runner.fleet.target(name)
+    try:
+        runner.stop.raise_if_asked()
+        plan = runner.judged(run, target)
+    except CancelledError:
+        raise
+    except Exception as error:
+        if runner.stop.asked:
+            raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
+        return _blind(runner, run, target, error)
+    look = Look(run_id, name, run.job, plan.findings, before=plan.findings)
+    present = settling.looks_at_present(run)
+    if present:
+        lives = findings.live(runner.ledger, look)
+    else:
+        prints = [fingerprint(name, run.job, finding) for finding in plan.findings]
+        lives = Lives(*runner.ledger.known_issues(name, run.job, prints))
+    told = tuple(settling.told(finding, lives, run_id, name, run.job) for finding in plan.findings)
+    report = TargetReport(target=name, engine=target.engine, status=TargetStatus.OK, at=plan.at, findings=told)
+    report = report.model_copy(update={"status": rules.how_it_is(report)})
+    runner.say(name, f"looked: {report.status.value}, {len(told)} findings")
+    if not present:
+        _write_down(runner, run, report, plan)
+        return report
+    if lives.transitions or runner.ledger.last_look(name, run.job) != report.status.value:
+        _write_down(runner, run, report, plan)
+    seen, unseen = findings.coverage(look, lives)
+    known: dict[str, Any] = {"status": report.status.value, "measured": _measured(plan.findings)}
+    runner.ledger.record_look(run_id, name, run.job, at=plan.at, seen=seen, unseen=unseen, **known)
+    return report
+
+
+def _blind(runner: Runner, run: RunRecord, target: Target, error: Exception) -> TargetReport:
+    """Return, and record, that a target could not be looked at: what was wrong there stays open."""
+    status, text = rules.status_of(error), faults.unexpected(error)
+    report = TargetReport(target=target.name, engine=target.engine, status=status, error=text)
+    runner.say(target.name, f"{status.value}: {text}")
+    if not settling.looks_at_present(run):
+        _write_down(runner, run, report)
+        return report
+    if runner.ledger.last_look(target.name, run.job) != status.value:
+        _write_down(runner, run, report)
+    known: dict[str, Any] = {"status": status.value, "seen": (), "unseen": (EVERYTHING,)}
+    runner.ledger.record_look(run.run_id, target.name, run.job, at=run.at, **known)
+    return report
+
+
+def _write_down(runner: Runner, run: RunRecord, report: TargetReport, plan: Plan | None = None) -> None:
+    """Write the target into the run, as any job's."""
+    ledger, name = runner.ledger, report.target
+    ledger.start_target(run.run_id, name, report.engine)
+    if plan is not None:
+        ledger.save_plan(run.run_id, plan)
+    ledger.save_findings(run.run_id, name, [f for f in report.findings if f.status is not FindingStatus.OK])
+    ledger.finish_target(run.run_id, name, report.status, at=report.at, error=report.error)
+
+
+def _measured(seen: Sequence[Finding]) -> dict[str, dict[str, Any]]:
+    """Return what was measured: check → subject → values."""
+    found: dict[str, dict[str, Any]] = {}
+    for finding in seen:
+        if finding.evidence:
+            found.setdefault(finding.check, {})[finding.subject] = finding.evidence
+    return found
+
+
+def only_looks(plan: Plan) -> Plan:
+    """Return the plan of a job that only looks. Raises `UpkeepError` when it wants to change something."""
+    if plan.actions:
+        raise UpkeepError(f"{plan.job} only looks, but planned {plan.actions[0].kind} on {plan.actions[0].subject}")
+    return plan
