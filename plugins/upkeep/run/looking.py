@@ -46,7 +46,7 @@ def look_at(runner: Runner, run_id: str, name: str) -> TargetReport:
     else:
         prints = [fingerprint(name, run.job, finding) for finding in plan.findings]
         lives = Lives(*runner.ledger.known_issues(name, run.job, prints))
-    told = tuple(settling.told(finding, lives, run_id, name, run.job) for finding in plan.findings)
+    told = tuple(settling.with_life(finding, lives, run_id, name, run.job) for finding in plan.findings)
     report = TargetReport(target=name, engine=target.engine, status=TargetStatus.OK, at=plan.at, findings=told)
     report = report.model_copy(update={"status": rules.how_it_is(report)})
     runner.say(name, f"looked: {report.status.value}, {len(told)} findings")
@@ -56,8 +56,16 @@ def look_at(runner: Runner, run_id: str, name: str) -> TargetReport:
     if lives.transitions or runner.ledger.last_look(name, run.job) != report.status.value:
         _write_down(runner, run, report, plan)
     seen, unseen = findings.coverage(look, lives)
-    known: dict[str, Any] = {"status": report.status.value, "measured": _measured(plan.findings)}
-    runner.ledger.record_look(run_id, name, run.job, at=plan.at, seen=seen, unseen=unseen, **known)
+    runner.ledger.record_look(
+        run_id,
+        name,
+        run.job,
+        at=plan.at,
+        status=report.status.value,
+        seen=seen,
+        unseen=unseen,
+        values=_measured(plan.findings),
+    )
     return report
 
 
@@ -71,8 +79,9 @@ def _blind(runner: Runner, run: RunRecord, target: Target, error: Exception) -> 
         return report
     if runner.ledger.last_look(target.name, run.job) != status.value:
         _write_down(runner, run, report)
-    known: dict[str, Any] = {"status": status.value, "seen": (), "unseen": (EVERYTHING,)}
-    runner.ledger.record_look(run.run_id, target.name, run.job, at=run.at, **known)
+    runner.ledger.record_look(
+        run.run_id, target.name, run.job, at=run.at, status=status.value, seen=(), unseen=(EVERYTHING,)
+    )
     return report
 
 

@@ -46,7 +46,7 @@ def settle(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport,
         lives = Lives(*ledger.known_issues(target.name, run.job, [fingerprint(target.name, run.job, f) for f in found]))
     else:
         found, lives = _merged(report.findings, look), findings.live(ledger, look)
-    told = [told(f, lives, run.run_id, target.name, run.job) for f in found]
+    told = [with_life(f, lives, run.run_id, target.name, run.job) for f in found]
     if look is not None and not look.whole:
         told = [f for f in told if f.state == "mended" or _named(f) in map(_named, report.findings)]
     ledger.save_findings(run.run_id, target.name, [f for f in told if f.status is not FindingStatus.OK])
@@ -132,7 +132,7 @@ def _named(finding: Finding) -> tuple[str, str]:
     return finding.check, finding.subject
 
 
-def told(finding: Finding, lives: Lives, run_id: str, target: str, job: str) -> Finding:
+def with_life(finding: Finding, lives: Lives, run_id: str, target: str, job: str) -> Finding:
     """Return a finding with its life."""
     if finding.status is FindingStatus.OK:
         return finding
