@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
-from upkeep.model import Action, Json, Outcome, OutcomeStatus, PlanState, Severity, TargetStatus
+from upkeep.model import Action, Finding, FindingStatus, Json, Outcome, OutcomeStatus, PlanState, Severity, TargetStatus
 
 Word: TypeAlias = tuple[str, str]
 
@@ -137,6 +137,42 @@ def fate(state: PlanState) -> Word:
         "used": (f"approved by {state.by}, the approval was used by run {state.run_id}{at}", "quiet"),
         "superseded": (f"superseded{at} by {newer}: nobody is asked about this one any more", "quiet"),
     }[state.state]
+
+
+MENDED: Final[Word] = ("put right", "good")
+"""Of a finding that the same run has mended."""
+
+
+def finding(found: Finding) -> Word:
+    """Return how much a finding matters, in a word."""
+    if found.state == "mended":
+        return MENDED
+    if found.status is FindingStatus.OK:
+        return "ok", "good"
+    return found.severity.value, "quiet" if found.settled else SEVERITY[found.severity]
+
+
+def life(found: Finding) -> str:
+    """Return since when a finding stands, and until when it may; empty when it is new."""
+    if found.state == "mended":
+        return f"by this run; it was {found.severity.value}{_since(found)}"
+    parts = [_since(found).strip()] if found.state == "standing" else []
+    parts += [f"acknowledged until {moment(found.acknowledged_until)}"] if found.acknowledged_until else []
+    return ", ".join(parts)
+
+
+def _since(found: Finding) -> str:
+    return f" since {found.first_seen.astimezone(UTC):%Y-%m-%d}" if found.first_seen else ""
+
+
+def by_weight(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings, what needs somebody first, what the run has put right last."""
+
+    def weight(found: Finding) -> tuple[bool, bool, int, bool]:
+        mended, settled = found.state == "mended", found.settled
+        return mended, settled, -found.severity.rank, found.status is FindingStatus.OK
+
+    return sorted(findings, key=weight)
 
 
 def moment(instant: datetime) -> str:

@@ -36,7 +36,7 @@ left join lateral (
     limit 1
 ) as said on true
 where
-    (%(target)s::text is null or i.target = %(target)s)
+    (%(targets)s::text[] = '{}' or i.target = any(%(targets)s))
     and (i.gone_at is null or (%(everything)s and i.gone_at >= clock.now - interval '30 days'))
 order by
     i.gone_at is not null,

@@ -152,6 +152,7 @@ def verdict(report: TargetReport) -> str:
         if o.status.value == "failed" or (o.reason_code and o.reason_code.value in ("lock_not_obtained", "overloaded"))
     ]
     told = [f for f in report.findings if f.severity.rank >= Severity.ERROR.rank or f.check == "paused"]
-    lines += [f"  {f.subject}: {f.summary}" for f in told]
+    lives = [f" ({life})" if (life := words.life(f)) else "" for f in told]
+    lines += [f"  {f.subject}: {f.summary}{life}" for f, life in zip(told, lives, strict=True) if f.state != "mended"]
     lines += [f"  plan {report.plan_id}: {words.fate(report.plan_state)[0]}"] if report.plan_state else []
     return "\n".join(lines)

@@ -56,13 +56,22 @@ def line(targets: Sequence[TargetReport]) -> str:
 
 
 def severities(found: Iterable[Finding]) -> str:
-    """Return how many findings need somebody, the worst first: ``1 ERROR, 2 WARNING``."""
-    counts = Counter(f.severity for f in found if notable(f))
-    return ", ".join(f"{counts[s]} {s.value}" for s in reversed(Severity) if counts[s])
+    """Return how many findings need somebody, the worst first, and what needs nobody now: ``1 ERROR, 1 put right``."""
+    told = [f for f in found if _matters(f)]
+    counts = Counter(f.severity for f in told if notable(f))
+    parts = [f"{counts[s]} {s.value}" for s in reversed(Severity) if counts[s]]
+    mended = sum(f.state == "mended" for f in told)
+    known = sum(f.settled for f in told) - mended
+    parts += [f"{known} acknowledged"] if known else []
+    return ", ".join([*parts, f"{mended} put right"] if mended else parts)
 
 
 def notable(finding: Finding) -> bool:
-    """Return whether somebody must know of it."""
+    """Return whether somebody must do something about it."""
+    return _matters(finding) and not finding.settled
+
+
+def _matters(finding: Finding) -> bool:
     return finding.status is not FindingStatus.OK and finding.severity.rank >= Severity.WARNING.rank
 
 
@@ -111,7 +120,7 @@ def healthy(target: TargetReport) -> bool:
         target.status in _QUIET
         and not target.error
         and all(o.status is OutcomeStatus.DONE for o in target.outcomes)
-        and not any(map(notable, target.findings))
+        and not any(_matters(f) and f.state != "mended" for f in target.findings)
         and all(gate.success for gate in target.gates)
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from upkeep import __version__
-from upkeep.cli import decisions, history, setup, work
+from upkeep.cli import decisions, findings, history, setup, work
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,6 +39,8 @@ for _command in (
     setup.init,
     decisions.pending,
     decisions.reject,
+    findings.findings,
+    findings.acknowledge,
     decisions.pause,
     decisions.resume,
     history.runs,

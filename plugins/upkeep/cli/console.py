@@ -6,9 +6,10 @@ Nothing is drawn around a text, so that it can be copied; what is long is wrappe
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -25,12 +26,13 @@ from upkeep.model import (
     OutcomeStatus,
     PlanState,
     RunReport,
+    Severity,
     TargetReport,
 )
 from upkeep.words import Word, count
 
 if TYPE_CHECKING:
-    from upkeep.ledger import PendingPlan, RunRecord, RunSummary
+    from upkeep.ledger import OpenIssue, PendingPlan, RunRecord, RunSummary
     from upkeep.run.check import TargetCheck
 
 PIPE_COLUMNS: Final = 120
@@ -40,6 +42,8 @@ _OUTCOME_WIDTH: Final = 14  # "needs approval"
 _NARROWEST: Final = 20
 _NAMED: Final = 4
 """Names in a line that stands for many."""
+_SHORT: Final = 10
+"""Characters of a fingerprint that are enough to name one of very many."""
 _FEW_FINE: Final = 20
 """Objects of a target that are named although nothing is wrong with them."""
 
@@ -127,7 +131,7 @@ def _target(console: Console, target: TargetReport, *, statements: bool, short: 
         say(console, f"plan {target.plan_id} {word}", tone, indent=2)
     if target.error:
         say(console, target.error, "bad", indent=2)
-    for finding in sorted(target.findings, key=lambda f: -f.severity.rank):
+    for finding in words.by_weight(target.findings):
         if finding.status is not FindingStatus.OK and not short:
             _finding(console, finding)
     for alike in brief.fold(target.actions, target.outcomes):
@@ -200,16 +204,19 @@ def _statements(console: Console, target: TargetReport) -> None:
 
 
 def _finding(console: Console, finding: Finding) -> None:
+    word, tone = words.finding(finding)
     state = "" if finding.status is FindingStatus.FINDING else f" ({words.plain(finding.status.value)})"
+    life = words.life(finding)
     text = Text.assemble(
-        (f"{finding.severity.value}{state}", _STYLES[words.SEVERITY[finding.severity]]),
+        (f"{word}{state}", _STYLES[tone]),
+        (f" {life}:" if life else "", "dim"),
         " ",
         (words.visible(finding.subject), "bold"),
         " ",
         words.visible(finding.summary),
     )
     _put(console, text, 2, hang=2)
-    if finding.remedy:
+    if finding.remedy and finding.state != "mended":
         say(console, f"→ {finding.remedy}", "dim", indent=4)
 
 
@@ -274,3 +281,50 @@ def run_line(console: Console, run: RunSummary) -> None:
     only = "plan only; " if run.options.get("plan_only") else ""
     head = f"{run.run_id}  {run.job:18}  {run.trigger} by {run.actor}, {took}"
     say(console, f"{head}  {only}{', '.join(states) or 'no target'}", wrap=False)
+
+
+def issues(console: Console, found: Sequence[OpenIssue], looks: Sequence[Mapping[str, Any]]) -> None:
+    """Print what is open, and what ended lately; where nothing is, who has looked."""
+    standing = [entry for entry in found if entry.issue.open]
+    if standing:
+        counts = Counter(entry.issue.severity for entry in standing)
+        parts = [f"{counts[s]} {s.value}" for s in reversed(Severity) if counts[s]]
+        known = sum(entry.acknowledged for entry in standing)
+        parts += [f"{known} of them acknowledged"] if known else []
+        say(console, f"{words.counted(len(standing), 'finding')}: {', '.join(parts)}", "bold")
+    elif looks:
+        newest = max(row["at"] for row in looks)
+        names_ = names(list(dict.fromkeys(row["target"] for row in looks)))
+        say(console, f"nothing is open; last looked at {words.moment(newest)}: {names_}", "good")
+    else:
+        say(console, "nothing is open, but no run has looked in the last two days", "warn")
+    for entry in found:
+        _issue(console, entry)
+
+
+def _issue(console: Console, entry: OpenIssue) -> None:
+    issue = entry.issue
+    word, tone = issue.severity.value, words.SEVERITY[issue.severity]
+    if not issue.open:
+        word, tone = ("mended", "good") if issue.gone_by == "mended" else ("gone", "good")
+    elif entry.acknowledged:
+        word, tone = f"{word} (acknowledged)", "quiet"
+    elif issue.unseen:
+        word = f"{word} ({words.plain(issue.status.value)})"
+    head = Text.assemble(
+        (word, _STYLES[tone]),
+        " ",
+        (words.visible(f"{issue.check} of {issue.subject}"), "bold"),
+        words.visible(f" on {issue.target}, {words.plain(issue.job)}"),
+        (f"  {issue.fingerprint[:_SHORT]}", "dim"),
+    )
+    _put(console, head, hang=2)
+    say(console, issue.summary, indent=2)
+    if issue.remedy and issue.open:
+        say(console, f"→ {issue.remedy}", "dim", indent=2)
+    ended = f"{issue.gone_by} {words.moment(issue.gone_at)} (run {issue.gone_run})" if issue.gone_at else ""
+    last = f"last seen {words.moment(entry.last_seen)}"
+    say(console, f"since {words.moment(issue.first_seen)}, {ended or last}", "dim", indent=2, wrap=False)
+    if entry.acknowledged and issue.acknowledged_until is not None:
+        by = f"acknowledged by {issue.acknowledged_by} until {words.moment(issue.acknowledged_until)}"
+        say(console, f"{by}: {issue.acknowledged_why}", "dim", indent=2)

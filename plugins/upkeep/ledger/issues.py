@@ -81,18 +81,22 @@ class Issues(Part):
         rows = self._fetch("last_look", target=target, job=job)
         return str(rows[0]["status"]) if rows else None
 
-    def issues(self, target: str | None = None, *, everything: bool = False) -> list[OpenIssue]:
+    def issues(self, targets: Sequence[str] = (), *, everything: bool = False) -> list[OpenIssue]:
         """Return open findings, the gravest first, then the oldest.
 
         Parameters
         ----------
-        target
-            Only of this target.
+        targets
+            Only of these; none: of all.
         everything
             Also those that ended in the last 30 days.
         """
-        rows = self._fetch("list_issues", target=target, everything=everything)
+        rows = self._fetch("list_issues", targets=list(targets), everything=everything)
         return [_listed(row) for row in rows]
+
+    def looks(self, targets: Sequence[str] = ()) -> list[Row]:
+        """Return when each target was last looked at by which job, of the last two days: rows of target, job, at."""
+        return self._fetch("last_looks", targets=list(targets))
 
     def find_issue(self, prefix: str) -> Issue:
         """Return a finding by its fingerprint or a unique beginning of it.

@@ -74,6 +74,7 @@ class FindingRow:
     summary: str
     remedy: str
     evidence: str
+    life: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ def target_view(
     """
     outcomes = {o.action_id: o for o in target.outcomes}
     state = target.plan_state
-    findings = sorted(target.findings, key=lambda f: (-f.severity.rank, f.status is FindingStatus.OK, f.subject))
+    findings = words.by_weight(sorted(target.findings, key=lambda f: f.subject))
     shown = target.actions[:most]
     undone = "not begun" if target.outcomes else ""
     if not run and state and state.state != "awaiting":
@@ -261,13 +261,13 @@ def _failed(text: str, failure: Any) -> Expectation:
 
 
 def _finding(finding: Finding) -> FindingRow:
-    ok = finding.status is FindingStatus.OK
-    word = "ok" if ok else finding.severity.value
-    tone = "good" if ok else words.SEVERITY[finding.severity]
-    if finding.status in (FindingStatus.NOT_AVAILABLE, FindingStatus.INSUFFICIENT_EVIDENCE):
+    word, tone = words.finding(finding)
+    mended = finding.state == "mended"
+    if finding.status in (FindingStatus.NOT_AVAILABLE, FindingStatus.INSUFFICIENT_EVIDENCE) and not mended:
         word = words.plain(finding.status)
     evidence = pretty(finding.evidence) if finding.evidence else ""
-    return FindingRow(Badge(word, tone), finding.subject, finding.summary, finding.remedy or "", evidence)
+    remedy = "" if mended else finding.remedy or ""
+    return FindingRow(Badge(word, tone), finding.subject, finding.summary, remedy, evidence, words.life(finding))
 
 
 def pretty(value: Any) -> str:

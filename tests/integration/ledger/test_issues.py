@@ -118,7 +118,7 @@ def test_last_seen_derives_from_looks(ledger: Ledger, clock: Clock, control_data
     def seen(run_id: str, *unseen: str) -> datetime:
         clock.ahead += HOUR
         ledger.record_look(run_id, "pipeline", JOB, at=clock(), status="ok", seen=["default_rows"], unseen=unseen)
-        (issue,) = ledger.issues("pipeline")
+        (issue,) = ledger.issues(["pipeline"])
         assert issue.issue.fingerprint == key
         return issue.last_seen
 
@@ -127,7 +127,7 @@ def test_last_seen_derives_from_looks(ledger: Ledger, clock: Clock, control_data
     assert last - first > HOUR / 2
     assert {seen("r3", "*"), seen("r4", "default_rows"), seen("r5", key)} == {last}
     assert seen("r6", "other", fingerprint("other", JOB, rows(SUBJECT))) > last
-    assert ledger.issues("other") == []
+    assert ledger.issues(["other"]) == []
     found = execute(control_database, "select seen, unseen, measured from upkeep.look where run_id = 'r3'")
     assert found == [(["default_rows"], ["*"], {})]
 
