@@ -51,9 +51,13 @@ class Look:
     whole: bool = True
 
     def prints(self, findings: Sequence[Finding]) -> dict[str, Finding]:
-        """Return findings by fingerprint, of several that share one the gravest that was really seen."""
+        """Return what has a life, by fingerprint; of several that share one the gravest that was really seen.
+
+        What never can be seen of a server (its free disk space) is no trouble that comes and goes.
+        """
         order = sorted(findings, key=lambda f: (f.status is FindingStatus.FINDING, f.severity.rank))
-        return {fingerprint(self.target, self.job, f): f for f in order if f.status is not FindingStatus.OK}
+        alive = (f for f in order if f.status is not FindingStatus.OK and not _never_seen(f))
+        return {fingerprint(self.target, self.job, f): f for f in alive}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def judge(look: Look, known: Mapping[str, Issue], now: datetime) -> Lives:
     standing = {
         key: issue
         for key, issue in known.items()
-        if issue.open and key not in doubt.found and (look.whole or issue.subject in look.done)
+        if issue.open and key not in doubt.found and (look.whole or doubt.mended(key, issue.subject))
     }
     for key, finding in (doubt.found if look.whole else {}).items():
         happened += _seen(look, key, finding, known.get(key), now)
@@ -125,7 +129,7 @@ def judge(look: Look, known: Mapping[str, Issue], now: datetime) -> Lives:
     kept = frozenset(key for key, issue in standing.items() if doubt.of(key, issue.check, issue.subject))
     for key, issue in standing.items():
         if key not in kept:
-            event = IssueEvent.MENDED if issue.subject in look.done else IssueEvent.GONE
+            event = IssueEvent.MENDED if doubt.mended(key, issue.subject) else IssueEvent.GONE
             ended = issue.model_copy(update={"gone_at": now, "gone_by": event.value, "gone_run": look.run_id})
             happened.append(Transition(event=event, issue=ended, at=now, run_id=look.run_id))
     return Lives({**known, **{t.issue.fingerprint: t.issue for t in happened}}, now, tuple(happened), kept)
@@ -140,6 +144,10 @@ class _Doubt:
     before: Mapping[str, Finding]
     known: Mapping[str, Issue]
     now: datetime
+
+    def mended(self, key: str, subject: str) -> bool:
+        """Return whether the run has put right what it saw before and sees no more: it did something there."""
+        return key in self.before and subject in self.look.done
 
     def of(self, key: str, check: str, subject: str) -> bool:
         """Return whether the look leaves open that this still stands."""
@@ -157,8 +165,7 @@ class _Doubt:
 
     @staticmethod
     def _unseen(finding: Finding, check: str) -> bool:
-        # an INFO says what never can be seen there (free disk space): it hides nothing but itself
-        return finding.unseen and (finding.check == check or finding.severity is not Severity.INFO)
+        return finding.unseen and (finding.check == check or not _never_seen(finding))
 
     def _hides(self, other: str, finding: Finding, key: str) -> bool:
         """Return whether a grave finding may keep this check from looking: one that came after it.
@@ -173,6 +180,11 @@ class _Doubt:
     def _since(self, key: str) -> tuple[datetime, bool]:
         issue = self.known.get(key)
         return (issue.first_seen if issue is not None and issue.open else self.now, key not in self.before)
+
+
+def _never_seen(finding: Finding) -> bool:
+    """Return whether a check says that it cannot look, and that nobody needs to mind: it hides nothing but itself."""
+    return finding.unseen and finding.severity is Severity.INFO
 
 
 def _seen(look: Look, key: str, finding: Finding, issue: Issue | None, now: datetime) -> list[Transition]:

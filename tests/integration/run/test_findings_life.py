@@ -34,7 +34,6 @@ targets:
       app.logs:
         partition: {by: at, every: 1 month, ahead: 1}
 """
-NOTHING = FLEET + "      app.nothing:\n        partition: {by: at, every: 1 month, ahead: 1}\n"
 HOSTILE = "a;b\"'\u202e\U0001f600"
 AHEAD = "insert into app.logs select n, now() + interval '20 years' from generate_series(1, 7) n"
 _numbers = itertools.count(1)
@@ -65,6 +64,17 @@ def control(control_database: str) -> Iterator[Db]:
 
 def due(db: Db, rows: int = 3) -> None:
     db.execute(f"insert into app.logs select n, now() from generate_series(1, {rows}) n")
+
+
+def sales(db: Db, upkeep: Upkeep, folder: Path) -> None:
+    """Make due rows that fail their owner's expectations."""
+    expected = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "v"}}
+    (folder / "own.json").write_text(json.dumps({"name": "own", "expectations": [expected]}))
+    db.execute("create table app.sales (id int primary key, at timestamptz, v int)")
+    db.execute("insert into app.sales select n, '2024-01-01' from generate_series(1, 9) n")
+    retain = "retain: {by: at, for: 30 days, then: delete, precision: row, requires: nothing}, quality: own.json"
+    tables = f"    limits: {{share: 100 %}}\n    tables:\n      app.sales: {{{retain}}}\n"
+    upkeep.text = FLEET.partition("    tables:")[0] + tables
 
 
 def run(upkeep: Upkeep, *more: str, status: int | None = 0) -> dict[str, Any]:
@@ -194,11 +204,16 @@ def test_runs_that_do_not_look_at_the_present_touch_nothing(
     assert (known["state"], known["first_seen"]) == ("standing", first["first_seen"])
 
 
-def test_an_acknowledged_finding_makes_no_run_fail(db: Db, upkeep: Upkeep, control: Db) -> None:
-    upkeep.text = NOTHING
-    target = run(upkeep, status=1)
+def test_an_acknowledged_finding_makes_no_run_fail(db: Db, upkeep: Upkeep, control: Db, tmp_path: Path) -> None:
+    sales(db, upkeep, tmp_path)
+
+    def night(status: int) -> dict[str, Any]:
+        target = upkeep.target("run", "data_retention", status=status)
+        return {**target, "by": {f["check"]: f for f in target["findings"]}}
+
+    target = night(1)
     assert target["status"] == "partial"
-    fingerprint = target["by"]["table_exists"]["fingerprint"]
+    fingerprint = target["by"]["quality"]["fingerprint"]
     for wrong, said in (
         (("--until", "2020-01-01T00:00:00+00:00", "--why", "known"), "is past"),
         (("--until", "2099-01-01T00:00:00", "--why", "known"), "has no offset"),
@@ -209,27 +224,26 @@ def test_an_acknowledged_finding_makes_no_run_fail(db: Db, upkeep: Upkeep, contr
         refused = upkeep("acknowledge", fingerprint, *wrong)
         assert (refused.exit_code, said in refused.output) == (2, True), refused.output
     assert upkeep("acknowledge", "fffffffff", "--until", "7 days", "--why", "known").exit_code == 2
-    done = upkeep("acknowledge", fingerprint[:10], "--until", "7 days", "--why", "it comes on Monday", "--json")
+    done = upkeep("acknowledge", fingerprint[:10], "--until", "7 days", "--why", "mended on Monday", "--json")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["fingerprint"] == fingerprint
-    target = run(upkeep)
-    finding = target["by"]["table_exists"]
-    assert target["status"] in {"ok", "nothing_to_do"}
-    assert finding["state"] == "standing"
-    assert finding["acknowledged_until"] == json.loads(done.stdout)["acknowledged_until"].replace("+00:00", "Z")
-    (entry,) = open_now(upkeep)
-    assert entry["acknowledged_why"] == "it comes on Monday"
-    for text in (upkeep("findings").output, upkeep("run", "partition_creation").output):
+    known = json.loads(done.stdout)
+    assert known["fingerprint"] == fingerprint
+    finding = night(0)["by"]["quality"]
+    assert (finding["state"], finding["acknowledged_until"][:19]) == ("standing", known["acknowledged_until"][:19])
+    (entry,) = [f for f in open_now(upkeep) if f["check"] == "quality"]
+    assert entry["acknowledged_why"] == "mended on Monday"
+    for text in (upkeep("findings").output, upkeep("run", "data_retention").output):
         assert "acknowledged" in text
     control.execute("update upkeep.issue set acknowledged_until = now()")  # its time has come
-    assert run(upkeep, status=1)["status"] == "partial"
+    assert night(1)["status"] == "partial"
     assert upkeep("acknowledge", fingerprint, "--until", "7 days", "--why", "known").exit_code == 0
-    db.execute("create table app.nothing (id bigint, at timestamptz not null) partition by range (at)")
-    assert "table_exists" not in run(upkeep)["by"]
+    db.execute("update app.sales set v = 1")
+    assert "quality" not in night(0)["by"]
     assert upkeep("acknowledge", fingerprint, "--until", "7 days", "--why", "known").exit_code == 2
-    db.execute("drop table app.nothing cascade")
-    assert run(upkeep, status=1)["by"]["table_exists"]["state"] == "new"
-    assert events(control)[-2:] == ["gone", "returned"]
+    db.execute("insert into app.sales values (1, '2024-01-01')")
+    assert night(1)["by"]["quality"]["state"] == "new"
+    told = "select event from upkeep.issue_event where fingerprint = %s order by id desc limit 2"
+    assert control.execute(told, [fingerprint]).fetchall() == [("returned",), ("gone",)]
 
 
 def test_only_the_targets_of_the_run_are_touched(db: Db, upkeep: Upkeep, database: str, monkeypatch: Any) -> None:
@@ -283,20 +297,7 @@ def test_hostile_names(db: Db, upkeep: Upkeep) -> None:
 def test_rows_that_fail_the_owner_s_expectations_stand_until_they_were_looked_at(
     db: Db, upkeep: Upkeep, tmp_path: Path
 ) -> None:
-    (tmp_path / "own.json").write_text(
-        json.dumps(
-            {
-                "name": "own",
-                "expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "v"}}],
-            }
-        )
-    )
-    db.execute("create table app.sales (id int primary key, at timestamptz, v int)")
-    db.execute("insert into app.sales select n, '2024-01-01' from generate_series(1, 9) n")
-    retain = "retain: {by: at, for: 30 days, then: delete, precision: row, requires: nothing}, quality: own.json"
-    upkeep.text = (
-        FLEET.split("    tables:")[0] + f"    limits: {{share: 100 %}}\n    tables:\n      app.sales: {{{retain}}}\n"
-    )
+    sales(db, upkeep, tmp_path)
 
     def states() -> list[tuple[str, str]]:
         target = upkeep.target("run", "data_retention")

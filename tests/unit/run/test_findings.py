@@ -75,12 +75,12 @@ DONE = frozenset({"app.t"})
         ([finding(severity="ERROR")], {}, ["changed app.t"]),
         # could not look: the check itself, there or everywhere
         ([finding(**UNSEEN)], {}, []),
-        ([finding(subject="server", severity="INFO", **UNSEEN)], {}, ["kept app.t", "new server"]),
+        ([finding(subject="server", severity="INFO", **UNSEEN)], {}, ["kept app.t"]),
         ([finding(subject=TARGET, **UNSEEN)], {}, ["kept app.t", f"new {TARGET}"]),
         ([finding(subject="app.u", **UNSEEN)], {}, ["gone app.t", "new app.u"]),
         # another check that could not look there: unless it only says what can never be seen
         ([finding("lock", **UNSEEN)], {}, ["kept app.t", "new app.t"]),
-        ([finding("disk_free", "server", "INFO", **UNSEEN)], {}, ["gone app.t", "new server"]),
+        ([finding("disk_free", "server", "INFO", **UNSEEN)], {}, ["gone app.t"]),
         ([finding("lock", status=FindingStatus.FAILED)], {}, ["kept app.t", "new app.t"]),
         # something grave and new hides what is behind it
         ([finding("table_exists", severity="ERROR")], {}, ["kept app.t", "new app.t"]),
@@ -95,6 +95,7 @@ DONE = frozenset({"app.t"})
         # a run that did something there
         ([], {"before": [finding()], "done": DONE}, ["mended app.t"]),
         ([], {"before": [finding()], "done": frozenset({"app.u"})}, ["gone app.t"]),
+        ([], {"done": DONE}, ["gone app.t"]),
         ([finding()], {"done": DONE}, []),
         (
             [finding("table_exists", severity="ERROR")],
@@ -103,7 +104,8 @@ DONE = frozenset({"app.t"})
         ),
         # only a part was looked at
         ([finding("other", "app.u")], {"whole": False}, []),
-        ([finding("other", "app.u")], {"whole": False, "done": DONE}, ["mended app.t"]),
+        ([finding("other", "app.u")], {"whole": False, "done": DONE}, []),
+        ([finding("other", "app.u")], {"whole": False, "before": [finding()], "done": DONE}, ["mended app.t"]),
     ],
 )
 def test_what_is_open(found: list[Finding], look: dict[str, Any], happened: list[str]) -> None:
