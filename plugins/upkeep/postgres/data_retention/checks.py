@@ -35,12 +35,12 @@ def refusals(view: TableView) -> list[Refusal]:
     if view.problem is not None:
         return [Refusal("policy", *view.problem)]
     found = list(_shape(view))
-    rows_move = not view.by_partition or view.policy.then == "archive"
+    rows_move = not view.by_partition or view.archives
     if rows_move and view.facts is not None:
         found += [*_deleting(view), *_references(view)]
     if not view.by_partition:
         found += _index(view)
-    if view.policy.then == "archive":
+    if view.archives:
         found += _archive(view)
     return found
 
@@ -86,7 +86,7 @@ def _shape(view: TableView) -> Iterator[Refusal]:
 
 def _deleting(view: TableView) -> Iterator[Refusal]:
     facts, subject = view.facts or {}, view.subject
-    declared = view.policy.cascades == "declared"
+    declared = view.cascades
     accept = "write cascades: declared if that is meant"
     if not declared and (facts["delete_triggers"] or facts["delete_rules"]):
         fired = ", ".join([*facts["delete_triggers"], *facts["delete_rules"]])
@@ -111,7 +111,7 @@ def _deleting(view: TableView) -> Iterator[Refusal]:
 
 
 def _references(view: TableView) -> Iterator[Refusal]:
-    if view.policy.cascades == "declared" and not view.references:
+    if view.cascades and not view.references:
         return
     for key in view.references:
         if not key["indexed"]:
@@ -137,7 +137,7 @@ def _index(view: TableView) -> Iterator[Refusal]:
 
 
 def _archive(view: TableView) -> Iterator[Refusal]:
-    into = view.policy.into or ""
+    into = view.into or ""
     if not is_table_name(into):
         yield from _files(view)
         return
@@ -153,7 +153,7 @@ def _archive(view: TableView) -> Iterator[Refusal]:
     for one in (*columns, *(table_drift(view) if archive.kind in ("r", "p") else ())):
         yield Refusal("archive_drift", one.text, one.remedy)
     fired = ", ".join([*facts["insert_triggers"], *facts["insert_rules"]])
-    if fired and view.policy.cascades != "declared":
+    if fired and not view.cascades:
         yield Refusal("archive", f"inserting into {archive.subject} would fire {fired}", "write cascades: declared")
     if facts["security_active"]:
         yield Refusal("archive", f"row-level security of {archive.subject} applies to our role", "use its owner")
@@ -170,13 +170,13 @@ def _archive(view: TableView) -> Iterator[Refusal]:
 def _files(view: TableView) -> Iterator[Refusal]:
     files = view.files or {}
     if files.get("problem"):
-        yield Refusal("archive_location", f"{view.policy.into}: {files['problem']}", "correct retain.into, or mend it")
+        yield Refusal("archive_location", f"{view.into}: {files['problem']}", "correct retain.into, or mend it")
     elif files.get("writable") is False:
-        text = f"{view.policy.into} cannot be written by the account that runs Upkeep"
+        text = f"{view.into} cannot be written by the account that runs Upkeep"
         yield Refusal("archive_location", text, "create the directory, or give that account the right to write there")
     elif space(view) == "too little":
         need, free = (files_need(view) or 0) >> 20, files["free_bytes"] >> 20
-        text = f"{view.policy.into} has {free:,} MiB left, and about {need:,} MiB of rows are due"
+        text = f"{view.into} has {free:,} MiB left, and about {need:,} MiB of rows are due"
         yield Refusal("archive_location", text, "free space there, or name another location")
 
 

@@ -115,10 +115,10 @@ def _no_longer_due(view: View, marked: Marked) -> Iterator[KeepReason]:
         text = f"is kept: {changed} changed since, so that today's policy reads its bounds otherwise than they were"
         yield KeepReason("detached_not_due", text, f"write {changed} as it was, or {_ways_back(marked)}")
     elif not is_due(view, marker):
-        text = f"is kept: no longer due under today's policy: for {view.policy.for_} ({_ends(view, marker)})"
+        text = f"is kept: no longer due under today's policy: for {view.kept_for} ({_ends(view, marker)})"
         yield KeepReason("detached_not_due", text, _ways_back(marked))
     elif marked.younger:
-        text = f"is kept: it holds rows that are not due under today's policy: for {view.policy.for_}"
+        text = f"is kept: it holds rows that are not due under today's policy: for {view.kept_for}"
         text += f" ({view.age} is not before {view.cut_off_text}, or it has no such column any more)"
         yield KeepReason("detached_not_due", text, f"look at these rows; {_ways_back(marked)}")
 
@@ -146,17 +146,17 @@ def _rows_to_move(view: View, marked: Marked) -> Iterator[KeepReason]:
     if marked.not_empty is None:
         text = "is kept: whether it holds rows that belong into the archive could not be seen"
         yield KeepReason("detached_rows", text, "the next run looks again; grant select on it to our role")
-    elif view.policy.then != "archive":
+    elif not view.archives:
         text = "is kept: its rows were to be archived, and today's policy says then: delete"
         yield KeepReason("detached_rows", text, f"write then: archive, or {_ways_back(marked)}")
     elif not can_move(view):
-        text = f"is kept: its rows have to move into {view.policy.into} first, which is not possible now"
+        text = f"is kept: its rows have to move into {view.into} first, which is not possible now"
         yield KeepReason("detached_rows", text, "see the findings about the archive")
 
 
 def can_move(view: View) -> bool:
     """Return whether there is somewhere for rows to move to."""
-    return view.policy.then == "archive" and bool(view.archive_facts or view.files) and view.facts is not None
+    return view.archives and bool(view.archive_facts or view.files) and view.facts is not None
 
 
 def _grace(view: View, marked: Marked) -> Iterator[KeepReason]:

@@ -113,7 +113,7 @@ def _elsewhere(view: View) -> Iterator[Finding]:
     if foreign:
         text = f"{foreign[0]} lies on another server: its rows are not looked at"
         yield _say(view, "foreign_partition", Severity.WARNING, text, "declare retention where the rows are")
-    if not view.by_partition and view.policy.cascades == "declared" and view.facts:
+    if not view.by_partition and view.cascades and view.facts:
         fired = [*view.facts["delete_triggers"], *view.facts["delete_rules"]]
         fired += [k["name"] for k in view.facts["referenced_by"] if k["on_delete"] in ("c", "n", "d")]
         if fired:
@@ -125,7 +125,7 @@ def _publications(view: View) -> Iterator[Finding]:
     published = list((view.facts or {}).get("publications") or ())
     if not published:
         return
-    if view.by_partition and view.policy.then == "delete":
+    if view.by_partition and not view.archives:
         text = f"it is published by {', '.join(published)}: subscribers keep the rows of dropped partitions"
     else:
         text = f"it is published by {', '.join(published)}: the deletes reach the subscribers"

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from upkeep.fleet import Target
-from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.frames import outcome_row
 from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan
 from upkeep.postgres.data_retention.checks import refusals, space, unindexed_leaves
@@ -47,7 +46,7 @@ def after(
 def _before(view: TableView) -> dict[str, Any]:
     exists = view.relation is not None
     facts = view.facts
-    archiving = view.policy.then == "archive"
+    archiving = view.archives
     refused = refusals(view)
     drift = [r.text for r in refused if r.check == "archive_drift"]
     return {
@@ -59,7 +58,7 @@ def _before(view: TableView) -> dict[str, Any]:
         "archive_location": _location(view),
         "archive_space": space(view),
         "archive_drift": "; ".join(drift) or None,
-        "requirement": requirement(view.policy).kind,
+        "requirement": view.requirement.kind,
         "writable": exists and not any(r.check == "privileges" for r in refused),
         "publications": ", ".join((facts or {}).get("publications") or ()) or None,
     }

@@ -178,7 +178,7 @@ def _read_younger(session: PostgresSession, view: TableView, frames: dict[str, l
 def _needs_facts(view: TableView) -> bool:
     if view.relation is None or view.relation.kind not in ("r", "p"):
         return False
-    return not view.by_partition or bool(view.due_pieces) or view.policy.then == "archive" or view.problem is not None
+    return not view.by_partition or bool(view.due_pieces) or view.archives or view.problem is not None
 
 
 def _has_something_due(view: TableView) -> bool:
@@ -224,7 +224,7 @@ def _due(session: PostgresSession, view: TableView) -> list[Row]:
     """Count the due rows of each leaf that is worked on row by row, and the rows of due partitions nobody knows."""
     if view.by_partition:
         leaves = [leaf for piece in view.due_pieces for leaf in view.leaves_below(piece.partition.oid)]
-        wanted = [leaf for leaf in leaves if leaf.rows is None or view.policy.then == "archive"]
+        wanted = [leaf for leaf in leaves if leaf.rows is None or view.archives]
         return [row for leaf in wanted for row in _counted(session, view, leaf)]
     return [row for leaf in view.row_leaves() for row in _counted(session, view, leaf)]
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 from psycopg import sql
 
 from upkeep.fleet import Target
-from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import limited
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.jobs.partition_creation.axis import brief
@@ -108,7 +107,7 @@ def _decide(view: View, refused: Sequence[Refusal]) -> Iterator[Action]:
 def _pieces(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action]:
     for piece in going(view):
         after: tuple[str, ...] = ()
-        if view.policy.then == "archive":
+        if view.archives:
             archive = archive_partition(view, piece, blocked)
             yield archive
             after = (archive.id,)
@@ -162,7 +161,7 @@ def _detach(
         args=args,
         intent={**known, **effect(view)},
         statements=(text,),
-        reason=f"all rows of {partition.subject} are older than {view.policy.for_}: it ends at "
+        reason=f"all rows of {partition.subject} are older than {view.kept_for}: it ends at "
         f"{_end(view, piece)}, the cut-off is {view.cut_off_text}",
         detail=f"{partition.subject}, to {_end(view, piece)}",
         destructive=True,
@@ -173,7 +172,7 @@ def _detach(
         not_during=("backup",),
         rows=0 if args["must_be_empty"] else row_estimate(view, piece),
         bytes=_bytes(view, piece),
-        requires=requirement(view.policy),
+        requires=view.requirement,
         blocked=blocked,
         after=after,
     )
@@ -182,7 +181,7 @@ def _detach(
 def _detach_args(view: View, piece: Piece, *, empty: bool) -> Json:
     args: Json = {
         "terms": today(view),
-        "must_be_empty": empty or view.policy.then == "archive",
+        "must_be_empty": empty or view.archives,
         "referencing": [
             {"oid": k["oid"], "schema": k["schema"], "table": k["table"]}
             for k in (view.facts or {}).get("referenced_by") or ()
@@ -211,7 +210,7 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
             continue
         marker = next((m.marker for m in view.marked if m.oid == partition.oid), {})
         ours = bool(marker) or partition.oid in view.begun
-        rule = requirement(view.policy)
+        rule = view.requirement
         known = {"oid": partition.oid, **_parent(view, piece), "bounds": marker.get("bounds") or partition.bounds}
         parts: dict[str, sql.Composable] = {
             "parent": piece.parent.full_name.identifier,

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.model import Action, Json, ReasonCode
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
@@ -45,11 +44,11 @@ def delete_rows(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[
     whole = {p.partition.oid for p in view.due_pieces}
     action = _row_action(
         view,
-        "archive_rows" if view.policy.then == "archive" else "delete_rows",
+        "archive_rows" if view.archives else "delete_rows",
         [_leaf_args(leaf, "pages" if not leaf.ordered or whole & set(leaf.path) else _by_key(leaf)) for leaf in leaves],
         rows=rows,
         rough=any(leaf.due_is_least for leaf in leaves),
-        reason=f"rows with {view.age} before {view.cut_off_text} are older than {view.policy.for_}",
+        reason=f"rows with {view.age} before {view.cut_off_text} are older than {view.kept_for}",
         blocked=blocked,
     )
     yield action
@@ -104,7 +103,7 @@ def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] 
         oid=piece.partition.oid,
         rows=row_estimate(view, piece),
         rough=True,
-        reason=f"all rows of {piece.partition.subject} are older than {view.policy.for_}: they move before it goes",
+        reason=f"all rows of {piece.partition.subject} are older than {view.kept_for}: they move before it goes",
         blocked=blocked,
     )
 
@@ -129,8 +128,8 @@ def effect(view: View) -> Json:
     """Return what becomes of rows, for an action's intent: never how far back, when, or what it requires."""
     axis = view.axis
     return {
-        "then": view.policy.then,
-        "into": view.policy.into,
+        "then": "archive" if view.archives else "delete",
+        "into": view.into,
         "archive": view.archive.oid if view.archive else None,
         "age": column_of(view.age),
         "type": axis.type if axis else None,
@@ -166,7 +165,7 @@ def _row_action(
     archive, facts = view.archive, view.archive_facts
     if view.files is not None and view.relation is not None:
         relation = view.relation
-        args |= file_args(view.policy.into or "", (view.facts or {})["columns"], relation.schema, relation.name)
+        args |= file_args(view.into or "", (view.facts or {})["columns"], relation.schema, relation.name)
     elif blocked is None and archive is not None and facts is not None:
         args |= move_args((view.facts or {})["columns"], archive, facts)
     verb = "deletes" if kind == "delete_rows" else "moves"
@@ -187,7 +186,7 @@ def _row_action(
         rows=rows,
         rough=rough,
         bytes=_row_bytes(view, leaves, rows),
-        requires=requirement(view.policy),
+        requires=view.requirement,
         blocked=blocked,
     )
 
@@ -215,14 +214,14 @@ def _undo(kind: str, args: Json) -> str:
 def settle_files(view: View) -> Action:
     """Return the deciding of files that an earlier run left undecided."""
     relation = view.relation
-    files = {"location": view.policy.into, "schema": relation.schema, "name": relation.name} if relation else {}
+    files = {"location": view.into, "schema": relation.schema, "name": relation.name} if relation else {}
     return Action.make(
         kind="settle_files",
         subject=view.subject,
         args={"files": files},
         statements=(re.sub(r"%\((\w+)\)s", r"{\1}", _text("data_retention/transaction_end")),),
         reason="an earlier run ended before it knew what became of its last transaction",
-        detail=f"files in {view.policy.into}",
+        detail=f"files in {view.into}",
         destructive=False,
         precondition="the server knows the transaction still",
         lock="none",

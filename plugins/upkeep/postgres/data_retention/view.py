@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from upkeep.fleet import RetainPolicy
+from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.partition_creation.axis import Axis, Value
-from upkeep.model import Json
+from upkeep.model import Json, Requirement
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Partition, Relation
 from upkeep.postgres.session import Row
@@ -196,6 +197,31 @@ class TableView:
     def by_partition(self) -> bool:
         """Whether whole partitions go: the policy's precision, on a partitioned table."""
         return self.is_partitioned and self.policy.precision == "partition"
+
+    @property
+    def archives(self) -> bool:
+        """Whether rows are kept elsewhere before they go."""
+        return self.policy.then == "archive"
+
+    @property
+    def into(self) -> str | None:
+        """Where rows are kept: a table, or a location of files."""
+        return self.policy.into
+
+    @property
+    def kept_for(self) -> str:
+        """How long rows stay, as the owner wrote it."""
+        return str(self.policy.for_)
+
+    @property
+    def cascades(self) -> bool:
+        """Whether the owner has declared that rows of other tables go along."""
+        return self.policy.cascades == "declared"
+
+    @property
+    def requirement(self) -> Requirement:
+        """What must be there before rows may go."""
+        return requirement(self.policy)
 
     @property
     def cut_off_text(self) -> str:
