@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self, TypeAlias
 from pydantic import BeforeValidator, PlainSerializer, ValidationError
 
 from upkeep.jobs.errors import StateChangedError
-from upkeep.model import Action, Value
+from upkeep.model import Action, Json, Value
 
 
 def _read(value: Any) -> Any:
@@ -38,3 +38,7 @@ class Args(Value):
             raise StateChangedError(
                 f"another release of Upkeep planned it, with other values ({known}): plan again"
             ) from None
+
+    def written(self) -> Json:
+        """Return them as JSON, without what was not said."""
+        return self.model_dump(mode="json", exclude_unset=True)

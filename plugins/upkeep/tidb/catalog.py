@@ -10,7 +10,6 @@ from upkeep.jobs.data_retention.marker import MARKER_BEGINS
 from upkeep.jobs.errors import StateChangedError
 from upkeep.jobs.partition_creation.axis import LOWEST
 from upkeep.jobs.partition_creation.layout import Span
-from upkeep.model import Json
 from upkeep.tidb import names
 from upkeep.tidb.keys import Scale
 from upkeep.tidb.names import Pattern
@@ -49,6 +48,20 @@ class Table:
     def subject(self) -> str:
         """The name as people read it."""
         return names.display(self.schema, self.name)
+
+    @property
+    def identifier(self) -> Sql:
+        """The name for a statement."""
+        return names.Name(self.schema, self.name).identifier
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A table as a plan names it; ``id``: of its data."""
+
+    id: int
+    schema: str
+    name: str
 
     @property
     def identifier(self) -> Sql:
@@ -143,12 +156,12 @@ def _among(patterns: Sequence[Pattern], alias: str) -> Sql:
     return fill(f"{alias}.table_name in %(names)s", {"names": sorted({p.name for p in patterns})})
 
 
-def partitions_of(session: TiDBSession, table: Json) -> list[Partition]:
+def partitions_of(session: TiDBSession, table: Planned) -> list[Partition]:
     """Return the table's partitions. Raises `StateChangedError` when it is another table by now."""
-    here = {"schema": table["schema"], "name": table["name"]}
-    pattern = Pattern(table["name"], table["schema"], table["name"], (True, True))
+    here = {"schema": table.schema, "name": table.name}
+    pattern = Pattern(table.name, table.schema, table.name, (True, True))
     # an id, for a name may by now be another table's: TRUNCATE gives a new id too
-    found = [row for row in tables(session, [pattern]) if row["id"] == table["id"]]
+    found = [row for row in tables(session, [pattern]) if row["id"] == table.id]
     if not found:
         raise StateChangedError("the table was dropped, renamed or made anew since it was observed")
     return [Partition(**row) for row in of_tables(session, "partitions", [here], "p")]

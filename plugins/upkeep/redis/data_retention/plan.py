@@ -48,7 +48,7 @@ def _action(view: View, target: Target, refused: Finding | None) -> Action:
             added=view.row["added"],
             first=view.row["first"],
             last=view.row["last"],
-        ).model_dump(mode="json"),
+        ).written(),
         intent={"key": view.subject, "then": view.policy.then},
         reach=float(bound.milliseconds),
         statements=(f"XTRIM {quoted(view.subject)} MINID {bound}",),

@@ -12,8 +12,9 @@ from upkeep.jobs.errors import LockNotObtainedError, RefusedError, StateChangedE
 from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Action, Outcome
 from upkeep.tidb import faults, holders, server
-from upkeep.tidb.catalog import partitions_of
+from upkeep.tidb.catalog import Planned, partitions_of
 from upkeep.tidb.data_retention import detach, drop, merge, reattach
+from upkeep.tidb.data_retention.args import Detached, Detaching, Dropping, Leftover, OfPartition, Rows
 from upkeep.tidb.data_retention.batches import Sweep, evidence
 from upkeep.tidb.data_retention.doomed import Doomed
 from upkeep.tidb.data_retention.view_from_frames import retain_policies
@@ -28,24 +29,25 @@ def _tools(work: Work[TiDBSession]) -> Tools:
 
 
 def _detach(work: Work[TiDBSession], done: DoneSoFar) -> None:
-    policy = _policy_of(work)
+    args = Detaching.of(work.action)
+    policy = _policy_of(work, args.table)
     tools, within = _tools(work), _within(work)
-    found = detach.detach(tools, work.action.args, grace=policy.grace, zone=policy.zone, within=within)
+    found = detach.detach(tools, args, grace=policy.grace, zone=policy.zone, within=within)
     done.take({"planned_rows": work.action.rows, **found})
     done.rows = work.action.rows
 
 
 def _merge(work: Work[TiDBSession], done: DoneSoFar) -> None:
-    done.take(merge.merge(_tools(work), work.action.args))
+    done.take(merge.merge(_tools(work), OfPartition.of(work.action)))
 
 
 def _drop(work: Work[TiDBSession], done: DoneSoFar) -> None:
-    done.take(drop.drop(_tools(work), work.action.args, _within(work)))
+    done.take(drop.drop(_tools(work), Dropping.of(work.action), _within(work)))
     done.rows, done.bytes = work.action.rows, work.action.bytes
 
 
 def _leftover(work: Work[TiDBSession], done: DoneSoFar) -> None:
-    done.take(drop.remove_leftover(_tools(work), work.action.args))
+    done.take(drop.remove_leftover(_tools(work), Leftover.of(work.action)))
 
 
 def _within(work: Work[TiDBSession]) -> detach.Within:
@@ -65,35 +67,33 @@ def _within(work: Work[TiDBSession]) -> detach.Within:
 
 def _rows(work: Work[TiDBSession], done: DoneSoFar) -> None:
     """Delete or move the due rows that the action names, in batches."""
-    args = work.action.args
-    session = work.session
+    args, session = Rows.of(work.action), work.session
     sweep = Sweep(session, args, work.checkpoint, work.sleep, work.action.rows, work.most, work.allow)
     emptied = False
     try:
-        _same_table(work)
-        emptied = sweep.run(Doomed.from_args(args))
+        _same_table(session, args)
+        emptied = sweep.run(Doomed.of(args))
     finally:
         done.rows = sweep.tally.rows
-        done.evidence = evidence(sweep, args, emptied=emptied)
+        done.evidence = evidence(sweep, emptied=emptied)
     if sweep.tally.held:
         raise LockNotObtainedError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
 
 
-def _same_table(work: Work[TiDBSession]) -> None:
-    args = work.action.args
+def _same_table(session: TiDBSession, args: Rows) -> None:
     # a partition's name can be given to another one between plan and now, and the statements name it
-    here = partitions_of(work.session, args["table"])
-    if "partition" in args and not any(p.name == args["partition"] and p.id == args["oid"] for p in here):
-        raise StateChangedError(f"{args['partition']} is not the partition any more that was planned for")
+    here = partitions_of(session, args.table)
+    if args.partition is not None and not any(p.name == args.partition and p.id == args.oid for p in here):
+        raise StateChangedError(f"{args.partition} is not the partition any more that was planned for")
 
 
-def _policy_of(work: Work[TiDBSession]) -> RetainPolicy:
+def _policy_of(work: Work[TiDBSession], table: Planned) -> RetainPolicy:
     """Return the policy that an action's table belongs to: an exact name wins over globs."""
-    table, database = work.action.args["table"], work.session.database
+    database = work.session.database
     fitting = [
         (pattern.is_glob, policy.retain)
         for name, policy in retain_policies(work.target).items()
-        if (pattern := parse(name)).matches(table["schema"], table["name"], database) and policy.retain is not None
+        if (pattern := parse(name)).matches(table.schema, table.name, database) and policy.retain is not None
     ]
     if not fitting:
         raise StateChangedError(f"the fleet file says nothing of {work.action.subject} any more")
@@ -128,15 +128,17 @@ def undo(work: Work[TiDBSession], outcome: Outcome) -> Outcome:
     def take_back(done: DoneSoFar) -> None:
         if action.kind != "detach_partition":
             raise RefusedError(_cannot(action))
-        done.message = reattach.put_back(Tools(work.session, work.checkpoint, work.sleep), action.args)
-        done.evidence = {"oid": outcome.evidence.get("oid", action.args["oid"])}
+        args = Detached.of(action)
+        done.message = reattach.put_back(_tools(work), args)
+        done.evidence = {"oid": outcome.evidence.get("oid", args.oid)}
 
     return outcomes.carry_out(action, take_back, faults.classify)
 
 
 def _cannot(action: Action) -> str:
     if action.kind.startswith("archive"):
-        into = (action.args.get("archive") or {}).get("name", "the archive")
+        archive = Rows.of(action).archive
+        into = archive.name if archive is not None else "the archive"
         return f"the rows are in {into}: copy them back by hand; Upkeep does not undo an archiving"
     if action.kind in ("merge_partitions", "remove_leftover"):
         return "no row went: there is nothing to take back"

@@ -9,6 +9,7 @@ from typing import Any, Final
 from upkeep.jobs.data_retention.refusal import Drift
 from upkeep.model import Json
 from upkeep.tidb import names
+from upkeep.tidb.catalog import Planned
 
 _INTEGERS: Final = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _SIZED: Final = re.compile(
@@ -152,18 +153,14 @@ def shape(columns: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {c["name"].lower(): c["type"] for c in columns}
 
 
-def changed(args: Json, rows: Sequence[Mapping[str, Any]]) -> str | None:
+def changed(tables: Mapping[str, Planned], planned: Json, rows: Sequence[Mapping[str, Any]]) -> str | None:
     """Return which columns are not those of the plan any more; ``rows`` are those of ``shape.sql``."""
-    planned = args.get("shape") or {}
-    for which in ("table", "archive"):
-        where = args[which]
-        now = shape(
-            r for r in rows if names.same(r["schema"], where["schema"]) and names.same(r["table"], where["name"])
-        )
+    for which, where in tables.items():
+        now = shape(r for r in rows if names.same(r["schema"], where.schema) and names.same(r["table"], where.name))
         wanted = planned.get(which, {})
         if now != wanted:
             odd = sorted(c for c in {*now, *wanted} if now.get(c) != wanted.get(c))
-            return f"columns of {where['name']} are not those of the plan any more ({', '.join(odd)})"
+            return f"columns of {where.name} are not those of the plan any more ({', '.join(odd)})"
     return None
 
 

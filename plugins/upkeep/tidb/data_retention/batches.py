@@ -27,9 +27,10 @@ import pymysql
 from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.data_retention.pace import LARGEST, SMALLEST, Pace
 from upkeep.jobs.errors import ConservationError, LockNotObtainedError, StateChangedError
-from upkeep.model import Json
 from upkeep.tidb import faults, server, sql
+from upkeep.tidb.catalog import Planned
 from upkeep.tidb.data_retention import archive_table
+from upkeep.tidb.data_retention.args import Rows
 from upkeep.tidb.data_retention.doomed import Doomed, archive, delete, moved
 from upkeep.tidb.session import LOCK_WAIT_SECONDS, Row, TiDBSession
 from upkeep.tidb.sql import Sql
@@ -79,7 +80,7 @@ class Sweep:
     """
 
     session: TiDBSession
-    args: Json
+    args: Rows
     checkpoint: Checkpoint
     sleep: Callable[[float], None]
     expected: int | None = None
@@ -92,7 +93,7 @@ class Sweep:
 
     @property
     def _moves(self) -> bool:
-        return "archive" in self.args
+        return self.args.archive is not None
 
     def run(self, doomed: Doomed) -> bool:
         """Remove all due rows; return whether at the end none was left.
@@ -276,10 +277,11 @@ class Sweep:
         most = Sql("") if limit is None else Sql(f"limit {limit}")
         statement = delete(doomed, where, hint)
         # one statement, one transaction (autocommit): a kill leaves whole batches
-        if not self._moves:
+        into = self.args.archive
+        if into is None:
             return self.session.execute(sql.fill("{d} {most}", d=statement, most=most)).count
         with self.session.transaction():
-            copied = self.session.execute(archive(doomed, self.args, where, hint, most)).count
+            copied = self.session.execute(archive(doomed, into, self.args.columns, where, hint, most)).count
             # there may be more: the DELETE has no limit, would take those too, and they would be nowhere
             if copied == limit:
                 raise _TooManyError
@@ -287,16 +289,17 @@ class Sweep:
             deleted = self.session.execute(statement).count
             if copied != deleted:
                 raise _ChangedError(copied, deleted)
-            self._require_shape()
+            self._require_shape(into)
         self.tally.archived += copied
         return deleted
 
-    def _require_shape(self) -> None:
+    def _require_shape(self, into: Planned) -> None:
         """Compare the columns that there are now, while the transaction holds both tables, with the plan's."""
-        table, into = self.args["table"], self.args["archive"]
-        place = {"schema": table["schema"], "table": table["name"]}
-        place |= {"archive_schema": into["schema"], "archive_table": into["name"]}
-        odd = archive_table.changed(self.args, self.session.rows("data_retention/shape", place))
+        table = self.args.table
+        place = {"schema": table.schema, "table": table.name}
+        place |= {"archive_schema": into.schema, "archive_table": into.name}
+        known = {"table": table, "archive": into}
+        odd = archive_table.changed(known, self.args.shape, self.session.rows("data_retention/shape", place))
         if odd is not None:
             raise StateChangedError(f"{odd}: nothing of this batch was moved; the next run plans anew")
 
@@ -352,16 +355,16 @@ class _ChangedError(Exception):
         super().__init__(f"{self.BEGINS}: {copied} rows were copied, {deleted} would have been deleted")
 
 
-def evidence(sweep: Sweep, args: Json, *, emptied: bool) -> dict[str, Any]:
+def evidence(sweep: Sweep, *, emptied: bool) -> dict[str, Any]:
     """Return what a sweep proves: counts from the transactions themselves."""
     tally = sweep.tally
     found: dict[str, Any] = {
         "rows_deleted": tally.rows,
         "batches": tally.batches,
         "ranges_left": tally.held,
-        "cut_off": args["cut_off"],
+        "cut_off": sweep.args.cut_off,
         "emptied": emptied,
     }
-    if "archive" in args:
+    if sweep.args.archive is not None:
         found |= {"rows_copied": tally.archived, "rows_archived": tally.archived, "proof": "count"}
     return found

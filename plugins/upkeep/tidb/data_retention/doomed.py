@@ -6,13 +6,16 @@ check catches a reference that appears in between.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 from upkeep.model import Json
 from upkeep.tidb import sql
+from upkeep.tidb.catalog import Planned
 from upkeep.tidb.data_retention.ages import ODD_DATES, ZERO_DATES_END, odd_date
+from upkeep.tidb.data_retention.args import Rows
 from upkeep.tidb.session import Row
 from upkeep.tidb.sql import Sql
 
@@ -47,18 +50,18 @@ class Doomed:
             raise ValueError("rows are never deleted without a cut-off")
 
     @classmethod
-    def from_args(cls, args: Json) -> Self:
+    def of(cls, args: Rows) -> Self:
         """Return the due rows that an action names."""
         return cls(
-            schema=args["table"]["schema"],
-            table=args["table"]["name"],
-            partition=args.get("partition"),
-            age=args["age"],
-            age_type=args["age_type"],
-            cut_off=args["cut_off"],
-            key=tuple(args["key"]),
-            index=args["index"],
-            references=tuple(args["references"]),
+            schema=args.table.schema,
+            table=args.table.name,
+            partition=args.partition,
+            age=args.age,
+            age_type=args.age_type,
+            cut_off=args.cut_off,
+            key=args.key,
+            index=args.index,
+            references=args.references,
         )
 
     @property
@@ -145,13 +148,13 @@ class Doomed:
         other, where = sql.identifier(key["schema"], key["table"]), sql.joined(" and ", pairs)
         return sql.fill("not exists (select 1 from {o} as r where {w})", o=other, w=where)
 
-    def shown(self, args: Json) -> tuple[str, ...]:
+    def shown(self, args: Rows) -> tuple[str, ...]:
         """Return the statements of one batch, for reading."""
         where = sql.fill("{a} >= {low} and {a} < {high}", a=self.age_column, low=Sql("…"), high=Sql("…"))
         deleting = delete(self, where, Sql(""))
-        if "archive" not in args:
+        if args.archive is None:
             return (deleting.text,)
-        return (archive(self, args, where, Sql("")).text, deleting.text)
+        return (archive(self, args.archive, args.columns, where, Sql("")).text, deleting.text)
 
 
 def delete(doomed: Doomed, where: Sql, hint: Sql) -> Sql:
@@ -160,12 +163,14 @@ def delete(doomed: Doomed, where: Sql, hint: Sql) -> Sql:
     return sql.statement("data_retention/delete_range", **parts)
 
 
-def archive(doomed: Doomed, args: Json, where: Sql, hint: Sql, limit: Sql = NO_LIMIT) -> Sql:
+def archive(  # noqa: PLR0917 - what goes, where to, and which of it
+    doomed: Doomed, into: Planned, columns: Sequence[str], where: Sql, hint: Sql, limit: Sql = NO_LIMIT
+) -> Sql:
     """Return the statement that copies the due rows of a range into the archive, and locks them."""
     return sql.statement(
         "data_retention/archive_range",
-        archive=sql.identifier(args["archive"]["schema"], args["archive"]["name"]),
-        columns=sql.joined(", ", (sql.identifier(column) for column in args["columns"])),
+        archive=into.identifier,
+        columns=sql.joined(", ", (sql.identifier(column) for column in columns)),
         source=doomed.source,
         range=where,
         predicate=doomed.predicate,

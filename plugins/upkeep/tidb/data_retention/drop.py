@@ -8,6 +8,7 @@ from upkeep.jobs.errors import StateChangedError
 from upkeep.model import Json
 from upkeep.tidb import ddl, names, sql
 from upkeep.tidb.data_retention import detached, detached_facts
+from upkeep.tidb.data_retention.args import Dropping, Leftover
 from upkeep.tidb.data_retention.detach import Within
 from upkeep.tidb.data_retention.detached import DETACHED, RETURNING
 from upkeep.tidb.data_retention.place import Place, by_id, give_back, holds_rows
@@ -16,7 +17,7 @@ from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
 
 
-def drop(tools: Tools, args: Json, within: Within | None = None) -> Json:
+def drop(tools: Tools, args: Dropping, within: Within | None = None) -> Json:
     """Drop the detached table that the action names; return the evidence.
 
     Raises
@@ -28,7 +29,7 @@ def drop(tools: Tools, args: Json, within: Within | None = None) -> Json:
     """
     here, marker = _planned_for(tools.session, args)
     # the later of what the marker and the plan say: whichever was changed since can only keep it longer
-    until = max(drop_after(marker), moment(args.get("kept_until", drop_after(marker))))
+    until = max(drop_after(marker), moment(args.kept_until or drop_after(marker)))
     if tools.session.now() < until:
         raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")
     ddl.settle(tools, here.schema, here.name)
@@ -38,34 +39,34 @@ def drop(tools: Tools, args: Json, within: Within | None = None) -> Json:
     if within is not None:
         within(here.identifier, here.rows)
     ddl.run(tools, sql.statement("data_retention/drop_table", table=here.identifier), what=f"dropping {here.subject}")
-    return {"oid": args["oid"], "partition": here.subject}
+    return {"oid": args.oid, "partition": here.subject}
 
 
-def _planned_for(session: TiDBSession, args: Json) -> tuple[Place, Json]:
+def _planned_for(session: TiDBSession, args: Dropping) -> tuple[Place, Json]:
     """Return the table and its marker. Raises `StateChangedError` when they are not those of the plan."""
-    here = by_id(session, args["oid"])
+    here = by_id(session, args.oid)
     if here is None:
         raise StateChangedError("the table is gone already, or part of its table again")
     marker = read_marker(here.comment)
-    if marker is None or marker.get("oid") != args["oid"] or marker.get("parent_oid") != args["parent_oid"]:
+    if marker is None or marker.get("oid") != args.oid or marker.get("parent_oid") != args.parent_oid:
         raise StateChangedError(f"{here.subject} does not carry Upkeep's marker of this detaching any more")
-    if marker.get("state") != DETACHED or (args.get("detached_at") and marker["at"] != args["detached_at"]):
+    if marker.get("state") != DETACHED or (args.detached_at and marker["at"] != args.detached_at):
         raise StateChangedError(f"{here.subject} was detached again since, or is being put back: it stays")
-    if marker.get("bounds") != args.get("bounds", marker.get("bounds")):
+    if marker.get("bounds") != list(args.bounds):
         raise StateChangedError(f"the marker of {here.subject} is another one than was planned for: it stays")
-    if not names.same(here.subject, args.get("name", here.subject)):
+    if not names.same(here.subject, args.name):
         raise StateChangedError(f"it is called {here.subject} by now: it stays")
     return here, marker
 
 
-def _require_as_left(session: TiDBSession, args: Json, here: Place, marker: Json) -> None:
-    if args.get("empty") and holds_rows(session, here.identifier):
+def _require_as_left(session: TiDBSession, args: Dropping, here: Place, marker: Json) -> None:
+    if args.empty and holds_rows(session, here.identifier):
         raise StateChangedError(f"{here.subject} holds rows that were not moved into the archive: it stays")
-    left = {"planned_rows": args.get("planned_rows"), **marker}
+    left = {"planned_rows": args.planned_rows, **marker}
     odd = detached.odd_rows(left, detached_facts.count(session, here.identifier, detached.most(left)), here.rows)
     if odd is not None:
         raise StateChangedError(f"{here.subject} is not as it was left: {odd}")
-    if detached_facts.holds_others(session, here.identifier, args.get("not_due")):
+    if detached_facts.holds_others(session, here.identifier, args.not_due):
         raise StateChangedError(f"{here.subject} is not as it was left: rows that are not due lie in it")
     # TiDB drops what a view reads without a word
     others = detached_facts.dependants(session, here.schema, here.name)
@@ -73,23 +74,23 @@ def _require_as_left(session: TiDBSession, args: Json, here: Place, marker: Json
         raise StateChangedError(f"{', '.join(others)} reads {here.subject} or refers to it: it stays")
 
 
-def remove_leftover(tools: Tools, args: Json) -> Json:
+def remove_leftover(tools: Tools, args: Leftover) -> Json:
     """Drop a table that a killed run left: made and never exchanged, or put back already.
 
     What a killed `reattach.put_back` left in it are rows that had arrived in the meantime: they return to the table.
     """
-    with ddl.claim(tools.session, args["table"]["id"]):
+    with ddl.claim(tools.session, args.table.id):
         return _remove_leftover(tools, args)
 
 
-def _remove_leftover(tools: Tools, args: Json) -> Json:
-    here = by_id(tools.session, args["id"])
+def _remove_leftover(tools: Tools, args: Leftover) -> Json:
+    here = by_id(tools.session, args.id)
     if here is None:
         return {"message": "it was gone already"}
     marker = read_marker(here.comment)
-    if marker is None or marker.get("oid") != args["oid"] or args["id"] == args["oid"]:
+    if marker is None or marker.get("oid") != args.oid or args.id == args.oid:
         raise StateChangedError(f"{here.subject} does not carry Upkeep's marker any more")
-    if not names.same(here.subject, args.get("name", here.subject)):
+    if not names.same(here.subject, args.name):
         raise StateChangedError(f"it is called {here.subject} by now: it stays")
     returned = 0
     if holds_rows(tools.session, here.identifier):
@@ -97,7 +98,7 @@ def _remove_leftover(tools: Tools, args: Json) -> Json:
             raise StateChangedError(
                 f"{here.subject} holds rows that are not of the partition that was detached: it stays"
             )
-        returned = give_back(tools, args["table"], here, Sql("true"))
+        returned = give_back(tools, args.table, here, Sql("true"))
     remove_when_empty(tools, here)
     return {"removed": here.subject, "rows_returned": returned}
 

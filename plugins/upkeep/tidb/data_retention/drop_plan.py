@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.marker import kept_until, required
 from upkeep.model import Action, Json, ReasonCode, Requirement
 from upkeep.tidb import names, sql
+from upkeep.tidb.catalog import Planned
 from upkeep.tidb.data_retention import detached
 from upkeep.tidb.data_retention.ages import age_text
+from upkeep.tidb.data_retention.args import Bounds, Detaching, Dropping, Leftover
 from upkeep.tidb.data_retention.row_plan import row_action
 from upkeep.tidb.data_retention.view import Marked, Piece
 from upkeep.tidb.data_retention.view import TableView as View
@@ -38,16 +40,16 @@ def marked(view: View, blocked: Blocked) -> Iterator[Action]:
 def _leftover(view: View, one: Marked) -> Action:
     table = view.table
     assert table is not None  # noqa: S101 - there is a marker of it
-    args = {
-        "id": one.table.id,
-        "oid": one.marker.get("oid"),
-        "name": one.table.subject,
-        "table": {"id": table.id, "schema": table.schema, "name": table.name},
-    }
+    args = Leftover(
+        id=one.table.id,
+        oid=one.marker["oid"],
+        name=one.table.subject,
+        table=Planned(table.id, table.schema, table.name),
+    )
     return Action.make(
         kind="remove_leftover",
         subject=view.subject,
-        args=args,
+        args=args.written(),
         statements=(sql.statement("data_retention/drop_table", table=one.table.identifier).text,),
         reason=f"a run that was killed left {one.table.subject}, which holds no partition's data",
         destructive=False,
@@ -64,21 +66,22 @@ def _complete(view: View, one: Marked) -> Action:
     unknown = Requirement(kind="approval") if rule.kind == "nothing" else rule
     table = view.table
     assert table is not None  # noqa: S101 - there is a marker of it
-    args: Json = {
-        "oid": marker["oid"],
-        "parent_oid": table.id,
-        "table": {"id": table.id, "schema": table.schema, "name": table.name},
-        "partition": marker["partition"],
-        "bounds": marker["bounds"],
-        "lowest": marker.get("lowest", True),
-        "merges": not marker.get("lowest", True),
-        "ageless": view.ageless,
-        "terms": detached.today(view),
-    }
+    lowest = bool(marker.get("lowest", True))
+    args = Detaching(
+        oid=marker["oid"],
+        parent_oid=table.id,
+        table=Planned(table.id, table.schema, table.name),
+        partition=str(marker["partition"]),
+        bounds=_bounds(marker),
+        lowest=lowest,
+        merges=not lowest,
+        ageless=view.ageless,
+        terms=detached.today(view),
+    )
     return Action.make(
         kind="detach_partition",
         subject=view.subject,
-        args=args,
+        args=args.written(),
         intent={"completes": marker["oid"], "parent_oid": table.id, "bounds": marker["bounds"]},
         statements=(f"-- completes the marker of {one.table.subject}",),
         reason=f"the detaching of {marker['partition']} was interrupted" + ("" if one.known else "; not by Upkeep"),
@@ -99,7 +102,7 @@ def _move(view: View, one: Marked, blocked: Blocked) -> list[Action]:
         return []
     table, marker = one.table, one.marker
     more = {
-        "table": {"id": table.id, "schema": table.schema, "name": table.name},
+        "table": Planned(table.id, table.schema, table.name),
         "oid": table.id,
         "ends": marker["bounds"][1],
         "detached_at": marker["at"],
@@ -114,22 +117,29 @@ def _move(view: View, one: Marked, blocked: Blocked) -> list[Action]:
 def _drop(view: View, one: Marked, blocked: Blocked, *, after: tuple[str, ...]) -> Action:
     marker = one.marker
     until = kept_until(marker, view.policy).isoformat()
-    args = {
-        "oid": one.table.id,
-        "parent_oid": marker["parent_oid"],
-        "bounds": marker["bounds"],
-        "detached_at": marker["at"],
-        "kept_until": until,
-        "snapshot_after": marker["at"],
-        "name": one.table.subject,
-        "not_due": not_due(view, marker["bounds"][1]),
-        "empty": view.policy.then == "archive",
-        "planned_rows": one.evidence.get("planned_rows"),
-    }
+    args = Dropping(
+        oid=one.table.id,
+        parent_oid=marker["parent_oid"],
+        bounds=_bounds(marker),
+        detached_at=marker["at"],
+        kept_until=until,
+        snapshot_after=marker["at"],
+        name=one.table.subject,
+        not_due=not_due(view, marker["bounds"][1]),
+        empty=view.policy.then == "archive",
+        planned_rows=one.evidence.get("planned_rows"),
+    )
     why = f"it was detached at {marker['at']}, and its grace period ended at {until}"
     rows = _rows(one)
     rule = required(marker, view.policy)
     return _drop_action(view, args, why, blocked, rule, rows=0 if after else rows, size=one.table.bytes, after=after)
+
+
+def _bounds(marker: Json) -> Bounds:
+    """Return a marker's bounds; what somebody wrote there instead fits no partition."""
+    found = marker["bounds"]
+    lower, upper = found if isinstance(found, list) and len(found) == 2 else (None, found)  # noqa: PLR2004 - a pair
+    return None if lower is None else str(lower), str(upper)
 
 
 def _rows(one: Marked) -> int | None:
@@ -143,14 +153,15 @@ def drop_at_once(view: View, piece: Piece, detach: Action, blocked: Blocked) -> 
     table = view.table
     assert table is not None  # noqa: S101 - there are pieces
     name = detached.table_name(table.name, piece.partition.name, piece.partition.id)
-    args = {
-        "oid": piece.partition.id,
-        "parent_oid": table.id,
-        "bounds": detach.args["bounds"],
-        "name": names.display(table.schema, name),
-        "not_due": not_due(view, detach.args["bounds"][1]),
-        "planned_rows": piece.rows,
-    }
+    bounds = Detaching.of(detach).bounds
+    args = Dropping(
+        oid=piece.partition.id,
+        parent_oid=table.id,
+        bounds=bounds,
+        name=names.display(table.schema, name),
+        not_due=not_due(view, bounds[1]),
+        planned_rows=piece.rows,
+    )
     why, size = "the policy gives no grace", piece.partition.bytes
     rule, after = requirement(view.policy), (detach.id,)
     return _drop_action(view, args, why, blocked, rule, rows=piece.rows, size=size, after=after)
@@ -165,7 +176,7 @@ def not_due(view: View, end: str) -> Json | None:
 
 def _drop_action(
     view: View,
-    args: Json,
+    args: Dropping,
     why: str,
     blocked: Blocked,
     rule: Requirement,
@@ -174,14 +185,14 @@ def _drop_action(
     size: int,
     after: tuple[str, ...] = (),
 ) -> Action:
-    identity: dict[str, Any] = {key: args.get(key) for key in ("oid", "parent_oid", "bounds", "detached_at", "name")}
+    identity = args.model_dump(mode="json", include={"oid", "parent_oid", "bounds", "detached_at", "name"})
     return Action.make(
         kind="drop_partition",
         subject=view.subject,
-        args=args,
+        args=args.written(),
         intent=identity,
-        statements=(f"drop table {args['name']}",),
-        reason=f"{args['name']} is no longer part of the table: {why}",
+        statements=(f"drop table {args.name}",),
+        reason=f"{args.name} is no longer part of the table: {why}",
         destructive=True,
         precondition="the same object with the marker of this detaching, past its date, where and as it was left",
         undo="none but a restore (FLASHBACK TABLE within the GC life time)",

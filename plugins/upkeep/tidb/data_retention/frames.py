@@ -9,6 +9,7 @@ from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.frames import outcome_row
 from upkeep.model import Action, Observation, Outcome, OutcomeStatus, Plan
+from upkeep.tidb.data_retention.args import Detached, Rows
 from upkeep.tidb.data_retention.checks import refusals
 from upkeep.tidb.data_retention.view import TableView
 from upkeep.tidb.data_retention.view_from_frames import views
@@ -65,7 +66,7 @@ def _after(view: TableView, done: Sequence[tuple[Action, Outcome]]) -> dict[str,
     remaining = late = 0
     for action, outcome in mine:
         if action.kind == "detach_partition":
-            remaining += sum(p.partition.id == action.args["oid"] for p in view.pieces)
+            remaining += sum(p.partition.id == Detached.of(action).oid for p in view.pieces)
         elif action.kind in ("delete_rows", "archive_rows", "archive_partition"):
             left = _left(view, action)
             if outcome.evidence.get("emptied"):
@@ -83,8 +84,9 @@ def _after(view: TableView, done: Sequence[tuple[Action, Outcome]]) -> dict[str,
 
 def _left(view: TableView, action: Action) -> int:
     """Return how many due rows are there, as the observation afterwards counted them; with another cut-off none."""
-    if view.cut_off_text != action.args["cut_off"]:
+    args = Rows.of(action)
+    if view.cut_off_text != args.cut_off:
         return 0
     if action.kind == "archive_partition":
-        return sum(p.rows or 0 for p in view.due_pieces if p.partition.name == action.args["partition"])
+        return sum(p.rows or 0 for p in view.due_pieces if p.partition.name == args.partition)
     return view.due or 0

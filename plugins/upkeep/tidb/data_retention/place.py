@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pymysql
 
 from upkeep.jobs.errors import ConservationError
-from upkeep.model import Json
 from upkeep.tidb import faults, names, server, sql
+from upkeep.tidb.catalog import Planned
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
@@ -45,11 +45,11 @@ def holds_rows(session: TiDBSession, table: Sql) -> bool:
     return server.count(session, table, Sql("true"), 1) != 0
 
 
-def give_back(tools: Tools, table: Json, other: Place, predicate: Sql) -> int:
+def give_back(tools: Tools, table: Planned, other: Place, predicate: Sql) -> int:
     """Move rows of a detached table back into its parent, in one transaction; return how many."""
     session = tools.session
     listed = sql.joined(", ", (sql.identifier(c) for c in _columns(session, table)))
-    parent = sql.identifier(table["schema"], table["name"])
+    parent = table.identifier
     tools.checkpoint(f"returning rows of {other.subject}")
     try:
         # one transaction: at every moment each row is in exactly one of the two tables
@@ -65,13 +65,13 @@ def give_back(tools: Tools, table: Json, other: Place, predicate: Sql) -> int:
     except pymysql.MySQLError as error:
         if faults.code(error) != faults.DUPLICATE:
             raise
-        here = names.display(table["schema"], table["name"])
+        here = names.display(table.schema, table.name)
         text = f"rows of {other.subject} have keys that were given anew in {here}"
         raise ConservationError(f"{text}: none was returned; compare the two, and move or delete them") from error
     return copied
 
 
-def _columns(session: TiDBSession, table: Json) -> list[str]:
-    among = sql.fill("c.table_name = %(name)s", {"name": table["name"]})
-    rows = session.rows("columns", {"schemas": [table["schema"]]}, among=among)
+def _columns(session: TiDBSession, table: Planned) -> list[str]:
+    among = sql.fill("c.table_name = %(name)s", {"name": table.name})
+    rows = session.rows("columns", {"schemas": [table.schema]}, among=among)
     return [row["name"] for row in rows if not row["is_generated"]]

@@ -12,15 +12,17 @@ Rows: one action for each table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import limited
 from upkeep.jobs.data_retention.refusal import Refusal
-from upkeep.model import Action, Json, Observation, Plan, ReasonCode, Request
+from upkeep.model import Action, Observation, Plan, ReasonCode, Request
 from upkeep.tidb import sql
+from upkeep.tidb.catalog import Planned
 from upkeep.tidb.data_retention import detached, drop_plan, merge
+from upkeep.tidb.data_retention.args import Detaching, OfPartition, Rows
 from upkeep.tidb.data_retention.checks import left_to_ttl, refusals
 from upkeep.tidb.data_retention.findings import findings
 from upkeep.tidb.data_retention.row_plan import intent, row_action
@@ -115,15 +117,20 @@ def _protected(view: View, piece: Piece) -> Blocked:
 def _detach(view: View, piece: Piece, blocked: Blocked) -> Action:
     table, partition, scale = view.table, piece.partition, view.scale
     assert table is not None and scale is not None  # noqa: S101, PT018 - there are pieces
-    args = _args(view, piece) | {"lowest": piece.lowest, "ageless": view.ageless}
-    args |= {"terms": detached.today(view), "merges": _goes_below(view, piece)}
+    args = Detaching(
+        **_args(view, piece),
+        lowest=piece.lowest,
+        ageless=view.ageless,
+        terms=detached.today(view),
+        merges=_goes_below(view, piece),
+    )
     other = detached.table_name(table.name, partition.name, partition.id)
     parts = {"table": table.identifier, "partition": sql.identifier(partition.name)}
     return Action.make(
         kind="detach_partition",
         subject=view.subject,
-        args=args,
-        intent=intent(view, oid=partition.id, bounds=args["bounds"]),
+        args=args.written(),
+        intent=intent(view, oid=partition.id, bounds=list(args.bounds)),
         statements=(
             sql.statement("data_retention/exchange_partition", other=sql.identifier(table.schema, other), **parts).text,
         ),
@@ -142,26 +149,26 @@ def _detach(view: View, piece: Piece, blocked: Blocked) -> Action:
     )
 
 
-def _args(view: View, piece: Piece) -> Json:
+def _args(view: View, piece: Piece) -> dict[str, Any]:
     table, scale = view.table, view.scale
     assert table is not None and scale is not None  # noqa: S101, PT018 - there are pieces
     lower = scale.number(piece.span.lower) if not piece.lowest else None
     return {
         "oid": piece.partition.id,
         "parent_oid": table.id,
-        "table": {"id": table.id, "schema": table.schema, "name": table.name},
+        "table": Planned(table.id, table.schema, table.name),
         "partition": piece.partition.name,
-        "bounds": [lower, scale.number(piece.span.upper)],
+        "bounds": (lower, scale.number(piece.span.upper)),
     }
 
 
 def _merge(view: View, piece: Piece, after: tuple[str, ...] = ()) -> Action:
-    below, args = _below(view, piece).partition.name, _args(view, piece)
+    below, args = _below(view, piece).partition.name, OfPartition(**_args(view, piece))
     return Action.make(
         kind="merge_partitions",
         subject=view.subject,
-        args=args,
-        intent=intent(view, oid=piece.partition.id, bounds=args["bounds"]),
+        args=args.written(),
+        intent=intent(view, oid=piece.partition.id, bounds=list(args.bounds)),
         statements=(f"-- {below} and {piece.partition.name} become {piece.partition.name}; rows that arrive are kept",),
         reason=f"{piece.partition.name} is empty and will stay so: all its rows would be older than {view.policy.for_}",
         detail=f"{piece.partition.name} and {below}",
@@ -180,11 +187,16 @@ def _merges(view: View, removing: Sequence[Action]) -> Iterator[Action]:
 
     Merging gives both another id, so it goes after what is to be done with one of them: that may wait for a person.
     """
-    ids = {a.args["oid"]: a.id for a in removing if a.kind in _OF_PARTITIONS and a.blocked is None}
+    ids = {_of(a): a.id for a in removing if a.kind in _OF_PARTITIONS and a.blocked is None}
     for piece in _ours(view):
         if piece.rows == 0 and piece.counted and _goes_below(view, piece):
             touched = (_below(view, piece).partition.id, piece.partition.id)
             yield _merge(view, piece, after=tuple(ids[oid] for oid in touched if oid in ids))
+
+
+def _of(action: Action) -> int | None:
+    """Return the id of the partition that is taken out, or emptied."""
+    return Detaching.of(action).oid if action.kind == "detach_partition" else Rows.of(action).oid
 
 
 # -- rows --------------------------------------------------------------------------------------------
@@ -211,7 +223,7 @@ def _archive_partition(view: View, piece: Piece, blocked: Blocked) -> Action:
 def _removing(actions: Sequence[Action]) -> list[Action]:
     """Return the actions that remove rows of the table: not what is detached already, of which it has none left."""
     removing = [a for a in actions if a.kind in _COUNTING and not a.statements[0].startswith("-- completes")]
-    return [a for a in removing if "detached_at" not in a.args]
+    return [a for a in removing if a.kind == "detach_partition" or Rows.of(a).detached_at is None]
 
 
 def _total(view: View) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.model import Action, Json, ReasonCode
+from upkeep.tidb.catalog import Planned
 from upkeep.tidb.data_retention import archive_table, detached
+from upkeep.tidb.data_retention.args import Rows
 from upkeep.tidb.data_retention.doomed import Doomed
 from upkeep.tidb.data_retention.view import TableView as View
 
@@ -24,13 +27,13 @@ def intent(view: View, *, oid: int | None, bounds: Any) -> Json:
 
 
 def row_action(
-    view: View, kind: str, reason: str, *, rows: int | None, blocked: Blocked, more: Json | None = None
+    view: View, kind: str, reason: str, *, rows: int | None, blocked: Blocked, more: Mapping[str, Any] | None = None
 ) -> Action:
     """Return the removal of due rows, in batches; ``more`` says of which partition or detached table."""
     table, archive = view.table, view.archive
     assert table is not None and view.axis is not None  # noqa: S101, PT018 - as _decide says
-    args: Json = {
-        "table": {"id": table.id, "schema": table.schema, "name": table.name},
+    values: dict[str, Any] = {
+        "table": Planned(table.id, table.schema, table.name),
         "age": view.age,
         "age_type": view.axis.type,
         "cut_off": view.cut_off_text,
@@ -40,21 +43,22 @@ def row_action(
         **(more or {}),
     }
     if kind != "delete_rows" and archive is not None and blocked is None:
-        args["archive"] = {"id": archive.id, "schema": archive.schema, "name": archive.name}
-        args["columns"] = archive_table.moved(view.columns, view.archive_columns)
-        args["shape"] = {
+        values["archive"] = Planned(archive.id, archive.schema, archive.name)
+        values["columns"] = archive_table.moved(view.columns, view.archive_columns)
+        values["shape"] = {
             "table": archive_table.shape(view.columns),
             "archive": archive_table.shape(view.archive_columns),
         }
+    args = Rows(**values)
     whole = more or {}
     verb = "deletes" if kind == "delete_rows" else "moves"
     return Action.make(
         kind=kind,
         subject=view.subject,
-        args=args,
+        args=args.written(),
         intent=intent(view, oid=whole.get("oid"), bounds=[whole.get("ends")]),
         reach=None if whole else view.cut_off,
-        statements=Doomed.from_args(args).shown(args),
+        statements=Doomed.of(args).shown(args),
         reason=reason,
         detail=whole.get("partition", f"before {view.cut_off_text}"),
         destructive=True,

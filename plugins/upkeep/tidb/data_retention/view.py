@@ -18,6 +18,7 @@ from upkeep.model import Json
 from upkeep.tidb import names
 from upkeep.tidb.catalog import Partition, Table
 from upkeep.tidb.data_retention.ages import age_text
+from upkeep.tidb.data_retention.args import Ageless
 from upkeep.tidb.keys import Scale
 from upkeep.tidb.ttl import Ttl
 
@@ -184,9 +185,9 @@ class TableView:
         return self.axis is not None and not self.axis.type.startswith("int")
 
     @property
-    def ageless(self) -> Json | None:
+    def ageless(self) -> Ageless | None:
         """The column and type by which rows without a time are told; ``None`` when there can be none."""
-        return {"column": self.age, "type": self.axis.type} if self.nullable and self.axis is not None else None
+        return Ageless(self.age, self.axis.type) if self.nullable and self.axis is not None else None
 
     @property
     def odd_dates(self) -> bool:

@@ -44,7 +44,7 @@ def _create(tools: Tools, args: Creation) -> Json:
     table = args.table
     # a killed run's job may just be making the same partitions
     ddl.settle(tools, table.schema, table.name)
-    if _already(partitions_of(tools.session, table.row), args):
+    if _already(partitions_of(tools.session, table), args):
         return {"partitions": [p.name for p in args.partitions], "message": "they were there already"}
     _recheck(tools, args)
     statement = plan.statement(args)
@@ -59,7 +59,7 @@ def _create(tools: Tools, args: Creation) -> Json:
         elif faults.code(error) not in _OVERTAKEN:
             raise
     # whoever made them: what was declared has to be there, and by these ids an undo finds what is ours
-    now = partitions_of(tools.session, table.row)
+    now = partitions_of(tools.session, table)
     if not _already(now, args):
         raise StateChangedError("somebody else has changed its partitions meanwhile; the next run looks again")
     wanted = {keys.place(p.bound) for p in args.partitions}
@@ -68,7 +68,7 @@ def _create(tools: Tools, args: Creation) -> Json:
 
 
 def _recheck(tools: Tools, args: Creation) -> None:
-    now = partitions_of(tools.session, args.table.row)
+    now = partitions_of(tools.session, args.table)
     finite = [p for p in now if keys.place(p.upper_bound) < HIGHEST]
     last = finite[-1].upper_bound if finite else None
     if last is not None and args.last is not None and keys.place(last) != keys.place(args.last):
@@ -103,7 +103,7 @@ def undo(work: Work[TiDBSession], outcome: Outcome) -> Outcome:
 
 def _drop(tools: Tools, args: Creation, ids: set[int]) -> str:
     session, table = tools.session, args.table
-    here = [p for p in partitions_of(session, table.row) if p.id in ids]
+    here = [p for p in partitions_of(session, table) if p.id in ids]
     if len(here) != len(ids):
         raise StateChangedError("its partitions have been changed since; nothing was dropped")
     if args.maxvalue is not None:

@@ -6,28 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from upkeep.jobs.args import Args
-from upkeep.model import Json
-from upkeep.tidb import sql
-from upkeep.tidb.sql import Sql
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """The table that the plan saw."""
-
-    id: int
-    schema: str
-    name: str
-
-    @property
-    def identifier(self) -> Sql:
-        """The name for a statement."""
-        return sql.identifier(self.schema, self.name)
-
-    @property
-    def row(self) -> Json:
-        """It as `catalog.partitions_of` takes it."""
-        return {"id": self.id, "schema": self.schema, "name": self.name}
+from upkeep.tidb.catalog import Planned
 
 
 @dataclass(frozen=True, slots=True)

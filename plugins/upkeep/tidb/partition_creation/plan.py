@@ -13,10 +13,10 @@ from upkeep.fleet import Target
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Value
 from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Request
 from upkeep.tidb import keys, names, sql
-from upkeep.tidb.catalog import Partition
+from upkeep.tidb.catalog import Partition, Planned
 from upkeep.tidb.ddl import bound_literal, definition
 from upkeep.tidb.keys import Scale
-from upkeep.tidb.partition_creation.args import Creation, Divided, Highest, New, Planned
+from upkeep.tidb.partition_creation.args import Creation, Divided, Highest, New
 from upkeep.tidb.partition_creation.care import INTERVAL_NAME, Care, cares, regular
 from upkeep.tidb.partition_creation.findings import findings
 from upkeep.tidb.server import not_available, stuck_jobs
@@ -59,7 +59,7 @@ def _creation(care: Care, scale: Scale) -> Action:
     return Action.make(
         kind=KIND,
         subject=table.subject,
-        args=args.model_dump(mode="json"),
+        args=args.written(),
         intent={"table": table.id, "bounds": [p.bound for p in new]},
         statements=(statement(args).text,),
         reason=_reason(care),

@@ -15,6 +15,7 @@ from tests.harness.tidb import Db
 from upkeep.jobs.data_retention import pace
 from upkeep.model import ReasonCode, Severity
 from upkeep.tidb import server
+from upkeep.tidb.catalog import Planned
 from upkeep.tidb.data_retention import detach
 from upkeep.tidb.data_retention.doomed import Doomed, archive, delete
 from upkeep.tidb.sql import Sql
@@ -128,7 +129,7 @@ def test_rows_without_a_time_come_back_also_when_they_cannot_be_counted(
     real, calls = detach._exchange, []
 
     def late(tools: Any, args: Any, here: Any) -> None:
-        if args["lowest"]:
+        if args.lowest:
             db.run("insert into events (id) values (7777)")  # between the count and the exchange
             calls.append(here)
         monkeypatch.setattr(server, "count", lambda *_: 0)
@@ -419,11 +420,11 @@ def test_the_age_index_is_used_in_another_database_than_the_connections(db: Db) 
     try:
         db.run(f"create table `{quoted}`.`ev``ents` (id bigint primary key, at datetime, key `by``age` (at))")
         due = Doomed(other, "ev`ents", None, "at", "timestamp", "2024-01-01 00:00:00", ("id",), "by`age")
-        args = {"archive": {"schema": other, "name": "ev`ents"}, "columns": ["id", "at"]}
+        into = Planned(0, other, "ev`ents")
         with help_.session(db) as session:
             for statement in (
                 delete(due, Sql("true"), due.by_age),
-                archive(due, args, Sql("true"), due.by_age),
+                archive(due, into, ["id", "at"], Sql("true"), due.by_age),
             ):
                 plan = session.execute(Sql(f"explain {statement.text}")).rows
                 assert session.execute(Sql("show warnings")).rows == []

@@ -17,6 +17,7 @@ from upkeep.jobs.contract import go_on
 from upkeep.jobs.errors import StateChangedError
 from upkeep.model import ReasonCode, Severity
 from upkeep.tidb.data_retention import drop
+from upkeep.tidb.data_retention.args import Dropping
 from upkeep.tidb.ddl import Tools
 from upkeep.tidb.engine import ENGINE
 
@@ -172,7 +173,7 @@ def test_a_changed_marker_or_a_young_one_keeps_the_table(db: Db) -> None:
         _, outcomes = runs.run(session, AT)
         (oid, first), *_ = runs.detached.items()
         tools = Tools(session, go_on, lambda _: None)
-        args = {"oid": int(oid), "parent_oid": first["parent_oid"]}
+        args = Dropping(oid=int(oid), parent_oid=first["parent_oid"], bounds=first["bounds"], name=first["partition"])
         with pytest.raises(StateChangedError, match="kept until"):
             drop.drop(tools, args)
         db.run(f"alter table {first['partition']} comment = 'mine'")
