@@ -81,8 +81,9 @@ class Action(Value):
     after
         Ids of actions that must be done first.
     args
-        What the engine needs to carry it out, JSON values only. Where rows before a cut-off go, ``cut_off`` is theirs
-        (``seconds`` where the server expires by itself), and ``leaves`` the tables that hold them, each with ``oid``.
+        What the engine needs to carry it out, JSON values only (typed: `upkeep.jobs.args`). Where rows before a cut-off
+        go, ``cut_off`` is theirs (``seconds`` where the server expires by itself), and ``leaves`` the tables that hold
+        them, each with ``oid``.
     intent
         Digest of kind, subject, the object's identity and the effect, without what moves from day to day (cut-offs,
         leaves, estimates): by it an action that was planned earlier is found in today's plan (`upkeep.run.veto`).

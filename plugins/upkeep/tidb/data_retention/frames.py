@@ -66,7 +66,8 @@ def _after(view: TableView, done: Sequence[tuple[Action, Outcome]]) -> dict[str,
     remaining = late = 0
     for action, outcome in mine:
         if action.kind == "detach_partition":
-            remaining += sum(p.partition.id == Detached.of(action).oid for p in view.pieces)
+            oid = Detached.of(action).oid
+            remaining += sum(p.partition.id == oid for p in view.pieces)
         elif action.kind in ("delete_rows", "archive_rows", "archive_partition"):
             left = _left(view, action)
             if outcome.evidence.get("emptied"):
