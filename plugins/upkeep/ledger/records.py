@@ -172,7 +172,9 @@ class OpenIssue:
         """Return its part of what ``findings --json`` prints."""
         issue = self.issue
         document = issue.model_dump(
-            mode="json", exclude_none=True, exclude={"acknowledged_until", "acknowledged_by", "acknowledged_why"}
+            mode="json",
+            exclude_none=True,
+            exclude={"gone_by", "acknowledged_until", "acknowledged_by", "acknowledged_why"},
         )
         document |= {"state": issue.gone_by or "open", "last_seen": self.last_seen.isoformat()}
         if self.acknowledged and issue.acknowledged_until is not None:

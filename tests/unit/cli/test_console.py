@@ -143,3 +143,27 @@ def test_a_run_is_a_line(states: dict[str, str], said: str) -> None:
     run = RunSummary("r1", "data_retention", AT, "scheduled", "airflow", AT, None, states, {"plan_only": True})
     console.run_line(Console(file=out, width=40), run)
     assert out.getvalue() == f"r1  data_retention      scheduled by airflow, not finished  plan only; {said}\n"
+
+
+def test_a_finding_says_since_when_and_what_was_put_right() -> None:
+    def finding(subject: str, **life: Any) -> Finding:
+        return Finding.of("c", subject, Severity.ERROR, "rows lie there", "move them").model_copy(update=life)
+
+    since, until = AT.replace(day=3), AT.replace(day=28)
+    known = {"state": "standing", "first_seen": since, "acknowledged_until": until}
+    found = (
+        finding("mended", state="mended", first_seen=since),
+        finding("known", **known),
+        finding("standing", state="standing", first_seen=since),
+        finding("fresh", state="new", first_seen=AT),
+    )
+    text = shown(TargetReport(target="t", engine="postgres", status=TargetStatus.PARTIAL, findings=found))
+    assert "1 target: 1 partial; 2 ERROR, 1 acknowledged, 1 put right" in text
+    told = [line for line in text.splitlines() if "rows lie there" in line]
+    assert told == [
+        "  ERROR since 2026-11-03: standing rows lie there",
+        "  ERROR fresh rows lie there",
+        "  ERROR since 2026-11-03, acknowledged until 2026-11-28 02:00:00 UTC: known rows lie there",
+        "  put right by this run; it was ERROR since 2026-11-03: mended rows lie there",
+    ]
+    assert text.count("→ move them") == 3

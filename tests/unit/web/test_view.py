@@ -208,3 +208,24 @@ def test_a_line_in_the_list_of_runs() -> None:
     line = view.run_line(summary)
     assert line.took == "not finished"
     assert [(name, badge.text) for name, badge in line.targets] == [("a", "done"), ("b", "not finished")]
+
+
+def test_what_was_put_right_is_no_warning() -> None:
+    def finding(subject: str, **life: Any) -> Finding:
+        made = Finding.of("c", subject, Severity.WARNING, "rows lie there", "move them")
+        return made.model_copy(update={"first_seen": AT, **life})
+
+    found = (
+        finding("mended", state="mended", status=FindingStatus.NOT_AVAILABLE),
+        finding("known", state="standing", acknowledged_until=AT + timedelta(days=3)),
+        finding("standing", state="standing"),
+        finding("fresh", state="new"),
+    )
+    (shown,) = page(target("t", TargetStatus.OK, findings=found)).targets
+    assert [(f.subject, f.badge.text, f.badge.tone, f.life) for f in shown.findings] == [
+        ("fresh", "WARNING", "warn", ""),
+        ("standing", "WARNING", "warn", "since 2026-11-20"),
+        ("known", "WARNING", "quiet", "since 2026-11-20, acknowledged until 2026-11-23 02:00:00 UTC"),
+        ("mended", "put right", "good", "by this run; it was WARNING since 2026-11-20"),
+    ]
+    assert [bool(f.remedy) for f in shown.findings] == [True, True, True, False]
