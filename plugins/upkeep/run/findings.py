@@ -74,12 +74,15 @@ class Lives:
         What happened; empty when all stands as it stood.
     kept
         Fingerprints of what is open and could not be looked at.
+    mended
+        Fingerprints of what the run saw before its changes and not after them, where it did something.
     """
 
     issues: Mapping[str, Issue]
     now: datetime
     transitions: tuple[Transition, ...] = ()
     kept: frozenset[str] = frozenset()
+    mended: frozenset[str] = frozenset()
 
 
 def live(ledger: Ledger, look: Look) -> Lives:
@@ -92,6 +95,13 @@ def live(ledger: Ledger, look: Look) -> Lives:
         lives = judge(look, known, now)
         ledger.change_issues(lives.transitions)
     return lives
+
+
+def compare(ledger: Ledger, look: Look) -> Lives:
+    """Return where what was seen stands, as `live` does, for a run that touches no life: nothing is written."""
+    prints = [*look.prints(look.found), *look.prints(look.before)]
+    known, now = ledger.known_issues(look.target, look.job, prints)
+    return Lives(known, now, mended=judge(look, known, now).mended)
 
 
 def coverage(look: Look, lives: Lives) -> tuple[frozenset[str], frozenset[str]]:
@@ -132,7 +142,15 @@ def judge(look: Look, known: Mapping[str, Issue], now: datetime) -> Lives:
             event = IssueEvent.MENDED if doubt.mended(key, issue.subject) else IssueEvent.GONE
             ended = issue.model_copy(update={"gone_at": now, "gone_by": event.value, "gone_run": look.run_id})
             happened.append(Transition(event=event, issue=ended, at=now, run_id=look.run_id))
-    return Lives({**known, **{t.issue.fingerprint: t.issue for t in happened}}, now, tuple(happened), kept)
+    mended = frozenset(
+        key
+        for key, finding in doubt.before.items()
+        if key not in doubt.found
+        and doubt.mended(key, finding.subject)
+        and not doubt.of(key, finding.check, finding.subject)
+    )
+    since = {**known, **{t.issue.fingerprint: t.issue for t in happened}}
+    return Lives(since, now, tuple(happened), kept, mended)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,13 +45,14 @@ def settle(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport,
         found = [*report.findings]
         lives = Lives(*ledger.known_issues(target.name, run.job, [fingerprint(target.name, run.job, f) for f in found]))
     else:
-        found, lives = _merged(report.findings, look), findings.live(ledger, look)
+        found = _merged(report.findings, look)
+        lives = findings.live(ledger, look) if _touches(run) else findings.compare(ledger, look)
     told = [with_life(f, lives, run.run_id, target.name, run.job) for f in found]
     if look is not None and not look.whole:
         told = [f for f in told if f.state == "mended" or _named(f) in map(_named, report.findings)]
     ledger.save_findings(run.run_id, target.name, [f for f in told if f.status is not FindingStatus.OK])
     settled = report.model_copy(update={"findings": tuple(told)})
-    if look is not None and look.whole:
+    if look is not None and look.whole and _touches(run):
         seen, unseen = findings.coverage(look, lives)
         status = rules.conclude(settled).value
         ledger.record_look(run.run_id, target.name, run.job, at=run.at, status=status, seen=seen, unseen=unseen)
@@ -65,11 +66,16 @@ def looks_at_present(run: RunRecord) -> bool:
     return abs(run.started_at - run.at) <= (INTERVAL if "dag_id" in run.options else PRESENT)
 
 
+def _touches(run: RunRecord) -> bool:
+    """Return whether a run touches any life; what was approved is done as of when it was planned, and mends."""
+    return looks_at_present(run) or ("planned_by" in run.options and run.trigger not in _ELSEWHERE)
+
+
 def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) -> Look | None:
-    """Return what the run saw of the target; ``None``: it touches no life."""
+    """Return what the run saw of the target; ``None``: not enough to touch any life."""
     approved = "planned_by" in run.options
     job, request = rooms.job(run.job, target.engine), spec.require(run.job).asks(run.options.get("request", {}))
-    if job is None or report.plan_id is None or not (approved or looks_at_present(run)):
+    if job is None or report.plan_id is None:
         return None
     plan = ledger.load_plan(run.run_id, target.name)
     subjects = {action.id: action.subject for action in plan.actions}
@@ -146,5 +152,7 @@ def with_life(finding: Finding, lives: Lives, run_id: str, target: str, job: str
         if alike and issue.acknowledged(lives.now):
             known["acknowledged_until"] = issue.acknowledged_until
     elif issue is not None and issue.gone_run == run_id:
-        known |= {"first_seen": issue.first_seen, "state": "mended" if issue.gone_by == "mended" else None}
+        known["first_seen"] = issue.first_seen
+    if key in lives.mended:
+        known |= {"state": "mended", "acknowledged_until": None}
     return finding.model_copy(update=known)

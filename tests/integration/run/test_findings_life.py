@@ -204,6 +204,14 @@ def test_runs_that_do_not_look_at_the_present_touch_nothing(
     assert (known["state"], known["first_seen"]) == ("standing", first["first_seen"])
 
 
+def test_a_run_as_of_an_earlier_time_tells_what_it_has_put_right(db: Db, upkeep: Upkeep, control: Db) -> None:
+    db.execute("insert into app.logs select n, now() - interval '1 day' from generate_series(1, 3) n")
+    earlier = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    finding = run(upkeep, "--at", earlier)["by"]["default_rows"]
+    assert (finding["state"], finding.get("first_seen")) == ("mended", None)
+    assert written(control) == []
+
+
 def test_an_acknowledged_finding_makes_no_run_fail(db: Db, upkeep: Upkeep, control: Db, tmp_path: Path) -> None:
     sales(db, upkeep, tmp_path)
 
