@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 import pytest
+from alembic import command
 
 from tests.harness.pooler import Pooler
 from upkeep import connections
 from upkeep.errors import CancelledError, LeaseBusyError, LeaseLostError, LedgerError
-from upkeep.ledger import Ledger
+from upkeep.ledger import Ledger, schema
 from upkeep.run.lease import exclusive
 
 if TYPE_CHECKING:
@@ -192,10 +193,18 @@ OLD_KEY = int.from_bytes(hashlib.sha256(f"upkeep lease {IDENTITY}".encode()).dig
 OLD_ROW = "insert into upkeep.lease (identity, token, owner, backend_pid, acquired_at) values (%s, 8, %s, %s, now())"
 
 
-def test_a_holder_of_before_leases_had_names_holds_a_change(address: Address, control_database: str) -> None:
-    with psycopg.connect(control_database, autocommit=True) as old:
+def test_a_holder_of_before_leases_had_names_holds_a_change(
+    empty_control_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, upgrade = connections.parse("upkeep_control", empty_control_database), command.upgrade
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "VERSION", "0001")
+        patched.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+        Ledger.open(address, migrate=True).close()
+    with psycopg.connect(empty_control_database, autocommit=True) as old:
         old.execute("select pg_advisory_lock(%s)", [OLD_KEY])
         old.execute(OLD_ROW, [IDENTITY, "run of old", old.info.backend_pid])
+        Ledger.open(address, migrate=True).close()  # meanwhile
         with (
             pytest.raises(LeaseBusyError, match="being changed by run of old since"),
             exclusive(address, IDENTITY, owner="new", deadline_seconds=0),
@@ -205,7 +214,7 @@ def test_a_holder_of_before_leases_had_names_holds_a_change(address: Address, co
             pass
     with exclusive(address, IDENTITY, owner="new", deadline_seconds=5) as lease:
         assert lease.token == 9
-        with psycopg.connect(control_database, autocommit=True) as old:
+        with psycopg.connect(empty_control_database, autocommit=True) as old:
             assert old.execute("select pg_try_advisory_lock(%s)", [OLD_KEY]).fetchall() == [(False,)]
 
 
