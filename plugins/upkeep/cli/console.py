@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -283,8 +283,19 @@ def run_line(console: Console, run: RunSummary) -> None:
     say(console, f"{head}  {only}{', '.join(states) or 'no target'}", wrap=False)
 
 
-def issues(console: Console, found: Sequence[OpenIssue], looks: Sequence[Mapping[str, Any]]) -> None:
-    """Print what is open, and what ended lately; where nothing is, who has looked."""
+def issues(
+    console: Console,
+    found: Sequence[OpenIssue],
+    looks: Sequence[Mapping[str, Any]],
+    left: Collection[tuple[str, str]] = (),
+) -> None:
+    """Print what is open, and what ended lately; where nothing is, who has looked.
+
+    Parameters
+    ----------
+    left
+        Targets and jobs that are in the fleet file no more: nobody looks whether their findings stand.
+    """
     standing = [entry for entry in found if entry.issue.open]
     if standing:
         counts = Counter(entry.issue.severity for entry in standing)
@@ -299,10 +310,10 @@ def issues(console: Console, found: Sequence[OpenIssue], looks: Sequence[Mapping
     else:
         say(console, "nothing is open, but no run has looked in the last two days", "warn")
     for entry in found:
-        _issue(console, entry)
+        _issue(console, entry, left=entry.issue.open and (entry.issue.target, entry.issue.job) in left)
 
 
-def _issue(console: Console, entry: OpenIssue) -> None:
+def _issue(console: Console, entry: OpenIssue, *, left: bool) -> None:
     issue = entry.issue
     word, tone = issue.severity.value, words.SEVERITY[issue.severity]
     if not issue.open:
@@ -325,6 +336,9 @@ def _issue(console: Console, entry: OpenIssue) -> None:
     ended = f"{issue.gone_by} {words.moment(issue.gone_at)} (run {issue.gone_run})" if issue.gone_at else ""
     last = f"last seen {words.moment(entry.last_seen)}"
     say(console, f"since {words.moment(issue.first_seen)}, {ended or last}", "dim", indent=2, wrap=False)
+    if left:
+        text = f"the fleet file declares no {words.plain(issue.job)} of {issue.target} any more: nobody looks at it"
+        say(console, text, "warn", indent=2)
     if entry.acknowledged and issue.acknowledged_until is not None:
         by = f"acknowledged by {issue.acknowledged_by} until {words.moment(issue.acknowledged_until)}"
         say(console, f"{by}: {issue.acknowledged_why}", "dim", indent=2)

@@ -25,11 +25,13 @@ from upkeep.cli.base import (
     result,
     target_option,
 )
+from upkeep.errors import ConfigurationError
+from upkeep.jobs import rooms, spec
 from upkeep.model.intervals import Duration, shift
 from upkeep.words import moment
 
 if TYPE_CHECKING:
-    from upkeep.ledger import Ledger
+    from upkeep.ledger import Ledger, OpenIssue
 
 
 class Until(click.ParamType[datetime]):
@@ -65,10 +67,24 @@ def findings(path: Path | None, targets: Sequence[str], *, everything: bool, as_
         seen = [{**row, "at": row["at"].isoformat()} for row in looks]
         echo({"schema_version": 1, "findings": [f.document() for f in found], "looks": seen})
         return 0
-    console.issues(out, found, looks)
+    console.issues(out, found, looks, _left(path, found))
     if any(entry.issue.open and not entry.acknowledged for entry in found):
         hint("let one stand for a while with", path, "acknowledge", "FINDING", "--until", "7 days", "--why", "TEXT")
     return 0
+
+
+def _left(path: Path | None, found: Sequence[OpenIssue]) -> set[tuple[str, str]]:
+    """Return which targets and jobs of findings are in the fleet file no more; none when it cannot be read."""
+    try:
+        fleet = load_fleet(path)
+    except ConfigurationError:
+        return set()
+    known = {(entry.issue.target, entry.issue.job) for entry in found}
+    return {
+        (name, job)
+        for name, job in known
+        if name not in fleet.targets or job not in spec.JOBS or not any(rooms.policies(fleet.target(name), job))
+    }
 
 
 def _require(ledger: Ledger, path: Path | None, targets: Sequence[str]) -> None:

@@ -212,6 +212,29 @@ def test_a_run_as_of_an_earlier_time_tells_what_it_has_put_right(db: Db, upkeep:
     assert written(control) == []
 
 
+def test_the_run_of_an_approved_plan_ends_only_what_it_mends(db: Db, upkeep: Upkeep) -> None:
+    upkeep.text = FLEET + "      app.plain:\n        partition: {by: at, every: 1 month, ahead: 1}\n"
+    db.execute("create table app.plain (id int, at timestamptz not null)")
+    db.execute("insert into app.plain select n, now() - n * interval '1 day' from generate_series(1, 90) n")
+    db.execute(AHEAD)
+    planned = run(upkeep)
+    assert planned["status"] == "awaiting_approval"
+    about = {f["check"] for f in open_now(upkeep) if f["subject"] == "app.plain"}
+    assert about
+    db.execute("delete from app.logs")
+    approved = run(upkeep, "--approve", planned["plan_id"], status=None)
+    assert [o["outcome"]["status"] for o in approved["actions"]] == ["done"], approved
+    mended = {f["check"] for f in approved["findings"]}
+    assert mended <= about
+    assert mended
+    assert {f["state"] for f in approved["findings"]} == {"mended"}
+    left = {(f["subject"], f["check"]) for f in open_now(upkeep)}
+    assert ("app.logs", "default_future_rows") in left, "the run looked as of the instant that was planned for"
+    assert not {(subject, check) for subject, check in left if subject == "app.plain" and check in mended}
+    run(upkeep)
+    assert open_now(upkeep) == []
+
+
 def test_an_acknowledged_finding_makes_no_run_fail(db: Db, upkeep: Upkeep, control: Db, tmp_path: Path) -> None:
     sales(db, upkeep, tmp_path)
 
@@ -264,6 +287,10 @@ def test_only_the_targets_of_the_run_are_touched(db: Db, upkeep: Upkeep, databas
     db.execute("delete from app.logs")
     run(upkeep, "--target", "shop")
     assert {f["target"] for f in open_now(upkeep)} == {"other"}
+    assert "nobody looks at it" not in upkeep("findings").output
+    upkeep.text = FLEET
+    left = upkeep("findings", "--target", "other")
+    assert (left.exit_code, "nobody looks at it" in left.output) == (0, True), left.output
     unknown = upkeep("findings", "--target", "shopp")
     assert (unknown.exit_code, "shopp" in unknown.output) == (2, True)
 
