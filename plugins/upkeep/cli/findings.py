@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from upkeep.ledger import Ledger, OpenIssue
 
 
+_DATE: Final = re.compile(r"\s*\d{4}-")
+
+
 class Until(click.ParamType[datetime]):
     """An instant with its offset, or how long from now."""
 
@@ -41,11 +45,11 @@ class Until(click.ParamType[datetime]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Read it; whether it is ahead is known by the ledger's clock."""
-        if isinstance(value, str) and " " in value.strip() and value.strip()[-1].isalpha():
+        if isinstance(value, str) and not _DATE.match(value):
             try:
                 return shift(datetime.now(UTC), Duration.parse(value), ZoneInfo("UTC"))
             except (ValueError, OverflowError) as error:
-                self.fail(str(error), param, ctx)
+                self.fail(f"{error}; or an instant with its offset", param, ctx)
         return Instant().convert(value, param, ctx)
 
 
