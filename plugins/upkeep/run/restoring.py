@@ -10,6 +10,7 @@ from upkeep.fleet import Target
 from upkeep.jobs import data_retention
 from upkeep.jobs.contract import Job, RestoreRequest
 from upkeep.model import Observation, Plan, RunReport
+from upkeep.run import asking
 from upkeep.run.runner import Runner
 
 RESTORED_JOB = data_retention.NAME
@@ -31,9 +32,9 @@ def restore(runner: Runner, name: str, request: RestoreRequest, *, actor: str, a
     now = runner.now()
     planned = _tried(runner, target, job, request, now)
     # asked for like any request: what it plans takes no other plan's place
-    asked = {"request": request.asked()}
+    asked = asking.options_of(request)
     options = {"restore": request.table, "into": request.into, "plan_only": not apply, **asked}
-    run_id = runner.ledger.start_run(RESTORED_JOB, now, trigger="restore", actor=actor, options=options)
+    run_id = runner.ledger.start_run(RESTORED_JOB, now, trigger=asking.RESTORE, actor=actor, options=options)
     runner.ledger.start_target(run_id, name, target.engine)
     try:
         with runner.step(run_id, name):

@@ -35,8 +35,9 @@ from upkeep.model import (
     TargetReport,
     TargetStatus,
 )
-from upkeep.run import faults, looking, rules, settling, veto
+from upkeep.run import asking, faults, looking, rules, settling, veto
 from upkeep.run.applier import Applier
+from upkeep.run.asking import request_of
 from upkeep.run.progress import Progress
 from upkeep.run.stopping import Stop
 
@@ -51,11 +52,6 @@ class StepResult:
     run_id: str
     target: str
     rows: int
-
-
-def request_of(run: RunRecord) -> Request:
-    """Return what was asked of a run."""
-    return spec.require(run.job).asks(run.options.get("request", {}))
 
 
 @dataclass
@@ -108,8 +104,8 @@ class Runner:
     ) -> str:
         """Begin a run over the targets and return its id."""
         names = self.targets(job, targets)
-        asked = {"request": request.asked()} if request.asked() else {}
-        run_id = self.ledger.start_run(job, at, trigger=trigger, actor=actor, options={**(options or {}), **asked})
+        options = {**(options or {}), **asking.options_of(request)}
+        run_id = self.ledger.start_run(job, at, trigger=trigger, actor=actor, options=options)
         if spec.require(job).looks_only:
             return run_id  # a look is one row, and the target of a run only where something changed
         for name in names:

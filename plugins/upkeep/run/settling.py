@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
-from upkeep.jobs import rooms, spec
+from upkeep.jobs import rooms
 from upkeep.jobs.contract import Job
 from upkeep.model import Finding, FindingStatus, OutcomeStatus, Plan, Request, Severity, TargetReport, fingerprint
 from upkeep.run import faults, findings, rules
+from upkeep.run.asking import request_of
 from upkeep.run.findings import Lives, Look
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _touches(run: RunRecord) -> bool:
 def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) -> Look | None:
     """Return what the run saw of the target; ``None``: not enough to touch any life."""
     approved = "planned_by" in run.options
-    job, request = rooms.job(run.job, target.engine), spec.require(run.job).asks(run.options.get("request", {}))
+    job, request = rooms.job(run.job, target.engine), request_of(run)
     if job is None or report.plan_id is None:
         return None
     plan = ledger.load_plan(run.run_id, target.name)
