@@ -48,6 +48,23 @@ params = {name: [param.value, param.schema["type"], param.description] for name,
 print(json.dumps([dag.dag_id, dag.description, [t.task_id for t in dag.topological_sort()], params]))
 """
 
+DAG_RUNS = """
+import json, sys
+from airflow.utils.db import initdb
+initdb()
+from airflow.dag_processing.bundles.manager import DagBundlesManager
+from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+DagBundlesManager().sync_bundles_to_db()
+bag = DagBag(sys.argv[1], bundle_name="dags-folder")
+assert not bag.import_errors, bag.import_errors
+sync_bag_to_db(bag, "dags-folder", None)
+told = {}
+for name, conf in json.loads(sys.argv[2]).items():
+    run = bag.dags[name].test(run_conf=conf)
+    told[name] = {ti.task_id: [str(ti.state), ti.rendered_map_index] for ti in run.get_task_instances()}
+print(json.dumps(told))
+"""
+
 
 @dataclass
 class Copy:
@@ -222,3 +239,22 @@ def test_its_dag_has_a_form_of_its_parameters(copy: Copy) -> None:
         copy.python("-c", DAG, str(copy.home / "dags" / "silent_tables.py")).splitlines()[-1]
     )
     assert (dag_id, {*tasks}, [*params]) == ("silent_tables", {"start", "look", "conclude", "all_well"}, ["targets"])
+
+
+def test_its_dags_run(copy: Copy, database: str, tmp_path: Path) -> None:
+    copy.environment |= {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path / 'airflow.db'}",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(copy.home / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+    }
+    copy.upkeep("init")
+    asked = {"silent_tables": {}, "table_comments": {"only": "public.people", "shout": True}}
+    told = json.loads(
+        copy.python("-W", "ignore", "-c", DAG_RUNS, str(copy.home / "dags"), json.dumps(asked)).splitlines()[-1]
+    )
+    assert told["silent_tables"]["look"] == ["failed", "shop – unhealthy"]
+    assert told["silent_tables"]["conclude"][0] == "success"
+    assert told["silent_tables"]["all_well"][0] == "upstream_failed"  # so the run is red
+    assert told["table_comments"]["gate_after"] == ["success", "shop"]
+    assert comments(database) == {"carts": None, "people": "WHO BUYS"}
