@@ -17,7 +17,19 @@ from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Action, Json, Outcome
 from upkeep.postgres import faults, holders, names
 from upkeep.postgres.data_retention import archive_table, counting, detach, drop, undroppable
-from upkeep.postgres.data_retention.batches import Sweep, Way, deleting
+from upkeep.postgres.data_retention.args import (
+    CleaningUp,
+    Detaching,
+    Dropping,
+    Files,
+    Filing,
+    Known,
+    Moving,
+    Rows,
+    Settling,
+    Way,
+)
+from upkeep.postgres.data_retention.batches import Sweep, deleting
 from upkeep.postgres.data_retention.detach import Tools
 from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.files import archive, restore
@@ -89,20 +101,22 @@ def _tools(work: Work[PostgresSession]) -> Tools:
 def _detach(work: Work[PostgresSession], done: DoneSoFar) -> None:
     policy = policy_of(work.action, work)
     # Before any lock: reading what depends on it may take longer than a lock may be held.
-    undroppable.require_free(work.session, work.action.args["oid"])
-    if work.action.args["mode"] != "finalize":  # nobody sees its rows any more
-        _stay_within(work)
-    done.evidence = detach.detach(_tools(work), work.action.args, grace=policy.grace, zone=policy.zone)
+    args = Detaching.of(work.action)
+    undroppable.require_free(work.session, args.oid)
+    if args.mode != "finalize":  # nobody sees its rows any more
+        _stay_within(work, args.oid)
+    done.evidence = detach.detach(_tools(work), args, grace=policy.grace, zone=policy.zone)
     done.rows = done.evidence.get("rows", work.action.rows or 0)
 
 
 def _drop(work: Work[PostgresSession], done: DoneSoFar) -> None:
-    _stay_within(work)
-    done.evidence = drop.drop(_tools(work), work.action.args)
+    args = Dropping.of(work.action)
+    _stay_within(work, args.oid)
+    done.evidence = drop.drop(_tools(work), args)
     done.rows, done.bytes = work.action.rows or 0, work.action.bytes
 
 
-def _stay_within(work: Work[PostgresSession]) -> None:
+def _stay_within(work: Work[PostgresSession], oid: int) -> None:
     """Count a table that goes whole before it goes, with nothing locked.
 
     Where that takes too long its size tells. A table that has not grown by a page holds what it held when it was
@@ -114,7 +128,7 @@ def _stay_within(work: Work[PostgresSession]) -> None:
         It holds more than was approved.
     """
     session = work.session
-    here = detach.place(session, work.action.args["oid"])
+    here = detach.place(session, oid)
     if work.most is None or here is None or here.kind not in ("r", "p"):
         return
     rows = counting.count(session, here.table, work.most + 1)
@@ -127,15 +141,15 @@ def _stay_within(work: Work[PostgresSession]) -> None:
 
 
 def _delete(work: Work[PostgresSession], done: DoneSoFar) -> None:
-    _sweep(work, done, moving=False)
+    _sweep(work, done, Rows.of(work.action))
 
 
 def _archive(work: Work[PostgresSession], done: DoneSoFar) -> None:
-    _sweep(work, done, moving=True)
+    _sweep(work, done, (Filing if "files" in work.action.args else Moving).of(work.action))
 
 
 def _settle(work: Work[PostgresSession], done: DoneSoFar) -> None:
-    settled = _settled(work, _shelf(work))
+    settled = _settled(work, _shelf(work, Settling.of(work.action).files))
     done.evidence = settled.evidence()
     if settled.unknown:
         raise ActionError(
@@ -148,7 +162,7 @@ def _settle(work: Work[PostgresSession], done: DoneSoFar) -> None:
 
 
 def _restore(work: Work[PostgresSession], done: DoneSoFar) -> None:
-    shelf, session = _shelf(work), work.session
+    shelf, session = _shelf(work, Files(**work.action.args["files"])), work.session
     settled = archive.settle(session, shelf, work.checkpoint, work.sleep)
     file = work.action.args["manifest"]["file"]
     if file in settled.unknown_files:
@@ -163,9 +177,9 @@ def _restore(work: Work[PostgresSession], done: DoneSoFar) -> None:
         raise StoreError(f"{trouble}; its rows are in the table, and the next run notes that")
 
 
-def _shelf(work: Work[PostgresSession]) -> Shelf:
-    files, session = work.action.args["files"], work.session
-    return Shelf.open(files["location"], files["schema"], files["name"], session.identity, session.instance)
+def _shelf(work: Work[PostgresSession], files: Files) -> Shelf:
+    session = work.session
+    return Shelf.open(files.location, files.schema, files.name, session.identity, session.instance)
 
 
 def _settled(work: Work[PostgresSession], shelf: Shelf) -> archive.Settled:
@@ -183,8 +197,8 @@ def _settled(work: Work[PostgresSession], shelf: Shelf) -> archive.Settled:
 def _clean_up(work: Work[PostgresSession], done: DoneSoFar) -> None:
     session = work.session
     cleaned = []
-    for table in work.action.args["tables"]:
-        here = detach.place(session, table["oid"])
+    for table in CleaningUp.of(work.action).tables:
+        here = detach.place(session, table.oid)
         if here is None:
             continue
         work.checkpoint(f"statistics of {here.subject}")
@@ -220,12 +234,11 @@ def policy_of(action: Action, work: Work[PostgresSession]) -> RetainPolicy:
     return globs[0]
 
 
-def _sweep(work: Work[PostgresSession], done: DoneSoFar, *, moving: bool) -> None:
+def _sweep(work: Work[PostgresSession], done: DoneSoFar, args: Rows) -> None:
     """Delete or move the due rows of all leaves that the action names."""
     session = work.session
-    args = work.action.args
-    files = _into_files(work) if "files" in args else None
-    remove = files or (archive_table.archiving(session, args) if moving else deleting(session))
+    files = _into_files(work, args) if isinstance(args, Filing) else None
+    remove = files or (archive_table.archiving(session, args) if isinstance(args, Moving) else deleting(session))
     sweep = Sweep(session, remove, work.checkpoint, work.sleep, work.most, work.allow)
     sweep.pace = files.pace if files else Pace()
     # Taken before the first row goes: the gate after the run tells by it late arrivals from rows that were left
@@ -235,24 +248,24 @@ def _sweep(work: Work[PostgresSession], done: DoneSoFar, *, moving: bool) -> Non
         snapshot = f"{work.seen}:{work.seen}:"  # what was not looked at arrived late
     missing: list[str] = []
     try:
-        for leaf in args["leaves"]:
+        for leaf in args.leaves:
             # By object id: since the plan was made its name may have gone to another table.
-            here = detach.place(session, leaf["oid"])
+            here = detach.place(session, leaf.oid)
             if here is None:
-                missing.append(leaf["name"])
+                missing.append(leaf.name)
                 continue
-            doomed = Doomed.from_args(args, {"oid": leaf["oid"], "schema": here.schema, "name": here.name})
+            doomed = Doomed.from_args(args, Known(leaf.oid, here.schema, here.name))
             doomed = replace(doomed, seen=work.seen)
-            _sweep_leaf(sweep, doomed, leaf["way"])
+            _sweep_leaf(sweep, doomed, leaf.way)
     finally:
         done.rows = sweep.tally.rows
-        done.evidence = _evidence(sweep, args, snapshot, moving=moving)
+        done.evidence = _evidence(sweep, args, snapshot)
         if files is not None:
             done.evidence |= files.evidence()
         if missing:
             done.evidence["missing"] = missing
     # A partition that is gone was archived and dropped by another run: what was wanted is so.
-    if missing and len(missing) == len(args["leaves"]) and work.action.kind != "archive_partition":
+    if missing and len(missing) == len(args.leaves) and work.action.kind != "archive_partition":
         raise StateChangedError("none of the tables that were planned for is there any more")
     # Only now: what was done is in the evidence by then, whatever this raises.
     if files is not None:
@@ -261,9 +274,9 @@ def _sweep(work: Work[PostgresSession], done: DoneSoFar, *, moving: bool) -> Non
         raise LockNotObtainedError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
 
 
-def _into_files(work: Work[PostgresSession]) -> FileArchive:
+def _into_files(work: Work[PostgresSession], args: Filing) -> FileArchive:
     """Return what removes ranges into files, with everything decided that an earlier run left undecided."""
-    shelf, session = _shelf(work), work.session
+    shelf, session = _shelf(work, args.files), work.session
     location = shelf.store.location
     known = {row["location"]: row["id"] for row in work.observation.frames.get("locations", ())}.get(location)
     # The order matters: first that it is the same location as before, then that no other server uses it, and only then
@@ -272,7 +285,7 @@ def _into_files(work: Work[PostgresSession]) -> FileArchive:
     shelf.claim()
     _settled(work, shelf)
     action = work.action
-    found = FileArchive(session, shelf, action.args, action.subject, action.id, archive.pace(), work.sleep)
+    found = FileArchive(session, shelf, args, action.subject, action.id, archive.pace(), work.sleep)
     found.known, found.note = known, work.note
     return found
 
@@ -289,7 +302,7 @@ MAX_PASSES: Final = 20
 """Levels of rows that refer to rows of the same table, removed in one run."""
 
 
-def _evidence(sweep: Sweep, args: Json, snapshot: str, *, moving: bool) -> Json:
+def _evidence(sweep: Sweep, args: Rows, snapshot: str) -> Json:
     tally = sweep.tally
     found: dict[str, Any] = {
         "rows_deleted": tally.rows,
@@ -297,11 +310,11 @@ def _evidence(sweep: Sweep, args: Json, snapshot: str, *, moving: bool) -> Json:
         "ranges_left": tally.held,
         "sweep_seconds": round(tally.seconds, 3),
         "waited_seconds": round(sweep.throttle.waited, 1),
-        "cut_off": args["cut_off"],
+        "cut_off": args.cut_off,
         "snapshot": snapshot,
     }
-    if moving:
-        found |= {"rows_copied": tally.rows, "rows_archived": tally.archived, "proof": args["proof"]}
-        if args["proof"] != "count":
+    if isinstance(args, Moving | Filing):
+        found |= {"rows_copied": tally.rows, "rows_archived": tally.archived, "proof": args.proof}
+        if args.proof != "count":
             found |= {"hash_source": f"{tally.hash_source:016x}", "hash_archive": f"{tally.hash_archive:016x}"}
     return found

@@ -23,9 +23,10 @@ from upkeep.jobs.errors import ConservationError
 from upkeep.model import Json
 from upkeep.postgres import names
 from upkeep.postgres.catalog import Relation
+from upkeep.postgres.data_retention.args import Known, Moving, Rows
 from upkeep.postgres.data_retention.batches import Removed, Remover, Where
 from upkeep.postgres.data_retention.doomed import Doomed
-from upkeep.postgres.data_retention.shape import require_shape, shape_args
+from upkeep.postgres.data_retention.shape import require_shape, shapes
 from upkeep.postgres.session import PostgresSession, Row
 
 HASHABLE: Final = frozenset(
@@ -112,25 +113,26 @@ def fits(source: str, archive: str) -> bool:
     return their_scale >= scale and int(other[2]) - their_scale >= int(mine[2]) - scale
 
 
-def move_args(columns: Sequence[Json], archive: Relation, archive_facts: Row) -> Json:
-    """Return what an action must say to move rows: where to, which columns, how they are compared."""
+def moving(rows: Rows, columns: Sequence[Json], archive: Relation, archive_facts: Row) -> Moving:
+    """Return the moving of rows: where to, which columns, how they are compared."""
     theirs = {c["name"]: c for c in archive_facts["columns"] or ()}
     moved = [c for c in columns if not theirs[c["name"]]["generated"]]
     same = all(c["type"] == theirs[c["name"]]["type"] for c in moved)
     hashable = all(c["base"] in HASHABLE for c in moved)
-    return {
-        "archive": {"oid": archive.oid, "schema": archive.schema, "name": archive.name},
-        "columns": [c["name"] for c in moved],
+    return Moving(
+        **rows.said(),
+        archive=Known(archive.oid, archive.schema, archive.name),
+        columns=tuple(c["name"] for c in moved),
         # A GENERATED ALWAYS identity refuses given values (PostgreSQL 16, INSERT), and a row keeps its number.
-        "overriding": any(theirs[c["name"]]["identity"] == "a" for c in moved),
+        overriding=any(theirs[c["name"]]["identity"] == "a" for c in moved),
         # Where a column is widened the same value hashes otherwise, and its text may differ (real as double
         # precision): there the counts have to do.
-        "proof": ("record" if hashable else "text") if same else "count",
-        **shape_args(columns, archive_facts["columns"] or ()),
-    }
+        proof=("record" if hashable else "text") if same else "count",
+        shape=shapes(columns, archive_facts["columns"] or ()),
+    )
 
 
-def archiving(session: PostgresSession, args: Json) -> Remover:
+def archiving(session: PostgresSession, args: Moving) -> Remover:
     """Return what moves a range into the archive, and rolls back when the sides differ."""
 
     def remove(doomed: Doomed, where: Where) -> Removed:
@@ -160,19 +162,19 @@ def archiving(session: PostgresSession, args: Json) -> Remover:
     return remove
 
 
-def move_parts(args: Json, doomed: Doomed, where: Where) -> dict[str, sql.Composable]:
+def move_parts(args: Moving, doomed: Doomed, where: Where) -> dict[str, sql.Composable]:
     """Return what fills the braces of ``archive.sql``."""
-    names_ = [sql.Identifier(name) for name in args["columns"]]
+    names_ = [sql.Identifier(name) for name in args.columns]
     return {
         "table": doomed.table,
         "range": where,
         "due": doomed.predicate,
         "returned": sql.SQL(", ").join(sql.SQL("t.{}").format(name) for name in names_),
-        "archive": sql.Identifier(args["archive"]["schema"], args["archive"]["name"]),
+        "archive": sql.Identifier(args.archive.schema, args.archive.name),
         "columns": sql.SQL(", ").join(names_),
-        "overriding": sql.SQL("overriding system value" if args["overriding"] else ""),
-        "witness": _hash(args["proof"], sql.SQL("a."), names_),
-        "source_hash": _hash(args["proof"], sql.SQL("moved."), names_),
+        "overriding": sql.SQL("overriding system value" if args.overriding else ""),
+        "witness": _hash(args.proof, sql.SQL("a."), names_),
+        "source_hash": _hash(args.proof, sql.SQL("moved."), names_),
     }
 
 

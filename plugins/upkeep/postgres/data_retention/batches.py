@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import psycopg
 from psycopg import errors, sql
@@ -28,6 +28,7 @@ from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.data_retention.pace import LARGEST
 from upkeep.jobs.errors import LockNotObtainedError
 from upkeep.postgres import holders
+from upkeep.postgres.data_retention.args import Way
 from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.throttle import Pace, Throttle
 from upkeep.postgres.faults import TRANSIENT
@@ -56,8 +57,6 @@ SAMPLED_PAGES: Final = 200
 """One page in a hundred is read for them, and not fewer than these: a gap between two then holds some 20,000 rows."""
 
 Where: TypeAlias = sql.Composed
-Way: TypeAlias = Literal["keys", "sample", "pages"]
-"""How to go through a table: see the top."""
 
 
 @dataclass(frozen=True, slots=True)

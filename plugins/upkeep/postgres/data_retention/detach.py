@@ -31,6 +31,7 @@ from upkeep.model.intervals import Duration, shift
 from upkeep.postgres import ddl, holders, names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention import counting
+from upkeep.postgres.data_retention.args import Detaching
 from upkeep.postgres.ddl import LockRetry
 from upkeep.postgres.session import PostgresSession
 
@@ -98,7 +99,7 @@ def place(session: PostgresSession, oid: int) -> Place | None:
     return Place(oid=oid, **rows[0]) if rows else None
 
 
-def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json:
+def detach(tools: Tools, args: Detaching, *, grace: Duration, zone: ZoneInfo) -> Json:
     """Detach the partition that the action names; return the evidence.
 
     Raises
@@ -115,27 +116,27 @@ def detach(tools: Tools, args: Json, *, grace: Duration, zone: ZoneInfo) -> Json
     now = moment(tools.session.rows("data_retention/clock")[0]["now"])
     marker = _marker(here, now, shift(now, grace, zone), args)
     if here.detach_pending:
-        if args["mode"] != "finalize":
+        if args.mode != "finalize":
             raise StateChangedError(f"somebody has begun to detach {here.subject}; plan again")
         finalize(tools, here)
     else:
         try:
-            if args["mode"] == "concurrently" and here.default_oid is None:
+            if args.mode == "concurrently" and here.default_oid is None:
                 _detach_concurrently(tools, here, marker, args)
             else:
                 marker |= _detach_plainly(tools, here, marker, args)
         except errors.ForeignKeyViolation as error:
             text = f"rows of {here.subject} are referred to since it was planned for ({error.diag.constraint_name})"
             raise StateChangedError(f"{text}; it stays") from error
-    return _evidence(here, args, _complete(tools, args["oid"], marker))
+    return _evidence(here, args, _complete(tools, args.oid, marker))
 
 
-def _evidence(here: Place, args: Json, marker: Json) -> Json:
+def _evidence(here: Place, args: Detaching, marker: Json) -> Json:
     return {
-        "oid": args["oid"],
+        "oid": args.oid,
         "partition": here.subject,
-        "parent_oid": args["parent_oid"],
-        "bounds": args["bounds"],
+        "parent_oid": args.parent_oid,
+        "bounds": args.bounds,
         "detached_at": marker["at"],
         "drop_after": marker["drop_after"],
         **({"rows": marker["rows"]} if "rows" in marker else {}),
@@ -157,44 +158,44 @@ def finalize(tools: Tools, here: Place) -> None:
     )
 
 
-def _expected(session: PostgresSession, args: Json) -> Place:
+def _expected(session: PostgresSession, args: Detaching) -> Place:
     """Return the partition, the same as planned: same object, same parent, same bounds."""
-    here = place(session, args["oid"])
+    here = place(session, args.oid)
     if here is None:
         raise AlreadyDoneError("the partition is gone already")
     marker = read_marker(here.comment) or {}
-    same = all(marker.get(key) == args[key] for key in ("parent_oid", "bounds"))
+    same = (marker.get("parent_oid"), marker.get("bounds")) == (args.parent_oid, args.bounds)
     if same and marker.get("state") == "detached" and not here.is_partition:
         evidence = _evidence(here, args, marker)
         raise AlreadyDoneError(f"{here.subject} was detached already, at {marker['at']}", evidence)
-    if not here.is_partition or here.parent != args["parent_oid"]:
+    if not here.is_partition or here.parent != args.parent_oid:
         raise StateChangedError(f"{here.subject} is no longer a partition of the table it was planned for")
-    if here.bounds != args["bounds"] and not here.detach_pending:
+    if here.bounds != args.bounds and not here.detach_pending:
         raise StateChangedError(f"{here.subject} has other bounds now: {here.bounds}")
     return here
 
 
-def _marker(here: Place, now: datetime, drop_after: datetime, args: Json) -> Json:
+def _marker(here: Place, now: datetime, drop_after: datetime, args: Detaching) -> Json:
     earlier = read_marker(here.comment)
     marker: Json = {
-        **(args.get("terms") or {}),
+        **args.terms,
         "oid": here.oid,
         "partition": here.subject,
         "detached_from": names.display(here.parent_schema or "", here.parent_name or ""),
-        "parent_oid": args["parent_oid"],
-        "bounds": args["bounds"],
+        "parent_oid": args.parent_oid,
+        "bounds": args.bounds,
         "at": now.isoformat(),
         "drop_after": drop_after.isoformat(),
         "state": "detached",
     }
-    if "root_oid" in args:
-        marker["root_oid"] = args["root_oid"]
+    if args.root_oid is not None:
+        marker["root_oid"] = args.root_oid
     # The owner's own comment travels in the marker and comes back with the table.
     comment = earlier.get("comment") if earlier else here.comment
     return {**marker, "comment": comment} if comment else marker
 
 
-def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> Json:
+def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Detaching) -> Json:
     """Detach under a short lock; return how the table was left, as its marker says."""
     session = tools.session
 
@@ -202,13 +203,13 @@ def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> Json
         # DETACH locks these tables as well (SHARE; PostgreSQL 16, ALTER TABLE), but after the parent, and their
         # writers come from there to the parent to look up what they refer to: the two would deadlock. So they come
         # first, and in one order for all runs.
-        for key in sorted(args.get("referencing") or (), key=lambda k: int(k["oid"])):
-            ddl.lock(session, sql.Identifier(key["schema"], key["table"]), "share row exclusive")
+        for key in sorted(args.referencing, key=lambda k: k.oid):
+            ddl.lock(session, sql.Identifier(key.schema, key.table), "share row exclusive")
         ddl.lock(session, here.parent_table, "access exclusive")
         ddl.lock_tree(session, here.table, "access exclusive")
         if place(session, here.oid) != here:
             raise StateChangedError(f"{here.subject} changed while its lock was waited for; plan again")
-        if args.get("must_be_empty") and _holds_rows(session, here):
+        if args.must_be_empty and _holds_rows(session, here):
             raise StateChangedError(f"rows arrived in {here.subject}; the next run moves them, then detaches it")
         # Marked before it is measured: `_left` reads it as one of the tables with a marker.
         session.execute(comment_statement(session, here, write_marker(marker)))
@@ -224,13 +225,13 @@ def _detach_plainly(tools: Tools, here: Place, marker: Json, args: Json) -> Json
     )
 
 
-def _detach_concurrently(tools: Tools, here: Place, marker: Json, args: Json) -> None:
+def _detach_concurrently(tools: Tools, here: Place, marker: Json, args: Detaching) -> None:
     session = tools.session
     # PostgreSQL refuses a second one until the first is finalised (measured on 15): better known before anybody is
     # waited for.
     if here.sibling_pending:
         raise StateChangedError("the detaching of another partition is pending: that must be completed first")
-    if args.get("must_be_empty") and _holds_rows(session, here):
+    if args.must_be_empty and _holds_rows(session, here):
         raise StateChangedError(f"rows arrived in {here.subject}; the next run moves them, then detaches it")
     _wait_for_holders(tools, here)
     waits: dict[str, Any] = {"checkpoint": tools.checkpoint, "sleep": tools.sleep}
@@ -241,7 +242,7 @@ def _detach_concurrently(tools: Tools, here: Place, marker: Json, args: Json) ->
     statement = session.statement("data_retention/detach_concurrently", **parts)
     what = f"detaching {here.subject}"
     # None: the short waits of other strong locks, because writers of the referring tables would wait behind this one.
-    waits["lock_seconds"] = None if args.get("referencing") else QUIET_SECONDS
+    waits["lock_seconds"] = None if args.referencing else QUIET_SECONDS
     for number in range(CONCURRENT_TRIES):
         try:
             ddl.run_alone(session, statement, retry=ONCE, what=what, **waits)

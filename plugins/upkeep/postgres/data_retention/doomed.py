@@ -12,6 +12,7 @@ from typing import Final, Self
 from psycopg import sql
 
 from upkeep.model import Json
+from upkeep.postgres.data_retention.args import Due, Known
 from upkeep.postgres.data_retention.view import Leaf, TableView
 from upkeep.postgres.names import column_of
 
@@ -55,19 +56,19 @@ class Doomed:
     @classmethod
     def of(cls, view: TableView, leaf: Leaf) -> Self:
         """Return the due rows of a leaf of a table in care."""
-        return cls.from_args(row_args(view), {"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name})
+        return cls.from_args(due_of(view), Known(leaf.oid, leaf.schema, leaf.name))
 
     @classmethod
-    def from_args(cls, args: Json, leaf: Json) -> Self:
+    def from_args(cls, args: Due, leaf: Known) -> Self:
         """Return the due rows that an action names."""
         return cls(
-            oid=leaf["oid"],
-            schema=leaf["schema"],
-            name=leaf["name"],
-            age_column=args["age"],
-            age_type=args["age_type"],
-            cut_off=args["cut_off"],
-            references=tuple(args["references"]),
+            oid=leaf.oid,
+            schema=leaf.schema,
+            name=leaf.name,
+            age_column=args.age,
+            age_type=args.age_type,
+            cut_off=args.cut_off,
+            references=args.references,
         )
 
     @property
@@ -108,16 +109,16 @@ class Doomed:
         return sql.SQL("{} and t.{} < {}").format(first, self.age, self.value(high))
 
 
-def row_args(view: TableView) -> Json:
-    """Return what an action must say about due rows."""
-    return {
-        "age": column_of(view.age),
-        "age_type": view.axis.type if view.axis else "",
-        "cut_off": view.cut_off_text,
-        "references": [
+def due_of(view: TableView) -> Due:
+    """Return which rows of a table are due."""
+    return Due(
+        age=column_of(view.age),
+        age_type=view.axis.type if view.axis else "",
+        cut_off=view.cut_off_text,
+        references=tuple(
             {key: foreign[key] for key in ("schema", "table", "columns", "referenced")} for foreign in view.references
-        ],
-    }
+        ),
+    )
 
 
 NEWER_MARGIN: Final = 1_000_000

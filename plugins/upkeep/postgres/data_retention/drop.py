@@ -18,6 +18,7 @@ from upkeep.jobs.errors import AlreadyDoneError, StateChangedError
 from upkeep.model import Json
 from upkeep.postgres import ddl, faults
 from upkeep.postgres.data_retention import counting
+from upkeep.postgres.data_retention.args import Dropping
 from upkeep.postgres.data_retention.detach import Place, Tools, place
 from upkeep.postgres.data_retention.detached import difference
 
@@ -25,7 +26,7 @@ COUNTED_UNDER_LOCK: Final = 50_000
 """So many rows are counted once more under the lock, in some 5 ms; nobody reads the table through its parent then."""
 
 
-def drop(tools: Tools, args: Json) -> Json:
+def drop(tools: Tools, args: Dropping) -> Json:
     """Drop the detached table that the action names; return the evidence.
 
     Raises
@@ -42,7 +43,7 @@ def drop(tools: Tools, args: Json) -> Json:
     # Without a lock first: for many rows this takes seconds, which nobody should spend waiting for us.
     rows = _as_left(tools, here, args, count=lambda limit: counting.count(session, here.table, limit))
     # DROP TABLE would take ACCESS EXCLUSIVE on every table that these point to, all at once: one by one each is short.
-    for constraint in args.get("foreign_keys") or ():
+    for constraint in args.foreign_keys:
         _drop_foreign_key(tools, here, constraint)
 
     def count_under_lock(limit: int) -> int | None:
@@ -55,7 +56,7 @@ def drop(tools: Tools, args: Json) -> Json:
         ddl.lock_tree(session, here.table, "access exclusive")
         # All of it again: only under the lock does it stay as it looks.
         _as_left(tools, _expected(tools, args), args, count=count_under_lock)
-        if args.get("must_be_empty") and _holds_rows(tools, here):
+        if args.must_be_empty and _holds_rows(tools, here):
             raise StateChangedError(f"{here.subject} holds rows that are not in the archive; the next run moves them")
         session.execute(session.statement("drop_table", table=here.table))
 
@@ -66,38 +67,38 @@ def drop(tools: Tools, args: Json) -> Json:
         raise StateChangedError(
             f"{here.subject} is still needed: {error.diag.message_detail or faults.describe(error)}"
         ) from error
-    return {"oid": args["oid"], "partition": here.subject}
+    return {"oid": args.oid, "partition": here.subject}
 
 
-def _expected(tools: Tools, args: Json) -> Place:
-    here = place(tools.session, args["oid"])
+def _expected(tools: Tools, args: Dropping) -> Place:
+    here = place(tools.session, args.oid)
     if here is None:
-        raise AlreadyDoneError("the table is gone already", {"oid": args["oid"]})
+        raise AlreadyDoneError("the table is gone already", {"oid": args.oid})
     if here.is_partition:
         raise StateChangedError(f"{here.subject} is a partition again; its marker is out of date")
     marker = read_marker(here.comment)
-    if marker is None or marker.get("bounds") != args["bounds"] or marker.get("parent_oid") != args["parent_oid"]:
+    if marker is None or marker.get("bounds") != args.bounds or marker.get("parent_oid") != args.parent_oid:
         raise StateChangedError(f"{here.subject} does not carry Upkeep's marker of this detaching any more")
     # Attached and detached again: the plan counted its grace period from the first time.
-    if args.get("detached_at") and marker["at"] != args["detached_at"]:
+    if args.detached_at and marker["at"] != args.detached_at:
         raise StateChangedError(f"{here.subject} was detached again since; its grace period begins anew")
     if marker.get("oid", here.oid) != here.oid:
         raise StateChangedError(f"{here.subject} carries the marker of another table")
     now = moment(tools.session.rows("data_retention/clock")[0]["now"])
     # The longer promise holds: that of the detaching, or that of today's policy.
-    until = max(drop_after(marker), moment(args.get("kept_until") or marker["drop_after"]))
+    until = max(drop_after(marker), moment(args.kept_until or marker["drop_after"]))
     if now < until:
         raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")
     return here
 
 
-def _as_left(tools: Tools, here: Place, args: Json, *, count: Callable[[int], int | None]) -> int | None:
+def _as_left(tools: Tools, here: Place, args: Dropping, *, count: Callable[[int], int | None]) -> int | None:
     """See that the table is where and as it was left; return how many rows it holds, as far as that was recorded.
 
     What must be empty is looked at for rows, whatever size it has.
     """
-    left = {"partition": args["partition"], **(read_marker(here.comment) or {})}
-    empty = bool(args.get("must_be_empty"))
+    left = {"partition": args.partition, **(read_marker(here.comment) or {})}
+    empty = args.must_be_empty
     known = isinstance(left.get("rows"), int) and not empty
     rows = count(left["rows"] + 1) if known else None
     if known and rows is None:

@@ -11,6 +11,7 @@ from upkeep.jobs.data_retention.marker import kept_until, read_marker, read_othe
 from upkeep.model import Action, Json, ReasonCode, Requirement
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
+from upkeep.postgres.data_retention.args import Detaching, Dropping
 from upkeep.postgres.data_retention.detached import droppable, is_due, must_be_empty, today
 from upkeep.postgres.data_retention.row_plan import archive_marked, effect, quality_of_whole
 from upkeep.postgres.data_retention.view import Piece
@@ -34,19 +35,19 @@ def drop_at_once(view: View, piece: Piece, detach: Action, blocked: tuple[Reason
     """Yield the dropping of a table in the run that detaches it: never before a backup has seen it detached."""
     partition = piece.partition
     begun = read_marker(partition.marker) or {}
-    rule, bounds = required(begun, view.policy), {"bounds": detach.args["bounds"]}
+    rule, known = required(begun, view.policy), Detaching.of(detach)
     if view.policy.grace.approximate or rule.kind == "backup":
         return
-    if not is_due(view, bounds) or read_otherwise(begun, today(view)):
+    if not is_due(view, {"bounds": known.bounds}) or read_otherwise(begun, today(view)):
         return  # an interrupted detaching is completed, whatever the policy says by now
-    args = {
-        "oid": partition.oid,
-        "parent_oid": detach.args["parent_oid"],
-        **bounds,
-        "partition": partition.subject,
-        "must_be_empty": must_be_empty(view, begun),
-        "foreign_keys": [],
-    }
+    args = Dropping(
+        oid=partition.oid,
+        parent_oid=known.parent_oid,
+        bounds=known.bounds,
+        partition=partition.subject,
+        must_be_empty=must_be_empty(view, begun),
+        foreign_keys=(),
+    )
     yield _drop(view, args, "the policy gives no grace", rule, blocked, after=(detach.id,))
 
 
@@ -63,39 +64,39 @@ def drops(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Action
             yield archive
             after = (archive.id,)
         until = kept_until(marker, view.policy).isoformat()
-        args = {
-            "oid": marked.oid,
-            "parent_oid": marker.get("parent_oid"),
-            "bounds": marker.get("bounds"),
-            "partition": marked.subject,
-            "detached_at": marker.get("at"),
-            "kept_until": until,
-            "snapshot_after": marker.get("at"),
-            "must_be_empty": empty,
-            "foreign_keys": list(marked.foreign_keys),
-        }
+        args = Dropping(
+            oid=marked.oid,
+            parent_oid=marker.get("parent_oid"),
+            bounds=marker.get("bounds"),
+            partition=marked.subject,
+            detached_at=marker.get("at"),
+            kept_until=until,
+            snapshot_after=marker.get("at"),
+            must_be_empty=empty,
+            foreign_keys=tuple(marked.foreign_keys),
+        )
         why = f"it was detached at {marker.get('at')}, and its grace period ended at {until}"
         yield _drop(view, args, why, rule, blocked if after else None, after=after)
 
 
 def _drop(
     view: View,
-    args: Json,
+    args: Dropping,
     why: str,
     rule: Requirement,
     blocked: tuple[ReasonCode, str] | None,
     *,
     after: tuple[str, ...],
 ) -> Action:
-    marked = next((m for m in view.marked if m.oid == args["oid"]), None)
-    subject = args["partition"]
-    if not args["must_be_empty"]:  # rows may have reached it since it was looked at, before it was detached
-        args |= quality_of_whole(view, args["oid"], subject)
-    same = {key: args.get(key) for key in ("oid", "parent_oid", "bounds", "partition", "detached_at")}
+    marked = next((m for m in view.marked if m.oid == args.oid), None)
+    subject = args.partition
+    if not args.must_be_empty:  # rows may have reached it since it was looked at, before it was detached
+        args = args.model_copy(update=quality_of_whole(view, args.oid, subject))
+    same = args.model_dump(include={"oid", "parent_oid", "bounds", "partition", "detached_at"})
     return Action.make(
         kind="drop_partition",
         subject=view.subject,
-        args=args,
+        args=args.written(),
         intent={**same, **effect(view)},
         statements=(statement("drop_table", table=names.parse(subject).exact.identifier).as_string(None),),
         reason=f"{subject} is no longer part of the table: {why}",

@@ -12,6 +12,7 @@ from upkeep.fleet import suites
 from upkeep.jobs.contract import RowBatch, Work
 from upkeep.model import Json
 from upkeep.postgres.data_retention import detach
+from upkeep.postgres.data_retention.args import Due, Known
 from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.session import PostgresSession
 
@@ -52,8 +53,10 @@ def _leaves(session: PostgresSession, about: Json) -> Iterator[Json]:
     for leaf in about["leaves"]:
         here = detach.place(session, leaf["oid"])
         if here is not None:
-            now = {"oid": leaf["oid"], "schema": here.schema, "name": here.name}
-            yield {**now, "columns": about["columns"], "due": Doomed.from_args(about, now).predicate}
+            due = Due(**{field: about[field] for field in Due.model_fields})
+            doomed = Doomed.from_args(due, Known(here.oid, here.schema, here.name))
+            known = {"oid": here.oid, "schema": here.schema, "name": here.name}
+            yield {**known, "columns": about["columns"], "due": doomed.predicate}
 
 
 def _columns(facts: list[Json], wanted: set[str] | None, keys: list[str]) -> sql.Composable:

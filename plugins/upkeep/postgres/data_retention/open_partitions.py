@@ -11,7 +11,8 @@ from psycopg import sql
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, brief
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import faults, holders
-from upkeep.postgres.data_retention.doomed import Doomed, row_args
+from upkeep.postgres.data_retention.args import Known
+from upkeep.postgres.data_retention.doomed import Doomed, due_of
 from upkeep.postgres.data_retention.view import Piece, TableView
 from upkeep.postgres.session import PostgresSession, Row
 
@@ -52,9 +53,8 @@ def count(session: PostgresSession, view: TableView) -> Iterator[Row]:
         if table.oid in foreign:  # counting would ask the other server
             yield {"oid": table.oid, "due": None, "why": f"{foreign[table.oid][0]} lies on another server"}
             continue
-        doomed = Doomed.from_args(
-            {**row_args(view), "references": ()}, {"oid": table.oid, "schema": table.schema, "name": table.name}
-        )
+        all_due = due_of(view).model_copy(update={"references": ()})
+        doomed = Doomed.from_args(all_due, Known(table.oid, table.schema, table.name))
         parts: dict[str, sql.Composable] = {"table": doomed.table, "age": doomed.age, "due": doomed.due}
         due, why = None, None
         try:

@@ -8,7 +8,7 @@ What exists is looked at one by one: a gap stops nothing, and the last partition
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from psycopg import sql
 
@@ -29,6 +29,7 @@ from upkeep.model import (
     Severity,
 )
 from upkeep.postgres.catalog import PAGE_BYTES
+from upkeep.postgres.data_retention.args import Detaching, Referring
 from upkeep.postgres.data_retention.checks import refusals
 from upkeep.postgres.data_retention.detached import orphans, today
 from upkeep.postgres.data_retention.drop_plan import drop_at_once, drops, terms_since
@@ -149,16 +150,16 @@ def _detach(
 ) -> Action:
     parent, partition = piece.parent.full_name.identifier, piece.partition
     default = piece.parent.default_oid
-    mode = "plainly" if default else "concurrently"
+    mode: Literal["plainly", "concurrently"] = "plainly" if default else "concurrently"
     name = "detach_partition" if default else "data_retention/detach_concurrently"
     known: Json = {"oid": partition.oid, **_parent(view, piece), "bounds": partition.bounds}
-    args = {**known, "mode": mode, **_detach_args(view, piece, empty=empty)}
+    args = _detaching(view, piece, mode, empty=empty)
     child = partition.full_name.identifier
     text = _text(name, parent=parent, **{"child" if default else "partition": child})
     return Action.make(
         kind="detach_partition",
         subject=view.subject,
-        args=args,
+        args=args.written(),
         intent={**known, **effect(view)},
         statements=(text,),
         reason=f"all rows of {partition.subject} are older than {view.kept_for}: it ends at "
@@ -166,11 +167,11 @@ def _detach(
         detail=f"{partition.subject}, to {_end(view, piece)}",
         destructive=True,
         precondition="the same object with the same bounds, still attached"
-        + (", and empty" if args["must_be_empty"] else ""),
+        + (", and empty" if args.must_be_empty else ""),
         undo=f"upkeep undo re-attaches it, until it is dropped ({view.policy.grace} later)",
-        lock=_detach_lock(mode, args["referencing"]),
+        lock=_detach_lock(mode, args.referencing),
         not_during=("backup",),
-        rows=0 if args["must_be_empty"] else row_estimate(view, piece),
+        rows=0 if args.must_be_empty else row_estimate(view, piece),
         bytes=_bytes(view, piece),
         requires=view.requirement,
         blocked=blocked,
@@ -178,23 +179,26 @@ def _detach(
     )
 
 
-def _detach_args(view: View, piece: Piece, *, empty: bool) -> Json:
-    args: Json = {
-        "terms": today(view),
-        "must_be_empty": empty or view.archives,
-        "referencing": [
-            {"oid": k["oid"], "schema": k["schema"], "table": k["table"]}
-            for k in (view.facts or {}).get("referenced_by") or ()
-        ],
-    }
-    if args["must_be_empty"]:  # its rows were looked at when they moved
+def _detaching(view: View, piece: Piece, mode: Literal["plainly", "concurrently"], *, empty: bool) -> Detaching:
+    args = Detaching(
+        oid=piece.partition.oid,
+        **_parent(view, piece),
+        bounds=piece.partition.bounds,
+        mode=mode,
+        terms=today(view),
+        must_be_empty=empty or view.archives,
+        referencing=tuple(
+            Referring(k["oid"], k["schema"], k["table"]) for k in (view.facts or {}).get("referenced_by") or ()
+        ),
+    )
+    if args.must_be_empty:  # its rows were looked at when they moved
         return args
     leaves = view.leaves_below(piece.partition.oid)
     about = [{"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name} for leaf in leaves]
-    return args | quality_args(view, about, piece.partition.subject)
+    return args.model_copy(update=quality_args(view, about, piece.partition.subject))
 
 
-def _detach_lock(mode: str, referencing: Sequence[Json]) -> str:
+def _detach_lock(mode: str, referencing: Sequence[Referring]) -> str:
     if mode == "concurrently":
         text = "SHARE UPDATE EXCLUSIVE on the parent: readers and writers pass"
     else:
@@ -211,7 +215,7 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
         marker = next((m.marker for m in view.marked if m.oid == partition.oid), {})
         ours = bool(marker) or partition.oid in view.begun
         rule = view.requirement
-        known = {"oid": partition.oid, **_parent(view, piece), "bounds": marker.get("bounds") or partition.bounds}
+        known: Json = {"oid": partition.oid, **_parent(view, piece), "bounds": marker.get("bounds") or partition.bounds}
         parts: dict[str, sql.Composable] = {
             "parent": piece.parent.full_name.identifier,
             "partition": partition.full_name.identifier,
@@ -219,7 +223,7 @@ def _pending(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[Act
         detach = Action.make(
             kind="detach_partition",
             subject=view.subject,
-            args={**known, "mode": "finalize", "terms": terms_since(view, marker)},
+            args=Detaching(**known, mode="finalize", terms=terms_since(view, marker)).written(),
             intent={**known, "mode": "finalize"},
             statements=(_text("data_retention/detach_finalize", **parts),),
             reason=f"the detaching of {partition.subject} was interrupted: queries no longer see it, and no sibling "

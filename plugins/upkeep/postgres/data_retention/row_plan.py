@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from psycopg import sql
@@ -11,10 +12,20 @@ from psycopg import sql
 from upkeep.model import Action, Json, ReasonCode
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
-from upkeep.postgres.data_retention.archive_table import move_args, move_parts
-from upkeep.postgres.data_retention.batches import Way
-from upkeep.postgres.data_retention.doomed import Doomed, row_args
-from upkeep.postgres.data_retention.files.archive import file_args, statement_parts
+from upkeep.postgres.data_retention.archive_table import move_parts, moving
+from upkeep.postgres.data_retention.args import (
+    CleaningUp,
+    Files,
+    Filing,
+    LeafRows,
+    Lighter,
+    Moving,
+    Rows,
+    Settling,
+    Way,
+)
+from upkeep.postgres.data_retention.doomed import Doomed, due_of
+from upkeep.postgres.data_retention.files.archive import filing, statement_parts
 from upkeep.postgres.data_retention.sizes import row_estimate
 from upkeep.postgres.data_retention.view import Leaf, Marked, Piece
 from upkeep.postgres.data_retention.view import TableView as View
@@ -45,7 +56,7 @@ def delete_rows(view: View, blocked: tuple[ReasonCode, str] | None) -> Iterator[
     action = _row_action(
         view,
         "archive_rows" if view.archives else "delete_rows",
-        [_leaf_args(leaf, "pages" if not leaf.ordered or whole & set(leaf.path) else _by_key(leaf)) for leaf in leaves],
+        [_leaf_rows(leaf, "pages" if not leaf.ordered or whole & set(leaf.path) else _by_key(leaf)) for leaf in leaves],
         rows=rows,
         rough=any(leaf.due_is_least for leaf in leaves),
         reason=f"rows with {view.age} before {view.cut_off_text} are older than {view.kept_for}",
@@ -62,21 +73,21 @@ def _clean_up(
     much = [leaf for leaf in leaves if (leaf.due or 0) > min(ANALYZE_ROWS, ANALYZE_SHARE * (leaf.rows or 0))]
     if not much:
         return
-    tables: list[Json] = [
-        {
-            "oid": leaf.oid,
-            "schema": leaf.schema,
-            "name": leaf.name,
-            "vacuum": leaf.autovacuum_off and (leaf.due or 0) > VACUUM_SHARE * (leaf.rows or 0),
-        }
+    tables = [
+        Lighter(
+            leaf.oid,
+            leaf.schema,
+            leaf.name,
+            leaf.autovacuum_off and (leaf.due or 0) > VACUUM_SHARE * (leaf.rows or 0),
+        )
         for leaf in much
     ]
     yield Action.make(
         kind="analyze",
         subject=view.subject,
-        args={"tables": tables},
+        args=CleaningUp(tables=tuple(tables)).written(),
         intent={"table": view.relation.oid if view.relation else None},
-        statements=tuple(_text(clean_up_statement(t), table=sql.Identifier(t["schema"], t["name"])) for t in tables),
+        statements=tuple(_text(clean_up_statement(t), table=sql.Identifier(t.schema, t.name)) for t in tables),
         reason="the planner's statistics are wrong after so many rows went",
         detail=f"{len(tables)} table{'s' if len(tables) > 1 else ''}",
         destructive=False,
@@ -87,9 +98,9 @@ def _clean_up(
     )
 
 
-def clean_up_statement(table: Json) -> str:
+def clean_up_statement(table: Lighter) -> str:
     """Return the name of the statement that cleans a table up."""
-    return "data_retention/vacuum" if table["vacuum"] else "analyze"
+    return "data_retention/vacuum" if table.vacuum else "analyze"
 
 
 def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] | None) -> Action:
@@ -98,7 +109,7 @@ def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] 
     return _row_action(
         view,
         "archive_partition",
-        [_leaf_args(leaf, "pages") for leaf in leaves],
+        [_leaf_rows(leaf, "pages") for leaf in leaves],
         of=piece.partition.subject,
         oid=piece.partition.oid,
         rows=row_estimate(view, piece),
@@ -110,8 +121,8 @@ def archive_partition(view: View, piece: Piece, blocked: tuple[ReasonCode, str] 
 
 def archive_marked(view: View, marked: Marked, blocked: tuple[ReasonCode, str] | None) -> Action:
     """Return the moving of rows that a detached table holds."""
-    itself = {"oid": marked.oid, "schema": marked.schema, "name": marked.name, "way": "pages"}
-    leaves = [_leaf_args(leaf, "pages") for leaf in marked.leaves if leaf.kind == "r"]
+    itself = LeafRows(marked.oid, marked.schema, marked.name, "pages")
+    leaves = [_leaf_rows(leaf, "pages") for leaf in marked.leaves if leaf.kind == "r"]
     return _row_action(
         view,
         "archive_partition",
@@ -138,8 +149,8 @@ def effect(view: View) -> Json:
     }
 
 
-def _leaf_args(leaf: Leaf, way: Way) -> Json:
-    return {"oid": leaf.oid, "schema": leaf.schema, "name": leaf.name, "way": way}
+def _leaf_rows(leaf: Leaf, way: Way) -> LeafRows:
+    return LeafRows(leaf.oid, leaf.schema, leaf.name, way)
 
 
 def _by_key(leaf: Leaf) -> Way:
@@ -152,7 +163,7 @@ def _by_key(leaf: Leaf) -> Way:
 def _row_action(
     view: View,
     kind: str,
-    leaves: list[Json],
+    leaves: list[LeafRows],
     *,
     of: str | None = None,
     oid: int | None = None,
@@ -161,27 +172,30 @@ def _row_action(
     reason: str,
     blocked: tuple[ReasonCode, str] | None,
 ) -> Action:
-    args: Json = {**row_args(view), "leaves": leaves, **quality_args(view, leaves, of)}
+    rows_of = {**due_of(view).said(), "leaves": tuple(leaves)}
+    args = Rows(**rows_of, **quality_args(view, [asdict(leaf) for leaf in leaves], of))
     archive, facts = view.archive, view.archive_facts
     if view.files is not None and view.relation is not None:
         relation = view.relation
-        args |= file_args(view.into or "", (view.facts or {})["columns"], relation.schema, relation.name)
+        files = Files(view.into or "", relation.schema, relation.name)
+        args = filing(args, (view.facts or {})["columns"], files)
     elif blocked is None and archive is not None and facts is not None:
-        args |= move_args((view.facts or {})["columns"], archive, facts)
+        args = moving(args, (view.facts or {})["columns"], archive, facts)
+    batch = "one and a half seconds" if isinstance(args, Filing) else "half a second"
     verb = "deletes" if kind == "delete_rows" else "moves"
     return Action.make(
         kind=kind,
         subject=view.subject,
-        args=args,
+        args=args.written(),
         intent={"table": view.relation.oid if view.relation else None, "partition": oid, **effect(view)},
         reach=view.cut_off,
-        statements=_row_statements(args, leaves) if kind == "delete_rows" or args.keys() & {"archive", "files"} else (),
+        statements=_row_statements(args) if kind == "delete_rows" or isinstance(args, Moving | Filing) else (),
         reason=reason,
         detail=_detail(view, kind, leaves),
         destructive=True,
         precondition=f"each batch {verb} only rows that are due at that moment, whatever was planned",
         undo=_undo(kind, args),
-        lock=f"row locks of one batch for about {'one and a half seconds' if 'files' in args else 'half a second'}",
+        lock=f"row locks of one batch for about {batch}",
         not_during=("backup",),
         rows=rows,
         rough=rough,
@@ -196,7 +210,7 @@ def quality_args(view: View, leaves: Sequence[Json], of: str | None = None) -> J
     if view.quality is None:
         return {}
     facts = (view.facts or {}).get("columns") or ()
-    about = {"suite": view.quality, "leaves": list(leaves), "of": of, **row_args(view)}
+    about = {"suite": view.quality, "leaves": list(leaves), "of": of, **due_of(view).written()}
     return {"quality": {**about, "columns": [{"name": c["name"], "type": c["type"]} for c in facts]}}
 
 
@@ -205,20 +219,22 @@ def quality_of_whole(view: View, oid: int, subject: str) -> Json:
     return {"quality": {"suite": view.quality, "whole": oid, "of": subject}} if view.quality is not None else {}
 
 
-def _undo(kind: str, args: Json) -> str:
+def _undo(kind: str, args: Rows) -> str:
     if kind == "delete_rows":
         return "none but a restore"
-    return "upkeep restore-archive" if "files" in args else "none: copy the rows back from the archive by hand"
+    return "upkeep restore-archive" if isinstance(args, Filing) else "none: copy the rows back from the archive by hand"
 
 
 def settle_files(view: View) -> Action:
     """Return the deciding of files that an earlier run left undecided."""
     relation = view.relation
-    files = {"location": view.into, "schema": relation.schema, "name": relation.name} if relation else {}
+    files = (
+        Settling(files=Files(view.into or "", relation.schema, relation.name)).written() if relation else {"files": {}}
+    )
     return Action.make(
         kind="settle_files",
         subject=view.subject,
-        args={"files": files},
+        args=files,
         statements=(re.sub(r"%\((\w+)\)s", r"{\1}", _text("data_retention/transaction_end")),),
         reason="an earlier run ended before it knew what became of its last transaction",
         detail=f"files in {view.into}",
@@ -228,40 +244,40 @@ def settle_files(view: View) -> Action:
     )
 
 
-def _detail(view: View, kind: str, leaves: Sequence[Json]) -> str:
+def _detail(view: View, kind: str, leaves: Sequence[LeafRows]) -> str:
     if kind == "archive_partition":
-        return names.display(leaves[0]["schema"], leaves[0]["name"]) if len(leaves) == 1 else f"{len(leaves)} leaves"
+        return names.display(leaves[0].schema, leaves[0].name) if len(leaves) == 1 else f"{len(leaves)} leaves"
     where = f" in {len(leaves)} partitions" if view.is_partitioned else ""
     return f"{view.age} before {view.cut_off_text}{where}"
 
 
-def _row_statements(args: Json, leaves: Sequence[Json]) -> tuple[str, ...]:
+def _row_statements(args: Rows) -> tuple[str, ...]:
     """Return the statements of one batch of each of the first leaves, for reading."""
     shown = []
     where = sql.SQL("t.ctid >= {first} and t.ctid < {last}")
-    for leaf in leaves[:SHOWN]:
+    for leaf in args.leaves[:SHOWN]:
         doomed = Doomed.from_args(args, leaf)
         part = (
             where
-            if leaf["way"] == "pages"
+            if leaf.way == "pages"
             else sql.SQL("t.{} >= {} and t.{} < {}").format(
                 doomed.age, sql.SQL("{first}"), doomed.age, sql.SQL("{last}")
             )
         )
         composed = sql.Composed([part])
-        if "files" in args:
+        if isinstance(args, Filing):
             shown.append(_text("data_retention/archive_file", **statement_parts(args, doomed, composed)))
-        elif "archive" in args:
+        elif isinstance(args, Moving):
             shown.append(_text("data_retention/archive", **move_parts(args, doomed, composed)))
         else:
             shown.append(_text("data_retention/delete", table=doomed.table, range=composed, due=doomed.predicate))
-    if len(leaves) > len(shown):
-        shown.append(f"-- and the same on {len(leaves) - len(shown)} more partitions")
+    if len(args.leaves) > len(shown):
+        shown.append(f"-- and the same on {len(args.leaves) - len(shown)} more partitions")
     return tuple(shown)
 
 
-def _row_bytes(view: View, leaves: Sequence[Json], rows: int | None) -> int | None:
-    oids = {leaf["oid"] for leaf in leaves}
+def _row_bytes(view: View, leaves: Sequence[LeafRows], rows: int | None) -> int | None:
+    oids = {leaf.oid for leaf in leaves}
     of = [leaf for leaf in view.leaves if leaf.oid in oids]
     total = sum(leaf.rows or 0 for leaf in of)
     if not total or rows is None:

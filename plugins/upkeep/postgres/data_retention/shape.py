@@ -6,20 +6,21 @@ between would go with the deleted row and never arrive in the archive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from upkeep.jobs.errors import StateChangedError
 from upkeep.model import Json
+from upkeep.postgres.data_retention.args import Filing, Moving, Shape, Shapes
 from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.session import PostgresSession
 
 
-def shape_args(columns: Iterable[Json], archive: Iterable[Json] = ()) -> Json:
-    """Return what an action must say: name → type of the table's columns, and of the archive table's."""
-    return {"shape": {"table": _shape(columns), "archive": _shape(archive)}}
+def shapes(columns: Iterable[Json], archive: Iterable[Json] = ()) -> Shapes:
+    """Return name → type of the table's columns, and of the archive table's."""
+    return Shapes(_shape(columns), _shape(archive))
 
 
-def require_shape(session: PostgresSession, args: Json, doomed: Doomed) -> None:
+def require_shape(session: PostgresSession, args: Moving | Filing, doomed: Doomed) -> None:
     """Compare the columns that there are now with the plan's; to be called when the batch holds its locks.
 
     Raises
@@ -27,11 +28,9 @@ def require_shape(session: PostgresSession, args: Json, doomed: Doomed) -> None:
     StateChangedError
         They differ; the batch is to be rolled back, and the next run plans anew.
     """
-    wanted: dict[int, tuple[str, Mapping[str, str]]] = {}
-    shape = args.get("shape") or {"table": {}, "archive": {}}
-    wanted[doomed.oid] = (doomed.name, shape["table"])
-    if "archive" in args:
-        wanted[args["archive"]["oid"]] = (args["archive"]["name"], shape["archive"])
+    wanted = {doomed.oid: (doomed.name, args.shape.table)}
+    if isinstance(args, Moving):
+        wanted[args.archive.oid] = (args.archive.name, args.shape.archive)
     rows = {row["oid"]: row for row in session.rows("data_retention/shape", {"oids": list(wanted)})}
     for oid, (name, planned) in wanted.items():
         row = rows.get(oid)
@@ -44,5 +43,5 @@ def require_shape(session: PostgresSession, args: Json, doomed: Doomed) -> None:
             )
 
 
-def _shape(columns: Iterable[Json]) -> dict[str, str]:
+def _shape(columns: Iterable[Json]) -> Shape:
     return {column["name"]: column["type"] for column in columns}

@@ -23,11 +23,12 @@ from upkeep.jobs.contract import Checkpoint, go_on
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.jobs.errors import ConservationError
 from upkeep.model import Json
+from upkeep.postgres.data_retention.args import ColumnOf, Files, Filing, Rows
 from upkeep.postgres.data_retention.batches import BatchTooLargeError, Removed, Where
 from upkeep.postgres.data_retention.doomed import Doomed
 from upkeep.postgres.data_retention.files import types
 from upkeep.postgres.data_retention.files.receive import Received
-from upkeep.postgres.data_retention.shape import require_shape, shape_args
+from upkeep.postgres.data_retention.shape import require_shape, shapes
 from upkeep.postgres.session import PostgresSession
 from upkeep.stores.beside import InOrder
 from upkeep.stores.columns import Column, UnsayableError
@@ -144,19 +145,15 @@ def durable_transaction(session: PostgresSession) -> dict[str, Any]:
     return about | {"witness": witness}
 
 
-def file_args(location: str, facts: list[Json], schema: str, name: str) -> Json:
-    """Return what an action must say to move rows into files."""
-    return {
-        "files": {"location": location, "schema": schema, "name": name},
-        "columns": [{"name": c["name"], "type": c["type"]} for c in facts],
-        "proof": "bytes",
-        **shape_args(facts),
-    }
+def filing(rows: Rows, facts: list[Json], files: Files) -> Filing:
+    """Return the moving of rows into files."""
+    columns = tuple(ColumnOf(c["name"], c["type"]) for c in facts)
+    return Filing(**rows.said(), files=files, columns=columns, proof="bytes", shape=shapes(facts))
 
 
-def statement_parts(args: Json, doomed: Doomed, where: Where, columns: list[Column] | None = None) -> dict[str, Any]:
+def statement_parts(args: Filing, doomed: Doomed, where: Where, columns: list[Column] | None = None) -> dict[str, Any]:
     """Return what fills the braces of ``archive_file.sql``."""
-    found = columns or types.columns(args["columns"])
+    found = columns or types.columns(args.columns)
     return {"table": doomed.table, "range": where, "due": doomed.predicate, "returned": types.sent(found)}
 
 
@@ -176,7 +173,7 @@ class FileArchive:
 
     session: PostgresSession
     shelf: Shelf
-    args: Json
+    args: Filing
     subject: str
     action_id: str
     pace: Pace
@@ -231,13 +228,13 @@ class FileArchive:
     def _once(self, doomed: Doomed, where: Where) -> Removed:
         from upkeep.stores.parquet import Writer  # noqa: PLC0415 - loads Arrow: 60 MB
 
-        columns = types.columns(self.args["columns"], self.as_text)
+        columns = types.columns(self.args.columns, self.as_text)
         self._forget()
         ending = False
         try:
             with self.shelf.draft() as draft, self.session.transaction():
                 self.session.rows("data_retention/file_settings", {"statement": STATEMENT_TIMEOUT})
-                writer = Writer(draft, columns, {"table": self.subject}, age=self.args["age"])
+                writer = Writer(draft, columns, {"table": self.subject}, age=self.args.age)
                 rows = self._receive(writer, doomed, where, columns)
                 if not rows:
                     return Removed(rows=0, archived=0, hash_source=0, hash_archive=0)
@@ -306,11 +303,11 @@ class FileArchive:
             sha256=draft.sha256,
             content_sha256=writer.digest,
             columns=tuple({"name": c.name, "type": c.type, "kind": c.kind} for c in columns),
-            age=self.args["age"],
-            age_type=self.args["age_type"],
+            age=self.args.age,
+            age_type=self.args.age_type,
             lowest=writer.lowest,
             highest=writer.highest,
-            cut_off=self.args["cut_off"],
+            cut_off=self.args.cut_off,
         )
         # Before it is written: when that fails half way there is something to take back.
         self._announced = manifest

@@ -8,7 +8,7 @@ from typing import Final
 
 from psycopg import sql
 
-from upkeep.model import Json
+from upkeep.postgres.data_retention.args import ColumnOf
 from upkeep.stores.columns import MOST_DIGITS, Column
 
 _KINDS: Final = {
@@ -40,17 +40,17 @@ _LENGTH: Final = re.compile(r"\(\d+\)")
 _NUMERIC: Final = re.compile(r"numeric\((\d+),(-?\d+)\)")
 
 
-def columns(facts: Sequence[Json], as_text: Collection[str] = ()) -> list[Column]:
+def columns(facts: Sequence[ColumnOf], as_text: Collection[str] = ()) -> list[Column]:
     """Return how a table's columns are kept.
 
     Parameters
     ----------
     facts
-        From ``facts.sql``, or what an action says of them: ``name`` and ``type``.
+        What an action says of them.
     as_text
         Columns with values that their Parquet types cannot say.
     """
-    return [Column(c["name"], c["type"], "text" if c["name"] in as_text else kind(c["type"])) for c in facts]
+    return [Column(c.name, c.type, "text" if c.name in as_text else kind(c.type)) for c in facts]
 
 
 def kind(type_: str) -> str:
