@@ -15,7 +15,16 @@ from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
 from upkeep.jobs import rooms
 from upkeep.jobs.contract import Job
-from upkeep.model import Finding, FindingStatus, OutcomeStatus, Plan, Request, Severity, TargetReport, fingerprint
+from upkeep.model import (
+    Finding,
+    FindingStatus,
+    Outcome,
+    OutcomeStatus,
+    Plan,
+    Severity,
+    TargetReport,
+    fingerprint,
+)
 from upkeep.run import faults, findings, rules
 from upkeep.run.asking import request_of
 from upkeep.run.findings import Lives, Look
@@ -82,7 +91,7 @@ def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) 
     subjects = {action.id: action.subject for action in plan.actions}
     done = {o.action_id for o in report.outcomes if o.status is OutcomeStatus.DONE} & subjects.keys()
     changed = frozenset(subjects[action_id] for action_id in done)
-    after = _after(ledger, run, target, job, request) if changed else None
+    after = _after(ledger, run, target, job, plan, report.outcomes) if changed else None
     if approved or request.asked():  # as of then, or of a part only
         if after is None:
             return None
@@ -102,14 +111,20 @@ def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) 
     )
 
 
-def _after(ledger: Ledger, run: RunRecord, target: Target, job: Job[Any], request: Request) -> Sequence[Finding] | None:
-    """Return what is wrong after the run's changes; ``None`` when it did not look again."""
+def _after(
+    ledger: Ledger, run: RunRecord, target: Target, job: Job[Any], plan: Plan, outcomes: Sequence[Outcome]
+) -> Sequence[Finding] | None:
+    """Return what stands after the run's changes, and what the job concludes; ``None`` when it did not look again."""
     try:
         observation = ledger.load_observation(run.run_id, target.name, "after")
     except ConfigurationError:
         return None
     try:
-        return job.plan(observation, target, request).findings
+        found = job.plan(observation, target, request_of(run)).findings
+        if job.conclude is None:
+            return found
+        before = ledger.load_observation(run.run_id, target.name, "before")
+        return [*found, *job.conclude(before, observation, plan, outcomes)]
     except Exception as error:  # noqa: BLE001 - the changes are made: the run must still be told to its end
         text = f"what stands after the changes could not be judged: {faults.unexpected(error)}"
         remedy, unseen = "report this; the next run looks again", FindingStatus.FAILED

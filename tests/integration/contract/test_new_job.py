@@ -147,6 +147,13 @@ def test_it_is_planned_done_proven_and_taken_back(copy: Copy, database: str) -> 
     assert {g["stage"]: g["success"] for g in done["gates"]} == {"before": True, "after": True}
     assert [a["outcome"]["status"] for a in done["actions"]] == ["done", "done"]
     assert comments(database) == {"carts": "what people buy", "people": "who buys"}
+    assert {(f["check"], f.get("state")) for f in done["findings"]} == {
+        ("comment", "mended"),
+        ("comments_written", "new"),
+    }
+    assert [f["evidence"] for f in done["findings"] if f["check"] == "comments_written"] == [
+        {"written": 2, "changed": 2}
+    ]
     assert copy.target("run", "table_comments")["status"] == "nothing_to_do"
     copy.upkeep("undo", done["run_id"])
     assert comments(database) == {"carts": None, "people": "WHO BUYS"}

@@ -72,10 +72,18 @@ def _say(work: Work[PostgresSession], comment: str | None) -> Outcome:
     return Outcome(action_id=work.action.id, status=OutcomeStatus.DONE)
 
 
+def _conclude(before: Observation, after: Observation, _plan: Plan, outcomes: Sequence[Outcome]) -> Sequence[Finding]:
+    was, is_ = ({r["subject"]: r["comment"] for r in seen.frames["tables"]} for seen in (before, after))
+    changed = sum(is_[name] != comment for name, comment in was.items() if name in is_)
+    said = {"written": len(outcomes), "changed": changed}
+    return [Finding.of("comments_written", "server", Severity.INFO, f"{changed} comments changed", evidence=said)]
+
+
 JOB: Final[Job[PostgresSession]] = Job(
     observe=_observe,
     decide=_plan,
     gates=_Frames(),
     apply=lambda work: _say(work, work.action.args["comment"]),
+    conclude=_conclude,
     undo=lambda work, _outcome: _say(work, work.action.args["was"]),
 )
