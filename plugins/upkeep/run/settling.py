@@ -91,7 +91,7 @@ def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) 
     subjects = {action.id: action.subject for action in plan.actions}
     done = {o.action_id for o in report.outcomes if o.status is OutcomeStatus.DONE} & subjects.keys()
     changed = frozenset(subjects[action_id] for action_id in done)
-    after = _after(ledger, run, target, job, plan, report.outcomes) if changed else None
+    after = _after(ledger, run, target, job, plan=plan, outcomes=report.outcomes) if changed else None
     if approved or request.asked():  # as of then, or of a part only
         if after is None:
             return None
@@ -112,7 +112,7 @@ def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) 
 
 
 def _after(
-    ledger: Ledger, run: RunRecord, target: Target, job: Job[Any], plan: Plan, outcomes: Sequence[Outcome]
+    ledger: Ledger, run: RunRecord, target: Target, job: Job[Any], *, plan: Plan, outcomes: Sequence[Outcome]
 ) -> Sequence[Finding] | None:
     """Return what stands after the run's changes, and what the job concludes; ``None`` when it did not look again."""
     try:
