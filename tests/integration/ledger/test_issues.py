@@ -137,7 +137,7 @@ def test_looks_are_thinned_to_one_an_hour(address: Address, clock: Clock, contro
     execute(
         control_database,
         "create table upkeep.look_old partition of upkeep.look for values "
-        f"from ('{start - HOUR}') to ('{start.date() + timedelta(days=5)}')",
+        f"from ('{start - HOUR}') to ('{start.date() + timedelta(days=2)}')",
     )
     execute(
         control_database,
