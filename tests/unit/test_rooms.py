@@ -1,6 +1,8 @@
-"""The rooms of engines, as the tables of jobs and engines have them."""
+"""The house: no circles, and the rooms of engines as the tables of jobs and engines have them."""
 
 from __future__ import annotations
+
+from graphlib import TopologicalSorter
 
 import grimp
 import pytest
@@ -12,6 +14,11 @@ from upkeep.model import ENGINES
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
     return grimp.build_graph("upkeep")
+
+
+def test_no_module_needs_itself(graph: grimp.ImportGraph) -> None:
+    """Raises `graphlib.CycleError`, which names the circle."""
+    TopologicalSorter({m: graph.find_modules_directly_imported_by(m) for m in graph.modules}).prepare()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -127,9 +127,10 @@ class Look(StepOperator):
         """Look; returns the target's status."""
         from upkeep import words  # noqa: PLC0415
         from upkeep.airflow import runtime  # noqa: PLC0415
+        from upkeep.run import looking  # noqa: PLC0415
 
         with self.runner() as runner:
-            report = runner.run_target(self.run_id, self.target, apply=False)
+            report = looking.look_at(runner, self.run_id, self.target)
         text = runtime.verdict(report)
         if report.status in runtime.BAD:
             self.said = f" – {words.STATUS[report.status][0]}"

@@ -194,14 +194,23 @@ def _run_all(
     run_id = runner.start(job, moment, trigger="cli", actor=actor(), targets=targets, options=options, request=request)
     with ended(runner, run_id):
         names = runner.targets(job, targets)
-        seen = [runner.run_target(run_id, name, apply=apply, approve=approve, actor=actor()) for name in names]
+        if spec.require(job).looks_only:
+            return _looked_at(runner, run_id, names)
+        for name in names:
+            runner.run_target(run_id, name, apply=apply, approve=approve, actor=actor())
     report = runner.report(run_id)
-    if spec.require(job).looks_only:  # the ledger keeps of a look what changed: here is all that it saw
-        report = report.model_copy(update={"targets": tuple(sorted(seen, key=lambda one: one.target))})
     if at is not None:
         for note in report.notes:
             console.say(err, f"note: {note}", "warn", wrap=False)
     return report
+
+
+def _looked_at(runner: Runner, run_id: str, names: Sequence[str]) -> RunReport:
+    """Look at targets; the ledger keeps of a look what changed, the report here has all that it saw."""
+    from upkeep.run.looking import look_at  # noqa: PLC0415 - not needed for `--help`
+
+    seen = [look_at(runner, run_id, name) for name in names]
+    return runner.report(run_id).model_copy(update={"targets": tuple(sorted(seen, key=lambda one: one.target))})
 
 
 def _run_approved(runner: Runner, job: str, targets: Sequence[str], plan_id: str) -> RunReport:

@@ -14,11 +14,12 @@ from upkeep.errors import CancelledError, UpkeepError
 from upkeep.fleet import Target
 from upkeep.model import Finding, FindingStatus, Plan, TargetReport, TargetStatus, fingerprint
 from upkeep.run import faults, findings, rules, settling
+from upkeep.run.asking import request_of
 from upkeep.run.findings import EVERYTHING, Lives, Look
+from upkeep.run.runner import Runner
 
 if TYPE_CHECKING:
     from upkeep.ledger import RunRecord
-    from upkeep.run.runner import Runner
 
 
 def look_at(runner: Runner, run_id: str, name: str) -> TargetReport:
@@ -32,7 +33,7 @@ def look_at(runner: Runner, run_id: str, name: str) -> TargetReport:
     run, target = runner.ledger.run(run_id), runner.fleet.target(name)
     try:
         runner.stop.raise_if_asked()
-        plan = runner.judged(run, target)
+        plan = _judged(runner, run, target)
     except CancelledError:
         raise
     except Exception as error:
@@ -104,8 +105,11 @@ def _measured(seen: Sequence[Finding]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def only_looks(plan: Plan) -> Plan:
-    """Return the plan of a job that only looks. Raises `UpkeepError` when it wants to change something."""
+def _judged(runner: Runner, run: RunRecord, target: Target) -> Plan:
+    """Return what the job finds on a target. Raises `UpkeepError` when it wants to change something."""
+    request = request_of(run)
+    observation = runner.look(run.job, target, run.at, request)
+    plan = runner.job(run.job, target).plan(observation, target, request)
     if plan.actions:
         raise UpkeepError(f"{plan.job} only looks, but planned {plan.actions[0].kind} on {plan.actions[0].subject}")
     return plan

@@ -35,7 +35,7 @@ from upkeep.model import (
     TargetReport,
     TargetStatus,
 )
-from upkeep.run import asking, faults, looking, rules, settling, veto
+from upkeep.run import asking, faults, rules, settling, veto
 from upkeep.run.applier import Applier
 from upkeep.run.asking import request_of
 from upkeep.run.progress import Progress
@@ -288,8 +288,6 @@ class Runner:
         approve
             Approve, as ``actor``, what this very run plans.
         """
-        if spec.require(self.ledger.run(run_id).job).looks_only:
-            return looking.look_at(self, run_id, target)
         try:
             self.observe(run_id, target)
             if not apply:
@@ -413,12 +411,6 @@ class Runner:
         with self.open(target) as session:
             server = session.facts()
             return job.observe(Ask(name, session, target, min(at, server.clock), memory, request, server))
-
-    def judged(self, run: RunRecord, target: Target) -> Plan:
-        """Return what a job that only looks finds on a target; nothing is stored."""
-        request = request_of(run)
-        observation = self.look(run.job, target, run.at, request)
-        return looking.only_looks(self.job(run.job, target).plan(observation, target, request))
 
     def _pause(self, target: str) -> list[Finding]:
         """Return that the target is paused, by whom and since when; a long pause is a warning."""
