@@ -1,9 +1,7 @@
 """Real servers for every test that wants one: started at first use, stopped at the end of the session."""
 
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,7 +9,6 @@ from local.servers import (
     MongoServer,
     PostgresServer,
     RedisServer,
-    Server,
     TidbServer,
     start_mongo,
     start_postgres,
@@ -19,12 +16,10 @@ from local.servers import (
     start_tidb,
     temporary_directory,
 )
-from tests.harness import groups, timing
+from tests.harness import groups, servers, timing
 from tests.harness.servers import TEST_SETTINGS, fresh_database, ledger_template
 from tests.harness.stack import Stack, run_local, start_stack
 from tests.harness.stepping import Stepping
-
-S = TypeVar("S", bound=Server)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,28 +56,18 @@ def stepping(pytestconfig: pytest.Config) -> Stepping:
     return Stepping(every=pytestconfig.getoption("--every-statement"))
 
 
-def _running(start: Callable[[Path], S]) -> Iterator[S]:
-    directory = temporary_directory()
-    try:
-        server = start(directory)
-        try:
-            yield server
-        finally:
-            server.stop()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL server for the session (wal_level=logical, max_connections=200)."""
-    yield from _running(lambda directory: start_postgres(directory, settings=TEST_SETTINGS))
+    with servers.alone(lambda directory: start_postgres(directory, settings=TEST_SETTINGS)) as server:
+        yield server
 
 
 @pytest.fixture
 def own_postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server for this test alone, for tests that kill or reconfigure it."""
-    yield from _running(lambda directory: start_postgres(directory, settings=TEST_SETTINGS))
+    with servers.alone(lambda directory: start_postgres(directory, settings=TEST_SETTINGS)) as server:
+        yield server
 
 
 @pytest.fixture
@@ -116,25 +101,29 @@ def empty_control_database(postgres_server: PostgresServer) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """One Redis server for the session."""
-    yield from _running(start_redis)
+    with servers.alone(start_redis) as server:
+        yield server
 
 
 @pytest.fixture
 def own_redis_server() -> Iterator[RedisServer]:
     """A Redis server for this test alone, for tests that kill or reconfigure it."""
-    yield from _running(start_redis)
+    with servers.alone(start_redis) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def mongo_server() -> Iterator[MongoServer]:
     """One MongoDB server, primary of a replica set of one, for the session."""
-    yield from _running(start_mongo)
+    with servers.alone(start_mongo) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def tidb_server() -> Iterator[TidbServer]:
     """One TiDB server for the session; built first if it is not there, which takes 8 to 12 minutes."""
-    yield from _running(start_tidb)
+    with servers.alone(start_tidb) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,18 @@
-"""Fresh databases on the session's servers."""
+"""Servers for a while, and fresh databases on those of the session."""
 
 import itertools
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
 
-from local.servers import PostgresServer
+from local.servers import PostgresServer, Server, temporary_directory
 from upkeep.connections import CONTROL, parse
 from upkeep.ledger import Ledger
 
@@ -25,6 +28,7 @@ TEST_SETTINGS = {
     "log_min_messages": "warning",
 }
 _numbers = itertools.count(1)
+S = TypeVar("S", bound=Server)
 
 
 @contextmanager
@@ -58,3 +62,17 @@ def ledger_template(server: PostgresServer) -> Iterator[str]:
 def _execute(server: PostgresServer, statement: sql.Composed) -> None:
     with psycopg.connect(server.uri(), autocommit=True) as connection:
         connection.execute(statement)
+
+
+@contextmanager
+def alone(start: Callable[[Path], S]) -> Iterator[S]:
+    """Give a server for as long as the block lasts; nothing is left of it."""
+    directory = temporary_directory()
+    try:
+        server = start(directory)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

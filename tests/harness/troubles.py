@@ -7,22 +7,17 @@ name in `TROUBLES`, or the reason why the engine cannot have that trouble.
 from __future__ import annotations
 
 import importlib
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pytest
 
-from local.servers import Server, temporary_directory
 from tests.harness.contract import PLACES, Case, Place
 from upkeep.jobs.contract import Work
 from upkeep.run.runner import Runner
-
-S = TypeVar("S", bound=Server)
 
 
 @dataclass(frozen=True)
@@ -124,20 +119,6 @@ def before(word: str, do: Callable[[Scene], object]) -> Callable[[Scene], Abstra
         scene.work.session.trace = trace
 
     return strike(watch)
-
-
-@contextmanager
-def alone(start: Callable[[Path], S]) -> Iterator[S]:
-    """Give a server for one test alone."""
-    directory = temporary_directory()
-    try:
-        server = start(directory)
-        try:
-            yield server
-        finally:
-            server.stop()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager

@@ -155,7 +155,8 @@ class Runs(Approvals):
             )
             for row in self._fetch("run_targets", **values)
         )
-        targets += tuple(map(_unchanged, self._fetch("run_looks", **values)))
+        if target is None or not targets:  # of one target that is written down there is no more to be known
+            targets += tuple(map(_unchanged, self._fetch("run_looks", **values)))
         at, notes = _worked_on(run, targets)
         others = findings.keys() - {t.target for t in targets}
         apart = tuple(_named(f, run, name) for name in sorted(others) for f in findings[name])

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from upkeep.errors import CancelledError, UpkeepError
 from upkeep.fleet import Target
-from upkeep.model import Finding, FindingStatus, Plan, TargetReport, TargetStatus, fingerprint
+from upkeep.model import Finding, FindingStatus, Plan, TargetReport, TargetStatus
 from upkeep.run import faults, findings, rules, settling
 from upkeep.run.asking import request_of
-from upkeep.run.findings import EVERYTHING, Lives, Look
+from upkeep.run.findings import EVERYTHING, Look
 from upkeep.run.runner import Runner
 
 if TYPE_CHECKING:
@@ -41,33 +41,18 @@ def look_at(runner: Runner, run_id: str, name: str) -> TargetReport:
             raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
         return _blind(runner, run, target, error)
     look = Look(run_id, name, run.job, plan.findings, before=plan.findings)
-    present = settling.looks_at_present(run)
-    if present:
-        lives = findings.live(runner.ledger, look)
-    else:
-        prints = [fingerprint(name, run.job, finding) for finding in plan.findings]
-        lives = Lives(*runner.ledger.known_issues(name, run.job, prints))
+    lives = (findings.live if _counts(run) else findings.compare)(runner.ledger, look)
     told = tuple(settling.with_life(finding, lives, run_id, name, run.job) for finding in plan.findings)
     report = TargetReport(target=name, engine=target.engine, status=TargetStatus.OK, at=plan.at, findings=told)
     report = report.model_copy(update={"status": rules.how_it_is(report)})
     runner.say(name, f"looked: {report.status.value}, {len(told)} findings")
-    if not present:
-        _write_down(runner, run, report, plan)
-        return report
-    if lives.transitions or runner.ledger.last_look(name, run.job) != report.status.value:
-        _write_down(runner, run, report, plan)
     seen, unseen = findings.coverage(look, lives)
-    runner.ledger.record_look(
-        run_id,
-        name,
-        run.job,
-        at=plan.at,
-        status=report.status.value,
-        seen=seen,
-        unseen=unseen,
-        values=_measured(plan.findings),
-    )
-    return report
+    return _recorded(runner, run, report, plan, changed=bool(lives.transitions), seen=seen, unseen=unseen)
+
+
+def _counts(run: RunRecord) -> bool:
+    """Return whether it is all of the target that is looked at, as it is now; else the look ends nothing."""
+    return settling.looks_at_present(run) and not request_of(run).asked()
 
 
 def _blind(runner: Runner, run: RunRecord, target: Target, error: Exception) -> TargetReport:
@@ -75,18 +60,31 @@ def _blind(runner: Runner, run: RunRecord, target: Target, error: Exception) -> 
     status, text = rules.status_of(error), faults.unexpected(error)
     report = TargetReport(target=target.name, engine=target.engine, status=status, error=text)
     runner.say(target.name, f"{status.value}: {text}")
-    if not settling.looks_at_present(run):
-        _write_down(runner, run, report)
-        return report
-    if runner.ledger.last_look(target.name, run.job) != status.value:
-        _write_down(runner, run, report)
-    runner.ledger.record_look(
-        run.run_id, target.name, run.job, at=run.at, status=status.value, seen=(), unseen=(EVERYTHING,)
-    )
+    return _recorded(runner, run, report, unseen=frozenset({EVERYTHING}))
+
+
+def _recorded(
+    runner: Runner,
+    run: RunRecord,
+    report: TargetReport,
+    plan: Plan | None = None,
+    *,
+    changed: bool = False,
+    seen: frozenset[str] = frozenset(),
+    unseen: frozenset[str],
+) -> TargetReport:
+    """Return the report, recorded: the look, where it counts, and the target of a run, where something changed."""
+    ledger, name, status = runner.ledger, report.target, report.status.value
+    counts = _counts(run)
+    if changed or not counts or ledger.last_look(name, run.job) != status:
+        _write_down(runner, run, report, plan)
+    if counts:
+        at, values = report.at or run.at, _measured(plan.findings if plan is not None else ())
+        ledger.record_look(run.run_id, name, run.job, at=at, status=status, seen=seen, unseen=unseen, values=values)
     return report
 
 
-def _write_down(runner: Runner, run: RunRecord, report: TargetReport, plan: Plan | None = None) -> None:
+def _write_down(runner: Runner, run: RunRecord, report: TargetReport, plan: Plan | None) -> None:
     """Write the target into the run, as any job's."""
     ledger, name = runner.ledger, report.target
     ledger.start_target(run.run_id, name, report.engine)

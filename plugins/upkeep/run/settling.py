@@ -26,7 +26,7 @@ from upkeep.model import (
     fingerprint,
 )
 from upkeep.run import faults, findings, rules
-from upkeep.run.asking import request_of
+from upkeep.run.asking import RESTORE, request_of
 from upkeep.run.findings import Lives, Look
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ PRESENT: Final = timedelta(minutes=10)
 """So far a run's instant may lie from its beginning while it still looks at the present."""
 INTERVAL: Final = timedelta(hours=26)
 """The same for a DAG run, whose instant is the end of its last interval: a day, and the wait for a free slot."""
-_ELSEWHERE: Final = frozenset({"backfill", "undo", "restore"})
+_ELSEWHERE: Final = frozenset({"backfill", "undo", RESTORE})
 """Triggers of runs that do not look at how a target is."""
 
 

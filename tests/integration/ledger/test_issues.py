@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from alembic import command
 
+from tests.harness.values import Clock
 from upkeep import connections
 from upkeep.errors import ConfigurationError
 from upkeep.ledger import Ledger, schema
@@ -19,38 +20,11 @@ from upkeep.run import findings
 from upkeep.run.findings import Look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from upkeep.engines import Address
 
 JOB = "partition_creation"
 SUBJECT = 'public."a;b""\u202e\U0001f600"'
 HOUR = timedelta(hours=1)
-
-
-class Clock:
-    """The real time, moved forward by hand."""
-
-    ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-
-@pytest.fixture
-def address(control_database: str) -> Address:
-    return connections.parse("upkeep_control", control_database)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def ledger(address: Address, clock: Clock) -> Iterator[Ledger]:
-    with Ledger.open(address, migrate=True, clock=clock) as opened:
-        yield opened
 
 
 def execute(uri: str, statement: str, values: Any = None) -> list[Any]:

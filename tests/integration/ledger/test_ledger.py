@@ -5,7 +5,6 @@ import sys
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.harness import values
+from tests.harness.values import Clock
 from upkeep import connections
 from upkeep.errors import ApprovalRefusedError, ConfigurationError, LedgerError
 from upkeep.ledger import NOT_FINISHED, ApprovalState, Ledger, schema
@@ -32,8 +32,6 @@ from upkeep.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from local.servers import PostgresServer
     from upkeep.engines import Address
 
@@ -41,35 +39,9 @@ AT = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
 JOB = "data_retention"
 
 
-@dataclass
-class Clock:
-    """The real time, moved forward by hand."""
-
-    ahead: timedelta = field(default_factory=timedelta)
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-
-@pytest.fixture
-def address(control_database: str) -> Address:
-    return connections.parse("upkeep_control", control_database)
-
-
 @pytest.fixture
 def empty_address(empty_control_database: str) -> Address:
     return connections.parse("upkeep_control", empty_control_database)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def ledger(address: Address, clock: Clock) -> Iterator[Ledger]:
-    with Ledger.open(address, migrate=True, clock=clock) as opened:
-        yield opened
 
 
 def begin(ledger: Ledger, job: str = JOB, target: str = "pipeline", **options: Any) -> str:

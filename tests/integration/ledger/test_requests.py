@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.harness import values
-from upkeep import connections
 from upkeep.errors import ApprovalRefusedError
 from upkeep.ledger import Ledger
 from upkeep.model import Action, Plan, Request, Requirement
@@ -21,12 +19,6 @@ class Some(Request):
     """As a job may have it."""
 
     index: str | None = None
-
-
-@pytest.fixture
-def ledger(control_database: str) -> Iterator[Ledger]:
-    with Ledger.open(connections.parse("upkeep_control", control_database), migrate=True) as opened:
-        yield opened
 
 
 def planned(ledger: Ledger, request: Some, rows: int = 1) -> Plan:

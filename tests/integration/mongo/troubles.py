@@ -15,7 +15,7 @@ from pymongo import WriteConcern
 
 from local.process import free_port, give_to_account
 from local.servers import MongoServer, start_mongo, temporary_directory
-from tests.harness import troubles
+from tests.harness import servers, troubles
 from tests.harness.mongo import Place as Db
 from tests.harness.troubles import Scene, Way
 from upkeep.mongo import elections
@@ -125,8 +125,8 @@ WAYS: Final[Mapping[str, Way | str]] = {
     "altered": Way(says(lambda db: db.events.drop_index("at_idx")), make, DELETE),
     "gone": Way(says(lambda db: db.events.drop()), make, DELETE),
     "locked": Way(locked, make, ARCHIVE),
-    "overloaded": Way(no_majority, make, DELETE, server=partial(troubles.alone, start_mongo)),
-    "connection killed": Way(killed, make, DELETE, server=partial(troubles.alone, start_mongo)),
+    "overloaded": Way(no_majority, make, DELETE, server=partial(servers.alone, start_mongo)),
+    "connection killed": Way(killed, make, DELETE, server=partial(servers.alone, start_mongo)),
     "no privilege": Way(troubles.strike(may_read_only), make, DELETE, user=limited),
     "no writes": Way(blocked, make, DELETE, user=limited),
     "not the same rows": Way(troubles.strike(another_document), make, ARCHIVE),

@@ -11,7 +11,7 @@ from typing import Any, Final
 import psycopg
 
 from local.servers import start_postgres
-from tests.harness import troubles
+from tests.harness import servers, troubles
 from tests.harness.contract import Place
 from tests.harness.servers import TEST_SETTINGS
 from tests.harness.troubles import Scene, Way
@@ -85,7 +85,7 @@ def says(statement: str) -> Any:
 
 
 def own(**settings: str) -> AbstractContextManager[Any]:
-    return troubles.alone(partial(start_postgres, settings={**TEST_SETTINGS, **settings}))
+    return servers.alone(partial(start_postgres, settings={**TEST_SETTINGS, **settings}))
 
 
 WAYS: Final[Mapping[str, Way | str]] = {

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from local.servers import start_redis
-from tests.harness import troubles
+from tests.harness import servers, troubles
 from tests.harness.redis import Place as Db
 from tests.harness.troubles import Scene, Way
 from upkeep.redis.session import RIGHTS
@@ -76,10 +76,10 @@ WAYS: Final[Mapping[str, Way | str]] = {
         troubles.killed,
         make,
         DELETE,
-        server=partial(troubles.alone, start_redis),
+        server=partial(servers.alone, start_redis),
     ),
     "no privilege": Way(troubles.strike(may_not_trim), make, DELETE, user=limited),
-    "no writes": Way(no_snapshot, make, DELETE, server=partial(troubles.alone, start_redis)),
+    "no writes": Way(no_snapshot, make, DELETE, server=partial(servers.alone, start_redis)),
     "not the same rows": "nothing is copied: the server's own script counts and deletes in one step",
     "cancelled": Way(troubles.strike(troubles.cancel), make, DELETE),
     "no way back": Way(lambda _: nullcontext(), make, DELETE),
