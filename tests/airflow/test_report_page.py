@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - Airflow may be imported only when its environment is set
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -301,6 +302,17 @@ def test_the_report(client: Any, tokens: dict[str, str], recorded: str, user: st
     policy = response.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
     assert "http" not in text.replace("http-equiv", "").replace("data-airflow href", "")  # nothing from elsewhere
+
+
+def test_below_a_path_each_address_begins_with_it(client: Any, tokens: dict[str, str], asked: tuple[str, str]) -> None:
+    from fastapi.testclient import TestClient
+
+    below = TestClient(client.app, root_path="/ops")
+    for path in (PAGE, asked[0], "/upkeep/runs", "/upkeep/nosuch"):
+        text = get(below, f"/ops{path}", tokens["viewer"], BROWSER).text
+        found = re.findall(r'href="([^"]*)"', text)
+        assert found
+        assert [href for href in found if not href.startswith(("/ops/", "#", "?"))] == []
 
 
 def test_the_same_as_json(client: Any, tokens: dict[str, str], recorded: str) -> None:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from upkeep import words
-from upkeep.cli import brief
-from upkeep.cli.brief import Alike
+from upkeep import brief, words
+from upkeep.brief import Alike
 from upkeep.model import (
     ENGINES,
     Action,

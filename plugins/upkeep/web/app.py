@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -49,7 +50,8 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals["prefix"] = view.PREFIX
+_root: ContextVar[str] = ContextVar("root", default="")
+"""The path below which Airflow itself lies, as the request came: ``""``, or that of its ``base_url``."""
 
 
 @app.middleware("http")
@@ -58,6 +60,7 @@ async def _refuse_hostile(request: Request, go_on: Callable[[Request], Awaitable
     asked: str = request.scope["path"] + unquote(request.scope["query_string"].decode("latin-1"))
     if any(ord(c) < _SPACE or ord(c) == _DELETE for c in asked):
         return _refusal(request, 400, "the address holds a character that no id or name can have")
+    _root.set(request.scope.get("root_path", "").removesuffix(view.PREFIX))
     return await go_on(request)
 
 
@@ -184,7 +187,8 @@ def _ledger() -> Iterator[Ledger]:
 
 def _html(template: str, **values: Any) -> HTMLResponse:
     nonce = secrets.token_urlsafe(16)
-    text = _templates.get_template(template).render(nonce=nonce, **values)
+    root = _root.get()
+    text = _templates.get_template(template).render(nonce=nonce, root=root, prefix=root + view.PREFIX, **values)
     return HTMLResponse(text, headers=_headers(nonce))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.cli import brief
+from upkeep import brief
 from upkeep.model import (
     Action,
     Finding,
