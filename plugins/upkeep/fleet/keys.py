@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Protocol, Self
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -35,6 +35,9 @@ class TargetPolicy(Strict):
     def of(cls, target: _Declares) -> Self | None:
         """Return what a target declares, or ``None``."""
         return next((policy for policy in target.policies.values() if isinstance(policy, cls)), None)
+
+    def suits(self, engine: str) -> None:
+        """Raise `ValueError` when what is written cannot be on such an engine."""
 
 
 class _Declares(Protocol):
@@ -65,8 +68,13 @@ def as_field(key: str, policy: type[TargetPolicy]) -> tuple[Any, Any]:
     def default(data: Mapping[str, Any]) -> TargetPolicy | None:
         return policy() if policy.everywhere and data.get("engine") in policy.engines else None
 
+    def suit(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, TargetPolicy) and "engine" in info.data:
+            value.suits(info.data["engine"])
+        return value
+
     type_: Any = policy
-    return Annotated[type_ | None, BeforeValidator(read), _FALSE], Field(default_factory=default)
+    return Annotated[type_ | None, BeforeValidator(read), AfterValidator(suit), _FALSE], Field(default_factory=default)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from upkeep.fleet import keys
 from upkeep.fleet.levels import FORMS
 from upkeep.fleet.target import Fleet, Target
 
-RESERVED = ("keys", "backup", "health", "ttl", "indexes", "cache", "quality", "pause", "pools")
+RESERVED = ("keys", "backup", "ttl", "indexes", "cache", "quality", "pause", "pools")
 """Keys that later jobs will read; until there is a module for them, a fleet file that uses them is told so."""
 
 

@@ -213,6 +213,9 @@ class Job(Generic[S]):
         Plans what would be loaded from archives. Raises `ConfigurationError` when the request cannot be met.
     conclude
         What was seen after, of what the job did itself (a restored backup, an index that was measured); pure.
+    blind
+        What it means to a job that only looks when the target could not be looked at, from the error and the last looks
+        (`Memory.looks`); pure.
     remembers
         The parts of `Memory` that `observe` is to be given.
     """
@@ -225,6 +228,7 @@ class Job(Generic[S]):
     doomed_rows: Callable[[Work[S]], Iterator[RowBatch]] | None = None
     plan_restore: Callable[[S, Target, RestoreRequest, Observation], Plan] | None = None
     conclude: Callable[[Observation, Observation, Plan, Sequence[Outcome]], Sequence[Finding]] | None = None
+    blind: Callable[[Target, Exception, Sequence[Json]], Sequence[Finding]] | None = None
     remembers: frozenset[str] = frozenset()
 
     def plan(self, observation: Observation, target: Target, request: Request = NOTHING_ASKED) -> Plan:

@@ -63,6 +63,10 @@ class OverloadedError(ActionError):
     exit_status = 3
 
 
+class NoConnectionError(OverloadedError, UnreachableError):
+    """The server answers, and takes no more connections: it is full, not gone."""
+
+
 class RefusedError(ActionError):
     """It cannot be done at all, now or later: the server does not let it, or what was done cannot be taken back."""
 

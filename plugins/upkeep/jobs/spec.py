@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Final, Literal
 
@@ -60,6 +61,18 @@ class JobSpec:
     request: type[Request] = Request
     tools: tuple[str, ...] = ()
 
+    @property
+    def interval(self) -> timedelta | None:
+        """How long lies between two of its nights; ``None``: it runs when somebody starts it."""
+        if self.cron is None:
+            return None
+        from croniter import croniter  # noqa: PLC0415 - see the module's docstring
+
+        times = croniter(self.cron, datetime(2024, 1, 1, tzinfo=UTC), ret_type=datetime)
+        first: datetime = times.get_next()
+        following: datetime = times.get_next()
+        return following - first
+
     def asks(self, values: Mapping[str, Any]) -> Request:
         """Return the request that these values make. Raises `ConfigurationError` that names the parameter."""
         if not values:
@@ -98,6 +111,15 @@ JOBS: Final[dict[str, JobSpec]] = {
             description="Archives and deletes what is older than its policy allows",
             cron="30 2 * * *",
             tags=("retention",),
+        ),
+        JobSpec(
+            name="health_check",
+            engines=frozenset({"postgres"}),
+            policy_keys=("target.health",),
+            description="Looks at the health of every server, and changes nothing",
+            cron="*/5 * * * *",
+            tags=("health",),
+            looks_only=True,
         ),
     )
 }

@@ -19,6 +19,8 @@ _MEMORY: Final = {
     "intents": "open_intents",
     "locations": "known_locations",
     "expiries": "known_expiries",
+    "looks": "recent_looks",
+    "ages": "job_ages",
 }
 """Part of the memory → the statement that recalls it."""
 
@@ -80,6 +82,7 @@ class Actions(Part):
             ``detached``: object id → evidence, with ``run_id``, ``action_id`` and ``recorded_at`` where it has none.
             ``locations``: archive location → the mark that lay there.
             ``expiries``: a collection's uuid → the expiry that it was given last.
+            ``looks``: the last looks, newest first. ``ages``: how long ago each job ended well.
         """
         recall: Mapping[str, Callable[[list[Row]], Any]] = {
             "detached": lambda rows: {row["object_oid"]: _evidence(row) for row in rows},
@@ -88,6 +91,8 @@ class Actions(Part):
             "expiries": lambda rows: {
                 row["uuid"]: {**row, "recorded_at": row["recorded_at"].isoformat()} for row in rows
             },
+            "looks": lambda rows: [{**row, "at": row["at"].isoformat()} for row in rows],
+            "ages": lambda rows: [dict(row) for row in rows],
         }
         parts = {name: recall[name](self._fetch(_MEMORY[name], target=target, job=job)) for name in wanted}
         return Memory(**parts)

@@ -23,9 +23,17 @@ class Memory:
         Archive location → the mark that lay there when rows last went into it.
     expiries
         Collection's uuid → the expiry that Upkeep gave it last: ``kind``, ``seconds``, ``recorded_at``.
+    looks
+        The last looks of the same job at the target, newest first: ``at`` (ISO), ``status``, ``measured`` (check →
+        subject → evidence; empty where nothing could be looked at).
+    ages
+        Jobs that have looked at or changed the target: ``job``, ``seconds`` since it last ended well (``None``: never),
+        ``known`` since how many seconds the ledger knows the target.
     """
 
     detached: Mapping[str, Json] = field(default_factory=dict)
     intents: Sequence[Json] = ()
     locations: Mapping[str, str] = field(default_factory=dict)
     expiries: Mapping[str, Json] = field(default_factory=dict)
+    looks: Sequence[Json] = ()
+    ages: Sequence[Json] = ()

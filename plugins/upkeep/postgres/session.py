@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 from upkeep import sqlfiles
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
-from upkeep.jobs.errors import ConnectionLostError
+from upkeep.jobs.errors import ConnectionLostError, NoConnectionError
 from upkeep.model import ENGINES, ServerFacts
 from upkeep.postgres import faults, names
 
@@ -47,6 +47,7 @@ _KEEPALIVE: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
+_FULL: Final = ("too many clients", "too many connections for", "remaining connection slots")
 _LIBPQ: Final = frozenset(
     {"sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslcompression", "sslsni", "passfile"}
     | {"channel_binding", "gssencmode", "krbsrvname", "requirepeer", "target_session_attrs", "load_balance_hosts"}
@@ -360,7 +361,8 @@ def _connect(address: Address, application: str) -> psycopg.Connection[Row]:
         raise ConfigurationError(text) from None
     except psycopg.Error as error:
         text = f"{_where(address)}: cannot connect: {_clean(error, address)}; {_remedy(error, address)}"
-        raise UnreachableError(text) from None
+        full = any(words in str(error).lower() for words in _FULL)
+        raise (NoConnectionError if full else UnreachableError)(text) from None
 
 
 def _where(address: Address) -> str:
@@ -384,7 +386,7 @@ def _remedy(error: BaseException, address: Address) -> str:
         return "check user and password, and that pg_hba.conf lets this host in"
     if "does not exist" in text:
         return "check the name of the database"
-    if "too many" in text or "remaining connection slots" in text:
+    if any(words in text for words in _FULL):
         return "the server has no free connection: raise max_connections or close idle ones"
     if any(words in text for words in ("starting up", "shutting down", "recovery mode", "not currently accepting")):
         return "the server is not ready: the next run tries again"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from upkeep.errors import CancelledError, UpkeepError
 from upkeep.fleet import Target
+from upkeep.jobs import rooms
 from upkeep.model import Finding, FindingStatus, Plan, TargetReport, TargetStatus
 from upkeep.run import faults, findings, rules, settling
 from upkeep.run.asking import request_of
@@ -58,9 +59,16 @@ def _counts(run: RunRecord) -> bool:
 def _blind(runner: Runner, run: RunRecord, target: Target, error: Exception) -> TargetReport:
     """Return, and record, that a target could not be looked at: what was wrong there stays open."""
     status, text = rules.status_of(error), faults.unexpected(error)
-    report = TargetReport(target=target.name, engine=target.engine, status=status, error=text)
     runner.say(target.name, f"{status.value}: {text}")
-    return _recorded(runner, run, report, unseen=frozenset({EVERYTHING}))
+    job = rooms.job(run.job, target.engine)
+    found: Sequence[Finding] = ()
+    if job is not None and job.blind is not None:
+        found = job.blind(target, error, runner.ledger.memory(target.name, run.job, {"looks"}).looks)
+    look = Look(run.run_id, target.name, run.job, found, before=found, unseen=frozenset({EVERYTHING}))
+    lives = (findings.live if _counts(run) else findings.compare)(runner.ledger, look)
+    told = tuple(settling.with_life(finding, lives, run.run_id, target.name, run.job) for finding in found)
+    report = TargetReport(target=target.name, engine=target.engine, status=status, error=text, findings=told)
+    return _recorded(runner, run, report, changed=bool(lives.transitions), unseen=look.unseen)
 
 
 def _recorded(
@@ -79,7 +87,7 @@ def _recorded(
     if changed or not counts or ledger.last_look(name, run.job) != status:
         _write_down(runner, run, report, plan)
     if counts:
-        at, values = report.at or run.at, _measured(plan.findings if plan is not None else ())
+        at, values = report.at or run.at, measured(report.findings)
         ledger.record_look(run.run_id, name, run.job, at=at, status=status, seen=seen, unseen=unseen, values=values)
     return report
 
@@ -94,7 +102,7 @@ def _write_down(runner: Runner, run: RunRecord, report: TargetReport, plan: Plan
     ledger.finish_target(run.run_id, name, report.status, at=report.at, error=report.error)
 
 
-def _measured(seen: Sequence[Finding]) -> dict[str, dict[str, Any]]:
+def measured(seen: Sequence[Finding]) -> dict[str, dict[str, Any]]:
     """Return what was measured: check → subject → values."""
     found: dict[str, dict[str, Any]] = {}
     for finding in seen:

@@ -19,7 +19,7 @@ import pymysql
 
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
-from upkeep.jobs.errors import ConnectionLostError, OverloadedError
+from upkeep.jobs.errors import ConnectionLostError, NoConnectionError
 from upkeep.model import ENGINES, ServerFacts
 from upkeep.tidb import faults, sql
 from upkeep.tidb.connection import DEFAULT_PORT, Connection, connect
@@ -39,10 +39,6 @@ their own."""
 IDLE_SECONDS: Final = 600
 """A job that froze must not keep its session, and with it old versions of rows from being collected."""
 _RELEASE: Final = re.compile(r"TiDB-v?(\d+\.\d+\.\d+)")
-
-
-class NoConnectionError(OverloadedError, UnreachableError):
-    """The server has no free connection: to an action that needs a second one it is overloaded."""
 
 
 @dataclass(frozen=True, slots=True)

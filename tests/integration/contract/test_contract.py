@@ -36,7 +36,7 @@ from tests.harness.jobs import look, undo
 from upkeep import connections, engines, gates
 from upkeep.errors import NotSupportedError
 from upkeep.fleet import Fleet, Target
-from upkeep.jobs import rooms
+from upkeep.jobs import rooms, spec
 from upkeep.jobs.contract import Job, Work, go_on
 from upkeep.ledger import Ledger, codec
 from upkeep.model import (
@@ -101,6 +101,14 @@ class Bed:
         return [re.sub(self.case.left, "", part) if self.case.left else part for part in self.place.picture()]
 
 
+acting = pytest.mark.parametrize(
+    "bed",
+    each([(job, engine) for job, engine in pairs() if not spec.require(job).looks_only]),
+    indirect=True,
+)
+"""For what only jobs have that act."""
+
+
 @pytest.fixture(params=each(pairs()))
 def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
     job, engine = request.param
@@ -160,6 +168,9 @@ def test_plan_is_pure_and_stable(bed: Bed) -> None:
     assert bed.job.plan(again(observation), wanted) == plan
     _, second = bed.planned(wrong=True)
     alike(bed, plan, second)
+    if spec.require(bed.name).looks_only:
+        assert plan.actions == ()
+        assert {f.check for f in plan.findings}, "what was looked at is told, whether well or not"
 
 
 def alike(bed: Bed, one: Plan, other: Plan) -> None:
@@ -170,6 +181,7 @@ def alike(bed: Bed, one: Plan, other: Plan) -> None:
     assert one.plan_id == other.plan_id or bed.case.by_clock
 
 
+@acting
 def test_actions_are_told_apart(bed: Bed) -> None:
     _, plan = bed.planned()
     assert {action.kind for action in plan.actions} == bed.case.kinds
@@ -190,6 +202,7 @@ def test_actions_are_told_apart(bed: Bed) -> None:
 # -- gates -------------------------------------------------------------------------------------------
 
 
+@acting
 def test_frames_fit_the_suites(bed: Bed) -> None:
     wanted, name = bed.target(), bed.name
     observation, plan = bed.planned()
@@ -220,6 +233,7 @@ def _claimed(action: Action) -> Outcome:
     return Outcome(action_id=action.id, status=OutcomeStatus.DONE, evidence=evidence)
 
 
+@acting
 def test_what_is_wrong_has_frames_and_stops_itself_only(bed: Bed) -> None:
     observation, plan = bed.planned(wrong=True)
     frames = bed.job.frames(observation, bed.target(wrong=True), "before", None, ())
@@ -246,6 +260,7 @@ def _fit(bed: Bed, stage: str, frames: Any) -> None:
 # -- doing and taking back ---------------------------------------------------------------------------
 
 
+@acting
 def test_applying_twice_is_harmless(bed: Bed) -> None:
     observation, plan = bed.planned()
     with bed.session() as session:
@@ -259,6 +274,7 @@ def test_applying_twice_is_harmless(bed: Bed) -> None:
             same(picture, bed.place.picture(), action.kind)
 
 
+@acting
 def test_undo_takes_back_or_says_why_not(bed: Bed) -> None:
     """Each action alone: done, taken back, taken back once more; what others wait for is then done again."""
     observation, plan = bed.planned()
@@ -323,6 +339,7 @@ def run(bed: Bed, ledger: Ledger, more: str = "") -> TargetReport:
     return runner.run_target(run_id, NAME, apply=True)
 
 
+@acting
 def test_an_untested_version_is_only_observed(bed: Bed, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TARGET", bed.place.uri)
     monkeypatch.setattr(f"upkeep.{bed.engine}.session.TESTED_VERSIONS", ())
