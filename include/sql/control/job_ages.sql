@@ -23,4 +23,4 @@ select
         select extract(epoch from clock_timestamp() - min(t.started_at))::float8
         from upkeep.run_target as t where t.target = %(target)s
     ) as known
-order by 1;
+order by job;
