@@ -1,4 +1,4 @@
-"""The Airflow plugin: the report of a run as a tab on the run, and the list of runs in the navigation.
+"""The Airflow plugin: the page of the fleet and the list of runs in the navigation, the report as a tab on its run.
 
 Every Airflow process imports this file, so it imports nothing of its own: the web application behind it
 is loaded at the first request.
@@ -7,7 +7,9 @@ is loaded at the first request.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 if TYPE_CHECKING:
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     Message = MutableMapping[str, Any]
 
 PREFIX = "/upkeep"
+FLEET = "upkeep_fleet"
+"""The page of the fleet is at ``<web>/plugin/upkeep_fleet``."""
+_HERE = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + PREFIX
+"""Where a browser finds the pages: Airflow may live under a path of its own."""
 
 
 async def application(
@@ -31,13 +37,20 @@ _APPS: list[Any] = [{"app": application, "url_prefix": PREFIX, "name": "Upkeep"}
 _VIEWS: list[Any] = [
     {
         "name": "Upkeep",
-        "href": f"{PREFIX}/report/{{DAG_ID}}/{{RUN_ID}}",  # Airflow fills both in
+        "href": f"{_HERE}/fleet",
+        "destination": "nav",
+        "nav_top_level": True,
+        "url_route": FLEET,
+    },
+    {
+        "name": "Upkeep",
+        "href": f"{_HERE}/report/{{DAG_ID}}/{{RUN_ID}}",  # Airflow fills both in
         "destination": "dag_run",
         "url_route": "upkeep",
     },
     {
         "name": "Upkeep runs",
-        "href": f"{PREFIX}/runs",
+        "href": f"{_HERE}/runs",
         "destination": "nav",
         "category": "browse",
         "url_route": "upkeep_runs",

@@ -51,6 +51,8 @@ SEVERITY: Final[Mapping[Severity, str]] = {
     Severity.CRITICAL: "bad",
 }
 """Severity → tone."""
+SYMBOL: Final[Mapping[str, str]] = {"good": "✓", "warn": "!", "bad": "✗", "wait": "?", "quiet": "·"}
+"""Tone → a sign that needs no colour."""
 _OUTCOME: Final = {OutcomeStatus.DONE: "good", OutcomeStatus.SKIPPED: "quiet", OutcomeStatus.FAILED: "bad"}
 _WAITING: Final = ("needs_approval", "over_limit", "needs_backup")
 _PLACEHOLDER: Final = re.compile(r"\{[a-z_]+\}|%\([a-z_]+\)s|…")

@@ -70,6 +70,31 @@ def dags(airflow_home: Path) -> dict[str, "DAG"]:
     return dict(bag.dags)
 
 
+@pytest.fixture(scope="session")
+def client(airflow_home: Path) -> Iterator[Any]:
+    """Airflow's own API server application, with the plugin's pages in it."""
+    from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with TestClient(create_app()) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="session")
+def tokens(client: Any) -> dict[str, str]:
+    """A token of an admin, of a viewer, of somebody who may see nothing, and one that has expired."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    def made(role: str | None, seconds: int = 3600) -> str:
+        user = SimpleAuthManagerUser(username=role or "nobody", role=role)
+        return str(get_auth_manager().generate_jwt(user, expiration_time_in_seconds=seconds))
+
+    return {"admin": made("admin"), "viewer": made("viewer"), "nobody": made(None), "expired": made("viewer", -60)}
+
+
 @pytest.fixture
 def fleet(database: str, control_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Write a fleet file over the test's database; the ledger is there and empty."""

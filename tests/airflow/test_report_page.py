@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,25 +31,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the API server's own
 AT = datetime(2026, 11, 20, 2, tzinfo=UTC)
 HOSTILE = 'public."<script>alert(1)</script>"'
 PAGE = "/upkeep/report/data_retention/nightly"
-
-
-@pytest.fixture(scope="module")
-def client(airflow_home: Path) -> Iterator[Any]:
-    from airflow.api_fastapi.app import create_app
-    from fastapi.testclient import TestClient
-
-    with TestClient(create_app()) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def tokens(client: Any) -> dict[str, str]:
-    from airflow.api_fastapi.app import get_auth_manager
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-
-    manager = get_auth_manager()
-    roles = {"admin": "admin", "viewer": "viewer", "nobody": None}
-    return {name: manager.generate_jwt(SimpleAuthManagerUser(username=name, role=role)) for name, role in roles.items()}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from upkeep import __version__
-from upkeep.cli import decisions, findings, history, setup, work
+from upkeep.cli import decisions, findings, history, setup, status, work
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +35,7 @@ def main(context: click.Context, fleet_path: Path | None) -> None:
 for _command in (
     work.plan,
     work.run,
+    status.status,
     setup.check,
     setup.init,
     decisions.pending,

@@ -18,6 +18,7 @@ from upkeep.ledger.contents import Contents
 from upkeep.ledger.control import Control
 from upkeep.ledger.dagruns import DagRuns
 from upkeep.ledger.issues import Issues
+from upkeep.ledger.overview import Ending, LastLook, Overview, Trouble
 from upkeep.ledger.pauses import Pauses
 from upkeep.ledger.records import (
     NOT_FINISHED,
@@ -35,16 +36,19 @@ __all__ = [
     "NOT_FINISHED",
     "ApprovalState",
     "DoneAction",
+    "Ending",
+    "LastLook",
     "Ledger",
     "OpenIssue",
     "Pause",
     "PendingPlan",
     "RunRecord",
     "RunSummary",
+    "Trouble",
 ]
 
 
-class Ledger(Runs, DagRuns, Contents, Actions, Issues, Pauses):
+class Ledger(Runs, DagRuns, Contents, Actions, Issues, Pauses, Overview):
     """The open ledger. Its methods may be called from several threads; they run one after the other."""
 
     @classmethod

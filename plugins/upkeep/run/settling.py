@@ -36,7 +36,7 @@ PRESENT: Final = timedelta(minutes=10)
 """So far a run's instant may lie from its beginning while it still looks at the present."""
 INTERVAL: Final = timedelta(hours=26)
 """The same for a DAG run, whose instant is the end of its last interval: a day, and the wait for a free slot."""
-_ELSEWHERE: Final = frozenset({"backfill", "undo", RESTORE})
+ELSEWHERE: Final = frozenset({"backfill", "undo", RESTORE})
 """Triggers of runs that do not look at how a target is."""
 
 
@@ -71,14 +71,14 @@ def settle(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport,
 
 def looks_at_present(run: RunRecord) -> bool:
     """Return whether a run looks at how its targets are now: such runs touch the lives of findings."""
-    if run.trigger in _ELSEWHERE or run.options.get("plan_only"):
+    if run.trigger in ELSEWHERE or run.options.get("plan_only"):
         return False
     return abs(run.started_at - run.at) <= (INTERVAL if "dag_id" in run.options else PRESENT)
 
 
 def _touches(run: RunRecord) -> bool:
     """Return whether a run touches any life; what was approved is done as of when it was planned, and mends."""
-    return looks_at_present(run) or ("planned_by" in run.options and run.trigger not in _ELSEWHERE)
+    return looks_at_present(run) or ("planned_by" in run.options and run.trigger not in ELSEWHERE)
 
 
 def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) -> Look | None:

@@ -17,6 +17,7 @@ from sqlalchemy import or_, select
 from upkeep.airflow.addresses import from_connection
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
+from upkeep.run.fleet_facts import DagFacts
 from upkeep.web.parts import Asked
 
 APPROVALS = "approved_changes"
@@ -66,6 +67,15 @@ def questions(plan_ids: Iterable[str]) -> Asked:
         found = {(conf or {}).get("plan_id"): _run(run_id) for run_id, conf in session.execute(query)}
         paused = session.execute(select(DagModel.is_paused).where(DagModel.dag_id == APPROVALS)).scalar()
     return Asked(runs={plan_id: run for plan_id, run in found.items() if plan_id in wanted}, paused=bool(paused))
+
+
+def dags(dag_ids: Iterable[str]) -> dict[str, DagFacts]:
+    """Return what Airflow knows of these DAGs, of those it has."""
+    query = select(DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after).where(
+        DagModel.dag_id.in_(sorted(dag_ids)), DagModel.is_stale.is_(False)
+    )
+    with create_session() as session:
+        return {dag_id: DagFacts(paused, next_at) for dag_id, paused, next_at in session.execute(query)}
 
 
 def plan_asked_about(dag_id: str, dag_run_id: str) -> tuple[str, bool] | None:

@@ -29,7 +29,7 @@ from upkeep.connections import CONTROL
 from upkeep.errors import ConfigurationError, LedgerError
 from upkeep.jobs.spec import JOBS
 from upkeep.ledger import Ledger, RunRecord
-from upkeep.web import airflow_data, view
+from upkeep.web import airflow_data, fleet_page, view
 
 MAY_READ_RUN = Depends(requires_access_dag("GET", DagAccessEntity.RUN))
 RUNS_SHOWN = 100
@@ -50,6 +50,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.globals |= fleet_page.GLOBALS
 _root: ContextVar[str] = ContextVar("root", default="")
 """The path below which Airflow itself lies, as the request came: ``""``, or that of its ``base_url``."""
 
@@ -139,15 +140,23 @@ def runs(user: GetUserDep, job: Annotated[str | None, Query(max_length=100)] = N
     with _ledger() as ledger:
         found = ledger.runs(limit=RUNS_SHOWN, job=job or None)
         pauses = ledger.pauses()
-    manager = get_auth_manager()
-    may = {
-        name: manager.is_authorized_dag(
-            method="GET", access_entity=DagAccessEntity.RUN, details=DagDetails(id=name), user=user
-        )
-        for name in {r.job for r in found} | set(JOBS)
-    }
+    may = {name: _may_read(user, name) for name in {r.job for r in found} | set(JOBS)}
     paused = pauses if any(may.values()) else []
     return _html("runs.html", runs=[view.run_line(r) for r in found if may[r.job]], job=job or "", paused=paused)
+
+
+@app.get("/fleet")
+def fleet(user: GetUserDep) -> HTMLResponse:
+    """Return how the databases are, as far as the user may read the DAGs of the jobs."""
+    jobs = [name for name in JOBS if _may_read(user, name)]
+    with _ledger() as ledger:
+        return _html("fleet.html", page=fleet_page.read(ledger, jobs))
+
+
+def _may_read(user: Any, job: str) -> bool:
+    return get_auth_manager().is_authorized_dag(
+        method="GET", access_entity=DagAccessEntity.RUN, details=DagDetails(id=job), user=user
+    )
 
 
 @app.get("/run/{job}/{run_id}")
@@ -155,10 +164,7 @@ def run_report(
     job: str, run_id: str, user: GetUserDep, *, everything: Annotated[bool, Query(alias="all")] = False
 ) -> HTMLResponse:
     """Return the report of a run of the ledger, whoever began it."""
-    allowed = get_auth_manager().is_authorized_dag(
-        method="GET", access_entity=DagAccessEntity.RUN, details=DagDetails(id=job), user=user
-    )
-    if not allowed:
+    if not _may_read(user, job):
         raise HTTPException(403, "Forbidden")
     with _ledger() as ledger:
         run = ledger.run(run_id)

@@ -1,0 +1,2 @@
+-- The ledger's clock, by which ages are told.
+select coalesce(%(now)s::timestamptz, clock_timestamp()) as now;

@@ -1,0 +1,388 @@
+"""How the databases are, as the page of the fleet and `upkeep status` say it: one model for both. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from upkeep import words
+from upkeep.jobs.spec import JobSpec
+from upkeep.ledger import NOT_FINISHED, ApprovalState, OpenIssue
+from upkeep.model import Json, Severity, TargetStatus
+from upkeep.run import schedule
+from upkeep.run.fleet_cells import NEVER, Cell, cells, stamp
+from upkeep.run.fleet_facts import Declared, Facts
+from upkeep.run.fleet_needs import Need, needs
+from upkeep.run.schedule import Pace
+
+NEW: Final = timedelta(hours=24)
+"""A finding is new so long."""
+_NUMBERS: Final = [
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
+_SAFE: Final = frozenset(
+    {
+        TargetStatus.OK,
+        TargetStatus.NOTHING_TO_DO,
+        TargetStatus.AWAITING_APPROVAL,
+        TargetStatus.PAUSED,
+        TargetStatus.OBSERVED,
+        TargetStatus.PLANNED,
+        TargetStatus.NOT_SUPPORTED,
+    }
+)
+"""How a target ends when all that was done is proven, or nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLine:
+    """A target and the last verdicts on it.
+
+    Attributes
+    ----------
+    verdict
+        ``bad``, ``incomplete``, ``unknown``, ``waiting`` or ``well``.
+    cells
+        By job, in the order of `FleetView.jobs`; ``None`` where it declares nothing for the job.
+    notes
+        What holds changes back there: who paused it, since when; that it is only observed.
+    findings
+        Open ones that nobody has acknowledged, by severity.
+    headroom
+        When its first table runs out of partitions, and which; ``None``: not known.
+    """
+
+    name: str
+    engine: str
+    verdict: str
+    cells: tuple[Cell | None, ...]
+    notes: tuple[str, ...]
+    findings: Mapping[str, int]
+    pending: int
+    headroom: tuple[datetime, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A job that will run; ``at`` is ``None`` where nothing will start it."""
+
+    job: str
+    at: datetime | None
+    every: timedelta | None
+    targets: tuple[str, ...]
+    waiting: int
+    note: str
+    in_airflow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """The page of the fleet; ``minor``: findings of severity INFO."""
+
+    at: datetime
+    verdict: words.Word
+    needs: tuple[Need, ...]
+    jobs: tuple[str, ...]
+    targets: tuple[TargetLine, ...]
+    new: tuple[OpenIssue, ...]
+    standing: tuple[OpenIssue, ...]
+    minor: tuple[OpenIssue, ...]
+    acknowledged: tuple[OpenIssue, ...]
+    coming: tuple[Coming, ...]
+    paused: str
+    hidden: int
+
+    @property
+    def exit_status(self) -> int:
+        """0 all is well, 1 something is wrong that a person must mend, 3 something is not known, or not done."""
+        if any(need.kind in ("trouble", "stopped") for need in self.needs):
+            return 1
+        left = any(need.kind == "incomplete" for need in self.needs)
+        return 3 if left or not self.targets or any(map(_open, self._cells)) else 0
+
+    @property
+    def _cells(self) -> Iterator[Cell]:
+        return (cell for target in self.targets for cell in target.cells if cell is not None)
+
+    def document(self) -> Json:
+        """Return what ``status --json`` prints (DESIGN 4)."""
+        return {
+            "schema_version": 1,
+            "at": self.at.isoformat(),
+            "verdict": self.verdict[0],
+            "needs": [_need(need) for need in self.needs],
+            "targets": [self._target(target) for target in self.targets],
+            "next": [
+                {
+                    "job": coming.job,
+                    "at": coming.at.isoformat() if coming.at else None,
+                    "targets": list(coming.targets),
+                    "waiting": coming.waiting,
+                }
+                for coming in self.coming
+            ],
+        }
+
+    def _target(self, target: TargetLine) -> Json:
+        document: Json = {
+            "target": target.name,
+            "engine": target.engine,
+            "verdict": target.verdict,
+            "jobs": [_cell(cell) for cell in target.cells if cell is not None],
+            "findings": dict(target.findings),
+            "pending": target.pending,
+        }
+        if target.notes:
+            document["notes"] = list(target.notes)
+        if target.headroom is not None:
+            document["headroom_days"] = round((target.headroom[0] - self.at) / timedelta(days=1), 1)
+        return document
+
+
+def _open(cell: Cell) -> bool:
+    """Return whether nothing, or nothing new, is known."""
+    return cell.overdue or cell.status in (NEVER, NOT_FINISHED)
+
+
+def _need(need: Need) -> Json:
+    document: Json = {"kind": need.kind, "title": need.title, "details": list(need.details)}
+    document |= {"targets": list(need.targets), "runs": dict(need.runs)}
+    return document | ({"plan_id": need.plan_id} if need.plan_id else {})
+
+
+def _cell(cell: Cell) -> Json:
+    return {
+        "job": cell.job,
+        "status": cell.status,
+        "finished_at": cell.finished_at.isoformat() if cell.finished_at else None,
+        "age_seconds": round(cell.age.total_seconds()) if cell.age is not None else None,
+        "overdue": cell.overdue,
+        "pace": cell.pace.value,
+        "run_id": cell.run_id or None,
+    }
+
+
+def view(facts: Facts) -> FleetView:
+    """Return what is known of the fleet as people read it."""
+    known = cells(facts)
+    wanted = tuple(needs(facts, known))
+    coming = tuple(sorted(_coming(facts), key=lambda c: (c.at is None, c.at or facts.now)))
+    open_, said = _sorted(facts), [entry for entry in facts.issues if entry.acknowledged]
+    notable = [entry for entry in open_ if entry.issue.severity is not Severity.INFO]
+    whole = next((pause.text for pause in facts.pauses if pause.target is None), "")
+    return FleetView(
+        at=facts.now,
+        verdict=_verdict(facts, known, wanted, coming),
+        needs=wanted,
+        jobs=tuple(row.name for row in facts.jobs if any(row.name in t.jobs for t in facts.targets)),
+        targets=tuple(_line(facts, target, known, wanted) for target in facts.targets),
+        new=tuple(entry for entry in notable if _is_new(entry, facts.now)),
+        standing=tuple(entry for entry in notable if not _is_new(entry, facts.now)),
+        minor=tuple(entry for entry in open_ if entry.issue.severity is Severity.INFO),
+        acknowledged=tuple(said),
+        coming=coming,
+        paused=whole,
+        hidden=facts.hidden,
+    )
+
+
+def _sorted(facts: Facts) -> list[OpenIssue]:
+    """Return what is open and not acknowledged, the gravest first, then the newest."""
+    found = [entry for entry in facts.issues if not entry.acknowledged]
+    return sorted(found, key=lambda e: (-e.issue.severity.rank, facts.now - e.issue.first_seen, e.issue.target))
+
+
+def _is_new(entry: OpenIssue, now: datetime) -> bool:
+    return now - entry.issue.first_seen < NEW
+
+
+def often(every: timedelta) -> str:
+    """Return how often something comes.
+
+    >>> often(timedelta(minutes=5)), often(timedelta(hours=1))
+    ('every 5 minutes', 'every hour')
+    """
+    minutes = round(every / timedelta(minutes=1))
+    return "every hour" if minutes == 60 else f"every {words.counted(minutes, 'minute')}"  # noqa: PLR2004
+
+
+# -- one target ---------------------------------------------------------------------------------------------------
+
+
+def _line(facts: Facts, target: Declared, known: Mapping[tuple[str, str], Cell], wanted: Iterable[Need]) -> TargetLine:
+    jobs = [row.name for row in facts.jobs if any(row.name in t.jobs for t in facts.targets)]
+    mine = [known.get((target.name, job)) for job in jobs]
+    open_ = [e.issue for e in facts.issues if e.issue.target == target.name and not e.acknowledged]
+    counts = Counter(issue.severity for issue in open_)
+    pending = [p for p in facts.pending if p.plan.target == target.name and p.state is not ApprovalState.GRANTED]
+    kinds = {need.kind for need in wanted if target.name in need.targets}
+    return TargetLine(
+        name=target.name,
+        engine=target.engine,
+        verdict=_how_it_is(kinds, [cell for cell in mine if cell is not None]),
+        cells=tuple(mine),
+        notes=tuple(_notes(facts, target)),
+        findings={s.value: counts[s] for s in reversed(Severity) if counts[s]},
+        pending=len(pending),
+        headroom=_headroom(facts, target.name),
+    )
+
+
+def _how_it_is(kinds: set[str], mine: Sequence[Cell]) -> str:
+    if kinds & {"trouble", "stopped"}:
+        return "bad"
+    if "incomplete" in kinds:
+        return "incomplete"
+    if any(map(_open, mine)):
+        return "unknown"
+    return "waiting" if "approval" in kinds else "well"
+
+
+def _notes(facts: Facts, target: Declared) -> Iterable[str]:
+    for pause in facts.pauses:
+        if pause.target == target.name:
+            why = f": {pause.reason}" if pause.reason else ""
+            yield f"paused by {pause.actor} since {stamp(pause.paused_at)}{why}"
+    if target.observed:
+        changed = facts.changed.get(target.name)
+        last = f"nothing was changed since {stamp(changed)}" if changed else "nothing was ever changed"
+        yield f"only observed: the fleet file says mode: observe; {last}"
+
+
+def _headroom(facts: Facts, target: str) -> tuple[datetime, str] | None:
+    """Return when the first table of a target runs out of partitions, by what was measured last."""
+    ends: list[tuple[datetime, str]] = []
+    for look in facts.looks:
+        if look.target == target and look.headroom:
+            ends += [(end, subject) for subject, values in look.headroom.items() if (end := _end(values)) is not None]
+    return min(ends, default=None)
+
+
+def _end(values: Any) -> datetime | None:
+    """Return the end of the last partition as a look has written it down; ``None``: it says none."""
+    try:
+        moment = datetime.fromisoformat(values["until"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+# -- what comes ---------------------------------------------------------------------------------------------------
+
+
+def _coming(facts: Facts) -> Iterable[Coming]:
+    for row in facts.jobs:
+        names = tuple(t.name for t in facts.targets if row.name in t.jobs)
+        if not names:
+            continue
+        waiting = sum(p.plan.job == row.name and p.state is not ApprovalState.GRANTED for p in facts.pending)
+        at = schedule.following(row.cron, facts.now) if row.cron else None
+        every = schedule.interval(row.cron, facts.now) if row.cron else None
+        note = "" if row.cron else "runs when somebody starts it"
+        if facts.dags is not None and row.cron:
+            at, note = _in_airflow(facts, row)
+        yield Coming(row.name, at, every, names, waiting, note, facts.dags is not None)
+
+
+def _in_airflow(facts: Facts, row: JobSpec) -> tuple[datetime | None, str]:
+    dag = (facts.dags or {}).get(row.name)
+    if dag is None:
+        return None, "Airflow has no such DAG: nothing starts it"
+    if dag.paused:
+        return None, "its DAG is paused in Airflow: nothing starts it"
+    return dag.next_at, "" if dag.next_at else "Airflow has not planned its next run yet"
+
+
+# -- the sentence -------------------------------------------------------------------------------------------------
+
+
+def _verdict(
+    facts: Facts, known: Mapping[tuple[str, str], Cell], wanted: Sequence[Need], coming: Sequence[Coming]
+) -> words.Word:
+    """Return all of it in a sentence, which never says more than is known."""
+    if not facts.targets:
+        if facts.hidden and not facts.jobs:
+            return "None of this is yours to see: your user may not read the runs of any job's DAG", "quiet"
+        return "Nothing is known: the fleet file declares nothing", "warn"
+    if all(cell.status == NEVER for cell in known.values()):
+        return _joined(["Nothing is known yet: no job has run", *_unheeded(wanted), *_night(coming)]), "warn"
+    mine = [need for need in wanted if need.kind != "incomplete"]
+    parts = [_needing(len(mine))]
+    parts += [text for text in (_undone(wanted), _unknown(known), _lost(facts, known)) if text]
+    parts += [*_night(coming)]
+    tone = "good"
+    if any(need.tone == "bad" for need in wanted):
+        tone = "bad"
+    elif any(need.kind == "incomplete" for need in wanted) or _unknown(known):
+        tone = "warn"
+    elif mine:
+        tone = "wait"
+    return _joined(parts), tone
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "; ".join(parts)
+
+
+def _unheeded(wanted: Sequence[Need]) -> list[str]:
+    return [f"{_number(len(wanted))} {'thing needs' if len(wanted) == 1 else 'things need'} you"] if wanted else []
+
+
+def _needing(number: int) -> str:
+    if not number:
+        return "Nothing needs you"
+    return f"{_number(number).capitalize()} {'thing needs' if number == 1 else 'things need'} you"
+
+
+def _number(number: int) -> str:
+    return _NUMBERS[number] if number < len(_NUMBERS) else str(number)
+
+
+def _undone(wanted: Sequence[Need]) -> str:
+    left = sum(need.kind == "incomplete" for need in wanted)
+    return f"{_number(left)} could not be finished or looked at" if left else ""
+
+
+def _unknown(known: Mapping[tuple[str, str], Cell]) -> str:
+    """Return of how many verdicts nothing is known, or nothing new."""
+    never = sum(cell.status == NEVER for cell in known.values())
+    late = sum(cell.pace is Pace.LATE for cell in known.values())
+    said = [f"{never} of {len(known)} checks and jobs have never run"] if never else []
+    said += [f"{late} of {len(known)} did not run when they were due"] if late else []
+    running = sum(cell.status == NOT_FINISHED and not cell.killed for cell in known.values())
+    said += [f"{running} of {len(known)} are running"] if running else []
+    return ", ".join(said)
+
+
+def _lost(facts: Facts, known: Mapping[tuple[str, str], Cell]) -> str:
+    """Return that nothing was lost, where every change of the last night is proven; else nothing."""
+    acting = {row.name for row in facts.jobs if not row.looks_only}
+    mine = [cell for cell in known.values() if cell.job in acting]
+    proven = all(cell.status in _SAFE and not cell.overdue for cell in mine)
+    return "nothing was lost" if mine and proven and not facts.troubles else ""
+
+
+def _night(coming: Sequence[Coming]) -> list[str]:
+    """Return when the next night begins, and which jobs nothing starts."""
+    nightly = [c for c in coming if c.every is not None and c.every >= schedule.NIGHTLY]
+    first = min((c.at for c in nightly if c.at is not None), default=None)
+    idle = [words.plain(c.job) for c in coming if c.at is None and c.every is not None]
+    said = [f"next night at {first:%H:%M} UTC"] if first is not None else []
+    if idle and len(idle) == sum(c.every is not None for c in coming):
+        return ["nothing is scheduled"]
+    return said + ([f"nothing starts {', '.join(idle)}"] if idle else [])
