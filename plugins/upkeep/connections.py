@@ -18,6 +18,8 @@ from upkeep.model import ENGINES
 
 CONTROL = "upkeep_control"
 """Connection id of the control database, where the ledger lives."""
+MAIL = "upkeep_mail"
+"""Connection id of the SMTP server, for ``notify: mailto:…``."""
 
 
 def resolve(connection_id: str) -> Address:

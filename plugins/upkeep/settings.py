@@ -26,6 +26,14 @@ def fleet_file() -> Path:
     return Path(override) if override else include_dir() / "fleet.yaml"
 
 
+def look_pool() -> str:
+    """Return Airflow's pool for tasks that only look: ``UPKEEP_LOOK_POOL``, which has to be there, or the default one.
+
+    A task of a pool that Airflow does not know waits for ever, so that no other name can be the default.
+    """
+    return os.environ.get("UPKEEP_LOOK_POOL") or "default_pool"
+
+
 def state_dir() -> Path:
     """Return the folder of this checkout's local stack: data directories, logs, passwords.
 

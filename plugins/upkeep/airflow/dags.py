@@ -18,13 +18,13 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, task_group
 
 from upkeep import settings
 from upkeep.airflow.handover import Conclude, HandOver
+from upkeep.airflow.looks import EndRound, Look
 from upkeep.airflow.operators import (
     APPROVALS,
     PLAN_ONLY,
     Apply,
     GateAfter,
     GateBefore,
-    Look,
     MakePlan,
     Observe,
     StartRun,
@@ -69,9 +69,10 @@ def maintenance_dag(job: str, doc: str | None) -> DAG:
     ) as dag:
         start = StartRun(task_id="start", job=job)
         if row.looks_only:
-            label = f"{LABEL}{{{{ task.said }}}}"
-            looked = Look.partial(task_id="look", run_id=RUN_ID, map_index_template=label).expand(target=start.output)
-            looked >> Conclude(task_id="conclude", run_id=RUN_ID, trigger_rule="all_done")
+            common = {"run_id": RUN_ID, "pool": settings.look_pool()}
+            look = Look.partial(task_id="look", map_index_template="{{ task.label }}", **common)
+            looked = look.expand(target=start.output)
+            looked >> EndRound(task_id="conclude", names=start.output, trigger_rule="all_done", **common)
             looked >> EmptyOperator(task_id="all_well", trigger_rule="none_failed")
             return dag
         targets = _per_target(job).expand(target=start.output)

@@ -49,6 +49,7 @@ class Conclude(UpkeepOperator):
     def execute(self, context: Context) -> list[Entry]:
         """Close and list."""
         from upkeep.airflow import runtime  # noqa: PLC0415
+        from upkeep.run import telling  # noqa: PLC0415
 
         if self.run_id in ("", "None"):
             raise AirflowSkipException("no run began")
@@ -56,6 +57,7 @@ class Conclude(UpkeepOperator):
             for name in runner.ledger.unfinished(self.run_id):
                 runner.finish(self.run_id, name, error="its task ended without a result: see the task's log")
             runner.ledger.finish_run(self.run_id)
+            telling.tell(runner)
             report = runner.report(self.run_id)
             waiting = runtime.waiting_plans(report, runner.ledger.pending())
             over = [

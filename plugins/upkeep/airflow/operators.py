@@ -61,6 +61,8 @@ class UpkeepOperator(BaseOperator):
 class StartRun(UpkeepOperator):
     """Begin a run in the ledger; returns the names of its targets, and the run's id as XCom ``run_id``.
 
+    For a job that only looks, over many targets: groups of names (`upkeep.run.rounds.groups`), a task each.
+
     A cleared start begins a new run: nothing of the old one is used again.
 
     Parameters
@@ -75,9 +77,11 @@ class StartRun(UpkeepOperator):
         super().__init__(**kwargs)
         self.job = job
 
-    def execute(self, context: Context) -> list[str]:
+    def execute(self, context: Context) -> list[str] | list[list[str]]:
         """Begin the run."""
         from upkeep.airflow import runtime  # noqa: PLC0415
+        from upkeep.jobs import spec  # noqa: PLC0415
+        from upkeep.run import rounds  # noqa: PLC0415
 
         params = runtime.parameters(context)
         with self.runner() as runner:
@@ -96,7 +100,7 @@ class StartRun(UpkeepOperator):
         self.log.info(
             "run %s at %s over %s", run_id, runtime.instant(context).isoformat(), ", ".join(names) or "nothing"
         )
-        return names
+        return rounds.groups(names) if spec.require(self.job).looks_only else names
 
 
 class StepOperator(UpkeepOperator):
@@ -116,27 +120,6 @@ class StepOperator(UpkeepOperator):
         super().__init__(**kwargs)
         self.run_id = run_id
         self.target = target
-
-
-class Look(StepOperator):
-    """Look at a target, for a job that only looks; fails when it is not well, or could not be looked at."""
-
-    said = ""
-
-    def execute(self, context: Context) -> str:
-        """Look; returns the target's status."""
-        from upkeep import words  # noqa: PLC0415
-        from upkeep.airflow import runtime  # noqa: PLC0415
-        from upkeep.run import looking  # noqa: PLC0415
-
-        with self.runner() as runner:
-            report = looking.look_at(runner, self.run_id, self.target)
-        text = runtime.verdict(report)
-        if report.status in runtime.BAD:
-            self.said = f" – {words.STATUS[report.status][0]}"
-            raise AirflowFailException(text)
-        self.log.info(text)
-        return report.status.value
 
 
 class Observe(StepOperator):

@@ -22,11 +22,14 @@ _MODULES = (
     "upkeep.airflow.approval",
     "upkeep.airflow.dags",
     "upkeep.airflow.handover",
+    "upkeep.airflow.looks",
     "upkeep.airflow.markdown",
     "upkeep.airflow.runtime",
     "upkeep.run.applier",
     "upkeep.gates",
     "upkeep.run.lease",
+    "upkeep.run.rounds",
+    "upkeep.run.telling",
 )
 
 

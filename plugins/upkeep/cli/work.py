@@ -106,6 +106,8 @@ def run(
     **asked: Any,
 ) -> int:
     """Do JOB: what needs no approval, and with --approve also what does."""
+    from upkeep.run import telling  # noqa: PLC0415 - not needed for `--help`
+
     plan_id = None if approve in (None, _THIS_RUN) else Id("upkeep pending").convert(approve, None, None)
     request = requests.taken(job, asked)
     with open_runner(path, quiet=as_json) as runner:
@@ -115,6 +117,7 @@ def run(
             report = _run_approved(runner, job, targets, plan_id)
         else:
             report = _run_all(runner, job, targets, at, request, apply=True, approve=approve is not None)
+        telling.tell(runner)
     _print(report, as_json=as_json, statements=statements)
     if not as_json:
         _say_what_next(report, path)
@@ -195,7 +198,7 @@ def _run_all(
     with ended(runner, run_id):
         names = runner.targets(job, targets)
         if spec.require(job).looks_only:
-            return _looked_at(runner, run_id, names)
+            return _looked_at(runner, run_id, names, whole=not targets)
         for name in names:
             runner.run_target(run_id, name, apply=apply, approve=approve, actor=actor())
     report = runner.report(run_id)
@@ -205,11 +208,12 @@ def _run_all(
     return report
 
 
-def _looked_at(runner: Runner, run_id: str, names: Sequence[str]) -> RunReport:
+def _looked_at(runner: Runner, run_id: str, names: Sequence[str], *, whole: bool) -> RunReport:
     """Look at targets; the ledger keeps of a look what changed, the report here has all that it saw."""
-    from upkeep.run.looking import look_at  # noqa: PLC0415 - not needed for `--help`
+    from upkeep.run import rounds  # noqa: PLC0415 - not needed for `--help`
 
-    seen = [look_at(runner, run_id, name) for name in names]
+    seen = rounds.look_at_all(runner, run_id, names)
+    rounds.conclude(runner, run_id, names, whole=whole)
     return runner.report(run_id).model_copy(update={"targets": tuple(sorted(seen, key=lambda one: one.target))})
 
 

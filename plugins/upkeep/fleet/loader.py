@@ -14,6 +14,7 @@ from upkeep import settings
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import keys
 from upkeep.fleet.levels import FORMS
+from upkeep.fleet.outside import SECRET
 from upkeep.fleet.target import Fleet, Target
 
 RESERVED = ("keys", "backup", "ttl", "indexes", "cache", "quality", "pause", "pools")
@@ -135,6 +136,8 @@ def _describe(error: Any, lines: Mapping[tuple[str, ...], int], name: str) -> st
 def _say(error: Any, location: tuple[str, ...]) -> str:
     kind, last = error["type"], location[-1] if location else ""
     if kind == "extra_forbidden":
+        if last in Fleet.model_fields and len(location) > 1:
+            return f"'{last}' is a key of the whole file; write it at its top, beside version:"
         if last in keys.found():
             return f"'{last}' is a key of a target; write it beside engine: and connection:, or leave it out"
         if last in RESERVED:
@@ -147,6 +150,8 @@ def _say(error: Any, location: tuple[str, ...]) -> str:
     if kind == "model_type":
         return f"write its keys below it (got {error['input']!r})"
     message = str(error["msg"]).removeprefix("Value error, ")
+    if kind == SECRET:
+        return message
     return (
         message if "input" not in error or isinstance(error["input"], dict) else f"{message} (got {error['input']!r})"
     )

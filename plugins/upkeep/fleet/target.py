@@ -13,6 +13,7 @@ from upkeep.errors import ConfigurationError
 from upkeep.fleet import location
 from upkeep.fleet.collections import CollectionPolicy
 from upkeep.fleet.keys import TargetPolicy
+from upkeep.fleet.outside import PeopleAddress, WebAddress
 from upkeep.fleet.streams import StreamPolicy
 from upkeep.fleet.tables import PartitionPolicy, TablePolicy
 from upkeep.fleet.values import Clock, ObjectPolicy, OneOf, Rows, Share, Strict, Zone
@@ -159,6 +160,10 @@ class Fleet(Strict):
     """All databases in care."""
 
     version: Literal[1]
+    heartbeat: WebAddress | None = Field(None, description="Called by each complete round of health checks.")
+    notify: PeopleAddress | None = Field(
+        None, description="Told of findings that are ERROR or CRITICAL, when new and when mended."
+    )
     defaults: Defaults = Defaults()
     targets: dict[str, Target]
 

@@ -47,6 +47,10 @@ class JobSpec:
         The type of its parameters.
     tools
         Programs that a worker needs for it.
+    seconds
+        How long looking at one target may take, where it only looks; later it is cancelled and counts as out of reach.
+    heartbeat
+        Whether each complete round of it calls the fleet's ``heartbeat:``.
     """
 
     name: str
@@ -60,6 +64,8 @@ class JobSpec:
     waits_for: tuple[str, ...] = ()
     request: type[Request] = Request
     tools: tuple[str, ...] = ()
+    seconds: int = 600
+    heartbeat: bool = False
 
     @property
     def interval(self) -> timedelta | None:
@@ -120,6 +126,8 @@ JOBS: Final[dict[str, JobSpec]] = {
             cron="*/5 * * * *",
             tags=("health",),
             looks_only=True,
+            seconds=30,
+            heartbeat=True,
         ),
     )
 }

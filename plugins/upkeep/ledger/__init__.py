@@ -31,6 +31,7 @@ from upkeep.ledger.records import (
     RunSummary,
 )
 from upkeep.ledger.runs import Runs
+from upkeep.ledger.telling import Telling, Untold
 
 __all__ = [
     "NOT_FINISHED",
@@ -45,10 +46,11 @@ __all__ = [
     "RunRecord",
     "RunSummary",
     "Trouble",
+    "Untold",
 ]
 
 
-class Ledger(Runs, DagRuns, Contents, Actions, Issues, Pauses, Overview):
+class Ledger(Runs, DagRuns, Contents, Actions, Issues, Pauses, Overview, Telling):
     """The open ledger. Its methods may be called from several threads; they run one after the other."""
 
     @classmethod

@@ -26,7 +26,7 @@ class Issues(Part):
         """Return what is open of a target and job, or was and has one of the fingerprints; and the present moment."""
         rows = self._fetch("known_issues", target=target, job=job, fingerprints=list(fingerprints))
         now: datetime = rows[0]["now"]
-        return {row["fingerprint"]: _issue(row) for row in rows if row["fingerprint"] is not None}, now
+        return {row["fingerprint"]: issue_of(row) for row in rows if row["fingerprint"] is not None}, now
 
     @contextmanager
     def lives(
@@ -98,6 +98,14 @@ class Issues(Part):
         """Return when each target was last looked at by which job, of the last two days: rows of target, job, at."""
         return self._fetch("last_looks", targets=list(targets))
 
+    def thin_daily(self, run_id: str) -> bool:
+        """Thin old looks out, where this is the first run of its job today (UTC); returns whether it is."""
+        first: bool = self._fetch("first_of_day", run_id=run_id)[0]["first"]
+        if first:
+            with self._control.transaction():
+                self._control.write("thin_looks")
+        return first
+
     def find_issue(self, prefix: str) -> Issue:
         """Return a finding by its fingerprint or a unique beginning of it.
 
@@ -112,7 +120,7 @@ class Issues(Part):
         if len(found) > 1 and found[0]["fingerprint"] != prefix:
             several = ", ".join(row["fingerprint"] for row in found)
             raise ConfigurationError(f"several findings begin with '{prefix}' ({several} …); write more of it")
-        return _issue(found[0])
+        return issue_of(found[0])
 
     def acknowledge(self, fingerprint: str, *, until: datetime, actor: str, why: str) -> Issue:
         """Let an open finding stand until then: it is told, and makes no run fail.
@@ -140,13 +148,14 @@ class Issues(Part):
         return issue
 
 
-def _issue(row: Row) -> Issue:
+def issue_of(row: Row) -> Issue:
+    """Return a row as the value."""
     known = {name: row[name] for name in Issue.model_fields if name in row}
     return Issue.model_validate({**known, "check": row["check_name"]})
 
 
 def _listed(row: Row) -> OpenIssue:
-    issue = _issue(row)
+    issue = issue_of(row)
     said = row["said"] or {}
     told = {key: said[key] for key in ("summary", "remedy", "evidence") if key in said}
     return OpenIssue(issue.model_copy(update=told), row["last_seen"], acknowledged=issue.acknowledged(row["now"]))

@@ -160,7 +160,10 @@ class Runs(Approvals):
         at, notes = _worked_on(run, targets)
         others = findings.keys() - {t.target for t in targets}
         apart = tuple(_named(f, run, name) for name in sorted(others) for f in findings[name])
-        return RunReport(run_id=run.run_id, job=run.job, at=at, targets=targets, notes=notes, findings=apart)
+        whole = tuple(g for name in sorted(gates.keys() - {t.target for t in targets}) for g in gates[name])
+        return RunReport(
+            run_id=run.run_id, job=run.job, at=at, targets=targets, notes=notes, findings=apart, gates=whole
+        )
 
 
 def _worked_on(run: RunRecord, targets: tuple[TargetReport, ...]) -> tuple[datetime, tuple[str, ...]]:

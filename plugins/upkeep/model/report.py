@@ -103,7 +103,7 @@ class RunReport(Value):
     ----------
     at
         The instant that was worked on.
-    notes, findings
+    notes, findings, gates
         What concerns the run as a whole; findings about targets that it has nothing to do with (any more).
     """
 
@@ -113,6 +113,7 @@ class RunReport(Value):
     targets: tuple[TargetReport, ...]
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    gates: tuple[GateResult, ...] = ()
 
     def document(self) -> Json:
         """Return the ``--json`` document."""
@@ -125,7 +126,9 @@ class RunReport(Value):
         }
         document |= {"notes": list(self.notes)} if self.notes else {}
         found = [f.model_dump(mode="json", exclude_none=True) for f in self.findings]
-        return document | ({"findings": found} if found else {})
+        document |= {"findings": found} if found else {}
+        gates = [g.model_dump(mode="json", exclude_none=True) for g in self.gates]
+        return document | ({"gates": gates} if gates else {})
 
 
 def _action_document(action: Action, outcome: Outcome | None) -> Json:

@@ -32,26 +32,37 @@ def look_at(runner: Runner, run_id: str, name: str) -> TargetReport:
         The run was asked to stop; nothing is recorded of this target.
     """
     run, target = runner.ledger.run(run_id), runner.fleet.target(name)
+    return settle(runner, run, target, glance(runner, run, target))
+
+
+def glance(runner: Runner, run: RunRecord, target: Target) -> Plan | Exception:
+    """Return what the job finds on a target, or why it could not look; nothing is written, so any thread may do it."""
     try:
         runner.stop.raise_if_asked()
-        plan = _judged(runner, run, target)
-    except CancelledError:
-        raise
-    except Exception as error:
+        return _judged(runner, run, target)
+    except Exception as error:  # noqa: BLE001 - it is handed over, and said to people by `settle`
+        return error
+
+
+def settle(runner: Runner, run: RunRecord, target: Target, seen: Plan | Exception) -> TargetReport:
+    """Return the report of what was seen, with the lives of its findings, and record it; raises as `look_at` does."""
+    if isinstance(seen, Exception):
+        if isinstance(seen, CancelledError):
+            raise seen
         if runner.stop.asked:
-            raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from error
-        return _blind(runner, run, target, error)
-    look = Look(run_id, name, run.job, plan.findings, before=plan.findings)
-    lives = (findings.live if _counts(run) else findings.compare)(runner.ledger, look)
-    told = tuple(settling.with_life(finding, lives, run_id, name, run.job) for finding in plan.findings)
-    report = TargetReport(target=name, engine=target.engine, status=TargetStatus.OK, at=plan.at, findings=told)
+            raise CancelledError("the run was asked to stop; the statement was cancelled on the server") from seen
+        return _blind(runner, run, target, seen)
+    look = Look(run.run_id, target.name, run.job, seen.findings, before=seen.findings)
+    lives = (findings.live if counts(run) else findings.compare)(runner.ledger, look)
+    told = tuple(settling.with_life(finding, lives, run.run_id, target.name, run.job) for finding in seen.findings)
+    report = TargetReport(target=target.name, engine=target.engine, status=TargetStatus.OK, at=seen.at, findings=told)
     report = report.model_copy(update={"status": rules.how_it_is(report)})
-    runner.say(name, f"looked: {report.status.value}, {len(told)} findings")
-    seen, unseen = findings.coverage(look, lives)
-    return _recorded(runner, run, report, plan, changed=bool(lives.transitions), seen=seen, unseen=unseen)
+    runner.say(target.name, f"looked: {report.status.value}, {len(told)} findings")
+    checks, unseen = findings.coverage(look, lives)
+    return _recorded(runner, run, report, seen, changed=bool(lives.transitions), seen=checks, unseen=unseen)
 
 
-def _counts(run: RunRecord) -> bool:
+def counts(run: RunRecord) -> bool:
     """Return whether it is all of the target that is looked at, as it is now; else the look ends nothing."""
     return settling.looks_at_present(run) and not request_of(run).asked()
 
@@ -65,7 +76,7 @@ def _blind(runner: Runner, run: RunRecord, target: Target, error: Exception) -> 
     if job is not None and job.blind is not None:
         found = job.blind(target, error, runner.ledger.memory(target.name, run.job, {"looks"}).looks)
     look = Look(run.run_id, target.name, run.job, found, before=found, unseen=frozenset({EVERYTHING}))
-    lives = (findings.live if _counts(run) else findings.compare)(runner.ledger, look)
+    lives = (findings.live if counts(run) else findings.compare)(runner.ledger, look)
     told = tuple(settling.with_life(finding, lives, run.run_id, target.name, run.job) for finding in found)
     report = TargetReport(target=target.name, engine=target.engine, status=status, error=text, findings=told)
     return _recorded(runner, run, report, changed=bool(lives.transitions), unseen=look.unseen)
@@ -83,10 +94,10 @@ def _recorded(
 ) -> TargetReport:
     """Return the report, recorded: the look, where it counts, and the target of a run, where something changed."""
     ledger, name, status = runner.ledger, report.target, report.status.value
-    counts = _counts(run)
-    if changed or not counts or ledger.last_look(name, run.job) != status:
+    counted = counts(run)
+    if changed or not counted or ledger.last_look(name, run.job) != status:
         _write_down(runner, run, report, plan)
-    if counts:
+    if counted:
         at, values = report.at or run.at, measured(report.findings)
         ledger.record_look(run.run_id, name, run.job, at=at, status=status, seen=seen, unseen=unseen, values=values)
     return report

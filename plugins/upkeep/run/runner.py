@@ -409,6 +409,7 @@ class Runner:
         job = self.job(name, target)
         memory = self.ledger.memory(target.name, name, job.remembers)
         with self.open(target) as session:
+            self.stop.raise_if_asked()  # while it connected nothing could be cancelled
             server = session.facts()
             return job.observe(Ask(name, session, target, min(at, server.clock), memory, request, server))
 

@@ -7,6 +7,7 @@ import pytest
 
 from upkeep import fleet, settings
 from upkeep.errors import ConfigurationError
+from upkeep.fleet import outside
 from upkeep.jobs import rooms
 from upkeep.model import ENGINES
 from upkeep.model.intervals import Duration
@@ -126,6 +127,15 @@ def _into(place: str) -> str:
             collection("{timeseries: {time: t}, retain: {for: 30 days, then: archive, into: b, grace: 2 hours}}"),
             *(7, "m", "at least 1 day"),
         ),
+        (f"heartbeat: somewhere\n{HEAD}", 1, "heartbeat", "this is no address: write http://… or https://…"),
+        (f"heartbeat: mailto:a@b.org\n{HEAD}", 1, "heartbeat", "this is no address"),
+        (f"heartbeat: 'https://h/a b'\n{HEAD}", 1, "heartbeat", "this is no address"),
+        (f"notify: file:///etc/passwd\n{HEAD}", 1, "notify", "or mailto:somebody@example.org"),
+        (f"notify: https:///path\n{HEAD}", 1, "notify", "names no host"),
+        (f"notify: https://ada:key@h/\n{HEAD}", 1, "notify", "leave them out"),
+        (f"notify: mailto:ops\n{HEAD}", 1, "notify", "no mail address"),
+        (f"notify: 7\n{HEAD}", 1, "notify", "as text"),
+        (f"{HEAD}    notify: https://h/\n", 6, "a.notify", "a key of the whole file"),
         (f"{HEAD}    mode: observe\n    mode: enforce\n", 7, "a.mode", "written twice"),
         ("version: 2\ntargets: {}\n", 1, "version", "write 1"),
         ("version: 1\n", 1, "the file", "'targets' is missing"),
@@ -239,3 +249,39 @@ def test_what_no_fleet_file_can_be_is_said_without_a_traceback(text: str, says: 
 def test_what_is_no_file_is_said_without_a_traceback(path: str, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         fleet.load(Path(path))
+
+
+SECRET_PATH = "what-nobody-may-read"
+
+
+@pytest.mark.parametrize("key", ["heartbeat", "notify"])
+@pytest.mark.parametrize("address", ["htps://h/{}", "https://u:{}@h/", "https://h:port/{}", "https://h/ {}", "[{}"])
+def test_a_wrong_address_is_not_shown(key: str, address: str) -> None:
+    with pytest.raises(ConfigurationError, match=key) as caught:
+        fleet.parse(f"{key}: '{address.format(SECRET_PATH)}'\n{HEAD}")
+    assert SECRET_PATH not in str(caught.value)
+
+
+def test_who_is_called_and_who_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "notify: 'mailto:ops@example.org,dba@example.org'"
+    loaded = fleet.parse(f"heartbeat: https://h.example/{SECRET_PATH}\n{told}\n{HEAD}")
+    assert loaded.heartbeat is not None
+    assert loaded.notify is not None
+    assert SECRET_PATH not in repr(loaded)
+    assert outside.said("heartbeat", loaded.heartbeat) == f"https://h.example/{SECRET_PATH}"
+    assert outside.said("notify", loaded.notify) == "mailto:ops@example.org,dba@example.org"
+    schema = fleet.json_schema()["properties"]
+    assert "complete round" in schema["heartbeat"]["description"]
+    assert "notify" in schema
+    hidden = fleet.parse(f"notify: '${{WHOM}}'\n{HEAD}").notify
+    assert hidden is not None
+    monkeypatch.setenv("WHOM", f"https://h.example/{SECRET_PATH}")
+    assert outside.said("notify", hidden).endswith(SECRET_PATH)
+    monkeypatch.setenv("WHOM", f"ftp://h.example/{SECRET_PATH}")
+    with pytest.raises(ConfigurationError, match="WHOM: this is no address") as caught:
+        outside.said("notify", hidden)
+    assert SECRET_PATH not in str(caught.value)
+    monkeypatch.delenv("WHOM")
+    with pytest.raises(ConfigurationError, match="WHOM is not set"):
+        outside.said("notify", hidden)
+    assert fleet.parse(HEAD).heartbeat is None

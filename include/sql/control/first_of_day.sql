@@ -1,0 +1,12 @@
+-- Whether a run is the first of its job that began today, in UTC.
+select
+    not exists (
+        select 1
+        from upkeep.run as r
+        inner join upkeep.run as mine on r.job = mine.job
+        where
+            mine.run_id = %(run_id)s
+            and r.run_id < mine.run_id
+            and r.started_at >= date_trunc('day', mine.started_at at time zone 'UTC') at time zone 'UTC'
+            and r.started_at <= mine.started_at
+    ) as first;
