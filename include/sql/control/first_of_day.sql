@@ -6,7 +6,6 @@ select
         inner join upkeep.run as mine on r.job = mine.job
         where
             mine.run_id = %(run_id)s
-            and r.run_id < mine.run_id
             and r.started_at >= date_trunc('day', mine.started_at at time zone 'UTC') at time zone 'UTC'
-            and r.started_at <= mine.started_at
+            and (r.started_at, r.run_id) < (mine.started_at, mine.run_id)
     ) as first;
