@@ -1,6 +1,6 @@
--- Targets that a run only looked at, where nothing had changed; of one that was looked at again (a cleared task) the last
--- look counts. The first look at a target is always written down as a run's target, so its engine is known. Bounded by
--- the run's beginning: looks are partitioned by day.
+-- Targets that a run only looked at, where nothing had changed; of one that was looked at again (a cleared task) the
+-- last look counts. The first look at a target is always written down as a run's target, so its engine is known.
+-- Bounded by the run's beginning: looks are partitioned by day.
 select distinct on (l.target)
     l.target,
     coalesce(
