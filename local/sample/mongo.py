@@ -21,8 +21,9 @@ from upkeep.mongo.session import MongoSession
 
 CONNECTION = "infrastructure_mongo"
 MARKER = {"_id": "sample"}
-COLLECTIONS = ("metrics", "assets", "events", "events_archive", "upkeep_sample")
+COLLECTIONS = ("metrics", "assets", "events", "events_archive", "sessions", "upkeep_sample")
 EVERY = 2  # every other point: 38,000 show the same, and load in a few seconds
+SESSIONS = 300
 EVENT_EVERY = 12  # of those; with 19 series some 3,000 events
 HOSTS = {"asg": "service", "elb": "service", "rds": "container"}
 
@@ -64,7 +65,13 @@ def _load(session: MongoSession, *, reset: bool) -> bool:
         shape = {"timeField": "timestamp", "metaField": "meta", "granularity": "minutes"}
         database.create_collection("metrics", timeseries=shape)
         database.events.create_index([("at", pymongo.ASCENDING)], name="at_idx")
-        for name, documents in (("assets", assets(now)), ("metrics", metrics(now)), ("events", events(now))):
+        database.sessions.create_index("expires_at", name="expires_at_ttl", expireAfterSeconds=0)
+        for name, documents in (
+            ("assets", assets(now)),
+            ("metrics", metrics(now)),
+            ("events", events(now)),
+            ("sessions", sessions(now)),
+        ):
             written = batch_writes.write(database[name], documents, size=batch_writes.LARGEST)
             if not written.complete:
                 raise LocalError(f"MongoDB did not take all sample documents of {name}: {written}")
@@ -111,6 +118,13 @@ def events(now: datetime) -> Iterator[dict[str, Any]]:
             if number % EVENT_EVERY == 0:
                 yield {"asset_id": one.node_id, "at": at, "kind": "sampled", "value": value, "unit": one.unit}
         yield {"asset_id": one.node_id, "at": None, "kind": "unfinished"}
+
+
+def sessions(now: datetime) -> Iterator[dict[str, Any]]:
+    """Give sessions of the next weeks; of every fiftieth the time is a text, which never expires."""
+    for number in range(SESSIONS):
+        at = now + timedelta(days=1 + number % 28, minutes=number)
+        yield {"user": f"user-{number % 40}", "expires_at": at if number % 50 else at.isoformat()}
 
 
 def placed(one: Series, now: datetime) -> Iterator[tuple[datetime, float]]:

@@ -1,4 +1,4 @@
-"""Streams in Redis, filled from the same measured series: notifications that were sent, and some that wait.
+"""Streams in Redis, filled from the same measured series: notifications that were sent, and some that wait; sessions.
 
 ``alerts:notifications`` has been read and acknowledged to its end; of ``alerts:escalations`` a consumer group has read
 the older half only, so that what it still needs stays although it is due. A marker, written last, says that all is
@@ -20,6 +20,7 @@ NOTIFICATIONS, ESCALATIONS = "alerts:notifications", "alerts:escalations"
 EVERY = 24  # of every other point: some 1,600 notifications
 ESCALATED = 10  # of those
 BATCH = 500
+SESSIONS = 200  # one of them never expires
 
 
 def load(*, reset: bool = False) -> bool:
@@ -46,12 +47,14 @@ def load_into(uri: str, *, password: str | None = None, reset: bool = False) -> 
     with redis.Redis.from_url(uri, password=password, decode_responses=True) as client:
         if not reset and client.exists(MARKER):
             return False
-        client.delete(MARKER, NOTIFICATIONS, ESCALATIONS)
+        client.delete(MARKER, NOTIFICATIONS, ESCALATIONS, *client.scan_iter(match="session:*"))
         entries = sorted(notifications(datetime.now(UTC)))
         _add(client, NOTIFICATIONS, entries)
         _add(client, ESCALATIONS, entries[::ESCALATED])
         _read(client, NOTIFICATIONS, "delivery", len(entries))
         _read(client, ESCALATIONS, "on-call", len(entries[::ESCALATED]) // 2)
+        for number in range(SESSIONS):
+            client.set(f"session:{number}", "", ex=None if number == 0 else 86_400 - number)
         client.set(MARKER, datetime.now(UTC).isoformat())
         return True
 

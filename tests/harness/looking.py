@@ -26,18 +26,23 @@ class Looks:
         The last looks, newest first, as `upkeep.model.Memory.looks`.
     ages
         As `upkeep.model.Memory.ages`.
+    endings
+        As `upkeep.model.Memory.endings`.
     """
 
     name: str
     what: Target
     earlier: list[dict[str, Any]] = field(default_factory=list)
     ages: list[dict[str, Any]] = field(default_factory=list)
+    endings: list[dict[str, Any]] = field(default_factory=list)
 
     def once(self, session: Any) -> Plan:
         """Look once; nothing is remembered of it."""
         job = rooms.job(self.name, self.what.engine)
         assert job is not None
-        seen = look(self.name, session, self.what, memory=Memory(looks=self.earlier, ages=self.ages))
+        seen = look(
+            self.name, session, self.what, memory=Memory(looks=self.earlier, ages=self.ages, endings=self.endings)
+        )
         plan: Plan = job.plan(Observation.model_validate(codec.unpack(codec.pack(seen.model_dump()))), self.what)
         return plan
 

@@ -18,7 +18,7 @@ from upkeep.connections import CONTROL
 from upkeep.errors import ConfigurationError
 from upkeep.jobs import spec
 from upkeep.ledger import ApprovalState, Ledger
-from upkeep.model import Request, RunReport, Severity, TargetReport, TargetStatus
+from upkeep.model import WAITING, Request, RunReport, Severity, TargetReport, TargetStatus
 from upkeep.run.progress import Meter
 from upkeep.run.runner import Runner
 from upkeep.stores.opening import opener
@@ -125,13 +125,11 @@ def waiting_plans(report: RunReport, pending: Iterable[PendingPlan]) -> list[tup
 
     They are those whose actions were left for a person, less those that were answered in the meantime.
     """
-    from upkeep.run import rules  # noqa: PLC0415 - only the last task of a run needs it
-
     open_plans = {p.plan.plan_id for p in pending if p.state is not ApprovalState.GRANTED}
     return [
         (target.target, target.plan_id)
         for target in report.targets
-        if target.plan_id in open_plans and any(o.reason_code in rules.WAITING for o in target.outcomes)
+        if target.plan_id in open_plans and any(o.reason_code in WAITING for o in target.outcomes)
     ]
 
 

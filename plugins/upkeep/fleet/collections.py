@@ -12,12 +12,15 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from upkeep import settings
-from upkeep.fleet.tables import BackupRule, RetainPolicy
+from upkeep.fleet.tables import BOTH, BackupRule, RetainPolicy
+from upkeep.fleet.ttl import TtlPolicy, seconds_of
 from upkeep.fleet.values import ObjectPolicy, Strict
 from upkeep.model.intervals import Duration
 
 LEAST_GRACE = Duration(days=1)
 """Time-series with an archive: so far ahead of the server's own expiry a nightly archive must be, at least."""
+_LARGEST = 2_147_483_647
+"""The most seconds that an ``expireAfterSeconds`` may say."""
 _KINDS = ("hashed", "text", "2d", "2dsphere")
 _ARCHIVE_SIGNS = ("/", "\\", "\0", "$")
 
@@ -106,6 +109,8 @@ class CollectionPolicy(ObjectPolicy):
         What is missing is created either way.
     retain
         How long documents stay.
+    ttl
+        The server's own time to live (a TTL index).
     """
 
     timeseries: TimeseriesPolicy | None = None
@@ -113,6 +118,7 @@ class CollectionPolicy(ObjectPolicy):
     indexes: tuple[IndexPolicy, ...] = ()
     corrections: Literal["report", "apply"] = "report"
     retain: RetainPolicy | None = None
+    ttl: TtlPolicy | None = None
 
     @field_validator("validator")
     @classmethod
@@ -130,7 +136,7 @@ class CollectionPolicy(ObjectPolicy):
 
     @model_validator(mode="after")
     def _possible(self) -> CollectionPolicy:
-        for problem in (*self._shape(), *self._retention()):
+        for problem in (*self._shape(), *self._retention(), *self._time_to_live()):
             raise ValueError(problem)
         return self
 
@@ -172,6 +178,22 @@ class CollectionPolicy(ObjectPolicy):
                 yield "retain: grace: documents are deleted at once; leave it out"
             return
         yield from self._expiry(retain, self.timeseries.time)
+
+    def _time_to_live(self) -> Iterator[str]:
+        ttl = self.ttl
+        if ttl is None:
+            return
+        if self.retain is not None:
+            yield BOTH
+        if self.timeseries is not None:
+            yield "ttl: a time-series collection has no TTL index: the server expires it as retain: says; write retain:"
+        if ttl.by == "_id" or ttl.by.startswith("$") or "" in ttl.by.split("."):
+            yield f"ttl: by: '{ttl.by}' can have no TTL index; name the field with the date, or a path like meta.at"
+        if ttl.after.months or seconds_of(ttl.after) > _LARGEST:
+            yield f"ttl: after: '{ttl.after}' is no number of seconds that the server takes; write days or hours"
+        for index in self.indexes:
+            if list(index.keys) == [ttl.by]:
+                yield f"indexes: {index.name} has the key of the TTL index; the server keeps one of them; leave it out"
 
     @staticmethod
     def _expiry(retain: RetainPolicy, time: str) -> Iterator[str]:

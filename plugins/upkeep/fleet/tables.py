@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 
 from upkeep.fleet import location, suites
 from upkeep.fleet.levels import FORMS, HashLevel, Level, ListLevel, RangeLevel, SubLevel, form_of, tables_of
+from upkeep.fleet.ttl import TtlPolicy
 from upkeep.fleet.values import Length, LengthOrZero, ObjectPolicy, Strict, Zone
 from upkeep.model.intervals import Duration
 
@@ -89,6 +90,12 @@ AnyPartition = Annotated[
 ]
 
 
+BOTH: Final = (
+    "ttl: the server removes rows by itself, retain: Upkeep does; declare one of them, for what one removes the other "
+    "can neither archive nor prove"
+)
+
+
 class BackupRule(Strict):
     """``requires: {backup: AGE}``: a verified backup whose snapshot is at most so old."""
 
@@ -161,12 +168,15 @@ class TablePolicy(ObjectPolicy):
 
     Attributes
     ----------
+    ttl
+        The server's own time to live, on engines that have one.
     quality
         A Great Expectations suite that rows must meet before they go; those of an action that fails it stay.
     """
 
     partition: AnyPartition | None = None
     retain: RetainPolicy | None = None
+    ttl: TtlPolicy | None = None
     quality: str | None = None
 
     @field_validator("quality")
@@ -181,6 +191,8 @@ class TablePolicy(ObjectPolicy):
     @model_validator(mode="after")
     def _possible(self) -> TablePolicy:
         retain, partition = self.retain, self.partition
+        if retain is not None and self.ttl is not None:
+            raise ValueError(BOTH)
         if retain is None:
             if self.quality:
                 message = "quality: is asked before rows go, but there is no retain:; add it, or leave quality out"

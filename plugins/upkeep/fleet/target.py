@@ -16,6 +16,7 @@ from upkeep.fleet.keys import TargetPolicy
 from upkeep.fleet.outside import PeopleAddress, WebAddress
 from upkeep.fleet.streams import StreamPolicy
 from upkeep.fleet.tables import PartitionPolicy, TablePolicy
+from upkeep.fleet.ttl import KeyPolicy
 from upkeep.fleet.values import Clock, ObjectPolicy, OneOf, Rows, Share, Strict, Zone
 from upkeep.model import ENGINES, Json
 
@@ -69,6 +70,7 @@ class Target(Strict):
     tables: dict[str, TablePolicy] = Field(default_factory=dict)
     collections: dict[str, CollectionPolicy] = Field(default_factory=dict)
     streams: dict[str, StreamPolicy] = Field(default_factory=dict)
+    keys: dict[str, KeyPolicy] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _possible(self) -> Target:
@@ -136,6 +138,8 @@ def _in(place: str, keys: Iterable[str]) -> frozenset[str]:
 
 def _wishes(policy: TablePolicy) -> Iterator[tuple[str, str, str]]:
     """Yield what a policy wants that not every engine does: its word in `EngineSpec.also`, what to say, the remedy."""
+    if policy.ttl is not None:
+        yield "ttl", "ttl: rows expire by themselves", "write retain:"
     if policy.quality:
         yield "quality", "quality: rows are looked at", "leave it out"
     into = policy.retain.into if policy.retain is not None else None

@@ -27,7 +27,7 @@ def _duration(value: Any) -> Any:
 
 
 def _duration_or_zero(value: Any) -> Any:
-    if value in (0, "0", "none", "0 days"):
+    if value in (0, "0", "none", "0 days", "0 seconds"):
         return Duration()
     return _duration(value)
 

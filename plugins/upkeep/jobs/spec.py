@@ -42,7 +42,7 @@ class JobSpec:
     lease
         What its actions hold of the physical database; only equal names exclude each other.
     waits_for
-        Jobs of the same target and night whose end some of its actions need.
+        Jobs of the same target and night whose end it needs: some of its actions do, or it judges what they did.
     request
         The type of its parameters.
     tools
@@ -128,6 +128,16 @@ JOBS: Final[dict[str, JobSpec]] = {
             looks_only=True,
             seconds=30,
             heartbeat=True,
+        ),
+        JobSpec(
+            name="ttl_verification",
+            engines=frozenset({"mongo", "redis"}),
+            policy_keys=("ttl", "tables.retain", "collections.retain"),
+            description="Proves that what should be gone is gone, and that what expires by itself goes on doing so",
+            cron="0 4 * * *",
+            tags=("retention",),
+            looks_only=True,
+            waits_for=("data_retention",),
         ),
     )
 }

@@ -12,7 +12,7 @@ from upkeep.ledger import codec
 from upkeep.ledger.base import Part
 from upkeep.ledger.control import Row
 from upkeep.ledger.records import DoneAction
-from upkeep.model import Action, Json, Memory, Outcome
+from upkeep.model import Action, Json, Memory, Outcome, Plan
 
 _MEMORY: Final = {
     "detached": "detached_partitions",
@@ -21,6 +21,7 @@ _MEMORY: Final = {
     "expiries": "known_expiries",
     "looks": "recent_looks",
     "ages": "job_ages",
+    "endings": "recent_endings",
 }
 """Part of the memory → the statement that recalls it."""
 
@@ -72,8 +73,15 @@ class Actions(Part):
             count, since = count + 1, row["at"].astimezone(UTC)
         return count, since
 
-    def memory(self, target: str, job: str, wanted: Collection[str] = tuple(_MEMORY)) -> Memory:
+    def memory(
+        self, target: str, job: str, wanted: Collection[str] = tuple(_MEMORY), others: Collection[str] = ()
+    ) -> Memory:
         """Return the parts of the memory that a job wants to remember, one query each.
+
+        Parameters
+        ----------
+        others
+            Jobs whose endings it wants to know.
 
         Returns
         -------
@@ -83,6 +91,7 @@ class Actions(Part):
             ``locations``: archive location → the mark that lay there.
             ``expiries``: a collection's uuid → the expiry that it was given last.
             ``looks``: the last looks, newest first. ``ages``: how long ago each job ended well.
+            ``endings``: how the last runs of the others ended.
         """
         recall: Mapping[str, Callable[[list[Row]], Any]] = {
             "detached": lambda rows: {row["object_oid"]: _evidence(row) for row in rows},
@@ -93,8 +102,10 @@ class Actions(Part):
             },
             "looks": lambda rows: [{**row, "at": row["at"].isoformat()} for row in rows],
             "ages": lambda rows: [dict(row) for row in rows],
+            "endings": lambda rows: [_ending(row) for row in rows],
         }
-        parts = {name: recall[name](self._fetch(_MEMORY[name], target=target, job=job)) for name in wanted}
+        values = {"target": target, "job": job, "others": list(others)}
+        parts = {name: recall[name](self._fetch(_MEMORY[name], **values)) for name in wanted}
         return Memory(**parts)
 
     def done_actions(self, what: str) -> list[DoneAction]:
@@ -131,6 +142,23 @@ def _intent(row: Row) -> dict[str, Any]:
 def _evidence(row: Row) -> dict[str, Any]:
     known = {"run_id": row["run_id"], "action_id": row["action_id"], "recorded_at": row["recorded_at"].isoformat()}
     return {**known, **row["evidence"]}
+
+
+def _ending(row: Row) -> dict[str, Any]:
+    plan = Plan.model_validate(codec.unpack(row["content"])) if row["content"] is not None else None
+    outcomes = [
+        {
+            "subject": action.subject,
+            "kind": action.kind,
+            "status": body["status"],
+            "reason": body["reason_code"],
+            "message": body["message"],
+        }
+        for action in (plan.actions if plan is not None else ())
+        if (body := row["outcomes"].get(action.id)) is not None
+    ]
+    known = {key: row[key] for key in ("job", "run_id", "status", "error", "usual_seconds")}
+    return {**known, "at": row["finished_at"].astimezone(UTC).isoformat(), "outcomes": outcomes}
 
 
 def _done(row: Row) -> DoneAction:

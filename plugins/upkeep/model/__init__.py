@@ -4,7 +4,7 @@ All of them are frozen, compare by value, and go to JSON and back unchanged. The
 and know no engine; what an engine needs to carry an action out lies in ``Action.args``.
 """
 
-from upkeep.model.action import Action, LeaseName, ReasonCode, Requirement
+from upkeep.model.action import ON_PURPOSE, WAITING, Action, LeaseName, ReasonCode, Requirement
 from upkeep.model.engine import ENGINES, EngineSpec
 from upkeep.model.finding import Finding, FindingStatus, Severity, fingerprint
 from upkeep.model.gate import GateFailure, GateResult, Stage
@@ -21,6 +21,8 @@ from upkeep.request import NOTHING_ASKED, Request
 __all__ = [
     "ENGINES",
     "NOTHING_ASKED",
+    "ON_PURPOSE",
+    "WAITING",
     "Action",
     "EngineSpec",
     "Finding",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field
 
@@ -36,6 +36,18 @@ class ReasonCode(StrEnum):
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     ERROR = "error"
+
+
+WAITING: Final = frozenset({ReasonCode.NEEDS_APPROVAL, ReasonCode.OVER_LIMIT})
+"""Reasons that say "a person must look"."""
+ON_PURPOSE: Final = WAITING | {
+    ReasonCode.NEEDS_BACKUP,
+    ReasonCode.OBSERVE_ONLY,
+    ReasonCode.PAUSED,
+    ReasonCode.OUTSIDE_WINDOW,
+    ReasonCode.QUALITY_FAILED,
+}
+"""Reasons that leave an action undone on purpose: the state after is not expected to be as declared."""
 
 
 class Requirement(Value):

@@ -28,7 +28,8 @@ class EngineSpec:
         Releases that the test suite has run on; on others a target is only observed.
     also
         What policies of its tables may say besides range partitions and retention by rows or into tables: ``quality``,
-        ``files`` (archives in files), ``levels`` (list and hash partitions, sub-partitions).
+        ``files`` (archives in files), ``levels`` (list and hash partitions, sub-partitions), ``ttl`` (the server itself
+        removes rows).
     comment
         What begins a comment in its statements.
     statement_end
@@ -63,6 +64,7 @@ _ROWS: Final = (
         sections=("tables",),
         driver="pymysql",
         tested_versions=("8.5",),
+        also=frozenset({"ttl"}),
     ),
     EngineSpec(
         name="mongo",
@@ -77,7 +79,7 @@ _ROWS: Final = (
         name="redis",
         title="Redis",
         schemes=("redis", "rediss"),
-        sections=("streams",),
+        sections=("streams", "keys"),
         driver="redis",
         tested_versions=("7.0",),
         comment="#",

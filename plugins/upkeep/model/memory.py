@@ -29,6 +29,10 @@ class Memory:
     ages
         Jobs that have looked at or changed the target: ``job``, ``seconds`` since it last ended well (``None``: never),
         ``known`` since how many seconds the ledger knows the target.
+    endings
+        How the last runs of the jobs that this one waits for ended at the target, newest first: ``job``, ``run_id``,
+        ``status``, ``error``, ``at`` (ISO), ``usual_seconds``, ``outcomes`` (rows of ``subject``, ``kind``, ``status``,
+        ``reason``, ``message``).
     """
 
     detached: Mapping[str, Json] = field(default_factory=dict)
@@ -37,3 +41,4 @@ class Memory:
     expiries: Mapping[str, Json] = field(default_factory=dict)
     looks: Sequence[Json] = ()
     ages: Sequence[Json] = ()
+    endings: Sequence[Json] = ()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from upkeep.errors import NotSupportedError, StopError, UnreachableError
 from upkeep.fleet import Target
 from upkeep.model import (
+    ON_PURPOSE,
+    WAITING,
     Action,
     Finding,
     FindingStatus,
@@ -40,18 +42,6 @@ INCOMPLETE = LEASE | {
     ReasonCode.INTERRUPTED,
 }
 """Reasons that say "not now": nothing is wrong with the plan, the next run tries again."""
-WAITING = frozenset({ReasonCode.NEEDS_APPROVAL, ReasonCode.OVER_LIMIT})
-"""Reasons that say "a person must look"."""
-
-
-ON_PURPOSE = WAITING | {
-    ReasonCode.NEEDS_BACKUP,
-    ReasonCode.OBSERVE_ONLY,
-    ReasonCode.PAUSED,
-    ReasonCode.OUTSIDE_WINDOW,
-    ReasonCode.QUALITY_FAILED,
-}
-"""Reasons that leave an action undone on purpose: the state after is not expected to be as declared."""
 
 
 def skipped(action: Action, code: ReasonCode, message: str, *, seconds: float = 0.0) -> Outcome:

@@ -407,7 +407,7 @@ class Runner:
     def look(self, name: str, target: Target, at: datetime, request: Request) -> Observation:
         """Observe a target for a job as of an instant, but never later than its server's clock."""
         job = self.job(name, target)
-        memory = self.ledger.memory(target.name, name, job.remembers)
+        memory = self.ledger.memory(target.name, name, job.remembers, spec.require(name).waits_for)
         with self.open(target) as session:
             self.stop.raise_if_asked()  # while it connected nothing could be cancelled
             server = session.facts()

@@ -27,6 +27,10 @@ def stream(policy: str) -> str:
     return f"{HEAD.replace('postgres', 'redis')}    streams:\n      m: {policy}\n"
 
 
+def keys(policy: str) -> str:
+    return f"{HEAD.replace('postgres', 'redis')}    keys:\n      m: {policy}\n"
+
+
 def test_the_sample_fleet_is_valid() -> None:
     loaded = fleet.load(settings.include_dir() / "fleet.yaml")
     assert {t.engine for t in loaded.targets.values()} == {*ENGINES}
@@ -88,6 +92,33 @@ def _into(place: str) -> str:
         (table(_into("/srv/x")).replace("postgres", "tidb"), 3, "targets.a", "engine postgres only; name a table"),
         (table("{}").replace("postgres", "redis"), 3, "targets.a", "write streams:"),
         (stream("{}"), 7, "m", "'retain' is missing"),
+        (table("{ttl: {by: at, after: 30 days}}"), 3, "targets.a", "engine tidb only; write retain:"),
+        (table("{ttl: {by: at}}"), 7, "public.t.ttl", "'after' is missing"),
+        (
+            table("{ttl: {by: at, after: 1 day}, retain: {for: 1 day, by: at, then: delete}}"),
+            7,
+            "public.t",
+            "declare one",
+        ),
+        (keys("{}"), 7, "m", "'ttl' is missing"),
+        (keys("{ttl: {at_most: 1 month}}"), 7, "m.ttl", "no fixed length"),
+        (keys("{ttl: {at_most: 0 days}}"), 7, "m.ttl.at_most", "longer than nothing"),
+        (keys("{ttl: {at_most: 1 day}}").replace("redis", "mongo"), 3, "targets.a", "engine redis, not mongo"),
+        (collection("{ttl: {by: at, after: 1 month}}"), 7, "m", "no number of seconds"),
+        (collection("{ttl: {by: _id, after: 1 day}}"), 7, "m", "can have no TTL index"),
+        (collection("{ttl: {by: at, after: 1 day}, timeseries: {time: at}}"), 7, "m", "write retain:"),
+        (
+            collection("{ttl: {by: at, after: 1 day}, retain: {by: at, for: 1 day, then: delete}}"),
+            7,
+            "m",
+            "declare one of them",
+        ),
+        (
+            collection("{ttl: {by: at, after: 1 day}, indexes: [{keys: {at: 1}, name: at_idx}]}"),
+            7,
+            "m",
+            "the server keeps one",
+        ),
         (stream("{retain: {for: 1 day, by: at, then: delete}}"), 7, "m", "id tells its age"),
         (stream("{retain: {for: 1 day, then: delete, precision: row}}"), 7, "m", "leave it out"),
         (stream("{retain: {for: 1 day, then: archive, into: n}}"), 7, "m", "no archive"),
