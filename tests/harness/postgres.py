@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.harness import jobs
+from local.process import as_account, free_port, run
+from local.servers import PostgresServer
+from local.servers.postgres import postgres_bin, postgres_environment
+from tests.harness import jobs, servers
 from tests.harness.jobs import Runs
 from upkeep.fleet import Target
 from upkeep.postgres.session import PostgresSession
@@ -22,6 +26,24 @@ MONTHLY = "partition: {by: at, every: 1 month, ahead: 2}"
 
 def session(uri: str, **other: Any) -> AbstractContextManager[PostgresSession]:
     return jobs.session("postgres", uri, **other)
+
+
+@contextmanager
+def replica_of(primary: PostgresServer) -> Iterator[PostgresServer]:
+    """Give a streaming replica of a server."""
+
+    def start(directory: Path) -> PostgresServer:
+        copy = PostgresServer(directory, port=free_port(), password=primary.password, settings=primary.settings)
+        copying: list[str | Path] = [
+            *(postgres_bin() / "pg_basebackup", "--pgdata", copy.data, "--write-recovery-conf", "--no-sync"),
+            *("--checkpoint", "fast", "--dbname", primary.uri()),
+        ]
+        run(as_account(copying, tied=False), env=postgres_environment(), cwd=primary.directory)
+        copy.start()
+        return copy
+
+    with servers.alone(start) as copy:
+        yield copy
 
 
 def target(tables: Mapping[str, str]) -> Target:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from local.process import as_account, free_port, run
-from local.servers import PostgresServer, temporary_directory
-from local.servers.postgres import postgres_bin, postgres_environment
-from tests.harness.postgres import count, retention, session, target
+from local.servers import PostgresServer
+from tests.harness.postgres import count, replica_of, retention, session, target
 from upkeep.postgres.data_retention import throttle
 
 POLICY = "retain: {by: at, for: 30 days, then: delete, precision: row, requires: nothing}"
@@ -22,23 +18,8 @@ POLICY = "retain: {by: at, for: 30 days, then: delete, precision: row, requires:
 @pytest.fixture
 def replica(own_postgres_server: PostgresServer) -> Iterator[psycopg.Connection[Any]]:
     """A streaming replica of the test's own server; yields a connection to it."""
-    primary = own_postgres_server
-    directory = temporary_directory()
-    copy = PostgresServer(directory, port=free_port(), password=primary.password, settings=primary.settings)
-    copying: list[str | Path] = [
-        *(postgres_bin() / "pg_basebackup", "--pgdata", copy.data, "--write-recovery-conf", "--no-sync"),
-        *("--checkpoint", "fast", "--dbname", primary.uri()),
-    ]
-    try:
-        run(as_account(copying, tied=False), env=postgres_environment(), cwd=primary.directory)
-        copy.start()
-        try:
-            with psycopg.connect(copy.uri(), autocommit=True) as connection:
-                yield connection
-        finally:
-            copy.stop()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with replica_of(own_postgres_server) as copy, psycopg.connect(copy.uri(), autocommit=True) as connection:
+        yield connection
 
 
 def test_a_deletion_waits_for_a_replica_that_is_behind(

@@ -1,0 +1,90 @@
+"""How far the partitions reach that are declared, from their bounds; and whether a default partition holds a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from upkeep.fleet.tables import PartitionPolicy
+from upkeep.jobs.checks import Seen
+from upkeep.jobs.contract import Ask
+from upkeep.jobs.partition_creation.axis import HIGHEST, Axis, UnknownBoundsError
+from upkeep.postgres import bounds, catalog, names
+from upkeep.postgres.session import PostgresSession
+
+_ENOUGH: Final = 2
+"""With so many whole periods ahead two nights may fail."""
+_UNTIL: Final = "for ever"
+
+
+def ahead(ask: Ask[PostgresSession]) -> Iterator[Seen]:
+    """Yield how far the range partitions of each declared table reach, where its column tells the time."""
+    for relation, policy, partitions in _tables(ask):
+        type_ = relation.key_types[0] if relation.key_types and len(relation.key_types) == 1 else None
+        if not isinstance(policy, PartitionPolicy) or isinstance(policy.every, int) or type_ is None:
+            continue
+        axis = Axis(type_, policy.zone, policy.unit)
+        if axis.is_id or relation.strategy != "r":
+            continue
+        yield _reach(relation.subject, policy, axis, partitions, ask.server.clock)
+
+
+def defaults(ask: Ask[PostgresSession]) -> Iterator[Seen]:
+    """Yield whether the default partition of each declared table holds a row."""
+    for relation, _policy, partitions in _tables(ask):
+        for default in (p for p in partitions if p.is_default and p.kind == "r"):
+            table = sql.Identifier(default.schema, default.name)
+            try:
+                (row,) = ask.session.execute(ask.session.statement("health_check/any_row", table=table)).fetchall()
+                state = "rows" if row["holds"] else "empty"
+            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable):
+                state = "unreadable"
+            yield Seen(check="default_rows", subject=relation.subject, state=state)
+
+
+def _tables(
+    ask: Ask[PostgresSession],
+) -> Iterator[tuple[catalog.Relation, object, list[catalog.Partition]]]:
+    """Yield the partitioned tables for which partitions are declared, each with its partitions."""
+    declared = {name: policy.partition for name, policy in ask.target.tables.items() if policy.partition is not None}
+    patterns, _wrong = names.parse_all(declared)
+    found = catalog.by_policy(catalog.relations(ask.session, patterns.values()), patterns)
+    tables = {relation.oid: (relation, declared[name]) for name, all_ in found.items() for relation in all_}
+    parted = {oid: pair for oid, pair in tables.items() if pair[0].kind == "p"}
+    below: Mapping[int, list[catalog.Partition]] = {oid: [] for oid in parted}
+    for partition in catalog.partitions(ask.session, [*parted]):
+        below[partition.parent].append(partition)
+    for oid, (relation, policy) in parted.items():
+        yield relation, policy, below[oid]
+
+
+def _reach(
+    subject: str, policy: PartitionPolicy, axis: Axis, partitions: list[catalog.Partition], clock: datetime
+) -> Seen:
+    now, ends = axis.of(clock), []
+    for partition in partitions:
+        try:
+            ends.append(bounds.read(partition.bounds or "", axis)[1])
+        except UnknownBoundsError:
+            continue  # the default, or one whose detaching is pending
+    end = max((value for value in ends), default=now)
+    whole, place = 0, axis.following(now, policy.every)
+    while whole < policy.ahead and axis.following(place, policy.every) <= end:
+        whole, place = whole + 1, axis.following(place, policy.every)
+    state = "enough"
+    if end <= now:
+        state = "none"
+    elif whole < min(policy.ahead, 1):
+        state = "last"
+    elif whole < min(policy.ahead, _ENOUGH):
+        state = "thin"
+    open_end = end >= HIGHEST
+    until = _UNTIL if open_end else f"{axis.instant(end).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    days = {} if open_end else {"days": round((end - now) / 86_400e6, 1)}
+    return Seen(
+        check="partition_headroom", subject=subject, state=state, evidence={"ahead": whole, "until": until, **days}
+    )
