@@ -139,6 +139,14 @@ JOBS: Final[dict[str, JobSpec]] = {
             looks_only=True,
             waits_for=("data_retention",),
         ),
+        JobSpec(
+            name="index_analysis",
+            engines=_SQL | {"mongo"},
+            policy_keys=("target.indexes",),
+            description="Finds indexes that are broken, there twice, unused or missing",
+            cron="0 5 * * *",
+            tags=("indexes",),
+        ),
     )
 }
 """Jobs that exist, by name."""

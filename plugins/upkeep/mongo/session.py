@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, cast
 
@@ -71,11 +72,11 @@ def client_for(address: Address, application: str) -> pymongo.MongoClient[Doc]:
     extras = {key: value for key, value in address.options.items() if key.lower() not in left_out}
     options = {**OPTIONS, **extras}
     if _is_on(address.options.get("ssl")):
-        options.setdefault("tls", True)
+        options.setdefault("tls", "true")
     if _is_on(address.options.get("allow_insecure")) and _is_on(options.get("tls")):
         options.setdefault("tlsAllowInvalidCertificates", True)
     host = f"{address.host}:{address.port}" if address.port else address.host
-    if address.kind == "mongodb+srv" or _is_on(address.options.get("srv")):
+    if _is_srv(address):
         host = f"mongodb+srv://{address.host}"
     return pymongo.MongoClient(
         host,
@@ -84,6 +85,20 @@ def client_for(address: Address, application: str) -> pymongo.MongoClient[Doc]:
         appname=application,
         **options,
     )
+
+
+def client_for_member(session: MongoSession, member: str) -> pymongo.MongoClient[Doc]:
+    """Return a client of one member alone (``host:port``), as the session's own: for what each counts for itself."""
+    address, (host, _, port) = session.address, member.rpartition(":")
+    options = {key: value for key, value in address.options.items() if key.lower() != "srv"}
+    if _is_srv(address):
+        options.setdefault("tls", "true")  # as the driver does for such names
+    alone = replace(address, host=host, port=int(port), kind="mongodb", options={**options, "directConnection": "true"})
+    return client_for(alone, session.application)
+
+
+def _is_srv(address: Address) -> bool:
+    return address.kind == "mongodb+srv" or _is_on(address.options.get("srv"))
 
 
 def _is_on(value: object) -> bool:
@@ -133,6 +148,11 @@ class MongoSession:
         config = (self.ask("replSetGetConfig") or {}).get("config", {})
         known = config.get("settings", {}).get("replicaSetId")
         return str(known or f"{self.hello['setName']}@{','.join(sorted(self.hello.get('hosts', [])))}")
+
+    @property
+    def address(self) -> Address:
+        """Where it was told to connect."""
+        return self._address
 
     @property
     def application(self) -> str:

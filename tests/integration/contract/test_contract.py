@@ -333,10 +333,10 @@ def ledger(control_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[L
     opened.close()
 
 
-def run(bed: Bed, ledger: Ledger, more: str = "") -> TargetReport:
+def run(bed: Bed, ledger: Ledger, more: str = "", *, approve: bool = False) -> TargetReport:
     runner = Runner(fleet_of(bed.case, bed.engine, more=more), ledger)
     run_id = runner.start(bed.name, bed.case.at, trigger="test", actor="test")
-    return runner.run_target(run_id, NAME, apply=True)
+    return runner.run_target(run_id, NAME, apply=True, approve=approve, actor="test")
 
 
 @acting
@@ -349,7 +349,7 @@ def test_an_untested_version_is_only_observed(bed: Bed, ledger: Ledger, monkeypa
     assert {o.reason_code for o in observed.outcomes} == {ReasonCode.OBSERVE_ONLY}
     assert {a.kind for a in observed.actions} == bed.case.kinds
     same(before, bed.place.picture())
-    allowed = run(bed, ledger, "allow_untested: true")
+    allowed = run(bed, ledger, "allow_untested: true", approve=True)
     assert any(o.status is OutcomeStatus.DONE for o in allowed.outcomes), allowed
     assert bed.place.picture() != before
 

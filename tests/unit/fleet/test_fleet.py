@@ -202,9 +202,10 @@ def test_what_collections_declare() -> None:
     assert list(target.collections["m"].indexes[0].keys.items()) == [("b", 1), ("a", -1)]
     assert list(rooms.policies(target, "partition_creation")) == ["m"]
     assert list(rooms.policies(target, "data_retention")) == ["m"]
-    assert list(target.declared(["indexes"])) == ["m"]
+    assert list(target.declared(["indexes"])) == ["a", "m"]  # of the target too: that holds everywhere
     assert list(target.declared(["collections.indexes"])) == ["m"]
-    assert list(target.declared(["target.indexes", "tables.indexes", "timeseries", "nonsense"])) == []
+    assert list(target.declared(["target.indexes"])) == ["a"]
+    assert list(target.declared(["tables.indexes", "timeseries", "nonsense"])) == []
     bare = fleet.parse(collection("{timeseries: {time: at}}")).targets["a"]
     assert list(rooms.policies(bare, "partition_creation")) == ["m"]
     assert list(rooms.policies(bare, "data_retention")) == []
