@@ -8,7 +8,7 @@ than last time) the look is written down like the target of any run, so that peo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from upkeep.errors import CancelledError, UpkeepError
 from upkeep.fleet import Target
@@ -18,6 +18,7 @@ from upkeep.run import faults, findings, rules, settling
 from upkeep.run.asking import request_of
 from upkeep.run.findings import EVERYTHING, Look
 from upkeep.run.runner import Runner
+from upkeep.run.settling import measured
 
 if TYPE_CHECKING:
     from upkeep.ledger import RunRecord
@@ -111,15 +112,6 @@ def _write_down(runner: Runner, run: RunRecord, report: TargetReport, plan: Plan
         ledger.save_plan(run.run_id, plan)
     ledger.save_findings(run.run_id, name, [f for f in report.findings if f.status is not FindingStatus.OK])
     ledger.finish_target(run.run_id, name, report.status, at=report.at, error=report.error)
-
-
-def measured(seen: Sequence[Finding]) -> dict[str, dict[str, Any]]:
-    """Return what was measured: check → subject → values."""
-    found: dict[str, dict[str, Any]] = {}
-    for finding in seen:
-        if finding.evidence:
-            found.setdefault(finding.check, {})[finding.subject] = finding.evidence
-    return found
 
 
 def _judged(runner: Runner, run: RunRecord, target: Target) -> Plan:

@@ -22,6 +22,7 @@ from upkeep.jobs.contract import Ask, Job
 from upkeep.model import (
     NOTHING_ASKED,
     Finding,
+    FindingStatus,
     GateResult,
     Json,
     Observation,
@@ -197,7 +198,8 @@ class Runner:
             if declared.mode == "observe":
                 plan = rules.observe_only(plan)
             self.ledger.save_plan(run_id, plan)
-            self.ledger.save_findings(run_id, target, plan.findings)
+            # what is well is in the plan, and in what the look measured
+            self.ledger.save_findings(run_id, target, [f for f in plan.findings if f.status is not FindingStatus.OK])
             self.say(target, f"planned {len(plan.actions)} actions")
             return plan
 

@@ -65,7 +65,10 @@ def settle(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport,
     if look is not None and look.whole and _touches(run):
         seen, unseen = findings.coverage(look, lives)
         status = rules.conclude(settled).value
-        ledger.record_look(run.run_id, target.name, run.job, at=run.at, status=status, seen=seen, unseen=unseen)
+        values = measured(look.found)
+        ledger.record_look(
+            run.run_id, target.name, run.job, at=run.at, status=status, seen=seen, unseen=unseen, values=values
+        )
     return settled
 
 
@@ -79,6 +82,15 @@ def looks_at_present(run: RunRecord) -> bool:
 def _touches(run: RunRecord) -> bool:
     """Return whether a run touches any life; what was approved is done as of when it was planned, and mends."""
     return looks_at_present(run) or ("planned_by" in run.options and run.trigger not in ELSEWHERE)
+
+
+def measured(seen: Sequence[Finding]) -> dict[str, dict[str, Any]]:
+    """Return what was measured: check → subject → values."""
+    found: dict[str, dict[str, Any]] = {}
+    for finding in seen:
+        if finding.evidence:
+            found.setdefault(finding.check, {})[finding.subject] = finding.evidence
+    return found
 
 
 def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) -> Look | None:
