@@ -11,7 +11,9 @@ from urllib.parse import quote
 from local.stack.state import State
 from upkeep import settings
 
-PROGRAMS = ("api-server", "scheduler", "dag-processor", "triggerer")
+CLEANER = "cleaner"
+"""Keeps Airflow's history small, once a day: its tasks may not use its database, so no DAG can do that."""
+PROGRAMS = ("api-server", "scheduler", "dag-processor", "triggerer", CLEANER)
 USERS = {"admin": "admin", "viewer": "viewer"}  # user → role of the simple auth manager
 LOG_SERVER = "log-server"
 """Serves the logs of running tasks to the web interface. Airflow's own one listens on all interfaces, and stays behind
@@ -94,6 +96,8 @@ def airflow_command(name: str, state: State) -> list[str]:
     if name == LOG_SERVER:
         where = ["--host", "127.0.0.1", "--port", str(state.ports["logs"]), "--no-access-log"]
         return [str(folder / "uvicorn"), "--factory", "airflow.utils.serve_logs.log_server:get_app", *where]
+    if name == CLEANER:
+        return [sys.executable, "-m", "upkeep.airflow.cleaning", "--daily"]
     quiet = ["--skip-serve-logs"] if name in ("scheduler", "triggerer") else []
     return [str(folder / "airflow"), name, *quiet]
 
@@ -110,6 +114,7 @@ def airflow_environment(state: State) -> dict[str, str]:
         # airflow_local_settings.py lies there; Airflow imports it at the start of every process.
         "PYTHONPATH": str(checkout / "local" / "airflow_config"),
         "UPKEEP_CONNECTIONS_FILE": str(settings.connections_file()),
+        "UPKEEP_LOOK_POOL": "upkeep_look",  # one of airflow_settings.yaml
         "NO_PROXY": proxies,  # tasks speak to the API server on this machine
         "no_proxy": proxies,
         "OPENBLAS_NUM_THREADS": "1",  # threads before a fork are a hazard; see airflow_local_settings.py

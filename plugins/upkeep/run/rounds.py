@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
@@ -40,10 +41,12 @@ _TICK: Final = 0.2
 
 
 def groups(names: Sequence[str]) -> list[str] | list[list[str]]:
-    """Return what is looked at by one task each: the targets one by one while they are few, else groups of ten."""
+    """Return what is looked at by one task each: the targets one by one while they are few, else groups up to ten."""
     if len(names) < SINGLE:
         return list(names)
-    return [list(names[first : first + AT_ONCE]) for first in range(0, len(names), AT_ONCE)]
+    count = -(-len(names) // AT_ONCE)
+    bounds = [len(names) * place // count for place in range(count + 1)]
+    return [list(names[first:last]) for first, last in pairwise(bounds)]
 
 
 @dataclass

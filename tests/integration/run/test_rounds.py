@@ -131,7 +131,9 @@ def test_groups() -> None:
     assert rounds.groups(names) == names
     assert rounds.groups([]) == []
     grouped = rounds.groups([*names, "u", "v"])
-    assert [len(part) for part in grouped] == [10, 10, 1]
+    assert [len(part) for part in grouped] == [7, 7, 7]
+    assert [name for part in grouped for name in part] == [*names, "u", "v"]
+    assert {len(part) for part in rounds.groups([str(n) for n in range(100)])} == {10}
 
 
 def test_targets_are_looked_at_at_once_and_one_that_is_late_is_out_of_reach_alone(
