@@ -10,6 +10,7 @@ import redis
 from upkeep.engines import Address, connected
 from upkeep.errors import UnreachableError
 from upkeep.fleet import Target
+from upkeep.jobs.errors import NoConnectionError
 from upkeep.model import Finding
 from upkeep.redis.check import check
 from upkeep.redis.session import RIGHTS, TESTED_VERSIONS, RedisSession
@@ -35,7 +36,8 @@ class RedisEngine:
                 f"{address.connection_id}: no Redis at {address.host}:{address.port or 6379} for user "
                 f"'{address.user or 'default'}': {error}; {remedy}"
             )
-            raise UnreachableError(message) from error
+            full = "max number of clients" in str(error)
+            raise (NoConnectionError if full else UnreachableError)(message) from error
         try:
             session.refuse_old_version()
             yield session

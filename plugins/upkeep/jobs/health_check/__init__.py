@@ -62,7 +62,7 @@ def blind(target: Target, error: Exception, looks: Sequence[Json]) -> list[Findi
     if not isinstance(error, UnreachableError):
         return []
     if isinstance(error, OverloadedError) and CONNECTIONS in known:  # it answers: it takes no more connections
-        row = Seen(check=CONNECTIONS, value=100.0, evidence={"used": "all", "limit": "all"})
+        row = Seen(check=CONNECTIONS, value=100.0, evidence={"used": "all", "limit": "all", "turned_away": "all"})
         return [checks.judge_alone(row, known[CONNECTIONS])]
     if REACHABLE not in known:
         return []
