@@ -1,27 +1,30 @@
-"""What `make run` does once the stack is up: let Airflow run the nightly jobs, and show what happened.
+"""What `make run` does once the stack is up: let Airflow run the jobs that have a time, and show what happened.
 
 It drives Airflow as a person would, through its public API, and reads the result from the ledger.
 """
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from rich.panel import Panel
 
 from local.errors import LocalError
-from local.stack import airflow_env
+from local.stack import airflow_env, building, supervisor
 from local.stack.state import State
-from upkeep import connections
+from upkeep import brief, connections, words
 from upkeep.cli import console
 from upkeep.jobs import spec
-from upkeep.ledger import Ledger
+from upkeep.ledger import Ledger, PendingPlan
+from upkeep.model import Finding, RunReport
 
-NIGHTLY = [name for name, row in spec.JOBS.items() if row.cron]
+ACTING = [name for name, row in spec.JOBS.items() if row.cron and not row.looks_only]
+LOOKING = [name for name, row in spec.JOBS.items() if row.cron and row.looks_only]
+TOLD = 2
+"""Findings of a run that are told, a line each: the whole summary is two screens of a terminal."""
 APPROVALS = "approved_changes"
 PARSE_SECONDS = 180.0  # until the DAG processor has read the DAG files on a slow machine
 SCHEDULE_SECONDS = 15.0  # until the scheduler starts the latest night of a DAG that was just switched on
@@ -74,8 +77,8 @@ def log_in(state: State) -> Iterator[Airflow]:
         yield Airflow(client)
 
 
-def run_nightly(airflow: Airflow, dag_id: str) -> str:
-    """Have one DAG run now, as it does every night, and wait for it; return the DAG run's id."""
+def begin(airflow: Airflow, dag_id: str) -> str:
+    """Have one DAG run now, as it does by itself every night or so; return the DAG run's id."""
     dag = _wait_for_dag(airflow, dag_id)
     before = {run["dag_run_id"] for run in _runs(airflow, dag_id)}
     if dag["is_paused"]:
@@ -83,8 +86,19 @@ def run_nightly(airflow: Airflow, dag_id: str) -> str:
     run_id = _scheduled(airflow, dag_id, before) if dag["is_paused"] else None
     if run_id is None:
         run_id = str(airflow.send("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"])
-    _wait_for_run(airflow, dag_id, run_id)
     return run_id
+
+
+def run_all(airflow: Airflow) -> dict[str, str]:
+    """Run the jobs: those that act one after another, as at night, then those that look, at once; return the runs."""
+    finished = {}
+    for dag_id in ACTING:
+        finished[dag_id] = begin(airflow, dag_id)
+        _wait_for_run(airflow, dag_id, finished[dag_id])
+    looking = {dag_id: begin(airflow, dag_id) for dag_id in LOOKING}
+    for dag_id, run_id in looking.items():
+        _wait_for_run(airflow, dag_id, run_id)
+    return finished | looking
 
 
 def _wait_for_dag(airflow: Airflow, dag_id: str) -> dict[str, Any]:
@@ -132,8 +146,8 @@ def _wait_for_run(airflow: Airflow, dag_id: str, run_id: str) -> None:
     raise LocalError(message)
 
 
-def show(state: State, finished: dict[str, str], airflow: Airflow) -> int:
-    """Print what the runs did, what waits for the visitor, and where to look; return the exit status."""
+def show(state: State, finished: Mapping[str, str], airflow: Airflow) -> int:
+    """Print what came of the runs, what waits for the visitor, and where to look; return the exit status."""
     failed = False
     ledger = Ledger.open(connections.resolve(connections.CONTROL), migrate=False)
     try:
@@ -143,25 +157,66 @@ def show(state: State, finished: dict[str, str], airflow: Airflow) -> int:
                 failed = True
                 out.print(f"{dag_id} left no record in the ledger; see the log of {dag_run_id} in the web interface")
                 continue
-            out.print()
-            console.report(out, ledger.report(run_id))
+            _tell(ledger.report(run_id))
         pending = ledger.pending()
     finally:
         ledger.close()
-    waiting = _runs_waiting(airflow)
-    url = airflow_env.web_url(state)
-    lines = []
-    for entry in pending:
-        lines.append(
-            f"[bold]{entry.plan.job}[/] on [bold]{entry.plan.target}[/]: plan {entry.plan.plan_id} waits for you"
-        )
-        link = next((f"{url}/dags/{APPROVALS}/runs/{r}" for r, p in waiting.items() if p == entry.plan.plan_id), None)
-        lines.append(f"  approve or reject it: {link or url + '/required_actions'}")
-    password = json.loads(airflow_env.passwords_file().read_text())["admin"]
-    lines += ["", f"Airflow: [bold]{url}[/]   user [bold]admin[/]   password [bold]{password}[/]"]
-    lines += ["stop everything: make down"]
-    out.print(Panel("\n".join(lines), title="your turn", title_align="left"))
+    out.print("\n[bold]your turn[/]")
+    for line in _your_turn(state, airflow, pending):
+        out.print(line, soft_wrap=True)  # an address that is cut in two cannot be opened
     return 1 if failed else 0
+
+
+def _tell(report: RunReport) -> None:
+    """Print a run in a few lines: what came of it, and what is worst."""
+    console.say(out, f"{words.plain(report.job)}  (upkeep show {report.run_id})", "bold", wrap=False)
+    console.say(out, brief.sentence(report.targets, looks=spec.JOBS[report.job].looks_only), indent=2)
+    for target in report.targets:
+        if target.error:
+            _line(f"{target.target}: {target.error}", "bad")
+    found = [(f, t.target) for t in report.targets for f in t.findings if brief.notable(f)]
+    found.sort(key=lambda told: -told[0].severity.rank)
+    for finding, name in found[:TOLD]:
+        _line(_said(finding, name), words.SEVERITY[finding.severity])
+    if found[TOLD:]:
+        _line(f"and {brief.many(len(found) - TOLD, 'finding')} more", "quiet")
+
+
+def _said(finding: Finding, target: str) -> str:
+    return f"{finding.severity.value} {target}, {finding.subject}: {words.seconds(finding.summary)}"
+
+
+def _line(text: str, tone: str) -> None:
+    """Print one line, however long the text."""
+    room = out.width - 4
+    flat = " ".join(text.split())
+    console.say(out, flat if len(flat) <= room else f"{flat[: room - 1]}…", tone, indent=4, wrap=False)
+
+
+def _your_turn(state: State, airflow: Airflow, pending: Sequence[PendingPlan]) -> Iterator[str]:
+    """Yield what the panel says: what waits and what is still being built, and where to look."""
+    url, waiting = airflow_env.web_url(state), _runs_waiting(airflow)
+    for entry in pending:
+        rows = sum(action.rows or 0 for action in entry.plan.awaiting)
+        yield f"[bold]{entry.plan.target}[/]: {rows:,} rows wait for your answer ({words.plain(entry.plan.job)})"
+        run = next((run for run, plan_id in waiting.items() if plan_id == entry.plan.plan_id), None)
+        yield f"  {url}/dags/{APPROVALS}/runs/{run}" if run else f"  {url}/required_actions"
+    if left_out := building.left_out():
+        log = supervisor.log_folder() / f"{building.ENGINE}.log"
+        yield f"[cyan]{', '.join(left_out)}[/]: the server is still being built, in the background, once (tail -f"
+        yield f"  {log}); its runs begin when it is there"
+    yield from [""] if pending or left_out else []
+    password = json.loads(airflow_env.passwords_file().read_text())["admin"]
+    if page := _fleet_page(airflow):
+        yield f"How the databases are: [bold]{url}/plugin/{page}[/]"
+    yield f"Airflow: [bold]{url}[/]   user [bold]admin[/]   password [bold]{password}[/]"
+    yield "stop everything: make down"
+
+
+def _fleet_page(airflow: Airflow) -> str:
+    """Return where the page of all databases is: the plugin's entry on the first level of the navigation."""
+    views = [view for plugin in airflow.get("/plugins")["plugins"] for view in plugin["external_views"]]
+    return next((str(view["url_route"]) for view in views if view.get("nav_top_level")), "")
 
 
 def _runs_waiting(airflow: Airflow) -> dict[str, str]:
@@ -174,11 +229,10 @@ def _runs_waiting(airflow: Airflow) -> dict[str, str]:
 
 
 def main() -> int:
-    """Run the nightly jobs through Airflow and show the result."""
+    """Run the jobs through Airflow and show the result."""
     state = State.load()
     Ledger.open(connections.resolve(connections.CONTROL), migrate=True).close()
     with log_in(state) as airflow:
         _wait_for_dag(airflow, APPROVALS)
         airflow.send("PATCH", f"/dags/{APPROVALS}", {"is_paused": False})
-        finished = {dag_id: run_nightly(airflow, dag_id) for dag_id in NIGHTLY}
-        return show(state, finished, airflow)
+        return show(state, run_all(airflow), airflow)

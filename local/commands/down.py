@@ -3,7 +3,7 @@
 import argparse
 import shutil
 
-from local.stack import supervisor
+from local.stack import building, supervisor
 from upkeep import settings
 
 
@@ -12,6 +12,7 @@ def main(arguments: argparse.Namespace) -> int:
     ran = supervisor.pid() is not None
     supervisor.shutdown()
     ended = supervisor.end_leftovers()
+    building.fleet_file().unlink(missing_ok=True)
     print("stopped" if ran or ended else "nothing runs")
     if arguments.remove:
         shutil.rmtree(settings.state_dir(), ignore_errors=True)

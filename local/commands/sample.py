@@ -7,7 +7,7 @@ import sys
 from local.obtain import tidb as tidb_program
 from local.sample import mongo, redis, tidb
 from local.sample.loader import load
-from local.stack import supervisor
+from local.stack import building, supervisor
 from local.stack.servers import external_tidb
 from upkeep import settings
 
@@ -18,7 +18,8 @@ BUILD_SECONDS = 1800.0  # a build takes 8 to 12 minutes, twice that on a busy ma
 def main(arguments: argparse.Namespace) -> int:
     """Load what is absent; with ``--reset`` drop and load all; with ``--when-ready`` TiDB's part only, however late."""
     if arguments.when_ready:
-        tidb.load_when_ready(seconds=BUILD_SECONDS, go_on=lambda: supervisor.pid() is not None)
+        if tidb.load_when_ready(seconds=BUILD_SECONDS, go_on=lambda: supervisor.pid() is not None) is not None:
+            building.put_back()
         return 0
     load(reset=arguments.reset)
     mongo.load(reset=arguments.reset)

@@ -22,7 +22,7 @@ from local.servers import Server
 from local.servers.mongo import mongod_program
 from local.servers.postgres import postgres_bin
 from local.servers.redis import redis_program
-from local.stack import airflow_env, databases, settings_file, state, supervisor
+from local.stack import airflow_env, building, databases, settings_file, state, supervisor
 from local.stack.servers import external_tidb, stack_servers
 from upkeep import settings
 
@@ -50,6 +50,7 @@ def _up(*, new_ports: bool) -> None:
     content = settings_file.read(settings_file.settings_file(), settings_file.placeholders(known))
     settings_file.write_connections(content)
     _step("preparing Airflow's database", lambda: _prepare_airflow(known, content))
+    building.leave_out()
     with _sample_loading() as sample:
         _step("starting Airflow", lambda: _start_airflow(known))
         _step("loading the sample fleet", lambda: _finish(sample))

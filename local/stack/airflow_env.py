@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
+from local.stack import building
 from local.stack.state import State
 from upkeep import settings
 
@@ -115,6 +116,7 @@ def airflow_environment(state: State) -> dict[str, str]:
         "PYTHONPATH": str(checkout / "local" / "airflow_config"),
         "UPKEEP_CONNECTIONS_FILE": str(settings.connections_file()),
         "UPKEEP_LOOK_POOL": "upkeep_look",  # one of airflow_settings.yaml
+        **building.environment(),
         "NO_PROXY": proxies,  # tasks speak to the API server on this machine
         "no_proxy": proxies,
         "OPENBLAS_NUM_THREADS": "1",  # threads before a fork are a hazard; see airflow_local_settings.py

@@ -16,6 +16,7 @@ from upkeep.model import (
     FindingStatus,
     Outcome,
     OutcomeStatus,
+    PlanState,
     ReasonCode,
     Severity,
     TargetReport,
@@ -31,16 +32,32 @@ _VERBS: Final = {
     "restore": "restored",
 }
 """First word of an action's kind → what becomes of its rows."""
+_WAITS: Final = "wait for approval"
 _WAITING: Final = {
-    ReasonCode.NEEDS_APPROVAL: "wait for approval",
-    ReasonCode.OVER_LIMIT: "wait for approval",
+    ReasonCode.NEEDS_APPROVAL: _WAITS,
+    ReasonCode.OVER_LIMIT: _WAITS,
     ReasonCode.NEEDS_BACKUP: "wait for a backup",
     ReasonCode.OBSERVE_ONLY: "are only observed",
     ReasonCode.PAUSED: "are held back by a pause",
     ReasonCode.OUTSIDE_WINDOW: "wait for the window",
 }
+_SINCE: Final = {
+    "granted": "approved since",
+    "used": "approved since",
+    "rejected": "rejected",
+    "superseded": "in a newer plan now",
+}
+"""State of a plan that waits no longer → what became of what waited."""
+_PAST: Final = {"drop": "dropped", "hide": "hidden", "make": "made", "modify": "modified", "set": "set"}
+"""First word of an action's kind → what was done, where that is no regular verb."""
 _QUIET: Final = frozenset({TargetStatus.OK, TargetStatus.NOTHING_TO_DO})
 _MOVES: Final = re.compile(r"\d+")
+_SEVERAL: Final = re.compile(r"(\d+) partitions\b")
+"""Beginning of the detail of an action that is about more than one."""
+_DATED: Final = re.compile(r"(.*\D)(\d{4}_\d\d(?:_\d\d)?)\W*")
+"""A partition that is called by the day or month on which it begins."""
+_MANY: Final = 5
+"""So many names are counted, not told."""
 _ALIKE: Final = 3
 """Two actions that are alike are shorter than what would be said about them."""
 
@@ -53,6 +70,110 @@ def line(targets: Sequence[TargetReport]) -> str:
         parts[0] += f": {', '.join(f'{count(n)} {word}' for n, (word, _) in states)}"
     parts += [", ".join(_rows(targets)), severities(f for t in targets for f in t.findings)]
     return "; ".join(filter(None, parts))
+
+
+def sentence(targets: Sequence[TargetReport], *, looks: bool = False) -> str:
+    """Return what a person wants to know first of a run, in sentences.
+
+    Only outcomes say that something was done, and only a plan that waits now says that something waits.
+
+    Parameters
+    ----------
+    looks
+        Whether the job only looks.
+    """
+    if not targets:
+        return "No target of the fleet declares something for this job."
+    said = [_looked(targets) if looks else ", ".join(did(targets))]
+    if not said[0]:
+        well = all(t.status in _QUIET and t.plan_id for t in targets)
+        said = ["Everything is as declared: nothing was to be done" if well else "Nothing was changed"]
+    for status in words.ATTENTION:
+        names = [t.target for t in targets if t.status is status]
+        if names and status not in (*_QUIET, TargetStatus.AWAITING_APPROVAL):
+            said.append(
+                f"{words.STATUS[status][0]}: {', '.join(names) if len(names) < _MANY else f'{len(names)} targets'}"
+            )
+    found = [f for t in targets for f in t.findings]
+    fresh, known = sum(notable(f) and f.state == "new" for f in found), severities(found)
+    said += [f"findings{f' ({fresh} new)' if fresh else ''}: {known}"] if known else []
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in said)
+
+
+def _looked(targets: Sequence[TargetReport]) -> str:
+    """Return how many targets were well, as far as was looked."""
+    well = sum(t.status in _QUIET for t in targets)
+    if well == len(targets):
+        return f"{counted(well, 'target')} looked at, none unhealthy"
+    return f"{well} of {counted(len(targets), 'target')} without trouble"
+
+
+def did(targets: Sequence[TargetReport]) -> Iterator[str]:
+    """Yield what was done, of rows first, what failed, and what waits or is held back."""
+    rows, objects, others = _tally(targets)
+    done = [*_VERBS.values()]
+    unit = " row"
+    for fate in sorted(rows, key=lambda f: (f not in done, f == _WAITS)):
+        if fate not in done and objects:
+            yield from (_made(kind, number) for kind, number in objects.items())
+            objects.clear()
+        number = rows[fate]
+        yield f"{number:,}{unit and unit + 's' * (number != 1)} {_for_you(fate)}"
+        unit = ""
+    yield from (_made(kind, number) for kind, number in objects.items())
+    for fate, number in others.items():
+        if fate not in rows:
+            yield f"{many(number, 'change')} {'waits for you' if (number, fate) == (1, _WAITS) else _for_you(fate)}"
+
+
+def _tally(targets: Sequence[TargetReport]) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """Return rows by what became of them, things done by the kind of action, and the other actions by their fate."""
+    rows: Counter[str] = Counter()
+    objects: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    for target in targets:
+        outcomes = {o.action_id: o for o in target.outcomes}
+        for action in target.actions:
+            for fate, number in _fates(action, outcomes.get(action.id), target.plan_state):
+                told = "needed approval" if fate == _WAITS and target.plan_state is None else fate
+                if fate == "done" and "_" in action.kind:
+                    several = _SEVERAL.match(action.detail)
+                    objects[action.kind] += int(several[1]) if several else 1
+                elif number:
+                    rows[told] += number
+                else:
+                    others[told] += 1
+    if rows or objects:
+        del others["done"]  # the small change beside it: statistics
+    return rows, objects, others
+
+
+def _for_you(fate: str) -> str:
+    return "wait for you" if fate == _WAITS else fate
+
+
+def _made(kind: str, number: int) -> str:
+    """Return what was done to how many things.
+
+    >>> _made("create_partition", 3), _made("set_expiry", 1), _made("merge_partitions", 2), _made("create_index", 2)
+    ('3 partitions created', '1 expiry set', '2 partitions merged', '2 indexes created')
+    """
+    verb, _, thing = kind.partition("_")
+    past = _PAST.get(verb) or _VERBS.get(verb) or (f"{verb}d" if verb.endswith("e") else f"{verb}ed")
+    return f"{many(number, words.plain(thing.removesuffix('s')))} {past}"
+
+
+def many(number: int, thing: str) -> str:
+    """Return a number of things.
+
+    >>> many(1, "row"), many(2000, "index"), many(2, "expiry")
+    ('1 row', '2,000 indexes', '2 expiries')
+    """
+    if number == 1:
+        return f"1 {thing}"
+    if thing.endswith("y"):
+        return f"{number:,} {thing.removesuffix('y')}ies"
+    return f"{number:,} {thing}{'es' if thing.endswith('x') else 's'}"
 
 
 def severities(found: Iterable[Finding]) -> str:
@@ -82,7 +203,7 @@ def _rows(targets: Sequence[TargetReport]) -> Iterator[str]:
     for target in targets:
         outcomes = {o.action_id: o for o in target.outcomes}
         for action in target.actions:
-            for fate, number in _fates(action, outcomes.get(action.id)):
+            for fate, number in _fates(action, outcomes.get(action.id), target.plan_state):
                 actions[fate] += 1
                 rows[fate] += number
     unit = " rows"
@@ -94,11 +215,11 @@ def _rows(targets: Sequence[TargetReport]) -> Iterator[str]:
             yield f"{counted(actions[fate], 'action')} {fate}"
 
 
-def _fates(action: Action, ended: Outcome | None) -> Iterator[tuple[str, int]]:
+def _fates(action: Action, ended: Outcome | None, plan: PlanState | None) -> Iterator[tuple[str, int]]:
     verb = _VERBS.get(action.kind.partition("_")[0])
     if ended is None:
         if action.needs_person:
-            yield "wait for approval", action.rows or 0
+            yield _waits(plan), action.rows or 0
         elif action.blocked is None:
             yield (f"would be {verb}", action.rows) if verb and action.rows else ("planned", 0)
         elif action.blocked[0] in _WAITING:
@@ -111,7 +232,13 @@ def _fates(action: Action, ended: Outcome | None) -> Iterator[tuple[str, int]]:
     if ended.status is OutcomeStatus.FAILED:
         yield "failed", 0
     elif ended.reason_code in _WAITING:
-        yield _WAITING[ended.reason_code], max(0, (action.rows or 0) - (ended.rows or 0))
+        fate = _WAITING[ended.reason_code]
+        yield _waits(plan) if fate == _WAITS else fate, max(0, (action.rows or 0) - (ended.rows or 0))
+
+
+def _waits(plan: PlanState | None) -> str:
+    """Return whether what needs a person waits still, or what became of it."""
+    return _SINCE.get(plan.state, _WAITS) if plan is not None else _WAITS
 
 
 def healthy(target: TargetReport) -> bool:
@@ -154,6 +281,11 @@ class Alike:
         if len(self.actions) == 1:
             return first
         some = "partitions" if self.actions[0].kind.endswith("_partition") else "times"
+        dated = [_DATED.fullmatch(action.detail.partition(", ")[0]) for action in self.actions]
+        known = [match for match in dated if match]
+        if len(known) == len(dated) and len({match[1] for match in known}) == 1:
+            days = sorted(match[2].replace("_", "-") for match in known)
+            return f"{len(days)} {some}, {days[0]} … {days[-1]}"
         return f"{len(self.actions)} {some}: {first} … {last}".rstrip(" …:")
 
 

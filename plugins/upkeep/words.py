@@ -56,6 +56,8 @@ SYMBOL: Final[Mapping[str, str]] = {"good": "✓", "warn": "!", "bad": "✗", "w
 _OUTCOME: Final = {OutcomeStatus.DONE: "good", OutcomeStatus.SKIPPED: "quiet", OutcomeStatus.FAILED: "bad"}
 _WAITING: Final = ("needs_approval", "over_limit", "needs_backup")
 _PLACEHOLDER: Final = re.compile(r"\{[a-z_]+\}|%\([a-z_]+\)s|…")
+_ISO: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?\+00(?::00)?(?!\d)")
+_FRACTION: Final = re.compile(r"(\b\d\d:\d\d:\d\d)\.\d+")
 _EXPLAINED: Final = (
     "A word in braces like {first}, %(name)s and … stand for values that only a batch knows when it runs (where it "
     "begins and ends, the keys of its rows); all else is sent as it stands."
@@ -90,6 +92,15 @@ def visible(value: str) -> str:
     'drop table x\\u202e;\n-- \\u0000'
     """
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in value)
+
+
+def seconds(value: str) -> str:
+    """Return ``value`` with each moment in it to the second, as people read them.
+
+    >>> seconds("kept until 2026-12-04T02:37:57.064688+00:00, 10:00:00.5")
+    'kept until 2026-12-04 02:37:57 UTC, 10:00:00'
+    """
+    return _FRACTION.sub(r"\1", _ISO.sub(r"\1 \2 UTC", value))
 
 
 def explains(statements: Iterable[str]) -> str:

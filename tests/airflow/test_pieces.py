@@ -127,6 +127,21 @@ def test_what_has_no_room_is_linked_whole_and_counted() -> None:
     assert len(text) < 2 * markdown.MOST_CHARACTERS
 
 
+def test_the_buttons_are_within_reach() -> None:
+    """They are below the question, so it is short: what is asked first, then the ways to all of it."""
+    long = "\n".join(f"-- line {n}" for n in range(markdown.MOST_LINES + 1))
+    text = markdown.plan_table(
+        waiting_plan(drop("t", 1, long), *(drop("u", n) for n in range(200))), "dags/a", "dags/b"
+    )
+    assert len(text.splitlines()) < markdown.MOST_ROWS + 2 * markdown.MOST_LINES + 12
+    assert "line 1" not in text
+    first = text.splitlines()[0]
+    assert "201 changes, 201 of them destructive; about 241,200 rows" in first
+    assert "[All of it, with every statement](dags/a)" in first
+    assert "[the report of the run that planned it](dags/b)" in first
+    assert "a newer plan takes its place" in text.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     "statement", ["delete from x where ctid >= {first}", "delete from x where id = %(id)s", 'x.delete({"_id": ["…"]})']
 )

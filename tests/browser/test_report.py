@@ -151,14 +151,26 @@ def test_trigger_approve_read(chromium: Browser, stack: Stack, api: Api, tmp_pat
     page.get_by_role("link", name="Upkeep", exact=True).last.click()  # the tab
     frame = report_of(page)
     expect(frame.locator("header")).to_contain_text("awaiting approval")
-    frame.get_by_role("link", name="Look at it and answer").first.click()
+    expect(frame.locator(".lead")).to_contain_text("wait for you")
+    copy_a_statement(page, frame)
+    frame.get_by_role("link", name="the DAG run").click()
+    page.wait_for_url(re.compile(f"/runs/{re.escape(quote(run_id, safe=''))}/?$"))
+    page.get_by_role("link", name="Upkeep", exact=True).last.click()  # and back
+    report_of(page).get_by_role("link", name="Look at it and answer").first.click()
 
     page.wait_for_url("**/approved_changes/**/required_actions")
     asked = re.search(r"/approved_changes/runs/([^/]+)/", page.url)
     assert asked
     expect(page.get_by_text("Statements:")).to_be_visible()
     expect(page.get_by_role("table").last).to_contain_text("public.pipeline_metrics")
-    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("link", name="the report of the run that planned it")).to_have_attribute(
+        "href", re.compile(f"dags/data_retention/runs/{re.escape(quote(run_id, safe=''))}/plugin/upkeep$")
+    )
+    button = page.get_by_role("button", name="Approve")
+    place = button.bounding_box()
+    assert place
+    assert place["y"] < 2 * DESK["height"], "the buttons are within reach"
+    button.click()
     assert api.wait_for_end("approved_changes", asked.group(1)) == "success"
 
     page.goto(f"/dags/approved_changes/runs/{asked.group(1)}/plugin/upkeep")
@@ -167,6 +179,25 @@ def test_trigger_approve_read(chromium: Browser, stack: Stack, api: Api, tmp_pat
     expect(frame.locator("#target-1")).to_contain_text("archive rows")
     expect(frame.locator("#target-1 .badge.good").first).to_be_visible()
     page.screenshot(path=tmp_path / "report.png")
+
+
+def copy_a_statement(page: Page, frame: Any) -> None:
+    """Copy by the button, as Airflow's frame allows it; and where the browser's clipboard is denied."""
+    fold = frame.locator("#target-1 details:has(button.copy)").first
+    fold.locator("summary").first.click()
+    button, text = fold.locator("button.copy").first, fold.locator("pre").first.text_content()
+    frames = [f for f in page.frames if "/upkeep/" in f.url]
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button.click()
+    expect(button).to_have_text("copied")
+    assert page.evaluate("navigator.clipboard.readText()") == text
+    expect(button).to_have_text("copy")
+    page.evaluate("navigator.clipboard.writeText('')")
+    frames[0].evaluate("navigator.clipboard.writeText = () => Promise.reject(new DOMException('denied'))")
+    button.click()
+    expect(button).to_have_text("copied")
+    assert page.evaluate("navigator.clipboard.readText()") == text
+    page.context.clear_permissions()
 
 
 def make_due(stack: Stack) -> None:
@@ -201,6 +232,7 @@ def test_a_question_is_taken_back_when_a_newer_plan_comes(chromium: Browser, sta
     frame = report_of(page)
     expect(frame.locator("header")).to_contain_text("superseded")
     expect(frame.locator("#target-1")).to_contain_text(f"by plan {second.split('.')[1]} of run")
+    expect(frame.locator(".lead")).to_contain_text("nobody is asked about it any more")
     frame.get_by_role("link", name="the run of the newest plan").click()
     expect(frame.locator("header")).to_contain_text("awaiting approval")
 

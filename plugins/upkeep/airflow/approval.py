@@ -19,7 +19,7 @@ from upkeep.airflow.operators import UpkeepOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from upkeep.ledger import Ledger
+    from upkeep.ledger import Ledger, RunRecord
 
 LOOK_AGAIN: Final = timedelta(minutes=10)
 """How long a question may stay open that a newer plan has made pointless.
@@ -52,7 +52,8 @@ class DescribePlan(UpkeepOperator):
 
         parameters(context)
         with self.runner() as runner:
-            _, plan = runner.ledger.find_plan(self.plan_id)
+            planned_by, plan = runner.ledger.find_plan(self.plan_id)
+            planned = _report(runner.ledger.run(planned_by))
             over = no_longer_waits(runner.ledger, plan.plan_id)
         if over:
             asked_before = context["ti"].try_number > 1
@@ -63,7 +64,7 @@ class DescribePlan(UpkeepOperator):
         subject = f"{plan.job} on {plan.target}: {count} change{'s' * (count != 1)} to approve"
         return {
             "subject": subject,
-            "body": plan_table(plan, _tab(context)),
+            "body": plan_table(plan, _tab(context), planned),
             "target": plan.target,
             "plan_id": plan.plan_id,
         }
@@ -72,7 +73,20 @@ class DescribePlan(UpkeepOperator):
 def _tab(context: Context) -> str:
     """Return where this run's report is: the tab on it."""
     run: Any = context["dag_run"]
-    return f"/dags/{run.dag_id}/runs/{quote(run.run_id, safe='')}/plugin/upkeep"
+    return _address(run.dag_id, run.run_id)
+
+
+def _report(run: RunRecord) -> str:
+    """Return where the report of a run of the ledger is: the tab on its DAG run, or the page of one from elsewhere."""
+    dag_id, dag_run_id = run.options.get("dag_id"), run.options.get("dag_run_id")
+    if dag_id and dag_run_id:
+        return _address(dag_id, dag_run_id)
+    return f"upkeep/run/{quote(run.job, safe='')}/{quote(run.run_id, safe='')}"
+
+
+def _address(dag_id: str, run_id: str) -> str:
+    """Return the tab on a DAG run; without a slash before it, so that it is below Airflow's base address."""
+    return f"dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/plugin/upkeep"
 
 
 def no_longer_waits(ledger: Ledger, plan_id: str) -> str:

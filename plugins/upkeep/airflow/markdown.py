@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from upkeep import words
+from upkeep import brief, words
+from upkeep.model import ENGINES
 
 if TYPE_CHECKING:
     from upkeep.model import Action, Plan
 
-MOST_ROWS = 50
-"""Actions listed in the approval task; a longer plan is whole on its tab, which the question links."""
+MOST_ROWS = 5
+"""Actions listed in the question: the buttons are below it and within reach. The plan is whole on its tab."""
+MOST_LINES = 12
+"""Of statements in the question, for the same reason."""
 MOST_CHARACTERS = 60_000
 """Of statements in the question: an action is shown with all of its statements, each whole, or on the tab only."""
 
 
-def plan_table(plan: Plan, tab: str = "") -> str:
-    """Return what waits for approval, as a table and the exact statements below it.
+def plan_table(plan: Plan, tab: str = "", planned: str = "") -> str:
+    """Return what waits for approval: what is asked, the first actions, and their statements where there is room.
 
     Parameters
     ----------
     tab
         Address of the page that shows the plan whole.
+    planned
+        Address of the report of the run that planned it.
     """
     actions = plan.awaiting
     destructive = sum(a.destructive for a in actions)
@@ -34,40 +38,53 @@ def plan_table(plan: Plan, tab: str = "") -> str:
         f"{len(actions)} change{'s' * (len(actions) != 1)}, {destructive} of them destructive; about {rows:,} rows"
         f"{f', and an unknown number in {unknown} of the changes' if unknown else ''}."
     )
+    ways = [_link("All of it, with every statement", tab), _link("the report of the run that planned it", planned)]
     lines = [
-        about,
+        f"{about} {' · '.join(w for w in ways if w.startswith('['))}",
         "",
-        "| no. | what | where | why | rows | lock | undo |",
-        "|---:|---|---|---|---:|---|---|",
+        "| what | why | rows | lock, and the way back |",
+        "|---|---|---:|---|",
         *(_row(n, a) for n, a in enumerate(actions[:MOST_ROWS], 1)),
     ]
-    if len(actions) > MOST_ROWS:
-        lines.append(f"| | … | {_link(f'{len(actions) - MOST_ROWS} more, see the report', tab)} | | | | |")
-    lines += ["", *_statements(actions, tab)]
-    lines += ["", f"Plan `{plan.plan_id}`. The approval counts for exactly this plan, once, for 24 hours."]
+    if rest := actions[MOST_ROWS:]:
+        alike = [f"{_what(g.actions[0])}: {text(g.detail)}" for g in brief.fold(rest, ()) if g.detail][:MOST_ROWS]
+        lines.append(f"| … {_link(f'{len(rest)} more, see the report', tab)} {'; '.join(alike)} | | | |")
+    lines += ["", *_statements(plan, tab)]
+    over = (
+        f"{_link('The report', tab)} says what became of it; when a newer plan takes its place, this task is skipped."
+    )
+    lines += ["", f"Plan `{plan.plan_id}`. The approval counts for exactly this plan, once, for 24 hours. {over}"]
     return "\n".join(lines)
 
 
-def _statements(actions: Sequence[Action], tab: str) -> list[str]:
+def _statements(plan: Plan, tab: str) -> list[str]:
     """Return the statements of as many actions as there is room for, and where those of the others are."""
-    left, lines, hidden, number = MOST_CHARACTERS, ["Statements:"], 0, 0
-    for n, action in enumerate(actions, 1):
-        size = sum(map(len, action.statements))
-        if n > MOST_ROWS or size > left:
-            hidden += 1
-            number += len(action.statements)
+    comment, room = ENGINES[plan.engine].comment, MOST_LINES
+    block: list[str] = []
+    shown, hidden = [], []
+    for n, action in enumerate(plan.awaiting, 1):
+        statements = [_code(s.strip()) for s in action.statements]
+        size = sum(s.count("\n") + 1 for s in statements)
+        if n > MOST_ROWS or size > room or sum(map(len, (*block, *statements))) > MOST_CHARACTERS:
+            hidden.append(action)
             continue
-        left -= size
-        if action.statements:
-            shown = (words.visible(s.strip()).replace("```", "`\u200b``") for s in action.statements)
-            lines += ["", f"{n}\\. {_what(action)} {text(action.subject)}", "", "```sql", *shown, "```"]
-    explained = words.explains(s for a in actions for s in a.statements)
+        room -= size
+        shown.append(action)
+        block += [f"{comment} {n}. {words.plain(action.kind)}", *statements] if statements else []
+    told = ["Statements:", *(["", "```sql", *block, "```"] if block else [])]
+    explained = words.explains(s for a in shown for s in a.statements)
     if explained:
-        lines += ["", text(explained)]
+        told += ["", text(explained)]
     if hidden:
+        number = sum(len(a.statements) for a in hidden)
         where = _link("All of them, whole, are in the report", tab)
-        lines += ["", f"**{number:,} statements of {hidden:,} changes do not fit here: read them first.** {where}."]
-    return lines
+        told += ["", f"**{number:,} statements of {len(hidden):,} changes do not fit here: read them first.** {where}."]
+    return told
+
+
+def _code(statement: str) -> str:
+    """Return a statement as it may stand in a block of code: nothing in it ends the block."""
+    return words.visible(statement).replace("```", "`\u200b``")
 
 
 def _link(label: str, address: str) -> str:
@@ -75,16 +92,16 @@ def _link(label: str, address: str) -> str:
 
 
 def _what(action: Action) -> str:
-    return text(action.kind.replace("_", " "))
+    return f"{text(words.plain(action.kind))} {text(action.subject)}"
 
 
 def _row(number: int, action: Action) -> str:
     kind = _what(action) + (" **(destructive)**" if action.destructive else "")
+    detail = f", {text(action.detail)}" if action.detail else ""
     rows = "unknown" if action.rows is None else f"{action.rows:,}"
     reason = f"{action.reason}; {action.over_limit}" if action.over_limit else action.reason
-    where = text(action.subject) + (f" ({text(action.detail)})" if action.detail else "")
-    cells = [where, text(reason), rows, text(action.lock), text(action.undo or "cannot be undone")]
-    return f"| {number} | {kind} | {' | '.join(cells)} |"
+    back = "; ".join(filter(None, (action.lock, action.undo or "cannot be undone")))
+    return f"| {number}. {kind}{detail} | {text(reason)} | {rows} | {text(back)} |"
 
 
 def text(value: str) -> str:

@@ -192,7 +192,7 @@ def _run_all(
     apply: bool,
     approve: bool,
 ) -> RunReport:
-    moment = at or datetime.now(UTC)
+    moment = at or datetime.now(UTC).replace(microsecond=0)
     options = {"plan_only": not apply}
     run_id = runner.start(job, moment, trigger="cli", actor=actor(), targets=targets, options=options, request=request)
     with ended(runner, run_id):

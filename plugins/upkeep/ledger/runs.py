@@ -246,4 +246,5 @@ def _target(
         running=running,
         plan_state=fates.get(plan.plan_id) if plan else None,
         error=error,
+        seconds=(row["finished_at"] - row["started_at"]).total_seconds() if row["finished_at"] else None,
     )

@@ -62,7 +62,15 @@ class PlanState(Value):
 
 
 class TargetReport(Value):
-    """Everything that a run did to one target; ``running``: ids of the actions that are being carried out."""
+    """Everything that a run did to one target.
+
+    Attributes
+    ----------
+    running
+        Ids of the actions that are being carried out.
+    seconds
+        How long it took, from its beginning to its end, pauses between the steps included; ``None``: not known.
+    """
 
     target: str
     engine: str
@@ -76,6 +84,7 @@ class TargetReport(Value):
     running: tuple[str, ...] = ()
     plan_state: PlanState | None = None
     error: str | None = None
+    seconds: float | None = None
 
     def document(self) -> Json:
         """Return the target's part of the ``--json`` document (DESIGN 4)."""

@@ -29,7 +29,7 @@ from upkeep.connections import CONTROL
 from upkeep.errors import ConfigurationError, LedgerError
 from upkeep.jobs.spec import JOBS
 from upkeep.ledger import Ledger, RunRecord
-from upkeep.web import airflow_data, fleet_page, view
+from upkeep.web import airflow_data, fleet_page, standing, view
 
 MAY_READ_RUN = Depends(requires_access_dag("GET", DagAccessEntity.RUN))
 RUNS_SHOWN = 100
@@ -119,6 +119,8 @@ def report(dag_id: str, dag_run_id: str, *, everything: Annotated[bool, Query(al
 
 def _run_page(ledger: Ledger, run: RunRecord, *, everything: bool) -> HTMLResponse:
     found = ledger.report(run.run_id)
+    if quiet := [t.target for t in found.targets if standing.unchanged(t)]:
+        found = standing.with_standing(found, run, ledger.issues(quiet, everything=True))
     plan_ids = [t.plan_id for t in found.targets if t.plan_id and t.plan_state]
     approvals, asked = airflow_data.approval_links(plan_ids), airflow_data.questions(plan_ids)
     return _html("report.html", page=view.page(found, run, approvals, asked, everything=everything))
@@ -135,14 +137,25 @@ def report_json(dag_id: str, dag_run_id: str) -> JSONResponse:
 
 
 @app.get("/runs")
-def runs(user: GetUserDep, job: Annotated[str | None, Query(max_length=100)] = None) -> HTMLResponse:
-    """Return the newest runs of the jobs whose DAG the user may read, and what is paused."""
+def runs(
+    user: GetUserDep,
+    job: Annotated[str | None, Query(max_length=100)] = None,
+    *,
+    everything: Annotated[bool, Query(alias="all")] = False,
+) -> HTMLResponse:
+    """Return the newest runs of the jobs whose DAG the user may read, and what is paused.
+
+    Of jobs that only look, those that found something changed; or everything.
+    """
+    looking = [row.name for row in JOBS.values() if row.looks_only]
     with _ledger() as ledger:
-        found = ledger.runs(limit=RUNS_SHOWN, job=job or None)
+        found = ledger.runs(limit=RUNS_SHOWN, job=job or None, quiet=() if everything else looking)
         pauses = ledger.pauses()
     may = {name: _may_read(user, name) for name in {r.job for r in found} | set(JOBS)}
     paused = pauses if any(may.values()) else []
-    return _html("runs.html", runs=[view.run_line(r) for r in found if may[r.job]], job=job or "", paused=paused)
+    lines = [view.run_line(r) for r in found if may[r.job]]
+    quiet = bool(looking) and not everything and (not job or job in looking)
+    return _html("runs.html", runs=lines, job=job or "", paused=paused, quiet=quiet)
 
 
 @app.get("/fleet")

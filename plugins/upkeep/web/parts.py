@@ -41,6 +41,16 @@ class ActionRow:
     outcome: Badge
     message: str
     evidence: str
+    took: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionGroup:
+    """Actions that are alike, as one line; ``members`` are those that are shown, ``of`` is how many there are."""
+
+    head: ActionRow
+    members: tuple[ActionRow, ...]
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +85,44 @@ class FindingRow:
     remedy: str
     evidence: str
     life: str = ""
+    fresh: bool = False
+    check: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The findings of a target, by what is to be made of them.
+
+    Attributes
+    ----------
+    open
+        What stands: what needs somebody first, and of that what is new.
+    notes
+        What is only told.
+    unseen
+        Where a check could not look.
+    mended, fine
+        What the run has put right; what was looked at and is well.
+    """
+
+    open: tuple[FindingRow, ...] = ()
+    notes: tuple[FindingRow, ...] = ()
+    unseen: tuple[FindingRow, ...] = ()
+    mended: tuple[FindingRow, ...] = ()
+    fine: tuple[FindingRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """Everything about one target."""
+    """Everything about one target.
+
+    Attributes
+    ----------
+    idle, folded
+        Nobody needs to read about it, or about its actions: that is folded away.
+    lead
+        What was done, in short.
+    """
 
     name: str
     engine: str
@@ -96,6 +139,12 @@ class TargetView:
     links: tuple[Link, ...] = ()
     unasked: str = ""
     explains: str = ""
+    groups: tuple[ActionGroup, ...] = ()
+    sorted: Findings = field(default_factory=Findings)
+    took: str = ""
+    idle: bool = False
+    folded: bool = False
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +166,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The page of one run."""
+    """The page of one run; ``dag_run`` is the address of Airflow's own page of it."""
 
     run_id: str
     job: str
@@ -132,6 +181,19 @@ class Page:
     notice: str = ""
     findings: tuple[FindingRow, ...] = ()
     waiting: tuple[TargetView, ...] = field(default=())
+    lead: str = ""
+    looks: bool = False
+    dag_run: str = ""
+
+    @property
+    def busy(self) -> tuple[TargetView, ...]:
+        """Targets of which there is something to read."""
+        return tuple(t for t in self.targets if not t.idle)
+
+    @property
+    def idle(self) -> tuple[TargetView, ...]:
+        """Targets with nothing to do, or that were found well."""
+        return tuple(t for t in self.targets if t.idle)
 
 
 @dataclass(frozen=True, slots=True)

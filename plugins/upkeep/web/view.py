@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from upkeep import words
+from upkeep import brief, words
+from upkeep.brief import Alike
+from upkeep.jobs.spec import JOBS
 from upkeep.ledger import RunRecord, RunSummary
 from upkeep.model import (
     Action,
@@ -17,13 +20,28 @@ from upkeep.model import (
     FindingStatus,
     GateResult,
     Outcome,
+    OutcomeStatus,
     Plan,
     PlanState,
     RunReport,
+    Severity,
     TargetReport,
     TargetStatus,
 )
-from upkeep.web.parts import ActionRow, Asked, Badge, Expectation, FindingRow, GateView, Link, Page, RunLine, TargetView
+from upkeep.web.parts import (
+    ActionGroup,
+    ActionRow,
+    Asked,
+    Badge,
+    Expectation,
+    FindingRow,
+    Findings,
+    GateView,
+    Link,
+    Page,
+    RunLine,
+    TargetView,
+)
 
 MOST_ACTIONS = 200
 """Actions shown for each target, unless all are asked for; what a person approves is always shown whole."""
@@ -53,7 +71,9 @@ def page(
     asked = replace(asked or Asked(), open=approvals)
     most = None if everything or "planned_by" in run.options else MOST_ACTIONS
     targets = tuple(target_view(t, asked, run, most=most) for t in ordered)
-    counts = words.statuses(t.status for t in ordered)
+    looks = _looks_only(report.job)
+    dag_id, dag_run_id = (str(run.options.get(key, "")) for key in ("dag_id", "dag_run_id"))
+    counts = [(n, _told(word, report.job)) for n, word in words.statuses(t.status for t in ordered)]
     return Page(
         run_id=report.run_id,
         job=report.job,
@@ -63,12 +83,31 @@ def page(
         took=words.duration(run.finished_at - run.started_at) if run.finished_at else "not finished",
         badges=tuple(Badge(f"{n} {word}" if n > 1 else word, tone) for n, (word, tone) in counts),
         targets=targets,
-        dag_id=str(run.options.get("dag_id", "")),
-        dag_run_id=str(run.options.get("dag_run_id", "")),
+        dag_id=dag_id,
+        dag_run_id=dag_run_id,
         notice=words.PLAN_ONLY if run.options.get("plan_only") else "",
         findings=tuple(_finding(f) for f in report.findings),
         waiting=tuple(t for t in targets if t.approval),
+        lead=_lead(report, run, looks=looks),
+        looks=looks,
+        dag_run=f"/dags/{quote(dag_id)}/runs/{quote(dag_run_id, safe='')}" if dag_id else "",
     )
+
+
+def _looks_only(job: str) -> bool:
+    """Return whether a job only looks; one that is in the table no more does not."""
+    return job in JOBS and JOBS[job].looks_only
+
+
+def _told(word: words.Word, job: str) -> words.Word:
+    """Return the word for a state of a target: where a job only looks, nothing was done."""
+    return ("ok", "good") if word == words.STATUS[TargetStatus.OK] and _looks_only(job) else word
+
+
+def _lead(report: RunReport, run: RunRecord, *, looks: bool) -> str:
+    """Return the sentence that the page begins with."""
+    said = brief.sentence(report.targets, looks=looks)
+    return said if run.finished_at or not report.targets else f"Not finished; so far: {said[0].lower()}{said[1:]}"
 
 
 def planned_only(
@@ -118,16 +157,28 @@ def planned_only(
         badges=(target.badge,),
         targets=(target,),
         notice=" ".join(filter(None, (text, pause and f"Paused, so nothing is changed: {pause}."))),
+        lead=_asked_lead(plan, report.plan_state),
     )
+
+
+def _asked_lead(plan: Plan, state: PlanState | None) -> str:
+    """Return the sentence that the page of a question begins with."""
+    rows = sum(a.rows or 0 for a in plan.awaiting)
+    about = f"{rows:,} rows" if rows else brief.many(len(plan.awaiting), "change")
+    if state is None or state.state == "awaiting":
+        return f"{about} of {plan.target} wait for you."
+    if state.state == "superseded":
+        return f"A newer plan of {plan.target} took the place of this one ({about}): nobody is asked about it any more."
+    return f"{about} of {plan.target}: {words.FATE[state.state][0]}."
 
 
 def run_line(run: RunSummary) -> RunLine:
     """Return a line of the list of runs; many targets are grouped by how they ended, what needs somebody first."""
-    targets = tuple((name, Badge(*words.state(state))) for name, state in run.targets.items())
+    targets = tuple((name, Badge(*_told(words.state(state), run.job))) for name, state in run.targets.items())
     by_word: dict[Badge, list[str]] = {}
     for name, badge in targets:
         by_word.setdefault(badge, []).append(name)
-    order = [words.STATUS[status][0] for status in words.ATTENTION]
+    order = [_told(words.STATUS[status], run.job)[0] for status in words.ATTENTION]
     badges = sorted(by_word, key=lambda b: order.index(b.text) if b.text in order else -1)
     groups = tuple((Badge(f"{len(by_word[b])} {b.text}", b.tone), tuple(by_word[b])) for b in badges)
     return RunLine(
@@ -161,27 +212,71 @@ def target_view(
     state = target.plan_state
     findings = words.by_weight(sorted(target.findings, key=lambda f: f.subject))
     shown = target.actions[:most]
+    planned = [] if target.running else brief.fold(target.actions, target.outcomes)
     undone = "not begun" if target.outcomes else ""
     if not run and state and state.state != "awaiting":
         undone = f"not done: {words.FATE[state.state][0]}"
-    plan_id = target.plan_id or ""
+    plan_id, job = target.plan_id or "", run.job if run else planned_for
+    rows = {a.id: _action(a, outcomes.get(a.id), undone, running=a.id in target.running) for a in shown}
     return TargetView(
         name=target.target,
         engine=target.engine,
-        badge=Badge(*(words.STATUS[target.status] if run or state is None else words.FATE[state.state])),
+        badge=Badge(*(_told(words.STATUS[target.status], job) if run or state is None else words.FATE[state.state])),
         plan_id=plan_id,
-        error=target.error or "",
+        error=words.seconds(target.error or ""),
         said=_said(target),
-        actions=tuple(_action(a, outcomes.get(a.id), undone, running=a.id in target.running) for a in shown),
+        actions=tuple(rows.values()),
         hidden_actions=len(target.actions) - len(shown),
         gates=tuple(_gate(g) for g in target.gates),
         findings=tuple(_finding(f) for f in findings),
         approval=asked.open.get(plan_id, ""),
         fate=Badge(*words.fate(state)) if state else None,
-        links=_links(state, run.run_id if run else "", run.job if run else planned_for, asked.runs.get(plan_id, "")),
+        links=_links(state, run.run_id if run else "", job, asked.runs.get(plan_id, "")),
         unasked=_unasked(target, asked),
         explains=words.explains(s for a in shown for s in a.statements),
+        groups=tuple(_group(alike, rows) for alike in planned if alike.actions[0].id in rows)
+        or tuple(ActionGroup(row, (row,), 1) for row in rows.values()),
+        sorted=_sorted(findings),
+        took=words.duration(timedelta(seconds=target.seconds)) if target.seconds is not None else "",
+        idle=brief.healthy(target) and not target.actions,
+        folded=target.status is TargetStatus.OK and all(_is_done(outcomes.get(a.id)) for a in target.actions),
+        lead=", ".join(brief.did((target,))),
     )
+
+
+def _group(alike: Alike, rows: Mapping[str, ActionRow]) -> ActionGroup:
+    """Return actions that are alike as one line, and those of them that are shown by themselves."""
+    members = tuple(rows[a.id] for a in alike.actions if a.id in rows)
+    first, of = members[0], len(alike.actions)
+    if of == 1:
+        return ActionGroup(first, members, of)
+    reasons = dict.fromkeys(m.reason for m in members)
+    head = replace(
+        first,
+        detail=words.seconds(alike.detail),
+        reason=first.reason if len(reasons) == 1 else f"{first.reason} – and alike",
+        rows=_rows(alike.rows, estimated=alike.estimated),
+        took=_took(alike.seconds),
+    )
+    return ActionGroup(head, members, of)
+
+
+def _sorted(findings: Sequence[Finding]) -> Findings:
+    """Return findings by what is to be made of them."""
+
+    def kind(found: Finding) -> str:
+        if found.state == "mended":
+            return "mended"
+        if found.status is FindingStatus.OK:
+            return "fine"
+        if found.status in (FindingStatus.NOT_AVAILABLE, FindingStatus.INSUFFICIENT_EVIDENCE):
+            return "unseen"
+        return "open" if found.severity.rank >= Severity.WARNING.rank else "notes"
+
+    parts: dict[str, list[FindingRow]] = {}
+    for found in sorted(findings, key=lambda f: (f.settled, f.state == "standing")):
+        parts.setdefault(kind(found), []).append(_finding(found))
+    return Findings(**{name: tuple(rows) for name, rows in parts.items()})
 
 
 def _links(state: PlanState | None, here: str, job: str, question: str) -> tuple[Link, ...]:
@@ -217,27 +312,40 @@ def _said(target: TargetReport) -> str:
     return ", ".join([planned, *(f"{n} {word}" for word, n in counts.most_common())])
 
 
+def _rows(rows: int | None, *, estimated: bool) -> str:
+    return "" if rows is None else f"{'≈ ' if estimated and rows else ''}{rows:,}"
+
+
+def _took(seconds: float) -> str:
+    return words.duration(timedelta(seconds=seconds)) if seconds else ""
+
+
+def _is_done(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.status is OutcomeStatus.DONE
+
+
 def _action(action: Action, outcome: Outcome | None, undone: str, *, running: bool) -> ActionRow:
     rows = outcome.rows if outcome and outcome.rows is not None else action.rows
-    estimated = outcome is None or outcome.rows is None
     badge = Badge(*words.outcome(action, outcome))
     if outcome is None and not action.blocked and (running or undone):
         badge = Badge("running", "wait") if running else Badge(undone, "quiet")
+    done = _is_done(outcome)  # what it needed matters no more
     return ActionRow(
         kind=words.plain(action.kind),
         subject=words.visible(action.subject),
-        detail=action.detail,
-        reason=action.reason,
-        destructive=action.destructive,
-        rows="" if rows is None else f"{'≈ ' if estimated and rows else ''}{rows:,}",
-        lock=action.lock,
-        needs=words.needs(action),
+        detail=words.seconds(action.detail),
+        reason=words.seconds(action.reason),
+        destructive=action.destructive and not done,
+        rows=_rows(rows, estimated=outcome is None or outcome.rows is None),
+        lock="" if done else action.lock,
+        needs="" if done else words.needs(action),
         statements=tuple(map(words.visible, action.statements)),
-        precondition=action.precondition,
-        undo=action.undo or "",
+        precondition=words.seconds(action.precondition),
+        undo=words.seconds(action.undo or ""),
         outcome=badge,
-        message=(outcome.message if outcome else action.blocked[1] if action.blocked else "") or "",
+        message=words.seconds((outcome.message if outcome else action.blocked[1] if action.blocked else "") or ""),
         evidence=pretty(outcome.evidence) if outcome and outcome.evidence else "",
+        took=_took(outcome.seconds if outcome else 0),
     )
 
 
@@ -255,7 +363,7 @@ def _gate(gate: GateResult) -> GateView:
 
 
 def _failed(text: str, failure: Any) -> Expectation:
-    summary = failure.summary.removeprefix(f"expected: {text}; ")
+    summary = words.seconds(failure.summary.removeprefix(f"expected: {text}; "))
     evidence = pretty(failure.evidence) if failure.evidence else ""
     return Expectation(text, held=False, summary=summary, remedy=failure.remedy or "", evidence=evidence)
 
@@ -267,9 +375,18 @@ def _finding(finding: Finding) -> FindingRow:
         word = words.plain(finding.status)
     evidence = pretty(finding.evidence) if finding.evidence else ""
     remedy = "" if mended else finding.remedy or ""
-    return FindingRow(Badge(word, tone), finding.subject, finding.summary, remedy, evidence, words.life(finding))
+    return FindingRow(
+        Badge(word, tone),
+        finding.subject,
+        words.seconds(finding.summary),
+        words.seconds(remedy),
+        evidence,
+        words.life(finding),
+        fresh=finding.state == "new" and not finding.settled,
+        check=words.plain(finding.check),
+    )
 
 
 def pretty(value: Any) -> str:
-    """Return a value as indented JSON."""
-    return json.dumps(value, indent=1, ensure_ascii=False, default=str)
+    """Return a value as indented JSON, its moments to the second."""
+    return words.seconds(json.dumps(value, indent=1, ensure_ascii=False, default=str))

@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 
-from upkeep.ledger import RunRecord, RunSummary
+from tests.harness import values
+from upkeep.jobs import spec
+from upkeep.ledger import OpenIssue, RunRecord, RunSummary
 from upkeep.model import (
     Action,
     Finding,
     FindingStatus,
     GateFailure,
     GateResult,
+    Issue,
     Outcome,
     OutcomeStatus,
+    Plan,
     PlanState,
     ReasonCode,
     Requirement,
@@ -22,7 +26,7 @@ from upkeep.model import (
     TargetReport,
     TargetStatus,
 )
-from upkeep.web import view
+from upkeep.web import standing, view
 
 AT = datetime(2026, 11, 20, 2, tzinfo=UTC)
 
@@ -229,3 +233,173 @@ def test_what_was_put_right_is_no_warning() -> None:
         ("mended", "put right", "good", "by this run; it was WARNING since 2026-11-20"),
     ]
     assert [bool(f.remedy) for f in shown.findings] == [True, True, True, False]
+
+
+def test_the_page_leads_with_what_was_done_and_what_waits() -> None:
+    gone, due = (
+        action(kind="delete_rows"),
+        action(kind="delete_rows", args={"n": 1}, rows=480_981, requires=Requirement(kind="approval")),
+    )
+    ended = (outcome(gone, DONE, rows=118), outcome(due, SKIPPED, ReasonCode.NEEDS_APPROVAL))
+    half = target("t", TargetStatus.AWAITING_APPROVAL, actions=(gone, due), outcomes=ended, plan_id="p")
+
+    def lead(state: str | None) -> str:
+        known = PlanState(state=state, planned_by="r1") if state else None
+        return page(half.model_copy(update={"plan_state": known})).lead
+
+    assert lead("awaiting") == "118 rows deleted, 480,981 wait for you."
+    assert lead("expired") == lead("awaiting")
+    assert lead("rejected") == "118 rows deleted, 480,981 rejected."
+    assert lead("superseded") == "118 rows deleted, 480,981 in a newer plan now."
+    assert "wait" not in lead(None)  # nobody can be asked about it
+
+
+@pytest.mark.parametrize(
+    ("targets", "lead"),
+    [
+        ((), "No target of the fleet declares something for this job."),
+        (
+            (target("a", TargetStatus.NOTHING_TO_DO, plan_id="p"),),
+            "Everything is as declared: nothing was to be done.",
+        ),
+        ((target("a", TargetStatus.UNREACHABLE),), "Nothing was changed. Unreachable: a."),
+        (
+            tuple(target(name, TargetStatus.PAUSED) for name in "abcde"),
+            "Nothing was changed. Paused: 5 targets.",
+        ),
+    ],
+)
+def test_the_page_never_says_more_than_was_done(targets: tuple[TargetReport, ...], lead: str) -> None:
+    assert page(*targets).lead == lead
+
+
+def test_a_run_that_goes_on_says_so() -> None:
+    run = RunRecord("r1", "data_retention", AT, "scheduled", "airflow", {}, AT, None)
+    report = RunReport(run_id="r1", job=run.job, at=AT, targets=(target("a", TargetStatus.PARTIAL),))
+    assert view.page(report, run, {}).lead == "Not finished; so far: nothing was changed. Partial: a."
+
+
+def months(count: int, **changes: Any) -> tuple[Action, ...]:
+    about = {"kind": "create_partition", "lock": "ACCESS EXCLUSIVE", "destructive": False} | changes
+    return tuple(
+        action(args={"n": n}, detail=f"public.a_2026_{n:02}, 2026-{n:02}-01 to 2026-{n + 1:02}-01", **about)
+        for n in range(6, 6 + count)
+    )
+
+
+def test_repeated_actions_are_one_line() -> None:
+    some = months(5)
+    done = tuple(outcome(a, DONE, seconds=0.5) for a in some)
+    shown = page(target("t", TargetStatus.OK, actions=some, outcomes=done, plan_id="p"))
+    (group,) = shown.targets[0].groups
+    assert (group.head.detail, group.of, group.head.took) == ("5 partitions, 2026-06 … 2026-10", 5, "2.5 s")
+    assert [m.took for m in group.members] == ["500 ms"] * 5
+    assert shown.lead == "5 partitions created."
+    assert (group.head.lock, group.head.needs, group.head.destructive) == ("", "", False)
+    waiting = page(target("t", TargetStatus.PLANNED, actions=some, plan_id="p")).targets[0].groups[0]
+    assert waiting.head.lock == "ACCESS EXCLUSIVE"  # it matters before
+
+
+def test_a_cut_plan_counts_all_that_is_alike() -> None:
+    many = months(3) + tuple(action(args={"m": n}) for n in range(view.MOST_ACTIONS + 50))
+    shown = page(target("t", TargetStatus.PLANNED, actions=many, plan_id="p")).targets[0]
+    assert [(g.of, len(g.members)) for g in shown.groups] == [(3, 3), (view.MOST_ACTIONS + 50, view.MOST_ACTIONS - 3)]
+    assert shown.hidden_actions == 53
+
+
+def test_no_microseconds_are_shown() -> None:
+    when = "2026-12-04T02:37:57.064688+00:00"
+    late = action(reason=f"kept until {when}", detail=when, precondition=when, undo=when, kind="delete_rows")
+    ended = outcome(late, DONE, message=f"at {when}", evidence={"at": when})
+    found = Finding.of("c", "s", Severity.WARNING, f"since {when}", f"wait until {when}", evidence={"at": when})
+    shown = page(target("t", TargetStatus.OK, actions=(late,), outcomes=(ended,), findings=(found,), error=when))
+    assert ".064688" not in repr(shown)
+    assert "kept until 2026-12-04 02:37:57 UTC" in repr(shown)
+
+
+def test_findings_are_told_by_what_is_to_be_made_of_them() -> None:
+    def finding(check: str, severity: Severity, status: FindingStatus = FindingStatus.FINDING, **life: Any) -> Finding:
+        made = Finding.of(check, "s", severity, "x", "do it", status=status)
+        return made.model_copy(update={"first_seen": AT, **life})
+
+    found = (
+        finding("old", Severity.CRITICAL, state="standing"),
+        finding("fresh", Severity.WARNING, state="new"),
+        finding("note", Severity.INFO),
+        finding("blind", Severity.ERROR, FindingStatus.NOT_AVAILABLE),
+        finding("broken", Severity.WARNING, FindingStatus.FAILED),
+        finding("mended", Severity.ERROR, state="mended"),
+        finding("fine", Severity.INFO, FindingStatus.OK),
+    )
+    shown = page(target("t", TargetStatus.UNHEALTHY, findings=found))
+    told = shown.targets[0].sorted
+    kinds = (told.open, told.notes, told.unseen, told.mended, told.fine)
+    assert [[f.check for f in kind] for kind in kinds] == [
+        ["fresh", "broken", "old"],
+        ["note"],
+        ["blind"],
+        ["mended"],
+        ["fine"],
+    ]
+    assert [f.fresh for f in told.open] == [True, False, False]
+    assert shown.lead.endswith("Findings (1 new): 1 CRITICAL, 1 ERROR, 2 WARNING, 1 put right.")
+
+
+def test_targets_with_nothing_to_do_are_folded() -> None:
+    shown = page(target("a", TargetStatus.NOTHING_TO_DO, plan_id="p"), target("b", TargetStatus.FAILED, error="no"))
+    assert ([t.name for t in shown.busy], [t.name for t in shown.idle]) == (["b"], ["a"])
+    warned = target("a", TargetStatus.NOTHING_TO_DO, findings=(Finding.of("c", "s", Severity.WARNING, "x"),))
+    assert page(warned).idle == ()
+
+
+@pytest.fixture
+def looking(monkeypatch: pytest.MonkeyPatch) -> str:
+    row = spec.JobSpec(name="stare", engines=frozenset(), policy_keys=(), description="-", looks_only=True)
+    monkeypatch.setitem(spec.JOBS, "stare", row)
+    return row.name
+
+
+def test_a_run_that_only_looked_reads_well(looking: str) -> None:
+    run = RunRecord("r1", looking, AT, "scheduled", "airflow", {"dag_id": looking, "dag_run_id": "a+b"}, AT, AT)
+    well, ill = target("a", TargetStatus.OK, at=AT), target("b", TargetStatus.UNHEALTHY, at=AT)
+    shown = view.page(RunReport(run_id="r1", job=looking, at=AT, targets=(well, ill)), run, {})
+    assert shown.lead == "1 of 2 targets without trouble. Unhealthy: b."
+    assert [b.text for b in shown.badges] == ["unhealthy", "ok"]
+    assert shown.dag_run == f"/dags/{looking}/runs/a%2Bb"
+    assert [t.name for t in shown.idle] == ["a"]
+    alone = view.page(RunReport(run_id="r1", job=looking, at=AT, targets=(well,)), run, {})
+    assert alone.lead == "1 target looked at, none unhealthy."
+
+
+def test_what_stood_at_an_unchanged_look_is_told(looking: str) -> None:
+    run = RunRecord("r1", looking, AT, "scheduled", "airflow", {}, AT, AT + timedelta(seconds=3))
+
+    def listed(check: str, since: timedelta, gone: timedelta | None = None, job: str = looking) -> OpenIssue:
+        about = {"check": check, "subject": "s", "status": FindingStatus.FINDING, "severity": Severity.ERROR}
+        about |= {"summary": "x", "evidence": {}, "first_seen": AT + since, "first_run": "r0", "job": job}
+        ended = {} if gone is None else {"gone_at": AT + gone, "gone_by": "gone"}
+        return OpenIssue(Issue(fingerprint=check, target="b", **about, **ended), AT, acknowledged=False)
+
+    day = timedelta(days=1)
+    issues = [
+        listed("stands", -day),
+        listed("later", day),
+        listed("gone", -2 * day, -day),
+        listed("other", -day, None, "x"),
+    ]
+    issues += [listed("gone since", -day, day)]
+    quiet, changed = target("b", TargetStatus.UNHEALTHY), target("c", TargetStatus.OK, plan_id="p")
+    report = RunReport(run_id="r1", job=looking, at=AT, targets=(quiet, changed))
+    shown = standing.with_standing(report, run, issues).targets
+    assert [(f.check, f.state) for f in shown[0].findings] == [("stands", "standing"), ("gone since", "standing")]
+    assert shown[1] == changed
+
+
+def test_a_superseded_question_says_so() -> None:
+    waiting = action(rows=7, requires=Requirement(kind="approval"))
+    seen = values.observation(target="t", engine="postgres", job="j", identity="i", version="15", at=AT, frames={})
+    plan = Plan.make(seen, [waiting])
+    state = PlanState(state="superseded", planned_by="r0", run_id="r2", superseded_by="p2", at=AT)
+    shown = view.planned_only(plan, "r0", {}, state)
+    assert shown.lead == "A newer plan of t took the place of this one (7 rows): nobody is asked about it any more."
+    assert view.planned_only(plan, "r0", {}).lead == "7 rows of t wait for you."
