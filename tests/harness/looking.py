@@ -10,7 +10,7 @@ from upkeep.fleet import Target
 from upkeep.jobs import rooms
 from upkeep.ledger import codec
 from upkeep.model import Finding, Memory, Observation, Plan
-from upkeep.run.looking import measured
+from upkeep.run.settling import measured
 
 SAMPLES = 3
 """So many looks see a threshold raised, or cleared."""

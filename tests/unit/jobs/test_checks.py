@@ -12,7 +12,7 @@ from upkeep.checkfiles import Check, checks
 from upkeep.errors import ConfigurationError
 from upkeep.jobs.checks import Looked, Seen, difference, frames, judge
 from upkeep.model import ENGINES, Finding, Observation, ServerFacts
-from upkeep.run.looking import measured
+from upkeep.run.settling import measured
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 FACTS = ServerFacts(identity="i", version="1", tested=True, replica=False, role="r", clock=NOW)
