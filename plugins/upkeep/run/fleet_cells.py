@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -185,8 +184,3 @@ def ago(age: timedelta) -> str:
         return f"{minutes} min ago"
     hours = minutes // 60
     return f"{hours} h ago" if hours < 48 else f"{hours // 24} days ago"  # noqa: PLR2004 - hours in two days
-
-
-def of(found: Mapping[tuple[str, str], Cell], target: str) -> list[Cell]:
-    """Return the cells of a target."""
-    return [cell for (name, _), cell in found.items() if name == target]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from croniter import croniter
@@ -27,12 +28,14 @@ class Pace(StrEnum):
     UNSCHEDULED = "unscheduled"
 
 
+@lru_cache(maxsize=64)  # asked for each target
 def following(cron: str, now: datetime) -> datetime:
     """Return when a job is due next, after ``now``."""
     moment: datetime = croniter(cron, now.astimezone(UTC)).get_next(datetime)
     return moment
 
 
+@lru_cache(maxsize=64)  # asked for each target
 def due(cron: str, now: datetime) -> datetime:
     """Return when a job was due last, until ``now``."""
     moment: datetime = croniter(cron, now.astimezone(UTC) + timedelta(microseconds=1)).get_prev(datetime)
