@@ -105,6 +105,8 @@ def _findings(view: FleetView, path: Path | None) -> None:
 def _headroom(view: FleetView) -> None:
     ends = sorted((t.headroom, t.name) for t in view.targets if t.headroom is not None)
     if not ends:
+        out.print()
+        console.say(out, fleet_view.UNKNOWN_REACH, "dim")
         return
     _head("partitions reach until")
     for (end, subject), name in ends:

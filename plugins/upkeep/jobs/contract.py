@@ -216,6 +216,8 @@ class Job(Generic[S]):
     blind
         What it means to a job that only looks when the target could not be looked at, from the error and the last looks
         (`Memory.looks`); pure.
+    measures
+        What of an observation is worth a history beside the findings' evidence: check → subject → values; pure.
     remembers
         The parts of `Memory` that `observe` is to be given.
     """
@@ -229,6 +231,7 @@ class Job(Generic[S]):
     plan_restore: Callable[[S, Target, RestoreRequest, Observation], Plan] | None = None
     conclude: Callable[[Observation, Observation, Plan, Sequence[Outcome]], Sequence[Finding]] | None = None
     blind: Callable[[Target, Exception, Sequence[Json]], Sequence[Finding]] | None = None
+    measures: Callable[[Observation, Target], Mapping[str, Json]] | None = None
     remembers: frozenset[str] = frozenset()
 
     def plan(self, observation: Observation, target: Target, request: Request = NOTHING_ASKED) -> Plan:

@@ -20,6 +20,7 @@ from upkeep.run.schedule import Pace
 
 NEW: Final = timedelta(hours=24)
 """A finding is new so long."""
+UNKNOWN_REACH: Final = "How far the partitions reach is not known: partition creation has measured nothing in two days."
 _NUMBERS: Final = [
     "no",
     "one",

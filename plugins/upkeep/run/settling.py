@@ -7,7 +7,8 @@ that was planned for, one of a request at a part only: they mend what they did s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,8 @@ from upkeep.jobs.contract import Job
 from upkeep.model import (
     Finding,
     FindingStatus,
+    Json,
+    Observation,
     Outcome,
     OutcomeStatus,
     Plan,
@@ -31,6 +34,8 @@ from upkeep.run.findings import Lives, Look
 
 if TYPE_CHECKING:
     from upkeep.ledger import Ledger, RunRecord
+
+log = logging.getLogger("upkeep")
 
 PRESENT: Final = timedelta(minutes=10)
 """So far a run's instant may lie from its beginning while it still looks at the present."""
@@ -65,7 +70,7 @@ def settle(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport,
     if look is not None and look.whole and _touches(run):
         seen, unseen = findings.coverage(look, lives)
         status = rules.conclude(settled).value
-        values = measured(look.found)
+        values = {**measured(look.found), **_measured(ledger, run, target)}
         ledger.record_look(
             run.run_id, target.name, run.job, at=run.at, status=status, seen=seen, unseen=unseen, values=values
         )
@@ -141,6 +146,25 @@ def _after(
         text = f"what stands after the changes could not be judged: {faults.unexpected(error)}"
         remedy, unseen = "report this; the next run looks again", FindingStatus.FAILED
         return [Finding.of("look_after", target.name, Severity.ERROR, text, remedy, status=unseen)]
+
+
+def _measured(ledger: Ledger, run: RunRecord, target: Target) -> Mapping[str, Json]:
+    """Return what the job measures of how the target is now: as it is after the changes, where there were any."""
+    job = rooms.job(run.job, target.engine)
+    if job is None or job.measures is None:
+        return {}
+    try:
+        return job.measures(_newest(ledger, run, target), target)
+    except Exception as error:  # noqa: BLE001 - a history is no reason to spoil a run that is done
+        log.warning("%s: what was measured could not be kept: %s", target.name, faults.unexpected(error))
+        return {}
+
+
+def _newest(ledger: Ledger, run: RunRecord, target: Target) -> Observation:
+    try:
+        return ledger.load_observation(run.run_id, target.name, "after")
+    except ConfigurationError:
+        return ledger.load_observation(run.run_id, target.name, "before")
 
 
 def _unlooked(plan: Plan, done: set[str], report: TargetReport, job: str) -> frozenset[str]:

@@ -53,6 +53,7 @@ GLOBALS: Final[dict[str, Any]] = {
     "stamp": fleet_cells.stamp,
     "often": fleet_view.often,
     "in_order": in_order,
+    "unknown_reach": fleet_view.UNKNOWN_REACH,
 }
 """What the template says things with."""
 

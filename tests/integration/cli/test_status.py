@@ -295,6 +295,23 @@ def test_findings_new_before_standing_the_gravest_first(upkeep: Upkeep, nights: 
     assert "CRITICAL" not in said
 
 
+def test_how_far_the_partitions_reach(
+    upkeep: Upkeep, nights: Nights, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", database)
+    with psycopg.connect(database, autocommit=True) as db:
+        db.execute("create schema app")
+        db.execute("create table app.logs (at timestamptz not null) partition by range (at)")
+    nights.fine()
+    (line, _) = document(upkeep, 0)["targets"]
+    assert "headroom_days" not in line
+    assert "How far the partitions reach is not known" in text(upkeep)
+    assert upkeep("run", CREATION, "--target", "shop").exit_code == 0
+    (line, _) = document(upkeep, 0)["targets"]
+    assert 88 < line["headroom_days"] < 124
+    assert "(app.logs)" in text(upkeep)
+
+
 def test_a_look_counts_though_nothing_has_changed(upkeep: Upkeep, nights: Nights, ledger: Ledger) -> None:
     """Looks that find what the one before found write no target of a run: their cell is fresh all the same."""
     (upkeep.fleet.parent / "own.json").write_text(

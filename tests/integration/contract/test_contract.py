@@ -5,6 +5,7 @@ The pairs come from the table of jobs; each brings a case of its own (`tests.har
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -152,6 +153,10 @@ def test_values_go_to_json_and_back(bed: Bed) -> None:
     observation, plan = bed.planned()
     for outcome in bed.apply_all(plan, observation):
         assert Outcome.model_validate_json(outcome.model_dump_json()) == outcome
+    if bed.job.measures is not None:
+        measured = bed.job.measures(bed.look(), bed.target())
+        assert measured, "a case has something that is measured"
+        assert json.loads(json.dumps(measured)) == measured
 
 
 # -- planning ----------------------------------------------------------------------------------------

@@ -202,3 +202,13 @@ def _is_expired(piece: Span, wish: Wish) -> bool:
 
 def _meets(one: Span, other: Span) -> bool:
     return one.lower < other.upper and other.lower < one.upper
+
+
+def reach(current: Value, spans: Iterable[Span]) -> Value:
+    """Return how far there is a partition for every row, from the start of the current period on."""
+    end = current
+    for span in sorted(spans):
+        if span.lower > end:
+            break
+        end = max(end, span.upper)
+    return end

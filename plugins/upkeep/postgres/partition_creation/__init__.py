@@ -34,4 +34,5 @@ JOB: Final[Job[PostgresSession]] = Job(
     gates=frames,
     apply=_apply,
     undo=_undo,
+    measures=frames.measures,
 )

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from upkeep.fleet import Target
 from upkeep.jobs.frames import outcome_row
-from upkeep.model import Observation, Outcome, Plan
+from upkeep.jobs.partition_creation.headroom import headroom
+from upkeep.model import Json, Observation, Outcome, Plan
 from upkeep.postgres.partition_creation.view import Care
 from upkeep.postgres.partition_creation.view_from_frames import cares
 
@@ -42,6 +43,14 @@ def after(
         "tables": [_after(c, defaults, plan) for c in found if c.ready or (c.later and c.relation)],
         "outcomes": [outcome_row(actions.get(o.action_id), o, evidence=moved) for o in outcomes],
     }
+
+
+def measures(observation: Observation, target: Target) -> Json:
+    """Return until when there are partitions."""
+    found = cares(observation.frames, target, observation.at)
+    return headroom(
+        (c.subject, c.axis, c.layout, c.spans) for c in found if c.axis is not None and c.layout is not None
+    )
 
 
 def _before(care: Care, blockers: Mapping[int, float | None]) -> dict[str, Any]:

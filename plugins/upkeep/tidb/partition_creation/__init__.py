@@ -28,4 +28,5 @@ JOB: Final[Job[TiDBSession]] = Job(
     gates=frames,
     apply=_apply,
     undo=_undo,
+    measures=frames.measures,
 )

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from upkeep.fleet import Target
 from upkeep.jobs.frames import outcome_row
-from upkeep.model import Observation, Outcome, Plan
+from upkeep.jobs.partition_creation.headroom import headroom
+from upkeep.model import Json, Observation, Outcome, Plan
 from upkeep.tidb import ddl
 from upkeep.tidb.partition_creation.care import Care, cares
 from upkeep.tidb.session import Row
@@ -38,6 +39,16 @@ def after(
     actions = {action.id: action for action in (plan.actions if plan else ())}
     rows = [outcome_row(actions.get(o.action_id), o, evidence=_PROOF, counted=False) for o in outcomes]
     return {"tables": tables, "outcomes": rows}
+
+
+def measures(observation: Observation, target: Target) -> Json:
+    """Return until when there are partitions."""
+    found = cares(observation.frames, target, observation.at)
+    return headroom(
+        (c.subject, c.scale.axis, c.layout, [span for span, _ in c.partitions])
+        for c in found
+        if c.scale is not None and c.layout is not None
+    )
 
 
 def _before(care: Care, jobs: Iterable[Row]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upkeep.jobs.partition_creation.layout import Layout, Span, Wish, layout
+from upkeep.jobs.partition_creation.layout import Layout, Span, Wish, layout, reach
 from upkeep.model.intervals import Duration
 from upkeep.postgres.bounds import HIGHEST, LOWEST, Axis
 
@@ -208,3 +208,20 @@ def test_missing_neither_overlaps_nor_leaves_holes(
         assert (after.ahead_missing, after.gaps) == (0, 0)
     else:
         assert all(s.upper > keep_after for s in found.missing)
+
+
+@pytest.mark.parametrize(
+    ("existing", "expected"),
+    [
+        ("", "2024-02-01"),
+        ("2024-01-01..2024-02-01", "2024-02-01"),
+        ("2024-01-01..2024-03-01; 2024-03-01..2024-04-01", "2024-04-01"),
+        # what lies behind a hole is of no use
+        ("2024-02-01..2024-03-01; 2024-04-01..2030-01-01", "2024-03-01"),
+        ("2024-02-01..2024-03-01; 2024-01-01..2024-05-01", "2024-05-01"),
+        ("-..2024-03-01; 2024-03-01..+", "+"),
+    ],
+)
+def test_how_far_the_partitions_reach(existing: str, expected: str) -> None:
+    found = reach(on(UTC_AXIS, "2024-02-01"), spans(UTC_AXIS, existing))
+    assert found == on(UTC_AXIS, expected)
