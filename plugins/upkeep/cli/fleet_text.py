@@ -10,7 +10,7 @@ from upkeep import words
 from upkeep.cli import console
 from upkeep.cli.base import command, out
 from upkeep.ledger import OpenIssue
-from upkeep.run import fleet_view
+from upkeep.run import fleet_coming, fleet_view
 from upkeep.run.fleet_cells import Cell, ago, stamp
 from upkeep.run.fleet_needs import Need
 from upkeep.run.fleet_view import FleetView, TargetLine
@@ -28,8 +28,12 @@ def show(view: FleetView, path: Path | None) -> None:
         console.say(out, f"{view.paused}: nothing is changed anywhere", "wait")
     _needs(view.needs, path)
     _head("databases")
-    for target in view.targets:
+    for target in view.shown:
         _target(target)
+    if view.folded:
+        console.say(
+            out, f"{words.SYMBOL['good']} well: {console.names([t.name for t in view.folded])}", "good", indent=2
+        )
     _findings(view, path)
     _headroom(view)
     _coming(view)
@@ -66,7 +70,8 @@ def _ways(need: Need) -> Iterable[Sequence[str]]:
 
 
 def _target(target: TargetLine) -> None:
-    console.say(out, f"{target.name} ({target.engine})", "bold", indent=2)
+    word, tone = fleet_view.VERDICTS[target.verdict]
+    console.say(out, f"{words.SYMBOL[tone]} {target.name} ({target.engine}): {word}", tone, indent=2)
     for note in target.notes:
         console.say(out, f"{words.SYMBOL['wait']} {note}", "wait", indent=4)
     for cell in target.cells:
@@ -117,7 +122,7 @@ def _headroom(view: FleetView) -> None:
 def _coming(view: FleetView) -> None:
     _head("next")
     for coming in view.coming:
-        every = f", {fleet_view.often(coming.every)}" if coming.every and coming.every < fleet_view.NEW else ""
+        every = f", {fleet_coming.often(coming.every)}" if coming.every and coming.every < fleet_view.NEW else ""
         at = f"scheduled for {stamp(coming.at)}{every}" if coming.at else coming.note
         waits = f"; {words.counted(coming.waiting, 'plan')} of it for your approval" if coming.waiting else ""
         targets = console.names(list(coming.targets))

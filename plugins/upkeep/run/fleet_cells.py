@@ -135,7 +135,7 @@ def _cell(facts: Facts, target: Declared, row: JobSpec, last: _Last | None) -> C
     word, tone = _word(row, last, now)
     hint = ""
     if pace is Pace.STOPPED:
-        tone, hint = "bad", f"stopped: has not run since {stamp(last.looked_at)}"
+        word, tone, hint = "stopped", "bad", f"ended as {word} at {stamp(last.looked_at)}, and has not run since"
     elif pace is Pace.LATE and row.cron:
         tone = tone if tone == "bad" else "warn"
         hint = f"late: was due at {stamp(schedule.due(row.cron, now))}"

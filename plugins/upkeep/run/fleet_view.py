@@ -9,45 +9,28 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from upkeep import words
-from upkeep.jobs.spec import JobSpec
 from upkeep.ledger import NOT_FINISHED, ApprovalState, OpenIssue
-from upkeep.model import Json, Severity, TargetStatus
-from upkeep.run import schedule
+from upkeep.model import Json, Severity
+from upkeep.run import fleet_coming
 from upkeep.run.fleet_cells import NEVER, Cell, cells, stamp
+from upkeep.run.fleet_coming import Coming
 from upkeep.run.fleet_facts import Declared, Facts
 from upkeep.run.fleet_needs import Need, needs
-from upkeep.run.schedule import Pace
+from upkeep.run.fleet_sentence import sentence
 
 NEW: Final = timedelta(hours=24)
 """A finding is new so long."""
 UNKNOWN_REACH: Final = "How far the partitions reach is not known: partition creation has measured nothing in two days."
-_NUMBERS: Final = [
-    "no",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
-_SAFE: Final = frozenset(
-    {
-        TargetStatus.OK,
-        TargetStatus.NOTHING_TO_DO,
-        TargetStatus.AWAITING_APPROVAL,
-        TargetStatus.PAUSED,
-        TargetStatus.OBSERVED,
-        TargetStatus.PLANNED,
-        TargetStatus.NOT_SUPPORTED,
-    }
-)
-"""How a target ends when all that was done is proven, or nothing was done."""
+MANY: Final = 20
+"""Of more databases those that are well are folded."""
+VERDICTS: Final[Mapping[str, words.Word]] = {
+    "bad": ("needs you", "bad"),
+    "incomplete": ("incomplete", "warn"),
+    "unknown": ("not all known", "warn"),
+    "waiting": ("waits for you", "wait"),
+    "well": ("well", "good"),
+}
+"""How a target is, the gravest first, in a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +40,7 @@ class TargetLine:
     Attributes
     ----------
     verdict
-        ``bad``, ``incomplete``, ``unknown``, ``waiting`` or ``well``.
+        One of `VERDICTS`.
     cells
         By job, in the order of `FleetView.jobs`; ``None`` where it declares nothing for the job.
     notes
@@ -79,19 +62,6 @@ class TargetLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
-    """A job that will run; ``at`` is ``None`` where nothing will start it."""
-
-    job: str
-    at: datetime | None
-    every: timedelta | None
-    targets: tuple[str, ...]
-    waiting: int
-    note: str
-    in_airflow: bool
-
-
-@dataclass(frozen=True, slots=True)
 class FleetView:
     """The page of the fleet; ``minor``: findings of severity INFO."""
 
@@ -107,6 +77,18 @@ class FleetView:
     coming: tuple[Coming, ...]
     paused: str
     hidden: int
+
+    @property
+    def shown(self) -> list[TargetLine]:
+        """The targets to be told in full, what needs somebody first, else as the fleet file has them."""
+        order = list(VERDICTS)
+        found = sorted(self.targets, key=lambda target: order.index(target.verdict))
+        return [target for target in found if target.verdict != "well"] if len(found) > MANY else found
+
+    @property
+    def folded(self) -> list[TargetLine]:
+        """The targets of which it is enough to say that they are well."""
+        return [target for target in self.targets if target.verdict == "well"] if len(self.targets) > MANY else []
 
     @property
     def exit_status(self) -> int:
@@ -182,13 +164,13 @@ def view(facts: Facts) -> FleetView:
     """Return what is known of the fleet as people read it."""
     known = cells(facts)
     wanted = tuple(needs(facts, known))
-    coming = tuple(sorted(_coming(facts), key=lambda c: (c.at is None, c.at or facts.now)))
+    coming = tuple(fleet_coming.coming(facts))
     open_, said = _sorted(facts), [entry for entry in facts.issues if entry.acknowledged]
     notable = [entry for entry in open_ if entry.issue.severity is not Severity.INFO]
     whole = next((pause.text for pause in facts.pauses if pause.target is None), "")
     return FleetView(
         at=facts.now,
-        verdict=_verdict(facts, known, wanted, coming),
+        verdict=sentence(facts, known, wanted, coming),
         needs=wanted,
         jobs=tuple(row.name for row in facts.jobs if any(row.name in t.jobs for t in facts.targets)),
         targets=tuple(_line(facts, target, known, wanted) for target in facts.targets),
@@ -210,16 +192,6 @@ def _sorted(facts: Facts) -> list[OpenIssue]:
 
 def _is_new(entry: OpenIssue, now: datetime) -> bool:
     return now - entry.issue.first_seen < NEW
-
-
-def often(every: timedelta) -> str:
-    """Return how often something comes.
-
-    >>> often(timedelta(minutes=5)), often(timedelta(hours=1))
-    ('every 5 minutes', 'every hour')
-    """
-    minutes = round(every / timedelta(minutes=1))
-    return "every hour" if minutes == 60 else f"every {words.counted(minutes, 'minute')}"  # noqa: PLR2004
 
 
 # -- one target ---------------------------------------------------------------------------------------------------
@@ -281,109 +253,3 @@ def _end(values: Any) -> datetime | None:
     except (KeyError, TypeError, ValueError):
         return None
     return moment if moment.tzinfo is not None else None
-
-
-# -- what comes ---------------------------------------------------------------------------------------------------
-
-
-def _coming(facts: Facts) -> Iterable[Coming]:
-    for row in facts.jobs:
-        names = tuple(t.name for t in facts.targets if row.name in t.jobs)
-        if not names:
-            continue
-        waiting = sum(p.plan.job == row.name and p.state is not ApprovalState.GRANTED for p in facts.pending)
-        at = schedule.following(row.cron, facts.now) if row.cron else None
-        every = schedule.interval(row.cron, facts.now) if row.cron else None
-        note = "" if row.cron else "runs when somebody starts it"
-        if facts.dags is not None and row.cron:
-            at, note = _in_airflow(facts, row)
-        yield Coming(row.name, at, every, names, waiting, note, facts.dags is not None)
-
-
-def _in_airflow(facts: Facts, row: JobSpec) -> tuple[datetime | None, str]:
-    dag = (facts.dags or {}).get(row.name)
-    if dag is None:
-        return None, "Airflow has no such DAG: nothing starts it"
-    if dag.paused:
-        return None, "its DAG is paused in Airflow: nothing starts it"
-    return dag.next_at, "" if dag.next_at else "Airflow has not planned its next run yet"
-
-
-# -- the sentence -------------------------------------------------------------------------------------------------
-
-
-def _verdict(
-    facts: Facts, known: Mapping[tuple[str, str], Cell], wanted: Sequence[Need], coming: Sequence[Coming]
-) -> words.Word:
-    """Return all of it in a sentence, which never says more than is known."""
-    if not facts.targets:
-        if facts.hidden and not facts.jobs:
-            return "None of this is yours to see: your user may not read the runs of any job's DAG", "quiet"
-        return "Nothing is known: the fleet file declares nothing", "warn"
-    if all(cell.status == NEVER for cell in known.values()):
-        return _joined(["Nothing is known yet: no job has run", *_unheeded(wanted), *_night(coming)]), "warn"
-    mine = [need for need in wanted if need.kind != "incomplete"]
-    parts = [_needing(len(mine))]
-    parts += [text for text in (_undone(wanted), _unknown(known), _lost(facts, known)) if text]
-    parts += [*_night(coming)]
-    tone = "good"
-    if any(need.tone == "bad" for need in wanted):
-        tone = "bad"
-    elif any(need.kind == "incomplete" for need in wanted) or _unknown(known):
-        tone = "warn"
-    elif mine:
-        tone = "wait"
-    return _joined(parts), tone
-
-
-def _joined(parts: Iterable[str]) -> str:
-    return "; ".join(parts)
-
-
-def _unheeded(wanted: Sequence[Need]) -> list[str]:
-    return [f"{_number(len(wanted))} {'thing needs' if len(wanted) == 1 else 'things need'} you"] if wanted else []
-
-
-def _needing(number: int) -> str:
-    if not number:
-        return "Nothing needs you"
-    return f"{_number(number).capitalize()} {'thing needs' if number == 1 else 'things need'} you"
-
-
-def _number(number: int) -> str:
-    return _NUMBERS[number] if number < len(_NUMBERS) else str(number)
-
-
-def _undone(wanted: Sequence[Need]) -> str:
-    left = sum(need.kind == "incomplete" for need in wanted)
-    return f"{_number(left)} could not be finished or looked at" if left else ""
-
-
-def _unknown(known: Mapping[tuple[str, str], Cell]) -> str:
-    """Return of how many verdicts nothing is known, or nothing new."""
-    never = sum(cell.status == NEVER for cell in known.values())
-    late = sum(cell.pace is Pace.LATE for cell in known.values())
-    said = [f"{never} of {len(known)} checks and jobs have never run"] if never else []
-    said += [f"{late} of {len(known)} did not run when they were due"] if late else []
-    running = sum(cell.status == NOT_FINISHED and not cell.killed for cell in known.values())
-    said += [f"{running} of {len(known)} are running"] if running else []
-    return ", ".join(said)
-
-
-def _lost(facts: Facts, known: Mapping[tuple[str, str], Cell]) -> str:
-    """Return that nothing was lost, where every change of the last night is proven; else nothing."""
-    acting = {row.name for row in facts.jobs if not row.looks_only}
-    mine = [cell for cell in known.values() if cell.job in acting]
-    proven = all(cell.status in _SAFE and not cell.overdue for cell in mine)
-    return "nothing was lost" if mine and proven and not facts.troubles else ""
-
-
-def _night(coming: Sequence[Coming]) -> list[str]:
-    """Return when the next night begins, and which jobs nothing starts."""
-    nightly = [c for c in coming if c.every is not None and c.every >= schedule.NIGHTLY]
-    first = min((c.at for c in nightly if c.at is not None), default=None)
-    idle = [words.plain(c.job) for c in coming if c.at is None and c.every is not None]
-    said = [f"next night at {first:%H:%M} UTC"] if first is not None else []
-    if idle and len(idle) == sum(c.every is not None for c in coming):
-        return ["nothing is scheduled"]
-    return said + ([f"nothing starts {', '.join(idle)}"] if idle else [])

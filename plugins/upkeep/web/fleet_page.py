@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 from fastapi import HTTPException
@@ -15,35 +14,18 @@ from upkeep import fleet, settings, words
 from upkeep.errors import ConfigurationError
 from upkeep.jobs import spec
 from upkeep.ledger import Ledger
-from upkeep.run import fleet_cells, fleet_facts, fleet_view
+from upkeep.run import fleet_cells, fleet_coming, fleet_facts, fleet_view
 from upkeep.run.fleet_facts import Facts
-from upkeep.run.fleet_view import FleetView, TargetLine
+from upkeep.run.fleet_view import FleetView
 from upkeep.web import airflow_data, view
 
-MOST: Final = 20
-"""Targets, needs and findings shown at once; of more the rest is folded."""
-VERDICTS: Final[Mapping[str, words.Word]] = MappingProxyType(
-    {
-        "bad": ("needs you", "bad"),
-        "incomplete": ("incomplete", "warn"),
-        "unknown": ("not known", "warn"),
-        "waiting": ("waits for you", "wait"),
-        "well": ("well", "good"),
-    }
-)
-"""How a target is, the gravest first."""
-
-
-def in_order(targets: Sequence[TargetLine]) -> list[TargetLine]:
-    """Return targets, what needs somebody first, else as the fleet file has them."""
-    order = list(VERDICTS)
-    return sorted(targets, key=lambda target: order.index(target.verdict))
-
+MOST: Final = fleet_view.MANY
+"""Needs and findings shown at once; of more the rest is folded."""
 
 GLOBALS: Final[dict[str, Any]] = {
     "symbols": words.SYMBOL,
     "tones": words.SEVERITY,
-    "verdicts": VERDICTS,
+    "verdicts": fleet_view.VERDICTS,
     "most": MOST,
     "visible": words.visible,
     "plain": words.plain,
@@ -51,8 +33,7 @@ GLOBALS: Final[dict[str, Any]] = {
     "pretty": view.pretty,
     "ago": fleet_cells.ago,
     "stamp": fleet_cells.stamp,
-    "often": fleet_view.often,
-    "in_order": in_order,
+    "often": fleet_coming.often,
     "unknown_reach": fleet_view.UNKNOWN_REACH,
 }
 """What the template says things with."""
