@@ -38,6 +38,8 @@ class Cell:
         The run that says so; empty where none does.
     hint
         What is to be said of its age: late, stopped, never.
+    ended
+        How it ended, in a word, also where that is so long ago that ``word`` says that it has stopped.
     """
 
     target: str
@@ -52,6 +54,7 @@ class Cell:
     hint: str = ""
     error: str = ""
     finished_at: datetime | None = None
+    ended: str = ""
 
     @property
     def overdue(self) -> bool:
@@ -133,7 +136,7 @@ def _cell(facts: Facts, target: Declared, row: JobSpec, last: _Last | None) -> C
     now = facts.now
     pace = schedule.pace(row.cron, last.looked_at, now)
     word, tone = _word(row, last, now)
-    hint = ""
+    ended, hint = word, ""
     if pace is Pace.STOPPED:
         word, tone, hint = "stopped", "bad", f"ended as {word} at {stamp(last.looked_at)}, and has not run since"
     elif pace is Pace.LATE and row.cron:
@@ -142,7 +145,19 @@ def _cell(facts: Facts, target: Declared, row: JobSpec, last: _Last | None) -> C
     at = last.finished_at or last.at
     status = last.status or NOT_FINISHED
     return Cell(
-        target.name, row.name, status, word, tone, pace, last.run_id, at, now - at, hint, last.error, last.finished_at
+        target=target.name,
+        job=row.name,
+        status=status,
+        word=word,
+        tone=tone,
+        pace=pace,
+        run_id=last.run_id,
+        at=at,
+        age=now - at,
+        hint=hint,
+        error=last.error,
+        finished_at=last.finished_at,
+        ended=ended,
     )
 
 

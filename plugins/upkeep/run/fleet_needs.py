@@ -108,9 +108,7 @@ def _kind(cell: Cell, failed: Iterable[Trouble], issues: Sequence[OpenIssue]) ->
 
 
 def _how(cell: Cell) -> str:
-    if cell.bad:
-        return cell.word
-    return "something serious is open"
+    return cell.ended if cell.bad else "something serious is open"
 
 
 def _failure(trouble: Trouble) -> str:
