@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from upkeep.fleet.keys import TargetPolicy
 from upkeep.fleet.values import Length
@@ -36,7 +36,7 @@ class IndexesPolicy(TargetPolicy):
 
     unused_after: Length = Duration.parse("35 days")
     drop_duplicates: Literal["approval", "never"] = "approval"
-    keep: tuple[str, ...] = ()
+    keep: list[str] = Field(default_factory=list)
 
     @model_validator(mode="before")
     @classmethod

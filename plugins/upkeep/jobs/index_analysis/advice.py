@@ -64,7 +64,7 @@ def plan(observation: Observation, target: Target, seen: Seen, room: Room) -> Pl
     policy = IndexesPolicy.of(target)
     if policy is None:
         return Plan.make(observation, ())
-    pairs = list(duplicates(seen.indexes))
+    pairs = [pair for pair in duplicates(seen.indexes) if not pair.index.part]
     doomed = {pair.index.subject for pair in pairs}
     actions, found = [], list(seen.others)
     for pair in pairs:

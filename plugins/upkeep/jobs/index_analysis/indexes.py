@@ -38,6 +38,8 @@ class Index:
         Whether queries are kept from it: the step before it goes.
     prefixes
         Whether an index of its kind can serve as the beginning of another.
+    part
+        Whether it is a part of an index that is told of itself.
     watched
         Whether its counters tell whether anybody needs it.
     row
@@ -57,6 +59,7 @@ class Index:
     valid: bool = True
     hidden: bool = False
     prefixes: bool = True
+    part: bool = False
     watched: bool = True
     bytes: int | None = None
     row: Json = field(default_factory=dict)

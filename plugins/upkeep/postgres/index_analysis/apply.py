@@ -31,6 +31,7 @@ from upkeep.postgres.session import LOCK_TIMEOUT, STATEMENT_TIMEOUT, PostgresSes
 
 LONG_SECONDS: Final = 30.0
 """A transaction that has used the table for so long is not waited for: nothing is begun then."""
+RETRY: Final = ddl.DEFAULT_RETRY
 BUILD_LOCK: Final = "10min"
 """How long building waits for older transactions; only schema changes of the table wait behind that."""
 
@@ -58,6 +59,7 @@ def _drop(work: Work[PostgresSession], args: Drop, done: DoneSoFar) -> None:
             plan.drop(args),
             checkpoint=work.checkpoint,
             sleep=work.sleep,
+            retry=RETRY,
             lock_seconds=ddl.QUIET_SECONDS,
             what=f"dropping {work.action.subject}",
         )

@@ -52,6 +52,7 @@ def _index(row: Row, policy: IndexesPolicy, *, replica: bool) -> Index:
         hinders=next(_hinders(row, replica=replica), ""),
         valid=row["is_valid"] or row["is_partitioned"],  # that of a parent waits for its partitions' own
         prefixes=plain and not row["is_partitioned"],
+        part=row["is_child"],
         watched=not row["is_partitioned"] and not row["serves_foreign_key"],
         bytes=row["bytes"],
         row=row,
