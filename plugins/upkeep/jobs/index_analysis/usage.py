@@ -110,9 +110,11 @@ def _said(index: Index, evidence: Json, text: str, status: FindingStatus) -> Fin
 
 def _not_yet(waiting: Sequence[datetime], after: Duration) -> Finding:
     first, last = (moment + elapsed(after) for moment in (min(waiting), max(waiting)))
+    known = f"{first:%Y-%m-%d}" if first.date() == last.date() else f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    one = len(waiting) == 1
     text = (
-        f"{len(waiting)} indexes have not been used since they are watched; whether nobody needs them is known after "
-        f"{after} without a break: from {first:%Y-%m-%d} on, of all of them on {last:%Y-%m-%d}"
+        f"{len(waiting)} {'index has' if one else 'indexes have'} not been used since {'it is' if one else 'they are'} "
+        f"watched; that nobody needs {'it' if one else 'them'} can be said after {after} without a break: {known}"
     )
     evidence = {"indexes": len(waiting), "from": first.isoformat(), "until": last.isoformat()}
     return Finding.of(
@@ -120,7 +122,6 @@ def _not_yet(waiting: Sequence[datetime], after: Duration) -> Finding:
         EVIDENCE,
         Severity.INFO,
         text,
-        "nothing to do",
         evidence=evidence,
         status=FindingStatus.INSUFFICIENT_EVIDENCE,
     )
