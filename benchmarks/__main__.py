@@ -18,6 +18,7 @@ ALL = (
     "redis_retention",
     "airflow_cost",
     "nightly",
+    "rounds",
 )
 
 

@@ -97,17 +97,17 @@ def first_run(environment: dict[str, str]) -> None:
         raise RuntimeError(done.stdout + done.stderr)
 
 
-def idle(state: Path, size: int) -> tuple[float, float]:
+def idle(state: Path, size: int, job: str = JOB) -> tuple[float, float]:
     """Return the worker CPU seconds of one target, and the seconds of a run over ``size`` targets."""
     names = [f"t{n:03}" for n in range(size)]
     with api(state) as client:
-        client.patch(f"/api/v2/dags/{JOB}", json={"is_paused": False}).raise_for_status()
-        settle(client)
+        client.patch(f"/api/v2/dags/{job}", json={"is_paused": False}).raise_for_status()
+        settle(client, job)
         before = worker_cpu(state)
         started = time.monotonic()
         body = {"logical_date": None, "conf": {"targets": names}}
-        answer = client.post(f"/api/v2/dags/{JOB}/dagRuns", json=body).raise_for_status()
-        outcome = wait(client, answer.json()["dag_run_id"])
+        answer = client.post(f"/api/v2/dags/{job}/dagRuns", json=body).raise_for_status()
+        outcome = wait(client, answer.json()["dag_run_id"], job)
         seconds = time.monotonic() - started
         if outcome != "success":
             raise RuntimeError(f"the run over {size} targets ended as {outcome}")
@@ -125,18 +125,18 @@ def api(state: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def settle(client: httpx.Client) -> None:
+def settle(client: httpx.Client, job: str = JOB) -> None:
     """Wait until no run is open: the run of the latest night, which a DAG that is switched on gets, would count."""
     time.sleep(3)
-    for run in client.get(f"/api/v2/dags/{JOB}/dagRuns").raise_for_status().json()["dag_runs"]:
-        wait(client, run["dag_run_id"])
+    for run in client.get(f"/api/v2/dags/{job}/dagRuns").raise_for_status().json()["dag_runs"]:
+        wait(client, run["dag_run_id"], job)
 
 
-def wait(client: httpx.Client, run_id: str) -> str:
+def wait(client: httpx.Client, run_id: str, job: str = JOB) -> str:
     """Return how a run ended."""
     deadline = time.monotonic() + RUN_SECONDS
     while time.monotonic() < deadline:
-        state = client.get(f"/api/v2/dags/{JOB}/dagRuns/{run_id}").raise_for_status().json()["state"]
+        state = client.get(f"/api/v2/dags/{job}/dagRuns/{run_id}").raise_for_status().json()["state"]
         if state in ("success", "failed"):
             return str(state)
         time.sleep(0.5)

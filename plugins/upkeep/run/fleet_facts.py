@@ -11,6 +11,7 @@ from upkeep.fleet import Fleet
 from upkeep.jobs import rooms, spec
 from upkeep.model import TargetStatus
 from upkeep.run import settling
+from upkeep.run.coverage import FLEET
 
 if TYPE_CHECKING:
     from upkeep.ledger import Ending, LastLook, Ledger, OpenIssue, Pause, PendingPlan, Trouble
@@ -98,6 +99,7 @@ def gather(ledger: Ledger, fleet: Fleet, jobs: Collection[str]) -> Facts:
     names = [target.name for target in targets]
     pairs = [(target.name, job) for target in targets for job in target.jobs]
     wanted = set(pairs)
+    about = wanted | {(FLEET, job) for target in targets for job in target.jobs}
     endings = ledger.endings(
         names, visible, elsewhere=settling.ELSEWHERE, present=settling.PRESENT, interval=settling.INTERVAL
     )
@@ -112,7 +114,7 @@ def gather(ledger: Ledger, fleet: Fleet, jobs: Collection[str]) -> Facts:
         looks=tuple(looks),
         ever=ledger.ever([pair for pair in pairs if pair not in seen]),
         troubles=tuple(ledger.troubles([(e.run_id, e.target) for e in endings if e.status in BAD or e.status is None])),
-        issues=tuple(i for i in ledger.issues(names) if (i.issue.target, i.issue.job) in wanted) if names else (),
+        issues=tuple(i for i in ledger.issues([*names, FLEET]) if (i.issue.target, i.issue.job) in about),
         pending=tuple(p for p in ledger.pending() if (p.plan.target, p.plan.job) in wanted),
         pauses=tuple(p for p in ledger.pauses() if p.target is None or p.target in names) if names else (),
         changed=ledger.last_changes([target.name for target in targets if target.observed]),

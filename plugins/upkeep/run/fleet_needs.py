@@ -11,6 +11,7 @@ from upkeep import words
 from upkeep.ledger import ApprovalState, OpenIssue, PendingPlan, Trouble
 from upkeep.model import Severity, TargetStatus
 from upkeep.run import rules
+from upkeep.run.coverage import FLEET
 from upkeep.run.fleet_cells import Cell, ago, stamp
 from upkeep.run.fleet_facts import Facts
 from upkeep.run.schedule import Pace
@@ -63,11 +64,21 @@ def needs(facts: Facts, cells: Mapping[Pair, Cell]) -> list[Need]:
             serious.setdefault((entry.issue.target, entry.issue.job), []).append(entry)
     found = [*_bad(cells, troubles, serious), *_stopped(cells)]
     return [
+        *(_of_all(entry) for (target, _), entries in serious.items() if target == FLEET for entry in entries),
         *(need for need in found if need.kind == "trouble"),
         *(need for need in found if need.kind == "stopped"),
         *_waiting(facts),
         *(need for need in found if need.kind == "incomplete"),
     ]
+
+
+def _of_all(entry: OpenIssue) -> Need:
+    """Return what is wrong with no target but with looking at all of them."""
+    issue = entry.issue
+    details = (issue.remedy,) if issue.remedy else ()
+    return Need(
+        "trouble", f"{words.plain(issue.job)}: {issue.summary}", "bad", details, runs={issue.job: issue.first_run}
+    )
 
 
 def _bad(

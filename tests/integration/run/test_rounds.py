@@ -24,7 +24,7 @@ from upkeep.jobs.contract import Ask, Job
 from upkeep.ledger import Ledger
 from upkeep.model import Finding, FindingStatus, Observation, Plan, Severity
 from upkeep.postgres.session import PostgresSession
-from upkeep.run import rounds, telling
+from upkeep.run import fleet_facts, fleet_needs, rounds, telling
 from upkeep.run.coverage import FLEET
 from upkeep.run.runner import Runner
 
@@ -224,6 +224,8 @@ def test_a_blind_round_is_told_once_and_calls_no_heartbeat(
     assert [(g.suite, g.success) for g in report.gates] == [("round.after", False)]
     assert [f.check for f in report.findings] == ["upkeep_blind"]
     assert report.document()["gates"][0]["success"] is False
+    facts = fleet_facts.gather(fleet.runner.ledger, fleet.runner.fleet, [JOB])
+    assert "2 of 4 targets out of reach at once" in fleet_needs.needs(facts, {})[0].title
     # that each is out of reach is not said beside it, by whichever check finds it
     keys = "fingerprint, target, job, check_name, subject, status, severity, summary, evidence, first_seen, first_run"
     with psycopg.connect(fleet.control, autocommit=True) as connection:
