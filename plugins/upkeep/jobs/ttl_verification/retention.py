@@ -13,6 +13,7 @@ from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.model import ON_PURPOSE, Finding, Observation, Severity
 from upkeep.model.intervals import shift
 
+REMEDY: Final = "see what the last run of retention says of it, and run it again"
 _OVER: Final = 2
 """So many of its intervals after its last run a retention has stopped: what it said then excuses nothing any more."""
 
@@ -23,12 +24,13 @@ class Reason:
 
     Attributes
     ----------
-    on_purpose
-        Whether they were left on purpose (a person is asked, a window is closed …): it was told there, once.
+    severity
+        How much that matters here. What was left on purpose (a person is asked, a window is closed …), or for later,
+        was told there, once.
     """
 
     text: str
-    on_purpose: bool = False
+    severity: Severity = Severity.ERROR
 
 
 def tolerance(job: str, endings: Sequence[Mapping[str, Any]]) -> float:
@@ -49,7 +51,7 @@ def reason(observation: Observation, target: Target, subject: str) -> Reason:
     """Return why retention left what is overdue of a table, from how its last runs ended."""
     endings, limit = observation.frames["endings"], _OVER * _interval(observation.job)
     if target.mode == "observe":
-        return Reason("the target is only observed (mode: observe): retention removes nothing", on_purpose=True)
+        return Reason("the target is only observed (mode: observe): retention removes nothing", Severity.INFO)
     if not endings:
         return Reason("retention has not run here yet, as far as the ledger knows")
     last = moment(endings[0]["at"])
@@ -59,9 +61,8 @@ def reason(observation: Observation, target: Target, subject: str) -> Reason:
         told = [row for row in ending["outcomes"] if row["subject"] == subject and row["status"] != "done"]
         when = f"the run of {moment(ending['at']):%Y-%m-%d %H:%M} UTC"
         if told:
-            purpose = [row for row in told if row["reason"] in ON_PURPOSE]
-            row = (purpose or told)[0]
-            return Reason(f"{when} left them: {row['message'] or row['reason'] or row['status']}", bool(purpose))
+            row = min(told, key=lambda row: _gravity(row).rank)
+            return Reason(f"{when} left them: {row['message'] or row['reason'] or row['status']}", _gravity(row))
         if any(row["subject"] == subject for row in ending["outcomes"]):
             return Reason(f"{when} did what it had planned, and they stayed or came late")
         if ending["error"]:
@@ -70,11 +71,17 @@ def reason(observation: Observation, target: Target, subject: str) -> Reason:
 
 
 def excused(finding: Finding, why: Reason) -> Finding:
-    """Return the finding with the reason; where that was on purpose it raises nothing, for it was told already."""
-    severity = Severity.INFO if why.on_purpose and finding.severity is Severity.ERROR else finding.severity
+    """Return the finding with the reason; where that was told already, it raises nothing a second time."""
+    severity = min(finding.severity, why.severity, key=lambda one: one.rank)
     text = f"{finding.summary}: {why.text}"
     evidence = {**finding.evidence, "why": why.text}
     return finding.model_copy(update={"summary": text, "severity": severity, "evidence": evidence})
+
+
+def _gravity(row: Mapping[str, Any]) -> Severity:
+    if row["status"] != "skipped":
+        return Severity.ERROR
+    return Severity.INFO if row["reason"] in ON_PURPOSE else Severity.WARNING
 
 
 def _interval(job: str) -> timedelta:

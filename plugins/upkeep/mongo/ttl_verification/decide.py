@@ -150,10 +150,9 @@ def _retained(
     name, kind = row["name"], row["kind"]
     why = retention.reason(observation, target, name)
     if kind != "timeseries":
-        remedy = "see the last run of retention, and what it says of this collection"
         yield from (
             retention.excused(f, why) if f.status is FindingStatus.FINDING else f
-            for f in _overdue(observation, seen, remedy)
+            for f in _overdue(observation, seen, retention.REMEDY)
         )
         return
     wanted, actual = expiry.wanted(policy), row["expires"]
