@@ -1,4 +1,4 @@
-"""The sample tables in TiDB: orders' events, notes with and without a time, deliveries by INTERVAL partitioning.
+"""The sample tables in TiDB: orders' events, notes with and without a time, deliveries by INTERVAL partitioning, carts.
 
 TiDB may still be building when the rest of the fleet is loaded (8 to 12 minutes, once): then this is put off, and
 said. The events come last, under another name until they are complete: their table says that all is there.
@@ -20,7 +20,7 @@ from upkeep.tidb.connection import connect
 
 MARKER = "order_events"  # there: loaded
 LOADING = "order_events_loading"
-TABLES = ("order_notes", "deliveries", LOADING)
+TABLES = ("order_notes", "deliveries", "carts", LOADING)
 MONTHS = range(-14, 1)
 DAYS_BACK = 9
 CONNECTION = "orders_tidb"
@@ -79,6 +79,8 @@ def _load(cursor: Any, *, reset: bool) -> bool:
     _run(cursor, "order_notes", partitions=_months(now))
     _run(cursor, "deliveries", first=sql.literal(days[0]), last=sql.literal(days[1]))
     _run(cursor, "order_events", table=loading, partitions=_months(now))
+    _run(cursor, "carts")
+    _run(cursor, "fill_carts")
     span = {"first": first, "seconds": int((now - first).total_seconds())}
     for part in range(5):
         _run(cursor, "fill_order_events", {**span, "part": part}, table=loading)

@@ -131,7 +131,7 @@ JOBS: Final[dict[str, JobSpec]] = {
         ),
         JobSpec(
             name="ttl_verification",
-            engines=frozenset({"postgres", "mongo", "redis"}),
+            engines=_SQL | {"mongo", "redis"},
             policy_keys=("ttl", "tables.retain", "collections.retain"),
             description="Proves that what should be gone is gone, and that what expires by itself goes on doing so",
             cron="0 4 * * *",
