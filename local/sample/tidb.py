@@ -23,6 +23,7 @@ LOADING = "order_events_loading"
 TABLES = ("order_notes", "deliveries", "carts", LOADING)
 MONTHS = range(-14, 1)
 DAYS_BACK = 9
+CART_DAYS = 25  # none is old enough to go before a person has looked
 CONNECTION = "orders_tidb"
 
 
@@ -80,12 +81,12 @@ def _load(cursor: Any, *, reset: bool) -> bool:
     _run(cursor, "deliveries", first=sql.literal(days[0]), last=sql.literal(days[1]))
     _run(cursor, "order_events", table=loading, partitions=_months(now))
     _run(cursor, "carts")
-    _run(cursor, "fill_carts")
     span = {"first": first, "seconds": int((now - first).total_seconds())}
     for part in range(5):
         _run(cursor, "fill_order_events", {**span, "part": part}, table=loading)
     _run(cursor, "fill_order_notes", table=loading)
     _run(cursor, "fill_deliveries", {"first": days[0]}, table=loading)
+    _run(cursor, "fill_carts", {"first": now - timedelta(days=CART_DAYS)}, table=loading)
     cursor.execute(f"alter table {loading} rename to {sql.identifier(MARKER)}")
     return True
 

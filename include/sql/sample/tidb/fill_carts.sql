@@ -1,13 +1,8 @@
--- A cart of each of the last days.
+-- Some carts of the last weeks.
 insert into carts (id, updated_at, content)
-with recursive n as (
-    select 0 as day
-    union all
-    select day + 1 from n where day < 27
-)
-
 select
-    day,
-    utc_timestamp() - interval day day,
-    concat('cart ', day)
-from n
+    e.id,
+    e.created_at,
+    concat('cart ', e.order_id)
+from {table} as e
+where e.created_at >= %(first)s and mod(e.id, 50) = 0
