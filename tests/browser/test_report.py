@@ -193,7 +193,7 @@ def copy_a_statement(page: Page, frame: Any) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == text
     expect(button).to_have_text("copy")
     page.evaluate("navigator.clipboard.writeText('')")
-    frames[0].evaluate("navigator.clipboard.writeText = () => Promise.reject(new DOMException('denied'))")
+    frames[0].evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new DOMException('denied')); }")
     button.click()
     expect(button).to_have_text("copied")
     assert page.evaluate("navigator.clipboard.readText()") == text
