@@ -264,3 +264,41 @@ def test_the_list_of_runs(chromium: Browser, stack: Stack, api: Api) -> None:
     expect(frame.get_by_role("heading", level=1)).to_have_text("Runs")
     frame.locator("tbody a.name").first.click()
     expect(frame.get_by_role("heading", level=1)).to_contain_text(re.compile("partition creation|data retention"))
+
+
+def test_the_page_of_the_fleet(chromium: Browser, stack: Stack, api: Api, tmp_path: Path) -> None:
+    """It is a first-level entry, follows Airflow's theme, fits a phone, and leads on by mouse and by keyboard."""
+    page = log_in(chromium, stack, "viewer")
+    page.get_by_role("link", name="Upkeep", exact=True).click()
+    page.wait_for_url("**/plugin/upkeep_fleet**")
+    frame = page.frame_locator("iframe[title=Upkeep]")
+    grounds = []
+    for theme in ("light", "dark"):
+        page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
+        page.goto("/plugin/upkeep_fleet")
+        expect(frame.locator("h1.verdict")).to_contain_text(re.compile("need|known"))
+        expect(frame.locator(f"html[data-theme={theme}]")).to_have_count(1)
+        grounds.append(frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor"))
+        page.screenshot(path=tmp_path / f"fleet-{theme}.png")
+    assert grounds[0] != grounds[1]
+    cell = frame.locator("a.cell").first
+    cell.focus()
+    cell.press("Enter")
+    expect(frame.get_by_role("heading", level=1)).to_contain_text(re.compile("partition creation|data retention"))
+
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    problems: list[str] = []
+    page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    page.goto("/upkeep/fleet")
+    expect(page.locator("h1.verdict")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.screenshot(path=tmp_path / "fleet-phone.png", full_page=True)
+    assert [p for p in problems if "favicon" not in p] == []
+
+    page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    page.goto("/plugin/upkeep_fleet")
+    frame.get_by_role("link", name="data retention", exact=True).first.click()
+    page.wait_for_url("**/dags/data_retention**")
+    stranger = chromium.new_context(base_url=stack.url).new_page()
+    stranger.goto("/upkeep/fleet")
+    expect(stranger.get_by_role("heading", level=1)).to_have_text("You are not logged in")
