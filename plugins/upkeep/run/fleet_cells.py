@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,6 +18,8 @@ NEVER: Final = "never"
 """Status of a job that has not looked at a target yet."""
 LONGEST: Final = timedelta(hours=20)
 """A run that has no end after so long was killed."""
+FORGOTTEN: Final = timedelta(days=40)
+"""Runs are looked for so far back (`Ledger.endings`)."""
 _ANSWERED: Final = BAD | {TargetStatus.OK, TargetStatus.NOTHING_TO_DO}
 """How an approved plan ends when its end tells more than that it was waited for."""
 
@@ -162,10 +164,16 @@ def _cell(facts: Facts, target: Declared, row: JobSpec, last: _Last | None) -> C
 
 
 def _unseen(facts: Facts, target: Declared, row: JobSpec) -> Cell:
-    """Return that a job has not looked at a target; also where it was only planned, or long ago."""
+    """Return that a job has not looked at a target: never, not at all of it, or so long ago that nobody asks."""
     ever = facts.ever.get((target.name, row.name))
-    hint = f"has looked at no time of late; last begun {stamp(ever)}" if ever else "has never run here"
-    return Cell(target.name, row.name, NEVER, "never", "warn", Pace.NEVER, hint=hint)
+    cell = Cell(target.name, row.name, NEVER, "never", "warn", Pace.NEVER, hint="has never run here")
+    if ever is None:
+        return cell
+    if facts.now - ever > FORGOTTEN and row.cron:
+        hint = f"has not run since {stamp(ever)}"
+        age = facts.now - ever
+        return replace(cell, word="stopped", tone="bad", pace=Pace.STOPPED, at=ever, age=age, hint=hint)
+    return replace(cell, hint=f"has not looked at all of it yet; a part, or only a plan: {stamp(ever)}")
 
 
 def _word(row: JobSpec, last: _Last, now: datetime) -> words.Word:

@@ -10,7 +10,7 @@ from upkeep import words
 from upkeep.ledger import NOT_FINISHED
 from upkeep.model import TargetStatus
 from upkeep.run import schedule
-from upkeep.run.fleet_cells import NEVER, Cell
+from upkeep.run.fleet_cells import Cell
 from upkeep.run.fleet_coming import Coming
 from upkeep.run.fleet_facts import Facts
 from upkeep.run.fleet_needs import Need
@@ -58,7 +58,7 @@ def sentence(
         if facts.hidden and not facts.jobs:
             return "None of this is yours to see: your user may not read the runs of any job's DAG", "quiet"
         return "Nothing is known: the fleet file declares nothing", "warn"
-    if all(cell.status == NEVER for cell in known.values()):
+    if all(cell.pace is Pace.NEVER for cell in known.values()):
         return _joined(["Nothing is known yet: no job has run", *_unheeded(wanted), *_night(coming)]), "warn"
     mine = [need for need in wanted if need.kind != "incomplete"]
     parts = [_needing(len(mine))]
@@ -99,7 +99,7 @@ def _undone(wanted: Sequence[Need]) -> str:
 
 def _unknown(known: Mapping[tuple[str, str], Cell]) -> str:
     """Return which jobs have no verdict anywhere, or none as new as it should be."""
-    never = [cell for cell in known.values() if cell.status == NEVER]
+    never = [cell for cell in known.values() if cell.pace is Pace.NEVER]
     late = [cell for cell in known.values() if cell.pace is Pace.LATE]
     running = [cell for cell in known.values() if cell.status == NOT_FINISHED and not cell.killed]
     whole = Counter(job for _, job in known)

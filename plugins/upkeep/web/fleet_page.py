@@ -54,7 +54,7 @@ def read(ledger: Ledger, jobs: Sequence[str]) -> FleetView:
         changed = path.stat().st_mtime_ns if path.exists() else 0
         declared = _load(path, changed)
     except ConfigurationError as error:
-        raise HTTPException(503, f"the fleet file cannot be read: {error}") from error
+        raise HTTPException(500, f"the fleet file cannot be read: {error}") from error
     facts = fleet_facts.gather(ledger, declared, jobs)
     links = airflow_data.approval_links(entry.plan.plan_id for entry in facts.pending)
     return fleet_view.view(replace(facts, dags=airflow_data.dags(jobs), links=links))

@@ -108,6 +108,12 @@ WELL = "Nothing needs you; nothing was lost; next night at 02:00 UTC"
             "Nothing needs you; keep did not run when it was due; next night at 02:00 UTC",
             3,
         ),
+        (
+            {"endings": FINE[:1], "ever": {("books", "keep"): hours(24)}},  # a plan only, or a part
+            "Nothing needs you; keep (on 1 database) has never run; next night",
+            3,
+        ),
+        ({"endings": FINE[:1], "ever": {("books", "keep"): hours(24 * 50)}}, "One thing needs you; next night", 1),
         ({"endings": (ending("ok", 49), FINE[1])}, "One thing needs you; next night at 02:00 UTC", 1),
         ({"endings": (ending("failed"), FINE[1])}, "One thing needs you; next night at 02:00 UTC", 1),
         ({"endings": (ending(None), FINE[1])}, "One thing needs you; next night at 02:00 UTC", 1),
