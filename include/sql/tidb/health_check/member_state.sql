@@ -2,7 +2,8 @@
 -- until it is taken out for good: see stores. Needs PROCESS.
 select
     i.type as kind,
-    i.instance
+    i.instance,
+    i.status_address
 from information_schema.cluster_info as i
 order by i.type, i.instance
 limit 1000

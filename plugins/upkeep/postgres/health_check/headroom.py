@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from typing import Final
 
 import psycopg
 from psycopg import sql
@@ -12,13 +11,10 @@ from psycopg import sql
 from upkeep.fleet.tables import PartitionPolicy
 from upkeep.jobs.checks import Seen
 from upkeep.jobs.contract import Ask
-from upkeep.jobs.partition_creation.axis import HIGHEST, Axis, UnknownBoundsError
+from upkeep.jobs.health_check import headroom
+from upkeep.jobs.partition_creation.axis import Axis, UnknownBoundsError, Value
 from upkeep.postgres import bounds, catalog, names
 from upkeep.postgres.session import PostgresSession
-
-_ENOUGH: Final = 2
-"""With so many whole periods ahead two nights may fail."""
-_UNTIL: Final = "for ever"
 
 
 def ahead(ask: Ask[PostgresSession]) -> Iterator[Seen]:
@@ -30,7 +26,7 @@ def ahead(ask: Ask[PostgresSession]) -> Iterator[Seen]:
         axis = Axis(type_, policy.zone, policy.unit)
         if axis.is_id or relation.strategy != "r":
             continue
-        yield _reach(relation.subject, policy, axis, partitions, ask.server.clock)
+        yield headroom.reach(relation.subject, policy, axis, _ends(partitions, axis), ask.server.clock)
 
 
 def defaults(ask: Ask[PostgresSession]) -> Iterator[Seen]:
@@ -62,29 +58,7 @@ def _tables(
         yield relation, policy, below[oid]
 
 
-def _reach(
-    subject: str, policy: PartitionPolicy, axis: Axis, partitions: list[catalog.Partition], clock: datetime
-) -> Seen:
-    now, ends = axis.of(clock), []
+def _ends(partitions: list[catalog.Partition], axis: Axis) -> Iterator[Value]:
     for partition in partitions:
-        try:
-            ends.append(bounds.read(partition.bounds or "", axis)[1])
-        except UnknownBoundsError:
-            continue  # the default, or one whose detaching is pending
-    end = max((value for value in ends), default=now)
-    whole, place = 0, axis.following(now, policy.every)
-    while whole < policy.ahead and axis.following(place, policy.every) <= end:
-        whole, place = whole + 1, axis.following(place, policy.every)
-    state = "enough"
-    if end <= now:
-        state = "none"
-    elif whole < min(policy.ahead, 1):
-        state = "last"
-    elif whole < min(policy.ahead, _ENOUGH):
-        state = "thin"
-    open_end = end >= HIGHEST
-    until = _UNTIL if open_end else f"{axis.instant(end).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    days = {} if open_end else {"days": round((end - now) / 86_400e6, 1)}
-    return Seen(
-        check="partition_headroom", subject=subject, state=state, evidence={"ahead": whole, "until": until, **days}
-    )
+        with contextlib.suppress(UnknownBoundsError):  # the default, or one whose detaching is pending
+            yield bounds.read(partition.bounds or "", axis)[1]

@@ -10,6 +10,7 @@ import pymysql
 from upkeep.jobs import checks, health_check
 from upkeep.jobs.checks import Looked, Seen
 from upkeep.jobs.contract import Ask, Job
+from upkeep.jobs.health_check.headroom import CHECK as HEADROOM
 from upkeep.model import Observation
 from upkeep.tidb import faults, names, server
 from upkeep.tidb.health_check import headroom, readings
@@ -54,11 +55,11 @@ def _measure(ask: Ask[TiDBSession], name: str, *, sees_others: bool) -> tuple[li
     if name in _PARTIAL and not sees_others:
         return [], Looked(check=name, why=f"our user sees only what is its own: {grant}")
     try:
-        if name == headroom.CHECK:
+        if name == HEADROOM:
             return [*headroom.measure(ask)], Looked(check=name)
         rows = ask.session.rows(f"health_check/{name}")
         if name == readings.MEMBERS:
-            rows = [*rows, *_stores(ask)]
+            rows = [*rows, *_stores(ask, rows)]
         read = _READINGS.get(name)
         seen = [checks.of_row(name, row) for row in rows] if read is None else [*read(ask, rows)]
     except pymysql.MySQLError as error:
@@ -79,12 +80,10 @@ def _blind(name: str, error: pymysql.MySQLError, grant: str) -> Looked:
     return Looked(check=name, why=faults.describe(error), failed=True)
 
 
-def _stores(ask: Ask[TiDBSession]) -> list[Row]:
-    """Return what the placement driver thinks of its stores; nothing where none answers, as on an embedded store."""
-    try:
-        return ask.session.rows("health_check/stores")
-    except pymysql.MySQLError:
-        return []
+def _stores(ask: Ask[TiDBSession], members: list[Row]) -> list[Row]:
+    """Return what the placement driver thinks of its stores; an embedded store has none, and no address of its own."""
+    remote = any(row["kind"] != "tidb" and row["status_address"] for row in members)
+    return ask.session.rows("health_check/stores") if remote else []
 
 
 def _statistics(_ask: Ask[TiDBSession], rows: list[Row]) -> Iterable[Seen]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from upkeep.fleet.tables import PartitionPolicy
 from upkeep.jobs.checks import Seen
 from upkeep.jobs.contract import Ask
-from upkeep.jobs.partition_creation.axis import HIGHEST, UnknownBoundsError, length
-from upkeep.jobs.partition_creation.layout import Wish, layout
-from upkeep.model.value import Json
+from upkeep.jobs.health_check import headroom
+from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, UnknownBoundsError
 from upkeep.tidb import catalog, keys, names
 from upkeep.tidb.catalog import Partition, Table
 from upkeep.tidb.session import Row, TiDBSession
-
-CHECK: Final = "partition_headroom"
 
 
 def measure(ask: Ask[TiDBSession]) -> Iterator[Seen]:
@@ -51,21 +47,14 @@ def _of_table(ask: Ask[TiDBSession], policy: PartitionPolicy, children: list[Par
     if scale.axis.is_id or isinstance(policy.every, int):
         return _unknown("its partitions are of ids, of which the clock tells nothing")
     try:
-        spans = [span for span, _ in catalog.read_spans(children, scale)]
-    except UnknownBoundsError as error:
+        ends = [scale.read(p.upper_bound) for p in children]
+        below = [end for end in ends if end < HIGHEST]
+        if len(below) < len(ends) and scale.reaches_end(max(below, default=LOWEST), policy.every):
+            below = ends  # the one without an end is the last period that the column's type has room for
+        return headroom.reach("", policy, scale.axis, below, ask.server.clock)
+    except (UnknownBoundsError, OverflowError) as error:
         return _unknown(f"a bound cannot be read: {error}")
-    finite = [span for span in spans if span.upper < HIGHEST]
-    at = scale.axis.of(ask.at)
-    last = max((span.upper for span in finite), default=at)
-    missing = layout(finite, Wish(every=policy.every, ahead=policy.ahead, at=at), scale.axis).ahead_missing
-    periods = (last - at) / length(policy.every)
-    overflow = "; rows beyond fall into the partition without an end" if len(finite) < len(spans) else ""
-    known: Json = {"periods": f"{max(periods, 0):.1f}", "ahead": policy.ahead, "last": scale.text(last)}
-    known |= {"overflow": overflow, "missing": missing}
-    # a policy that asks for a single period ahead is kept when that is there
-    kept = missing == 0
-    return Seen(check=CHECK, value=None if kept else periods, state="as declared" if kept else "", evidence=known)
 
 
 def _unknown(why: str) -> Seen:
-    return Seen(check=CHECK, evidence={"why": why})
+    return Seen(check=headroom.CHECK, evidence={"why": why})

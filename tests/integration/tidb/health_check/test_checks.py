@@ -244,13 +244,13 @@ def test_partitions_ahead(db: Db, ours: TiDBSession) -> None:
     db.run(f"create table sales (id int, at datetime) partition by range columns (at) {parts}")
     db.run("create table plain (id int, at datetime)")
     subject = f"{db.name}.sales"
-    assert seen.level(ours, "partition_headroom", subject, times=2) == "CRITICAL"
+    assert seen.level(ours, "partition_headroom", subject) == "CRITICAL"
     assert seen.level(ours, "partition_headroom", f"{db.name}.plain") == "insufficient_evidence"
-    db.run(f"alter table sales add partition (partition p2 values less than ('{month(1)}'))")
-    assert seen.level(ours, "partition_headroom", subject, times=3) == "ERROR"
-    bounds = ", ".join(f"partition p{n + 2} values less than ('{month(n + 1)}')" for n in range(1, 5))
-    db.run(f"alter table sales add partition ({bounds})")
-    assert seen.level(ours, "partition_headroom", subject) == "ok"
+    levels = []
+    for end in range(1, 4):
+        db.run(f"alter table sales add partition (partition p{end + 1} values less than ('{month(end)}'))")
+        levels.append(seen.level(ours, "partition_headroom", subject))
+    assert levels == ["ERROR", "WARNING", "ok"]
 
 
 def test_what_a_user_with_few_rights_cannot_see_is_said(db: Db) -> None:
