@@ -45,7 +45,11 @@ def test_a_table_that_has_run_out_of_partitions(
         assert target["status"] == "unhealthy"
         (found,) = [f for f in target["findings"] if f["severity"] == "CRITICAL"]
         assert (found["check"], found["subject"], found["state"]) == ("partition_headroom", f"{db.name}.events", state)
-    upkeep.target("run", "partition_creation", status=0)
+    db.run("alter table events add partition (partition p2 values less than (maxvalue))")
+    target = upkeep.target("run", "health_check", status=1)
+    assert "2026-01-01" in str(target["findings"]), "a partition without an end counts for nothing"
+    ends = "partition p2 values less than ('2099-01-01'), partition p3 values less than (maxvalue)"
+    db.run(f"alter table events reorganize partition p2 into ({ends})")
     assert upkeep.target("run", "health_check", status=0)["status"] == "ok"
     monkeypatch.setenv("AIRFLOW_CONN_ORDERS_DB", db.uri.replace(str(db.server.port), "1"))
     assert upkeep.target("run", "health_check", status=3)["status"] == "unreachable"
