@@ -120,7 +120,7 @@ JOBS: Final[dict[str, JobSpec]] = {
         ),
         JobSpec(
             name="health_check",
-            engines=_SQL | {"redis"},
+            engines=_SQL | {"mongo", "redis"},
             policy_keys=("target.health",),
             description="Looks at the health of every server, and changes nothing",
             cron="*/5 * * * *",

@@ -11,6 +11,7 @@ from upkeep.engines import Address, connected
 from upkeep.errors import UnreachableError
 from upkeep.fleet import Target
 from upkeep.model import Finding
+from upkeep.mongo import faults
 from upkeep.mongo.check import check
 from upkeep.mongo.session import TESTED_VERSIONS, MongoSession
 
@@ -33,7 +34,7 @@ class MongoEngine:
                 f"{address.connection_id}: no MongoDB at {address.host}:{address.port or 27017} for user "
                 f"'{address.user or 'none'}': {reason}; check host, port, password, replicaSet and TLS"
             )
-            raise UnreachableError(message) from error
+            raise (faults.NoPrimaryError if faults.has_no_primary(error) else UnreachableError)(message) from error
         try:
             yield session
         finally:

@@ -13,8 +13,10 @@ from pymongo.errors import (
     InvalidOperation,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 
+from upkeep.errors import UnreachableError
 from upkeep.jobs.data_retention.refusal import Refusal
 from upkeep.jobs.errors import (
     ActionError,
@@ -44,6 +46,7 @@ _COMMAND: Final = " to execute command"
 """What follows it is the whole command, with the values that it asks for."""
 _INDEX: Final = re.compile(r"index: (\S+)")
 _LONGEST: Final = 300
+_NO_PRIMARY: Final = ("No replica set members match", "No primary available")
 _CONNECTION_LOST: Final = "the connection to the primary was lost"
 REFUSES: Final = "server_refuses"
 NO_MAJORITY: Final = Refusal(
@@ -60,6 +63,10 @@ DISK: Final = Refusal(REFUSES, "the server's disk is full", "make room on the se
 REFUSALS: Final = {64: NO_MAJORITY, 100: NO_MAJORITY, 371: BLOCKED, 14031: DISK}
 """When the server as a whole takes no writes: WriteConcernFailed, UnsatisfiableWriteConcern, UserWritesBlocked,
 OutOfDiskSpace."""
+
+
+class NoPrimaryError(UnreachableError):
+    """Members of the set answer, and none of them is the primary."""
 
 
 def details(error: PyMongoError) -> Mapping[str, Any]:
@@ -81,6 +88,11 @@ def is_lost(error: PyMongoError) -> bool:
     if isinstance(error, OperationFailure) and not isinstance(error, BulkWriteError):
         return code(error) in _GOING
     return isinstance(error, (AutoReconnect, ConnectionFailure, InvalidOperation)) or code(error) in _GOING
+
+
+def has_no_primary(error: Exception) -> bool:
+    """Return whether the driver found members, and no primary among them, for as long as it looked."""
+    return isinstance(error, ServerSelectionTimeoutError) and str(error).startswith(_NO_PRIMARY)
 
 
 def is_transient(error: PyMongoError) -> bool:

@@ -19,7 +19,7 @@ from upkeep.model import NOTHING_ASKED, Memory, ServerFacts
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 FACTS = ServerFacts(identity="i", version="1", tested=True, replica=False, role="r", clock=NOW)
-ENGINES = ["redis"]
+ENGINES = ["mongo", "redis"]
 
 
 def target(engine: str) -> fleet.Target:

@@ -194,7 +194,7 @@ def test_latency(client: Any, ours: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_replicas(server: RedisServer, client: Any, ours: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dump is none; one falls behind, loses its primary, is gone, comes back, and is taken out."""
-    seen, there = looks("{thresholds: {replication_lag: {warning: 1}}}"), looks()
+    seen, there = looks("{thresholds: {replication_lag: {warning: 2}}}"), looks()
     client.config_set("repl-diskless-sync-delay", 1)
     program, unpacked = redis_program()
     command = [program.parent / "redis-cli", "-h", server.host, "-p", str(server.port), "--rdb", os.devnull]
@@ -216,7 +216,7 @@ def test_replicas(server: RedisServer, client: Any, ours: Any, monkeypatch: pyte
         process = int(replica.info()["process_id"])
         os.kill(process, signal.SIGSTOP)
         try:
-            until(lambda: client.info()["slave0"]["lag"] >= 2)
+            until(lambda: client.info()["slave0"]["lag"] >= 3)
             assert seen.level(ours, "replication_lag", name, times=2) == "WARNING"
         finally:
             os.kill(process, signal.SIGCONT)
