@@ -34,7 +34,8 @@ def observe(ask: Ask[MongoSession]) -> Observation:
     """Measure; each document is read once, within a second; no collection of users is looked at."""
     session = ask.session
     server = _read("serverStatus", lambda: _command(session, "serverStatus", **_PARTS))
-    alone = _ALONE.get(session.topology)
+    # a member that has no set, or was put out of it, is not one that was meant to stand alone
+    alone = None if session.hello.get("isreplicaset") else _ALONE.get(session.topology)
     told = {
         "server": server,
         "cache": _cache(server),
@@ -53,12 +54,11 @@ def _command(session: MongoSession, command: str, **options: Any) -> Json:
 
 
 def _oplog(session: MongoSession) -> Json:
-    """Return the ends of the oplog in seconds, what it holds, and how much it may hold."""
+    """Return the ends of the oplog, what it holds, and how much it may hold."""
     local = session.client.local
     stats = local.command("collStats", "oplog.rs", maxTimeMS=LOOK_MS)
     ends = [local["oplog.rs"].find_one({}, ["ts"], sort=[("$natural", way)], max_time_ms=LOOK_MS) for way in (1, -1)]
-    first, last = ((end or {})["ts"].time for end in ends)
-    return {"first": first, "last": last, "size": stats["size"], "limit": stats["maxSize"]}
+    return {"first": ends[0] or {}, "last": ends[1] or {}, "stats": stats}
 
 
 def _cache(server: Any) -> Any:

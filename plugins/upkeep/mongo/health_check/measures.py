@@ -24,8 +24,11 @@ OPLOG_FULL: Final = 0.85
 SLOW_US: Final = 98_304
 """The bucket of the server's histogram that lies nearest to 100 ms; those above are counted too."""
 SLOW_SHARE: Final = 0.01
-_PRIMARY, _SECONDARY, _RECOVERING, _ROLLBACK = 1, 2, 3, 9
-_COMING: Final = {0: "starting", 5: "copying its data"}
+_PRIMARY, _SECONDARY = 1, 2
+_STATES: Final = {0: "starting", 5: "copying its data", 3: "not caught up", 9: "not caught up"} | dict.fromkeys(
+    (_PRIMARY, _SECONDARY, 7), "well"
+)
+"""Of members that answer: STARTUP, STARTUP2, RECOVERING, ROLLBACK, and those that do what they are for."""
 
 
 def _replica_state(told: Told) -> Iterator[Seen]:
@@ -62,20 +65,13 @@ def _elected(primary: str, status: Json, before: Mapping[str, Json]) -> Seen:
 def _member(told: Told, member: Json, then: Json) -> Seen:
     state, name = member["state"], member["name"]
     evidence: Json = {"what": f"{name} is {member['stateStr']}"}
-    if member.get("health") == 1 and state in _COMING:
-        return _of(name, _COMING[state], evidence)
-    if member.get("health") == 1 and state in (_RECOVERING, _ROLLBACK):
-        return _of(name, "not caught up", evidence)
-    if member.get("health") == 1:
-        return _of(name, "well", evidence)
+    if member.get("health") == 1 and state in _STATES:
+        return Seen(check="replica_state", subject=name, state=_STATES[state], evidence=evidence)
     heard = member.get("lastHeartbeatRecv")
     since = min(then.get("down_since", told.at), _seconds(heard) if _is_known(heard) else told.at)
     evidence = {"down_since": since, "what": f"{name} is not reached for {(told.at - since) / 60:.0f} minutes"}
-    return _of(name, "down" if told.at - since >= DOWN_SECONDS else "not reached just now", evidence)
-
-
-def _of(name: str, state: str, evidence: Json) -> Seen:
-    return Seen(check="replica_state", subject=name, state=state, evidence=evidence)
+    how = "down" if told.at - since >= DOWN_SECONDS else "not reached just now"
+    return Seen(check="replica_state", subject=name, state=how, evidence=evidence)
 
 
 def _lag(told: Told) -> Iterator[Seen]:
@@ -97,10 +93,10 @@ def _written(member: Json) -> Any:
 
 
 def _oplog(told: Told) -> Iterator[Seen]:
-    oplog = told["oplog"]
-    window = float(oplog["last"] - oplog["first"])
-    full = oplog["size"] / oplog["limit"] if oplog["limit"] else 1.0
-    evidence = {"share": 100 * full, "hours": window / 3600, "megabytes": oplog["limit"] / 2**20}
+    oplog, stats = told["oplog"], told["oplog"]["stats"]
+    window = float(oplog["last"]["ts"].time - oplog["first"]["ts"].time)
+    full = stats["size"] / stats["maxSize"]
+    evidence = {"share": 100 * full, "hours": window / 3600, "megabytes": stats["maxSize"] / 2**20}
     if full < OPLOG_FULL:  # nothing of it is lost yet: it reaches back as far as there is anything
         yield Seen(check="oplog_window", state="not full yet", evidence=evidence)
         return

@@ -249,7 +249,7 @@ class Node(RedisServer):
     def prepare(self) -> None:
         super().prepare()
         with (self.directory / "redis.conf").open("a", encoding="utf-8") as conf:
-            conf.write("cluster-enabled yes\n")
+            conf.write(f"cluster-enabled yes\ncluster-port {free_port()}\n")  # by default 10,000 above the other
 
     def uri(self, _database: str = "0") -> str:
         return super().uri("0")
