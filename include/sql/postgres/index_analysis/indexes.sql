@@ -24,9 +24,9 @@ select
     x.relkind = 'I' as is_partitioned,
     x.relispartition as is_child,
     am.amname::text as method,
-    pg_get_indexdef(i.indexrelid) as definition,
+    def.definition,
     substr(
-        pg_get_indexdef(i.indexrelid),
+        def.definition,
         length('create ' || case when i.indisunique then 'unique ' else '' end || 'index ' || quote_ident(x.relname))
         + 1
     ) as shape,
@@ -74,6 +74,12 @@ select
             and (i.indkey::smallint[])[0:cardinality(c.conkey) - 1] <@ c.conkey
             and (i.indkey::smallint[])[0:cardinality(c.conkey) - 1] @> c.conkey
     ) as serves_foreign_key,
+    exists(
+        select
+        from pg_inherits as h
+        inner join pg_index as p on h.inhparent = p.indrelid
+        where h.inhrelid = i.indrelid and not p.indisvalid
+    ) as parent_awaits,
     i.indrelid in (select h.relation from held as h) or i.indexrelid in (select h.relation from held as h) as is_held,
     pg_has_role(t.relowner, 'usage') as may_drop,
     s.spcname::text as tablespace,
@@ -86,6 +92,7 @@ inner join pg_class as t on i.indrelid = t.oid
 inner join pg_namespace as n on t.relnamespace = n.oid
 inner join pg_am as am on x.relam = am.oid
 left join pg_tablespace as s on x.reltablespace = s.oid
+cross join lateral (select pg_get_indexdef(i.indexrelid) as definition offset 0) as def
 where
     n.nspname !~ '^pg_' and n.nspname != 'information_schema'
     and (%(table)s::oid is null or i.indrelid = %(table)s::oid)

@@ -74,10 +74,8 @@ def judge(
             continue
         evidence = _carried_on(use, before.get(index.subject), at)
         since = datetime.fromisoformat(evidence["since"])
-        if index.bytes is not None:
-            evidence["bytes"] = index.bytes
         if at - since >= elapsed(after):
-            evidence["proven"] = True
+            evidence |= {"proven": True, "bytes": index.bytes}
             text = f"nothing has used it since {since:%Y-%m-%d}, on any node; every write keeps it up to date"
             yield Finding.of(UNUSED, index.subject, Severity.WARNING, text, remedies[index.subject], evidence=evidence)
             continue

@@ -34,7 +34,7 @@ def _hide(work: Work[MongoSession], done: DoneSoFar) -> None:
 
 
 def _here(session: MongoSession, args: Hide, target: Target | None = None) -> list[Index]:
-    rows = observe.read(session, args.collection)
+    rows = observe.read(session, [args.collection])
     if not rows or rows[0]["uuid"] != args.uuid:
         raise StateChangedError("the collection is another one, or gone: the next run looks again")
     topology = [{"topology": session.topology}]

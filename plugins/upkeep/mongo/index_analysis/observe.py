@@ -33,7 +33,7 @@ def observe(ask: Ask[MongoSession]) -> Observation:
         "server": [
             {"subject": "server", "reachable": True, "version_tested": session.tested, "topology": session.topology}
         ],
-        "indexes": [row for name in names for row in read(session, name)],
+        "indexes": read(session, names),
         "shard_keys": shard_keys(session),
         "usage": usage,
         "unknown": unknown,
@@ -42,24 +42,18 @@ def observe(ask: Ask[MongoSession]) -> Observation:
     return ask.answer(frames)
 
 
-def read(session: MongoSession, name: str) -> list[Doc]:
-    """Return a row for each index of a collection, in the order of their making; none when it is not there."""
-    found = catalog.collections(session, [name])
-    if not found or found[0]["kind"] != "collection":
-        return []
-    row = found[0]
-    sizes, building = _sizes(session, name)
-    return [
-        {
-            **index,
-            "collection": name,
-            "uuid": row["uuid"],
-            "place": place,
-            "bytes": sizes.get(index["name"]),
-            "building": index["name"] in building,
-        }
-        for place, index in enumerate(row["indexes"])
-    ]
+def read(session: MongoSession, names: Sequence[str]) -> list[Doc]:
+    """Return a row for each index of these collections, in the order of their making; none of what is not there."""
+    rows: list[Doc] = []
+    for found in catalog.collections(session, names):
+        if found["kind"] != "collection" or found["name"] not in names:
+            continue
+        sizes, building = _sizes(session, found["name"])
+        about = {"collection": found["name"], "uuid": found["uuid"]}
+        for place, index in enumerate(found["indexes"]):
+            name = index["name"]
+            rows.append({**index, **about, "place": place, "bytes": sizes.get(name), "building": name in building})
+    return rows
 
 
 def _sizes(session: MongoSession, name: str) -> tuple[Mapping[str, int], Sequence[str]]:

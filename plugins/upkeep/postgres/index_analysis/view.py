@@ -68,6 +68,8 @@ def _bound(row: Row) -> Iterator[str]:
 def _hinders(row: Row, *, replica: bool) -> Iterator[str]:
     if row["is_partitioned"]:
         yield "an index of a partitioned table cannot be dropped without blocking writers"
+    if row["parent_awaits"]:
+        yield "an index of the partitioned table is not attached yet on all partitions: this may be its part"
     if not row["may_drop"]:
         yield "our role is not that of the table's owner: grant it"
     if not row["is_valid"] and row["is_held"]:

@@ -113,6 +113,8 @@ def test_an_invalid_index_is_told_unless_it_is_being_built(db: Db, database: str
         "create table app.p (id int, at date) partition by range (at)",
         "create table app.p1 partition of app.p for values from ('2024-01-01') to ('2025-01-01')",
         "create index awaits_its_parts on only app.p (id)",
+        "create index part on app.p1 (id)",
+        "create index no_part on app.p1 (id)",
     )
     with pytest.raises(psycopg.errors.UniqueViolation):
         db.execute("create unique index concurrently broken on app.t (a)")
@@ -122,7 +124,9 @@ def test_an_invalid_index_is_told_unless_it_is_being_built(db: Db, database: str
     assert {one for one in found if one[0] != "index_unused"} == {
         ("index_invalid", "app.broken"),
         ("index_invalid", "app.left_ccnew"),
+        ("index_duplicate", "app.no_part"),
     }
+    assert "not attached yet" in found["index_duplicate", "app.no_part"].remedy
     assert found["index_invalid", "app.broken"].severity == "WARNING"
     assert "drop index concurrently app.left_ccnew" in found["index_invalid", "app.left_ccnew"].remedy
     with psycopg.connect(database) as builder:
