@@ -92,7 +92,7 @@ inner join pg_class as t on i.indrelid = t.oid
 inner join pg_namespace as n on t.relnamespace = n.oid
 inner join pg_am as am on x.relam = am.oid
 left join pg_tablespace as s on x.reltablespace = s.oid
-cross join lateral (select pg_get_indexdef(i.indexrelid) as definition offset 0) as def
+cross join lateral pg_get_indexdef(i.indexrelid) as def (definition)
 where
     n.nspname !~ '^pg_' and n.nspname != 'information_schema'
     and (%(table)s::oid is null or i.indrelid = %(table)s::oid)
