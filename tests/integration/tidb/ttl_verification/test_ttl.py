@@ -79,7 +79,7 @@ def ran(db: Db, ago: timedelta, *, after: timedelta = timedelta(days=30), table:
         "job_id, table_id, parent_table_id, table_schema, table_name, create_time, finish_time, ttl_expire, status"
     )
     db.run(
-        f"insert into mysql.tidb_ttl_job_history ({columns} status) values ({'%s, ' * 8} 'finished')",
+        f"insert into mysql.tidb_ttl_job_history ({columns}) values ({'%s, ' * 8} 'finished')",
         (f"test-{next(_jobs)}-{db.name}", number, number, db.name, table, at, at, at - after),
     )
 
