@@ -35,6 +35,8 @@ START_DATE: Final = datetime(2024, 1, 1, tzinfo=UTC)
 """The earliest day that a backfill can reach."""
 RUN_TIMEOUT: Final = timedelta(hours=20)
 """A night that is not over by then must not stand in the way of the next."""
+ROUND_TIMEOUT: Final = timedelta(minutes=30)
+"""The same for a round of every few minutes, which the outside waits for."""
 READ_TIMEOUT: Final = timedelta(minutes=15)
 """Observing, planning, gating: minutes even on thousands of partitions."""
 APPLY_TIMEOUT: Final = timedelta(hours=12)
@@ -62,7 +64,7 @@ def maintenance_dag(job: str, doc: str | None) -> DAG:
         start_date=START_DATE,
         catchup=False,
         max_active_runs=1,
-        dagrun_timeout=RUN_TIMEOUT,
+        dagrun_timeout=ROUND_TIMEOUT if row.heartbeat else RUN_TIMEOUT,
         default_args={"owner": "upkeep", "retries": 0, "execution_timeout": READ_TIMEOUT},
         params=_params(row) | _asked(row),
         tags=["upkeep", *row.tags],

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from upkeep.engines import Address
-from upkeep.errors import CancelledError, ConfigurationError, UnreachableError, UpkeepError
+from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
 from upkeep.fleet import outside as addresses
 from upkeep.jobs import spec
 from upkeep.model import GateResult, Plan, TargetReport
@@ -76,17 +76,22 @@ def look_at_all(runner: Runner, run_id: str, names: Sequence[str]) -> list[Targe
     answers: SimpleQueue[tuple[str, Plan | Exception]] = SimpleQueue()
     waiting, under_way = deque(names), dict[str, _Attempt]()
     reports: list[TargetReport] = []
-    while waiting or under_way:
-        while waiting and len(under_way) < AT_ONCE and not runner.stop.asked:
-            name = waiting.popleft()
-            under_way[name] = _begin(runner, run, name, answers, seconds)
-        if runner.stop.asked:
-            _cancel_all(under_way, answers)
-            runner.stop.raise_if_asked()
-        for name, seen in _answered(under_way, answers):
-            late = under_way.pop(name).cancelled
-            seen = _too_late(name, seconds) if late else seen  # noqa: PLW2901 - what was cancelled saw nothing whole
-            reports.append(looking.settle(runner, run, runner.fleet.target(name), seen))
+    try:
+        while waiting or under_way:
+            while waiting and len(under_way) < AT_ONCE and not runner.stop.asked:
+                name = waiting.popleft()
+                under_way[name] = _begin(runner, run, name, answers, seconds)
+            if runner.stop.asked:
+                _cancel_all(under_way, answers)
+                runner.stop.raise_if_asked()
+            for name, seen in _answered(under_way, answers):
+                late = under_way.pop(name).cancelled
+                seen = _too_late(name, seconds) if late else seen  # noqa: PLW2901 - what was cancelled saw nothing whole
+                reports.append(looking.settle(runner, run, runner.fleet.target(name), seen))
+    except BaseException:  # the ledger is away, the task's time is over: nothing goes on without anybody who waits
+        for attempt in under_way.values():
+            attempt.cancel()
+        raise
     return reports
 
 
@@ -96,14 +101,14 @@ def _begin(
     """Begin to look at a target in a thread of its own."""
     target = runner.fleet.target(name)
     try:  # here, for Airflow answers its task in one thread
-        known: Address | UpkeepError = runner.addresses(target.connection)
-    except UpkeepError as error:
+        known: Address | Exception = runner.addresses(target.connection)
+    except Exception as error:  # noqa: BLE001 - it is this target's: the others are looked at
         known = error
 
     def resolve(connection_id: str) -> Address:
         if connection_id != target.connection:
             return runner.addresses(connection_id)
-        if isinstance(known, UpkeepError):
+        if isinstance(known, Exception):
             raise known
         return known
 
