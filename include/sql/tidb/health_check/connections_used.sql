@@ -3,10 +3,12 @@
 select
     i.instance as subject,
     coalesce(s.used, 0) as used,
-    if(cast(c.value as signed) = 0, 'unlimited', c.value) as `limit`,
-    cast(if(cast(c.value as signed) = 0, 0, 100 * coalesce(s.used, 0) / cast(c.value as signed)) as double) as value
+    if(c.value = '0', 'unlimited', c.value) as `limit`,
+    if(c.value is null, 'the server does not tell its limit', '') as why,
+    cast(if(c.value = '0', 0, 100 * coalesce(s.used, 0) / cast(c.value as signed)) as double) as value
 from information_schema.cluster_info as i
-inner join information_schema.cluster_config as c on i.instance = c.instance
+left join information_schema.cluster_config as c
+    on i.instance = c.instance and c.type = 'tidb' and c.`key` = 'instance.max_connections'
 left join (
     select
         p.instance,
@@ -14,6 +16,6 @@ left join (
     from information_schema.cluster_processlist as p
     group by p.instance
 ) as s on i.status_address = s.instance
-where i.type = 'tidb' and c.type = 'tidb' and c.`key` = 'instance.max_connections'
+where i.type = 'tidb'
 order by value desc
 limit 100

@@ -34,6 +34,9 @@ _GRANTS: Final = {
 _PARTIAL: Final = frozenset({"connections_used", "ddl_stuck", "session_idle_in_transaction", "transaction_long"})
 """Checks to which TiDB shows less, and no error, without PROCESS."""
 
+_OF_MEMBERS: Final = frozenset({"connections_used", "disk_used", "member_state", "memory_used"})
+"""Checks of which each member tells: no row at all is no good news."""
+
 Reading: TypeAlias = Callable[[Ask[TiDBSession], list[Row]], Iterable[Seen]]
 
 
@@ -60,6 +63,8 @@ def _measure(ask: Ask[TiDBSession], name: str, *, sees_others: bool) -> tuple[li
         rows = ask.session.rows(f"health_check/{name}")
         if name == readings.MEMBERS:
             rows = [*rows, *_stores(ask, rows)]
+        if name in _OF_MEMBERS and not rows:
+            return [], Looked(check=name, why="no member of the cluster tells", minds=name != "disk_used")
         read = _READINGS.get(name)
         seen = [checks.of_row(name, row) for row in rows] if read is None else [*read(ask, rows)]
     except pymysql.MySQLError as error:

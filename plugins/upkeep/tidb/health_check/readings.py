@@ -20,12 +20,15 @@ FORGOTTEN: Final = timedelta(days=7)
 THERE: Final = "there"
 LEAVING: Final = "leaving"
 MISSING: Final = "missing"
+_LOST: Final = "disconnected"
 _STORES: Final = {
     "Up": THERE,
-    "Disconnected": "disconnected",
+    "Disconnected": _LOST,
     "Down": MISSING,
     "Offline": LEAVING,  # its regions are being moved; then it is a tombstone
+    "Tombstone": LEAVING,
 }
+"""What a store's word means; one that is not known is looked into by a person."""
 _VOTES: Final = ("pd", "tikv")
 _LENGTH: Final = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
 _SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -50,7 +53,7 @@ def members(rows: Iterable[Row], looks: Sequence[Json], now: datetime) -> Iterat
     told = [*rows]
     stores = {row["instance"]: row["state"] for row in told if "state" in row}
     states = {
-        (row["kind"], row["instance"]): _STORES.get(stores.get(row["instance"], "Up"), LEAVING)
+        (row["kind"], row["instance"]): _STORES.get(stores.get(row["instance"], "Up"), _LOST)
         for row in told
         if "kind" in row
     }
