@@ -305,7 +305,7 @@ def _serious(finding: Finding) -> bool:
 def _unseen(finding: Finding) -> bool:
     """Return whether something that matters could not be looked at: that is never "nothing found"."""
     return (
-        finding.status is FindingStatus.NOT_AVAILABLE
+        finding.status in (FindingStatus.NOT_AVAILABLE, FindingStatus.FAILED)
         and finding.severity.rank >= Severity.WARNING.rank
         and not finding.settled
     )

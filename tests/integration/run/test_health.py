@@ -11,7 +11,7 @@ import pytest
 from upkeep import connections
 from upkeep.fleet import parse
 from upkeep.ledger import Ledger
-from upkeep.model import TargetReport
+from upkeep.model import TargetReport, TargetStatus
 from upkeep.run import looking
 from upkeep.run.runner import Runner
 
@@ -88,3 +88,18 @@ def test_a_job_that_has_stopped_is_told_and_one_that_ended_is_well(
     run_id = ledger.start_run("partition_creation", datetime.now(UTC), trigger="test", actor="ada", options={})
     ledger.record_look(run_id, "shop", "partition_creation", at=datetime.now(UTC), status="ok", seen=(), unseen=())
     assert levels(look()) == {}
+
+
+def test_a_check_that_broke_is_no_sign_of_health(look: Look, database: str) -> None:
+    """It waits for nobody: what another session holds is not looked at, and the target is not said to be well."""
+    with psycopg.connect(database) as other:
+        other.execute("create sequence tickets")
+        other.execute("select nextval('tickets')")
+        other.commit()
+        assert look().status is TargetStatus.OK
+        other.execute("drop sequence tickets")
+        report = look()
+        assert report.status is TargetStatus.PARTIAL
+        assert [f.check for f in report.findings if f.status == "failed"] == ["sequence_exhaustion"]
+        other.rollback()
+    assert look().status is TargetStatus.OK
