@@ -197,8 +197,8 @@ def _your_turn(state: State, airflow: Airflow, pending: Sequence[PendingPlan]) -
     """Yield what the panel says: what waits and what is still being built, and where to look."""
     url, waiting = airflow_env.web_url(state), _runs_waiting(airflow)
     for entry in pending:
-        rows = sum(action.rows or 0 for action in entry.plan.awaiting)
-        yield f"[bold]{entry.plan.target}[/]: {rows:,} rows wait for your answer ({words.plain(entry.plan.job)})"
+        asked, job = brief.asked(entry.plan.awaiting), words.plain(entry.plan.job)
+        yield f"waiting for your answer: {asked} of [bold]{entry.plan.target}[/] ({job})"
         run = next((run for run, plan_id in waiting.items() if plan_id == entry.plan.plan_id), None)
         yield f"  {url}/dags/{APPROVALS}/runs/{run}" if run else f"  {url}/required_actions"
     if left_out := building.left_out():

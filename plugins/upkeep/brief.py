@@ -176,6 +176,12 @@ def many(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'es' if thing.endswith('x') else 's'}"
 
 
+def asked(actions: Sequence[Action]) -> str:
+    """Return what waits for a person: its rows, or how many changes where no rows are touched."""
+    rows = sum(action.rows or 0 for action in actions)
+    return many(rows, "row") if rows else many(len(actions), "change")
+
+
 def severities(found: Iterable[Finding]) -> str:
     """Return how many findings need somebody, the worst first, and what needs nobody now: ``1 ERROR, 1 put right``."""
     told = [f for f in found if _matters(f)]

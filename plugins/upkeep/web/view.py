@@ -163,10 +163,9 @@ def planned_only(
 
 def _asked_lead(plan: Plan, state: PlanState | None) -> str:
     """Return the sentence that the page of a question begins with."""
-    rows = sum(a.rows or 0 for a in plan.awaiting)
-    about = f"{rows:,} rows" if rows else brief.many(len(plan.awaiting), "change")
+    about = brief.asked(plan.awaiting)
     if state is None or state.state == "awaiting":
-        return f"{about} of {plan.target} wait for you."
+        return f"{about} of {plan.target} wait{'s' * about.startswith('1 ')} for you."
     if state.state == "superseded":
         return f"A newer plan of {plan.target} took the place of this one ({about}): nobody is asked about it any more."
     return f"{about} of {plan.target}: {words.FATE[state.state][0]}."
