@@ -76,9 +76,9 @@ def _statements(plan: Plan, tab: str) -> list[str]:
     if explained:
         told += ["", text(explained)]
     if hidden:
-        number = sum(len(a.statements) for a in hidden)
-        where = _link("All of them, whole, are in the report", tab)
-        told += ["", f"**{number:,} statements of {len(hidden):,} changes do not fit here: read them first.** {where}."]
+        number = brief.many(sum(len(a.statements) for a in hidden), "statement")
+        fit = f"**{number} of {brief.many(len(hidden), 'change')} do not fit here: read them first.**"
+        told += ["", f"{fit} {_link('All of them, whole, are in the report', tab)}."]
     return told
 
 
@@ -110,5 +110,6 @@ def text(value: str) -> str:
     >>> text("a|b <i>*c*")
     'a\\|b &lt;i&gt;\\*c\\*'
     """
-    flat = words.visible(" ".join(value.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = words.visible(words.seconds(" ".join(value.split())))
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]|~#!])", r"\\\1", flat)
