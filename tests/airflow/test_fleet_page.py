@@ -77,6 +77,7 @@ def test_the_page(client: Any, tokens: dict[str, str], recorded: str) -> None:
     for raw in ("<script>alert", "<i>here", "<b>bold", "<u>12"):
         assert raw not in text
     assert get(client, f"/upkeep/run/data_retention/{recorded}", tokens["viewer"]).status_code == 200
+    assert f'href="{PAGE}"' in shown(client, tokens["viewer"], "/upkeep/runs")
 
 
 def test_who_may_see_it(client: Any, tokens: dict[str, str], recorded: str, monkeypatch: pytest.MonkeyPatch) -> None:
