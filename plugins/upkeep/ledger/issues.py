@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from upkeep.errors import ConfigurationError
-from upkeep.ledger import codec
+from upkeep.ledger import codec, schema
 from upkeep.ledger.base import Part
 from upkeep.ledger.control import Row
 from upkeep.ledger.records import OpenIssue
@@ -98,13 +98,18 @@ class Issues(Part):
         """Return when each target was last looked at by which job, of the last two days: rows of target, job, at."""
         return self._fetch("last_looks", targets=list(targets))
 
-    def thin_daily(self, run_id: str) -> bool:
-        """Thin old looks out, where this is the first run of its job today (UTC); returns whether it is."""
-        first: bool = self._fetch("first_of_day", run_id=run_id)[0]["first"]
-        if first:
-            with self._control.transaction():
-                self._control.write("thin_looks")
-        return first
+    def tend_daily(self, run_id: str) -> bool:
+        """Make partitions ahead and thin old looks out, where this is the first run of its job today (UTC).
+
+        An Airflow that nobody sends commands beside would else have nowhere to record after three months.
+        Returns whether it was.
+        """
+        (today,) = self._fetch("first_of_day", run_id=run_id)
+        if today["first"] and today["owner"]:
+            schema.tend(self._control)
+        elif today["first"]:
+            self._write("thin_looks")
+        return bool(today["first"])
 
     def find_issue(self, prefix: str) -> Issue:
         """Return a finding by its fingerprint or a unique beginning of it.

@@ -56,13 +56,18 @@ def version(control: Control) -> str | None:
 
 
 def migrate(control: Control) -> None:
-    """Create or upgrade the ledger, and its partitions of the present and the next three months; thin old looks out."""
+    """Create or upgrade the ledger, or tend it."""
     found = version(control)
     if found is not None and found > VERSION:
         raise _newer(f"the ledger (connection '{control.address.connection_id}')", found)
     if found != VERSION:
         _upgrade(control.address)
         return
+    tend(control)
+
+
+def tend(control: Control) -> None:
+    """Create the partitions of the present and the next three months; thin old looks out."""
     with control.transaction():
         control.write("migration_lock")
         control.write("migration_timeouts")

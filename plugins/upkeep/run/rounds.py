@@ -163,7 +163,7 @@ def _too_late(name: str, seconds: float) -> UnreachableError:
 
 
 def conclude(runner: Runner, run_id: str, names: Sequence[str], *, whole: bool) -> GateResult | None:
-    """End a round: was everything looked at? If so the heartbeat is called; old looks are thinned out once a day.
+    """End a round: was everything looked at? If so the heartbeat is called; the ledger is tended once a day.
 
     Parameters
     ----------
@@ -191,5 +191,5 @@ def conclude(runner: Runner, run_id: str, names: Sequence[str], *, whole: bool) 
         except ConfigurationError as error:
             log.warning("no heartbeat: %s", error)
     if whole:
-        ledger.thin_daily(run_id)
+        ledger.tend_daily(run_id)
     return gate

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -383,6 +383,10 @@ def test_looks_are_thinned_out_by_the_first_round_of_a_day(world: Callable[..., 
         )
     fleet.round()
     assert fleet.rows("select count(*) from upkeep.look where run_id = 'r'") == [(1,)]
-    assert fleet.runner.ledger.thin_daily(fleet.run_id)
+    ahead = f"look_p{datetime.now(UTC) + timedelta(days=40):%Y%m%d}"
+    with psycopg.connect(fleet.control) as connection:
+        connection.execute(f"drop table upkeep.{ahead}")
+    assert fleet.runner.ledger.tend_daily(fleet.run_id)
+    assert fleet.rows(f"select to_regclass('upkeep.{ahead}') is not null") == [(True,)]
     fleet.round()
-    assert not fleet.runner.ledger.thin_daily(fleet.run_id)
+    assert not fleet.runner.ledger.tend_daily(fleet.run_id)
