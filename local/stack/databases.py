@@ -30,6 +30,7 @@ def create_databases(server: Server, state: State) -> None:
                     sql.SQL("revoke connect on database {} from public").format(sql.Identifier(database))
                 )
         connection.execute("grant pg_monitor to pipeline")  # statistics of other sessions, sizes, settings
+        connection.execute("grant pg_read_all_stats to upkeep_control")  # the ledger is in the sample fleet too
     with psycopg.connect(server.uri("pipeline"), autocommit=True) as connection:
         connection.execute("create extension if not exists pg_stat_statements")
         # `pg_monitor` reads the statements of every role, passwords in them too: those of earlier starts are forgotten,

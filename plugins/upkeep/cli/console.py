@@ -16,6 +16,7 @@ from rich.text import Text
 
 from upkeep import brief, words
 from upkeep.brief import Alike
+from upkeep.jobs.spec import JOBS
 from upkeep.model import (
     ENGINES,
     Action,
@@ -92,17 +93,18 @@ def report(
     for finding in run.findings:
         _finding(console, finding)
     say(console, brief.line(run.targets))
+    looked = run.job in JOBS and JOBS[run.job].looks_only
     ordered = sorted(run.targets, key=lambda t: (words.ATTENTION.index(t.status), t.target))
     short = {t.target: t for t in ordered if brief.healthy(t)} if len(ordered) > 1 and not whole else {}
     for target in ordered:
         if target.target not in short or target.actions:
-            _target(console, target, statements=statements, short=target.target in short)
+            _target(console, target, statements=statements, short=target.target in short, looked=looked)
     idle = [t for t in short.values() if not t.actions]
     if idle:
         told = sum(f.status is not FindingStatus.OK for t in idle for f in t.findings)
         more = f"; {count(told)} INFO: upkeep show {run.run_id} --all" if told else ""
         console.print()
-        say(console, f"nothing to do: {names([t.target for t in idle])}{more}", "good")
+        say(console, f"{'well' if looked else 'nothing to do'}: {names([t.target for t in idle])}{more}", "good")
 
 
 def begun(run: RunRecord | RunSummary) -> str:
@@ -119,7 +121,7 @@ def names(found: Sequence[str]) -> str:
     return f"{count(len(found))} targets ({', '.join(found[: _NAMED - 1])} … {found[-1]})"
 
 
-def _target(console: Console, target: TargetReport, *, statements: bool, short: bool) -> None:
+def _target(console: Console, target: TargetReport, *, statements: bool, short: bool, looked: bool) -> None:
     word, tone = words.STATUS[target.status]
     heading = Text.assemble((words.visible(target.target), "bold"), f" ({target.engine}): ", (word, _STYLES[tone]))
     if not short:
@@ -136,12 +138,12 @@ def _target(console: Console, target: TargetReport, *, statements: bool, short: 
     for alike in brief.fold(target.actions, target.outcomes):
         _actions(console, alike, short=short)
     if not short:
-        _gates(console, target)
+        _gates(console, target, looked=looked)
     if statements:
         _statements(console, target)
 
 
-def _gates(console: Console, target: TargetReport) -> None:
+def _gates(console: Console, target: TargetReport, *, looked: bool) -> None:
     for gate in target.gates:
         left_out = f"; left undone on purpose, so not looked at: {', '.join(gate.left_out)}" if gate.left_out else ""
         verdict = "passed" if gate.success else f"{len(gate.failed)} not met"
@@ -151,7 +153,7 @@ def _gates(console: Console, target: TargetReport) -> None:
             say(console, failure.summary, indent=4)
             if failure.remedy:
                 say(console, f"→ {failure.remedy}", "dim", indent=6)
-    if target.plan_id and not (target.gates or target.error or target.actions):
+    if not looked and target.plan_id and not (target.gates or target.error or target.actions):
         say(console, "gate before: not evaluated, since nothing would be changed", "dim", indent=2)
 
 

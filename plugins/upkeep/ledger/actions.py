@@ -12,7 +12,7 @@ from upkeep.ledger import codec
 from upkeep.ledger.base import Part
 from upkeep.ledger.control import Row
 from upkeep.ledger.records import DoneAction
-from upkeep.model import Action, Json, Memory, Outcome, Plan
+from upkeep.model import Action, FindingStatus, Json, Memory, Outcome, Plan, Severity
 
 _MEMORY: Final = {
     "detached": "detached_partitions",
@@ -157,8 +157,14 @@ def _ending(row: Row) -> dict[str, Any]:
         for action in (plan.actions if plan is not None else ())
         if (body := row["outcomes"].get(action.id)) is not None
     ]
+    said = [
+        {"subject": found.subject, "summary": found.summary}
+        for found in (plan.findings if plan is not None else ())
+        if found.status is FindingStatus.FINDING and found.severity is not Severity.INFO
+    ]
     known = {key: row[key] for key in ("job", "run_id", "status", "error", "usual_seconds")}
-    return {**known, "at": row["finished_at"].astimezone(UTC).isoformat(), "outcomes": outcomes}
+    at = row["finished_at"].astimezone(UTC).isoformat()
+    return {**known, "at": at, "outcomes": outcomes, "findings": said}
 
 
 def _done(row: Row) -> DoneAction:

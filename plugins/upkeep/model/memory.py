@@ -32,7 +32,7 @@ class Memory:
     endings
         How the last runs of the jobs that this one waits for ended at the target, newest first: ``job``, ``run_id``,
         ``status``, ``error``, ``at`` (ISO), ``usual_seconds``, ``outcomes`` (rows of ``subject``, ``kind``, ``status``,
-        ``reason``, ``message``).
+        ``reason``, ``message``), ``findings`` (of at least WARNING: ``subject``, ``summary``).
     """
 
     detached: Mapping[str, Json] = field(default_factory=dict)

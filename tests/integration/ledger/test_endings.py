@@ -57,6 +57,7 @@ def test_the_last_runs_with_what_was_left(ledger: Ledger, clock: Clock) -> None:
     newest, oldest = ledger.memory(TARGET, "other", {"endings"}, [JOB]).endings
     assert (newest["run_id"], oldest["run_id"]) == (second, first)
     assert oldest["outcomes"] == []
+    assert oldest["findings"] == []
     assert newest["outcomes"] == [
         {
             "subject": "public.a",

@@ -63,6 +63,9 @@ def reason(observation: Observation, target: Target, subject: str) -> Reason:
         if told:
             row = min(told, key=lambda row: _gravity(row).rank)
             return Reason(f"{when} left them: {row['message'] or row['reason'] or row['status']}", _gravity(row))
+        said = next((row["summary"] for row in ending.get("findings", ()) if row["subject"] == subject), None)
+        if said is not None:
+            return Reason(f"{when} has told: {said}", Severity.WARNING)
         if any(row["subject"] == subject for row in ending["outcomes"]):
             return Reason(f"{when} did what it had planned, and they stayed or came late")
         if ending["error"]:

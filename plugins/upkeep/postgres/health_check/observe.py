@@ -65,7 +65,9 @@ def observe(ask: Ask[PostgresSession]) -> Observation:
         if name in _ELSEWHERE:
             looked.append(Looked(check=name, why=_ELSEWHERE[name], minds=False))
         elif name in _OF_OTHERS and not about["sees_all"]:
-            looked.append(Looked(check=name, why=f"others' sessions are hidden: grant pg_monitor to {ask.server.role}"))
+            looked.append(
+                Looked(check=name, why=f"others' sessions are hidden: grant pg_read_all_stats to {ask.server.role}")
+            )
         else:
             rows, look = _measure(_Look(ask, name, about["at"]))
             seen += rows

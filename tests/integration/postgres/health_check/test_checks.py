@@ -271,8 +271,8 @@ def test_who_may_not_see_is_told_so_and_nothing_ends(
         found = looks().look(limited)
         hidden = {name for (name, _), f in found.items() if f.status == "not_available" and f.severity == "WARNING"}
         assert hidden >= {"connections_used", "transaction_long", "session_blocked", "replica_state"}
-        assert "grant pg_monitor to blind" in found["connections_used", "server"].summary
-        db.execute("grant pg_monitor to blind")
+        assert "grant pg_read_all_stats to blind" in found["connections_used", "server"].summary
+        db.execute("grant pg_read_all_stats to blind")
         found = looks().look(limited)
         assert not {name for (name, _), f in found.items() if f.unseen and f.severity == "WARNING"}
     db.execute("drop role blind")

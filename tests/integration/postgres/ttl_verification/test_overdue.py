@@ -109,7 +109,12 @@ def test_a_skipped_retention_carries_its_reason(db: Any, session: PostgresSessio
     found = only(seen, session)
     assert (how(found), "has not run here since" in found.summary) == ("ERROR", True)
     seen.endings = [ending("done", None)]
-    assert "they stayed or came late" in only(seen, session).summary
+    found = only(seen, session)
+    assert (how(found), "they stayed or came late" in found.summary) == ("ERROR", True)
+    for other, level in (("public.t", "WARNING"), ("public.u", "ERROR")):  # told by retention: no second alarm
+        seen.endings[0]["findings"] = [{"subject": other, "summary": "rows stay: others refer to them"}]
+        found = only(seen, session)
+        assert (how(found), "others refer to them" in found.summary) == (level, level == "WARNING")
 
 
 def test_without_an_index_only_small_tables_are_read(
