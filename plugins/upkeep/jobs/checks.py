@@ -13,11 +13,9 @@ from typing import Any, Final
 from pydantic import Field
 
 from upkeep.checkfiles import Check
-from upkeep.model import Finding, FindingStatus, Json, Observation, Severity
+from upkeep.model import SERVER, Finding, FindingStatus, Json, Observation, Severity
 from upkeep.model.value import Value
 
-SERVER: Final = "server"
-"""Subject of what is about the server as a whole."""
 SAMPLES: Final = 3
 CLEAR: Final = 0.9
 _LEVEL: Final = "level"

@@ -6,7 +6,7 @@ and know no engine; what an engine needs to carry an action out lies in ``Action
 
 from upkeep.model.action import ON_PURPOSE, WAITING, Action, LeaseName, ReasonCode, Requirement
 from upkeep.model.engine import ENGINES, EngineSpec
-from upkeep.model.finding import Finding, FindingStatus, Severity, fingerprint
+from upkeep.model.finding import SERVER, Finding, FindingStatus, Severity, fingerprint
 from upkeep.model.gate import GateFailure, GateResult, Stage
 from upkeep.model.issue import Issue, IssueEvent, Transition
 from upkeep.model.memory import Memory
@@ -22,6 +22,7 @@ __all__ = [
     "ENGINES",
     "NOTHING_ASKED",
     "ON_PURPOSE",
+    "SERVER",
     "WAITING",
     "Action",
     "EngineSpec",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field
 
 from upkeep.model.value import Json, Value, digest
+
+SERVER: Final = "server"
+"""Subject of a finding about the server as a whole."""
 
 
 class Severity(StrEnum):

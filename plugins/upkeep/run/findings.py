@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from upkeep.model import Finding, FindingStatus, Issue, IssueEvent, Json, Severity, Transition, fingerprint
+from upkeep.model import SERVER, Finding, FindingStatus, Issue, IssueEvent, Json, Severity, Transition, fingerprint
 
 if TYPE_CHECKING:
     from upkeep.ledger import Ledger
 
 EVERYTHING: Final = "*"
 """Stands for all checks in `Look.unseen`."""
-SERVER: Final = "server"
-"""Subject of findings about the whole target, beside the target's own name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from upkeep.jobs import checks, health_check
-from upkeep.jobs.checks import SERVER, Looked, Seen
+from upkeep.jobs.checks import Looked, Seen
 from upkeep.jobs.contract import Ask
-from upkeep.model import Json, Observation
+from upkeep.model import SERVER, Json, Observation
 
 
 @dataclass(frozen=True, slots=True)

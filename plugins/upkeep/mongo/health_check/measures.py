@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from upkeep.jobs.checks import SERVER, Seen
+from upkeep.jobs.checks import Seen
 from upkeep.jobs.health_check.documents import Measure, Told
-from upkeep.model import Json
+from upkeep.model import SERVER, Json
 
 PRIMARY: Final = "primary"
 """Subject of what is about the set having a primary, whichever member that is."""

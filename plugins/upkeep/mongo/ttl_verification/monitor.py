@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from upkeep.jobs.ttl_verification.overdue import STALLED
-from upkeep.model import Finding, FindingStatus, Json, Severity
+from upkeep.model import SERVER, Finding, FindingStatus, Json, Severity
 from upkeep.mongo.expiry import PASS_SECONDS
 
 DISABLED: Final = "ttl_disabled"
-SERVER: Final = "server"
 _GRANT: Final = "grant clusterMonitor to our user"
 _ON: Final = "db.adminCommand({setParameter: 1, ttlMonitorEnabled: true})"
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from upkeep.jobs.checks import SERVER, Seen
+from upkeep.jobs.checks import Seen
 from upkeep.jobs.health_check.documents import Measure, Told
-from upkeep.model import Json
+from upkeep.model import SERVER, Json
 
 LEARNED: Final = 12
 """So many looks it takes to know how many keys are usually evicted: an hour."""

@@ -11,7 +11,7 @@ from upkeep.fleet.ttl import TtlPolicy, seconds_of
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.ttl_verification import overdue, retention
 from upkeep.jobs.ttl_verification.overdue import STALLED, Overdue
-from upkeep.model import Finding, FindingStatus, Json, Observation, Plan, Request, Severity
+from upkeep.model import SERVER, Finding, FindingStatus, Json, Observation, Plan, Request, Severity
 from upkeep.model.intervals import Duration
 from upkeep.tidb import names
 from upkeep.tidb.ttl_verification.jobs import SLACK
@@ -19,7 +19,6 @@ from upkeep.tidb.ttl_verification.jobs import SLACK
 MISSING: Final = "ttl_missing"
 DIFFERS: Final = "ttl_differs"
 DISABLED: Final = "ttl_disabled"
-SERVER: Final = "server"
 _LOOK: Final = (
     "see mysql.tidb_ttl_table_status and mysql.tidb_ttl_job_history, and the log of the TiDB that owns the job"
 )
