@@ -41,6 +41,8 @@ class JobSpec:
         targets end ``unhealthy`` while a finding of at least ERROR is open.
     lease
         What its actions hold of the physical database; only equal names exclude each other.
+    ignores_window
+        Whether it also works outside the target's window: what it does holds nobody up. Mode and pause hold it yet.
     waits_for
         Jobs of the same target and night whose end it needs: some of its actions do, or it judges what they did.
     request
@@ -61,6 +63,7 @@ class JobSpec:
     tags: tuple[str, ...] = ()
     looks_only: bool = False
     lease: Literal["change", "backup", "warm"] = "change"
+    ignores_window: bool = False
     waits_for: tuple[str, ...] = ()
     request: type[Request] = Request
     tools: tuple[str, ...] = ()

@@ -52,6 +52,8 @@ class Applier:
         Uses the approval up, just before the first action that is let through; raises `ApprovalRefusedError`.
     lease_name
         What kind of work it is: only runs of the same kind exclude each other on one physical database.
+    ignores_window
+        Whether it also goes on outside the target's window.
     """
 
     run_id: str
@@ -69,6 +71,7 @@ class Applier:
     bounded: bool = False
     use_approval: Callable[[], None] | None = None
     lease_name: LeaseName = "change"
+    ignores_window: bool = False
     lease: Lease | None = None
     asked_at: float = 0.0
     told_at: float = 0.0
@@ -250,6 +253,7 @@ class Applier:
             paused=ledger.paused(name),
             tested=self.observation.server.tested,
             backup_at=ledger.newest_verified_backup(name) if action.requires.kind == "backup" else None,
+            ignores_window=self.ignores_window,
         )
 
     def _checkpoint(self, message: str = "", *, rows: int = 0) -> None:
@@ -260,7 +264,8 @@ class Applier:
             self.lease.verify()
         if time.monotonic() - self.asked_at >= PAUSE_CHECK_SECONDS:
             self.asked_at = time.monotonic()
-            rules.stop_if_closed(self.target, self.now(), self.ledger.paused(self.target.name))
+            paused = self.ledger.paused(self.target.name)
+            rules.stop_if_closed(self.target, self.now(), paused, ignores_window=self.ignores_window)
         self.gone += rows
         if rows and self.running is not None and time.monotonic() - self.told_at >= PROGRESS_SECONDS:
             self.told_at = time.monotonic()

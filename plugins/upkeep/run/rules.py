@@ -67,6 +67,7 @@ def decide(
     paused: str | None,
     tested: bool,
     backup_at: datetime | None,
+    ignores_window: bool = False,
 ) -> Outcome | None:
     """Return why the action may not run, as its outcome, or ``None`` when it may.
 
@@ -80,6 +81,8 @@ def decide(
         The real clock.
     backup_at
         Snapshot time of the newest verified backup.
+    ignores_window
+        Whether the job also works outside the target's window.
     """
     if action.blocked is not None:
         return skipped(action, *action.blocked)
@@ -92,7 +95,7 @@ def decide(
         return skipped(action, ReasonCode.OBSERVE_ONLY, message)
     if paused:
         return skipped(action, ReasonCode.PAUSED, paused)
-    if target.window is not None and not target.window.contains(now):
+    if not ignores_window and target.window is not None and not target.window.contains(now):
         return skipped(action, ReasonCode.OUTSIDE_WINDOW, f"changes are made {target.window} only")
     missing = [a for a in action.after if a in planned and a not in done]
     # A missing approval is said before a missing predecessor, which often waits for the same person.
@@ -126,11 +129,11 @@ def _requirement(action: Action, *, approved: bool, now: datetime, backup_at: da
     return None
 
 
-def stop_if_closed(target: Target, now: datetime, paused: str | None) -> None:
-    """Raise `StopError` when the target was paused or its window has closed."""
+def stop_if_closed(target: Target, now: datetime, paused: str | None, *, ignores_window: bool = False) -> None:
+    """Raise `StopError` when the target was paused or its window, unless the job ignores that, has closed."""
     if paused:
         raise StopError(ReasonCode.PAUSED, paused)
-    if target.window is not None and not target.window.contains(now):
+    if not ignores_window and target.window is not None and not target.window.contains(now):
         raise StopError(
             ReasonCode.OUTSIDE_WINDOW, f"the window {target.window} has closed; the next run goes on from here"
         )

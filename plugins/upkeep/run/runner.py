@@ -377,6 +377,7 @@ class Runner:
             bounded=bounded,
             use_approval=use_approval,
             lease_name=spec.require(plan.job).lease,
+            ignores_window=spec.require(plan.job).ignores_window,
         )
 
     @contextmanager

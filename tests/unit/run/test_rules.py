@@ -101,6 +101,10 @@ def test_pause_window_and_untested_versions_stop_changes() -> None:
     assert decide(action(), paused="paused by ann") is ReasonCode.PAUSED
     closed = target(window={"start": "03:00", "end": "05:00"})
     assert decide(action(), closed) is ReasonCode.OUTSIDE_WINDOW
+    assert decide(action(), closed, ignores_window=True) is None
+    assert decide(action(), closed, ignores_window=True, paused="paused by ann") is ReasonCode.PAUSED
+    watched = target(mode="observe", window={"start": "03:00", "end": "05:00"})
+    assert decide(action(), watched, ignores_window=True) is ReasonCode.OBSERVE_ONLY
     assert decide(action(), tested=False) is ReasonCode.OBSERVE_ONLY
     assert decide(action(), target(allow_untested=True), tested=False) is None
 
@@ -121,6 +125,7 @@ def test_a_running_action_stops_when_the_window_closes_or_somebody_pauses() -> N
         rules.stop_if_closed(target(), NOW, "paused by ann")
     assert caught.value.code is ReasonCode.PAUSED
     rules.stop_if_closed(target(), NOW, None)
+    rules.stop_if_closed(target(window={"start": "03:00", "end": "05:00"}), NOW, None, ignores_window=True)
 
 
 def plan(*actions: Action) -> Plan:
