@@ -25,6 +25,16 @@ class UnreachableError(UpkeepError):
     exit_status = 3
 
 
+class NotAvailableError(UpkeepError):
+    """What the work needs is not here: a program, an extension, room on a disk; its text says how to get it."""
+
+    exit_status = 3
+
+
+class ProgramError(UpkeepError):
+    """A program of others failed, or took longer than it may."""
+
+
 class LedgerError(UpkeepError):
     """The control database cannot record: nothing may be changed."""
 

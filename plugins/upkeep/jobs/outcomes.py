@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from upkeep.errors import UnreachableError, UpkeepError
-from upkeep.jobs.errors import ActionError, ConnectionLostError
+from upkeep.errors import NotAvailableError, ProgramError, UnreachableError, UpkeepError
+from upkeep.jobs.errors import ActionError, ConnectionLostError, RefusedError
 from upkeep.model import Action, Json, Outcome, OutcomeStatus
 
 
@@ -100,4 +100,8 @@ def _meaning(error: Exception, classify: Classify) -> ActionError | None:
         return error
     if isinstance(error, UnreachableError):
         return ConnectionLostError(str(error))
+    if isinstance(error, NotAvailableError):
+        return RefusedError(str(error))
+    if isinstance(error, ProgramError):
+        return ActionError(str(error))
     return classify(error)

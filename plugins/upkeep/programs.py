@@ -1,0 +1,276 @@
+"""Programs of others (dumps, restores, scratch servers): where they are, and running them so that nothing is left.
+
+A program runs in a session of its own behind a guard (`upkeep.guard`), which ends it and all that it started when we
+stop it and when we die, however. Passwords go by the environment or by a file, never by an argument, which everybody
+on the machine can read; of our own environment, where connections of other targets lie, a program is given next to
+nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import IO, Final
+
+from upkeep.errors import NotAvailableError, ProgramError
+
+CHECK_SECONDS: Final = 1.0
+"""How often a running program's checkpoint is called."""
+GRACE_SECONDS: Final = 10.0
+"""From asking a program to end to killing it."""
+VERSION_SECONDS: Final = 20.0
+KEPT_LINES: Final = 60
+LONGEST_LINE: Final = 500
+LONGEST_PART: Final = 1 << 16
+_GUARD: Final = Path(__file__).with_name("guard.py")
+_KNOWN: Final = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/bin")
+"""Where packages put programs that are not on PATH, or are there by a wrapper only."""
+_PASSED_ON: Final = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TZ"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+_SECRET: Final = re.compile(r"(://[^/\s:@]*:)[^@\s]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What became of a program.
+
+    Attributes
+    ----------
+    status
+        0: fine; 128 + n: ended by signal n.
+    lines
+        The last lines that it printed, cleaned.
+    """
+
+    program: str
+    status: int
+    lines: tuple[str, ...]
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """The last lines, as one text."""
+        return "\n".join(self.lines)
+
+    def fine(self) -> Output:
+        """Return itself. Raises `ProgramError` when the program failed."""
+        if self.status:
+            how = f"was ended by signal {self.status - 128}" if self.status > 128 else f"failed ({self.status})"  # noqa: PLR2004
+            said = "; ".join(self.lines[-5:]) or "it said nothing"
+            raise ProgramError(f"{self.program} {how}: {said}")
+        return self
+
+
+def candidates(name: str) -> Iterator[Path]:
+    """Yield the programs called so: of ``UPKEEP_TOOLS``, of PATH, of where packages put them (the newest first)."""
+    named = [Path(folder) for folder in os.environ.get("UPKEEP_TOOLS", "").split(os.pathsep) if folder]
+    on_path = [Path(folder) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder]
+    known = [folder for pattern in _KNOWN for folder in sorted(Path("/").glob(pattern[1:]), key=_number, reverse=True)]
+    seen = set[Path]()
+    for folder in [*named, *on_path, *known]:
+        path = folder / name
+        # Debian's wrapper chooses a version by the clusters of this machine, which are not those that we mean.
+        if path in seen or path.resolve().name == "pg_wrapper" or not os.access(path, os.X_OK) or path.is_dir():
+            continue
+        seen.add(path)
+        yield path
+
+
+def _number(folder: Path) -> int:
+    return int((re.findall(r"\d+", str(folder)) or ["0"])[-1])
+
+
+def find(name: str, *, major: int | None = None) -> Path:
+    """Return the program called so, of exactly this major version where one is given.
+
+    Raises
+    ------
+    NotAvailableError
+        It is not on this machine.
+    """
+    for path in candidates(name):
+        if major is None or major_of(version(path)) == major:
+            return path
+    wanted = name if major is None else f"{name} of version {major}"
+    raise NotAvailableError(f"{wanted} is not on this machine: install it, or name its folder in UPKEEP_TOOLS")
+
+
+def version(path: Path, option: str = "--version") -> str:
+    """Return what the program says of its version, its first line. Raises `NotAvailableError` when it cannot run."""
+    return _version(path, option, path.stat().st_mtime_ns)
+
+
+@cache
+def _version(path: Path, option: str, _: int) -> str:
+    try:
+        said = subprocess.run(
+            [path, option],
+            capture_output=True,
+            text=True,
+            timeout=VERSION_SECONDS,
+            env=environment_of({}),
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotAvailableError(f"{path} cannot be run ({type(error).__name__}): install it anew") from error
+    lines = [line.strip() for line in (said.stdout or said.stderr).splitlines() if line.strip()]
+    if said.returncode or not lines:
+        raise NotAvailableError(f"{path} {option} fails: {lines[-1] if lines else 'it says nothing'}; install it anew")
+    return lines[0]
+
+
+def major_of(text: str) -> int:
+    """Return the major version in what a program says of its version; 0: there is none."""
+    found = re.search(r"\b[vr]?(\d+)(?:\.\d+)+|\b(\d+)(?:devel|beta\d|rc\d)", text)
+    return int(found[1] or found[2]) if found else 0
+
+
+def environment_of(more: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a program: next to nothing of ours, and what it is given."""
+    return {**{name: os.environ[name] for name in _PASSED_ON if name in os.environ}, **more}
+
+
+def guarded(command: Sequence[str | Path], *, user: str | None, stop: signal.Signals = signal.SIGTERM) -> list[str]:
+    """Return the command that runs ``command`` behind a guard, as another user where one is named (needs root)."""
+    uid = gid = -1
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        uid, gid = (entry.pw_uid, entry.pw_gid) if entry.pw_uid != os.geteuid() else (-1, -1)
+    guard = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), str(int(stop)), str(GRACE_SECONDS)]
+    return [*guard, str(uid), str(gid), *map(str, command)]
+
+
+def plain(line: str) -> str:
+    """Return a line without control characters, bounded, without a password in a URI."""
+    text = "".join(character if character.isprintable() else " " for character in line).strip()
+    return _SECRET.sub(r"\1***@", text)[:LONGEST_LINE]
+
+
+@dataclass
+class _Heard:
+    """What a program prints, taken in by threads so that it never waits for us."""
+
+    clean: Callable[[str], str]
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+
+    def listen(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(ValueError, OSError), stream:  # closed by us at the end
+            whole = True
+            while part := stream.readline(LONGEST_PART):
+                # The rest of a line that is too long is left out: out of its context it could not be cleaned.
+                text = plain(self.clean(part.decode(errors="replace"))) if whole else ""
+                whole = part.endswith(b"\n")
+                if text:
+                    self.lines.append(text)
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    checkpoint: Callable[[], None],
+    environment: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+    tell: Callable[[str], None] | None = None,
+    cwd: Path | None = None,
+    user: str | None = None,
+    clean: Callable[[str], str] = str,
+) -> Output:
+    """Run a program to its end.
+
+    Parameters
+    ----------
+    checkpoint
+        Called every second; raises when the run must stop, and then the program is ended first.
+    environment
+        Variables that it gets beside the few that all get.
+    seconds
+        Its time limit.
+    tell
+        Given the last line that it printed, about every second, when that is a new one.
+    user
+        The account that it runs as; ours where none is named.
+    clean
+        Takes the values of rows out of a line that it printed; an empty line is left out.
+
+    Raises
+    ------
+    ProgramError
+        It took longer than its limit, and was ended.
+    NotAvailableError
+        It is not there.
+    """
+    name, started = Path(command[0]).name, time.monotonic()
+    if shutil.which(command[0]) is None:
+        raise NotAvailableError(f"{command[0]} is not on this machine: install it, or name its folder in UPKEEP_TOOLS")
+    process = subprocess.Popen(
+        guarded(command, user=user),
+        env=environment_of(environment or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd or "/",
+        start_new_session=True,  # Ctrl-C in the terminal is for us, who then stop it in order
+    )
+    heard = _Heard(clean)
+    streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
+    threads = [threading.Thread(target=heard.listen, args=(stream,), daemon=True) for stream in streams]
+    for thread in threads:
+        thread.start()
+    try:
+        _wait(process, heard, checkpoint, tell, None if seconds is None else started + seconds)
+    except TimeoutError:
+        raise ProgramError(f"{name} took longer than it may ({seconds:,.0f} s), and was ended") from None
+    finally:
+        end(process)
+        for thread in threads:
+            thread.join(GRACE_SECONDS)
+    return Output(name, process.returncode, tuple(heard.lines), time.monotonic() - started)
+
+
+def _wait(
+    process: subprocess.Popen[bytes],
+    heard: _Heard,
+    checkpoint: Callable[[], None],
+    tell: Callable[[str], None] | None,
+    until: float | None,
+) -> None:
+    told: str | None = None
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(CHECK_SECONDS)
+            return
+        checkpoint()
+        if until is not None and time.monotonic() > until:
+            raise TimeoutError
+        last = heard.lines[-1] if heard.lines else None
+        if tell is not None and last is not None and last != told:
+            told = last
+            tell(last)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a guarded program, and return when it and all that it started are gone."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(GRACE_SECONDS + 5)
+    except subprocess.TimeoutExpired:  # the guard itself hangs: its death is the program's
+        process.kill()
+        process.wait()
