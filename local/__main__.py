@@ -22,7 +22,7 @@ def _arguments() -> argparse.ArgumentParser:
     sample.add_argument("--reset", action="store_true", help="drop the sample tables and load them afresh")
     sample.add_argument("--when-ready", action="store_true", help="(for up) TiDB's tables, as soon as it is built")
     commands.add_parser("demo", help="run the nightly jobs through Airflow and show what happened")
-    build = commands.add_parser("build", help="build TiDB's programs into the cache")
+    build = commands.add_parser("build", help="build TiDB's programs into the cache (tidb-server, upkeep-dumpling)")
     build.add_argument("program", nargs="?", default="tidb-server")
     execute = commands.add_parser("exec", help="(for supervisor) become one program of the stack")
     execute.add_argument("program")

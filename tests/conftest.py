@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import local.tools
 from local.servers import (
     MongoServer,
     PostgresServer,
@@ -48,6 +49,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     timing.finish(session)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tools(request: pytest.FixtureRequest) -> None:
+    """The programs that backups run, where Upkeep finds them (``upkeep.settings.tools_dir``)."""
+    if any(name.endswith("_server") for item in request.session.items for name in getattr(item, "fixturenames", ())):
+        local.tools.lay()
 
 
 @pytest.fixture(scope="session")

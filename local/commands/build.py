@@ -2,14 +2,17 @@
 
 import argparse
 
+from local import tools
 from local.errors import LocalError
 from local.obtain import tidb
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Build it if it is not there, and print where it is."""
-    if arguments.program not in tidb.PACKAGES:
-        message = f"unknown program {arguments.program}: choose from {', '.join(tidb.PACKAGES)}"
+    known = [*tidb.PACKAGES, *tidb.OURS]
+    if arguments.program not in known:
+        message = f"unknown program {arguments.program}: choose from {', '.join(known)}"
         raise LocalError(message)
     print(tidb.obtain(arguments.program))
+    tools.lay()
     return 0

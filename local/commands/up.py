@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from importlib.metadata import version
 
+from local import tools
 from local.commands.status import print_status
 from local.errors import LocalError
 from local.obtain import tidb
@@ -51,6 +52,7 @@ def _up(*, new_ports: bool) -> None:
     settings_file.write_connections(content)
     _step("preparing Airflow's database", lambda: _prepare_airflow(known, content))
     building.leave_out()
+    _build_tools()
     with _sample_loading() as sample:
         _step("starting Airflow", lambda: _start_airflow(known))
         _step("loading the sample fleet", lambda: _finish(sample))
@@ -87,6 +89,7 @@ def _obtain() -> None:
     postgres_bin()
     redis_program()
     mongod_program()
+    tools.lay()
 
 
 def _start_servers(known: state.State, servers: dict[str, Server]) -> None:
@@ -112,6 +115,21 @@ def _announce_tidb(servers: dict[str, Server]) -> None:
         print(f"TiDB is being built from its Go modules (8 to 12 minutes, once, in the background): tail -f {log}")
     supervisor.start_program("tidb")
     del servers
+
+
+def _build_tools() -> None:
+    """Build in the background what TiDB's backups need; it waits for a build of TiDB itself that is under way."""
+    if tidb.installed(tidb.DUMPLING) is None:
+        with (supervisor.log_folder() / f"{tidb.DUMPLING}.log").open("a") as output:
+            subprocess.Popen(
+                [sys.executable, "-m", "local", "build", tidb.DUMPLING],
+                cwd=settings.checkout(),
+                env=airflow_env.stack_environment(),  # its mark: whoever stops the stack ends this too
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
 
 def _await(probe: Callable[[], None], name: str) -> None:

@@ -31,15 +31,15 @@ class Unpacked:
     root: Path
     versions: dict[str, str]
 
+    def libraries(self) -> str:
+        """Return the folders of the unpacked shared libraries, as the loader wants them."""
+        found = sorted([*self.root.glob("usr/lib/*-linux-gnu*"), *self.root.glob("lib/*-linux-gnu*")])
+        return ":".join(str(folder) for folder in found if folder.is_dir())
+
     def environment(self) -> dict[str, str]:
         """Return this process's environment with the unpacked shared libraries findable."""
-        folders = [
-            str(folder)
-            for folder in sorted([*self.root.glob("usr/lib/*-linux-gnu*"), *self.root.glob("lib/*-linux-gnu*")])
-            if folder.is_dir()
-        ]
         inherited = os.environ.get("LD_LIBRARY_PATH")
-        return {**os.environ, "LD_LIBRARY_PATH": ":".join([*folders, *([inherited] if inherited else [])])}
+        return {**os.environ, "LD_LIBRARY_PATH": ":".join([self.libraries(), *([inherited] if inherited else [])])}
 
 
 def available() -> bool:

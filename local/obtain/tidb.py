@@ -27,11 +27,10 @@ VERSION = f"v1.1.0-beta.0.{COMMIT}"
 PARSER_VERSION = f"v0.0.0-{COMMIT}"
 TOOLCHAIN = "go1.25.14"  # built with 1.26 the server panics at start ("hack package only supports go1.25")
 REPORTED_VERSION = "v8.5.0-" + COMMIT.rpartition("-")[2]  # the branch, and the commit instead of a patch number
-PACKAGES = {
-    "tidb-server": f"{MODULE}/cmd/tidb-server",
-    "dumpling": f"{MODULE}/dumpling/cmd/dumpling",
-    "tidb-lightning": f"{MODULE}/lightning/cmd/tidb-lightning",
-}
+DUMPLING = "upkeep-dumpling"
+PACKAGES = {"tidb-server": f"{MODULE}/cmd/tidb-server", "tidb-lightning": f"{MODULE}/lightning/cmd/tidb-lightning"}
+OURS = {DUMPLING: Path(__file__).with_name("dumpling")}
+"""Programs whose main is our own, over TiDB's packages: each in a folder named by its source beside the others."""
 # Packages that a cold build of tidb-server compiles, standard library included: only the progress line uses it.
 TOTAL_PACKAGES = 1900
 LINES_BETWEEN_REPORTS = 5.0  # seconds
@@ -53,8 +52,15 @@ def installed(program: str = "tidb-server") -> Path | None:
     pointer = settings.cache_dir() / "tidb" / "current"
     if not pointer.exists():
         return None
-    built = pointer.parent / pointer.read_text().strip() / program
+    built = _place(pointer.parent / pointer.read_text().strip(), program) / program
     return built if built.is_file() else None
+
+
+def _place(folder: Path, program: str) -> Path:
+    """Return where a program lies, or will lie, in the folder of the build module."""
+    if program not in OURS:
+        return folder
+    return folder / f"{program}-{hashlib.sha256((OURS[program] / 'main.go').read_bytes()).hexdigest()[:8]}"
 
 
 def obtain(program: str = "tidb-server") -> Path:
@@ -66,7 +72,7 @@ def obtain(program: str = "tidb-server") -> Path:
     Parameters
     ----------
     program
-        One of `PACKAGES`.
+        One of `PACKAGES` or `OURS`.
 
     Raises
     ------
@@ -90,11 +96,17 @@ def _build(program: str) -> Path:
     sums = folder / "go.sum"
     if not sums.exists():
         sums.write_text(source.go_sum)
-    target = folder / program
+    target = _place(folder, program) / program
+    package = PACKAGES.get(program)
+    if package is None:
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(OURS[program] / "main.go", target.parent)
+        package = f"./{target.parent.name}"
     flags = f"-s -w -X {MODULE}/pkg/parser/mysql.TiDBReleaseVersion={REPORTED_VERSION}"
+    flags += f" -X {MODULE}/dumpling/cli.ReleaseVersion={REPORTED_VERSION}" if program in OURS else ""
     command = [
         *("go", "build", "-v", "-trimpath", "-ldflags", flags),
-        *("-o", f"{target}.partial", PACKAGES[program]),
+        *("-o", f"{target}.partial", package),
     ]
     _run_visibly([str(go), *command[1:]], folder, environment, program)
     Path(f"{target}.partial").rename(target)
@@ -165,7 +177,8 @@ def _source(go: Path, environment: dict[str, str]) -> Source:
 
 
 def _run_visibly(command: list[str], folder: Path, environment: dict[str, str], program: str) -> None:
-    print(f"building {program} {REPORTED_VERSION} from its Go modules: once, 8 to 12 minutes", file=sys.stderr)
+    minutes = "a minute, where tidb-server was built" if program in OURS else "8 to 12 minutes"
+    print(f"building {program} {REPORTED_VERSION} from its Go modules: once, {minutes}", file=sys.stderr)
     log = folder / f"{program}.log"
     started = reported = time.monotonic()
     compiled = fetched = 0

@@ -83,9 +83,14 @@ def _installed() -> Path | None:
     return max(found, key=lambda folder: float(folder.parent.name))
 
 
+def unpacked_postgres() -> debs.Unpacked | None:
+    """Return the packages that PostgreSQL lies in; None: it is the system's, or somebody named it."""
+    return None if os.environ.get("UPKEEP_POSTGRES_BIN") else _unpacked()
+
+
 def postgres_environment() -> dict[str, str]:
     """Return the environment that PostgreSQL's programs need (unpacked shared libraries, no PG* of the caller's)."""
-    unpacked = None if os.environ.get("UPKEEP_POSTGRES_BIN") else _unpacked()
+    unpacked = unpacked_postgres()
     base = unpacked.environment() if unpacked else dict(os.environ)
     return {key: value for key, value in base.items() if not key.startswith("PG")}
 

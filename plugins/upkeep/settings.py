@@ -61,6 +61,17 @@ def cache_dir() -> Path:
     return Path(base) / "upkeep"
 
 
+def tools_dir() -> Path:
+    """Return the folder into which the local stack puts the programs that backups run."""
+    return cache_dir() / "tools"
+
+
+def tool_dirs() -> list[Path]:
+    """Return where programs are looked for before PATH: ``UPKEEP_TOOLS`` (a list like PATH), or the stack's."""
+    override = os.environ.get("UPKEEP_TOOLS")
+    return [Path(folder) for folder in override.split(os.pathsep) if folder] if override else [tools_dir()]
+
+
 def connections_file() -> Path:
     """Return the local stack's connections: a JSON object, connection id → URI, readable by its owner only."""
     override = os.environ.get("UPKEEP_CONNECTIONS_FILE")

@@ -1,0 +1,52 @@
+"""The programs that backups run, all in one folder of the cache, which Upkeep finds by itself (`upkeep.settings`).
+
+Most are a line of shell that becomes the program: what was unpacked and not installed needs its own libraries named.
+"""
+
+import os
+import shlex
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from local.obtain import debs, tidb
+from local.process import reachable_cache
+from local.servers.mongo import mongod_program
+from local.servers.postgres import postgres_bin, unpacked_postgres
+from local.servers.redis import redis_program
+from upkeep import settings
+
+
+def lay() -> Path:
+    """Put what is there into the folder, fetching what needs no building, and return the folder."""
+    folder = reachable_cache(settings.tools_dir())
+    for program, packages in _programs():
+        libraries = packages.libraries() if packages else ""
+        setting = (
+            f"LD_LIBRARY_PATH={shlex.quote(libraries)}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}} " if libraries else ""
+        )
+        _write(folder / program.name, f'#!/bin/sh\n{setting}exec {shlex.quote(str(program))} "$@"\n')
+    return folder
+
+
+def _programs() -> Iterator[tuple[Path, debs.Unpacked | None]]:
+    for path in sorted(postgres_bin().iterdir()):
+        yield path, unpacked_postgres()
+    server, packages = redis_program()
+    for path in (server, server.with_name("redis-cli"), server.with_name("redis-check-rdb")):
+        yield path, packages
+    yield mongod_program(), None
+    for name in ("tidb-server", tidb.DUMPLING):
+        if (built := tidb.installed(name)) is not None:
+            yield built, None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a program, whole at every moment: others may start it meanwhile."""
+    if path.exists() and path.read_text() == text:
+        return
+    handle, draft = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    Path(draft).chmod(0o755)
+    Path(draft).rename(path)
