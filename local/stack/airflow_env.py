@@ -115,7 +115,8 @@ def airflow_environment(state: State) -> dict[str, str]:
         # airflow_local_settings.py lies there; Airflow imports it at the start of every process.
         "PYTHONPATH": str(checkout / "local" / "airflow_config"),
         "UPKEEP_CONNECTIONS_FILE": str(settings.connections_file()),
-        "UPKEEP_LOOK_POOL": "upkeep_look",  # one of airflow_settings.yaml
+        "UPKEEP_LOOK_POOL": "upkeep_look",  # both of airflow_settings.yaml
+        "UPKEEP_VERIFY_POOL": "upkeep_verify",
         **building.environment(),
         "NO_PROXY": proxies,  # tasks speak to the API server on this machine
         "no_proxy": proxies,

@@ -34,6 +34,11 @@ def look_pool() -> str:
     return os.environ.get("UPKEEP_LOOK_POOL") or "default_pool"
 
 
+def verify_pool() -> str:
+    """Return Airflow's pool for tasks that restore backups: ``UPKEEP_VERIFY_POOL``, of one slot, or the default one."""
+    return os.environ.get("UPKEEP_VERIFY_POOL") or "default_pool"
+
+
 def state_dir() -> Path:
     """Return the folder of this checkout's local stack: data directories, logs, passwords.
 

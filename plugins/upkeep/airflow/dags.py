@@ -28,6 +28,7 @@ from upkeep.airflow.operators import (
     MakePlan,
     Observe,
     StartRun,
+    Verify,
 )
 from upkeep.jobs import spec
 
@@ -77,7 +78,7 @@ def maintenance_dag(job: str, doc: str | None) -> DAG:
             looked >> EndRound(task_id="conclude", names=start.output, trigger_rule="all_done", **common)
             looked >> EmptyOperator(task_id="all_well", trigger_rule="none_failed")
             return dag
-        targets = _per_target(job).expand(target=start.output)
+        targets = _per_target(row).expand(target=start.output)
         conclude = Conclude(task_id="conclude", run_id=RUN_ID, trigger_rule="all_done")
         hand_over = HandOver.partial(
             task_id="hand_over",
@@ -93,8 +94,8 @@ def maintenance_dag(job: str, doc: str | None) -> DAG:
     return dag
 
 
-def _per_target(job: str) -> Any:
-    asset = Asset(name=f"upkeep.{job}", uri=f"upkeep://{job}")
+def _per_target(row: spec.JobSpec) -> Any:
+    asset = Asset(name=f"upkeep.{row.name}", uri=f"upkeep://{row.name}")
 
     @task_group(group_id="targets", prefix_group_id=False)
     def steps(target: str) -> None:
@@ -105,7 +106,13 @@ def _per_target(job: str) -> Any:
         apply = Apply(task_id="apply", execution_timeout=APPLY_TIMEOUT, **common)
         labelled = {**common, "map_index_template": f"{LABEL}{{{{ task.said }}}}"}
         after = GateAfter(task_id="gate_after", outlets=[asset], **labelled)
-        observe >> before >> plan >> apply >> after
+        observe >> before >> plan >> apply
+        if row.verifies:
+            # one at a time: each starts a server and reads all of a backup
+            verify = Verify(task_id="verify", execution_timeout=APPLY_TIMEOUT, pool=settings.verify_pool(), **common)
+            apply >> verify >> after
+        else:
+            apply >> after
 
     return steps
 

@@ -192,6 +192,17 @@ class Apply(StepOperator):
         return counts
 
 
+class Verify(StepOperator):
+    """Prove what was made (a backup) in servers of its own; returns the level, or nothing when nothing was due."""
+
+    def execute(self, context: Context) -> str | None:
+        """Restore and compare."""
+        if context["params"].get("mode") == PLAN_ONLY:
+            return None
+        with self.runner() as runner:
+            return runner.verify(self.run_id, self.target)
+
+
 class GateAfter(StepOperator):
     """Observe again, evaluate the suite after, conclude the target; fails when it did not end well.
 

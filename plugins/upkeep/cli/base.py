@@ -158,18 +158,18 @@ def open_runner(path: Path | None, *, quiet: bool) -> Iterator[Runner]:
     loaded = load_fleet(path)
     with open_ledger() as ledger, Watch(quiet=quiet) as watch:
         runner = Runner(loaded, ledger, progress=watch.tell)
-        with _interruptible(runner):
+        with interruptible(runner.cancel):
             yield runner
 
 
 @contextmanager
-def _interruptible(runner: Runner) -> Iterator[None]:
+def interruptible(cancel: Callable[[], None]) -> Iterator[None]:
     """Let the first Ctrl-C (or SIGTERM) stop the run cleanly; a second one stops the process at once."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         err.print("stopping: the running statement is being cancelled on the server …", style="yellow")
-        runner.cancel()
+        cancel()
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from upkeep import __version__
-from upkeep.cli import decisions, findings, history, setup, status, work
+from upkeep.cli import backups, decisions, findings, history, setup, status, work
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,6 +48,9 @@ for _command in (
     history.show,
     work.undo,
     work.restore_archive,
+    backups.backups,
+    backups.verify,
+    backups.restore,
     setup.schema,
 ):
     main.add_command(_command)

@@ -17,7 +17,7 @@ from upkeep.fleet.levels import FORMS
 from upkeep.fleet.outside import SECRET
 from upkeep.fleet.target import Fleet, Target
 
-RESERVED = ("backup", "cache", "quality", "pause", "pools")
+RESERVED = ("cache", "quality", "pause", "pools")
 """Keys that later jobs will read; until there is a module for them, a fleet file that uses them is told so."""
 
 

@@ -56,6 +56,14 @@ def _share(value: Any) -> Any:
     return share
 
 
+def _size(value: Any) -> Any:
+    match = re.fullmatch(r"\s*([\d.]+)\s*(B|KiB|MiB|GiB|TiB|)\s*", str(value))
+    if match is None or isinstance(value, bool):
+        message = f"{value!r} is not a size; write e.g. '64 MiB' or '10 GiB'"
+        raise ValueError(message)
+    return int(float(match.group(1)) * 1024 ** ("B", "KiB", "MiB", "GiB", "TiB").index(match.group(2) or "B"))
+
+
 def _zone(value: Any) -> Any:
     try:
         return ZoneInfo(str(value)).key
@@ -83,6 +91,7 @@ Step = Annotated[
     WithJsonSchema({"type": ["string", "integer"]}),
 ]
 Rows = Annotated[int, BeforeValidator(_rows), WithJsonSchema({"type": ["string", "integer"]})]
+Size = Annotated[int, BeforeValidator(_size), WithJsonSchema({"type": ["string", "integer"]})]
 Share = Annotated[float, BeforeValidator(_share), WithJsonSchema({"type": ["string", "number"]})]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Clock = Annotated[time, BeforeValidator(_clock), _TEXT_SCHEMA]

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from upkeep.engines import Session
 from upkeep.errors import OverLimitError
 from upkeep.fleet import Target
+from upkeep.jobs.backup.manifest import Manifest
 from upkeep.jobs.frames import NO_GATES, Frames
 from upkeep.model import (
     NOTHING_ASKED,
@@ -114,6 +115,8 @@ class Work(Generic[S]):
         With the owner's expectations: what was seen of the rows (`RowBatch.seen`); only such rows may go.
     most
         The most rows that it may take, where it was approved, or planned too long ago; ``None``: no limit of that kind.
+    backup
+        The verified backup that authorises it, where it requires one: only what predates its snapshot may go.
     """
 
     session: S
@@ -125,6 +128,7 @@ class Work(Generic[S]):
     note: Callable[[Json], None]
     seen: str | None = None
     most: int | None = None
+    backup: Manifest | None = None
 
     def allow(self, rows: int) -> None:
         """Raise `OverLimitError` when ``rows``, all that went and are about to go, are more than was approved."""
@@ -220,6 +224,9 @@ class Job(Generic[S]):
         What of an observation is worth a history beside the findings' evidence: check → subject → values; pure.
     remembers
         The parts of `Memory` that `observe` is to be given.
+    uncovered
+        Why `Work.backup` does not hold all that the action would take away, or ``None`` when it does; without it
+        nothing that requires a backup is ever done.
     """
 
     observe: Callable[[Ask[S]], Observation]
@@ -233,6 +240,7 @@ class Job(Generic[S]):
     blind: Callable[[Target, Exception, Sequence[Json]], Sequence[Finding]] | None = None
     measures: Callable[[Observation, Target], Mapping[str, Json]] | None = None
     remembers: frozenset[str] = frozenset()
+    uncovered: Callable[[Work[S]], str | None] | None = None
 
     def plan(self, observation: Observation, target: Target, request: Request = NOTHING_ASKED) -> Plan:
         """Decide; the request becomes part of the plan and of its id."""

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from upkeep.errors import NotAvailableError, ProgramError, UnreachableError, UpkeepError
 from upkeep.jobs.errors import ActionError, ConnectionLostError, RefusedError
-from upkeep.model import Action, Json, Outcome, OutcomeStatus
+from upkeep.model import Action, Artefact, Json, Outcome, OutcomeStatus
 
 
 @dataclass
@@ -27,12 +27,15 @@ class DoneSoFar:
         What really went; ``None`` where that is not the action's business.
     message
         Said when it is done.
+    artefacts
+        What it left outside the database.
     """
 
     rows: int | None = None
     bytes: int | None = None
     evidence: Json = field(default_factory=dict)
     message: str | None = None
+    artefacts: tuple[Artefact, ...] = ()
 
     def take(self, found: Json) -> None:
         """Take what a step returned: evidence, and a ``message`` beside it."""
@@ -92,6 +95,7 @@ def carry_out(
         bytes=done.bytes,
         message=str(trouble) if trouble else done.message,
         evidence={**done.evidence, **(trouble.evidence if trouble else {})},
+        artefacts=done.artefacts,
     )
 
 

@@ -51,6 +51,8 @@ class JobSpec:
         Programs that a worker needs for it.
     seconds
         How long looking at one target may take, where it only looks; later it is cancelled and counts as out of reach.
+    verifies
+        Whether what it makes is proven in a step of its own after it, without its lease (`Runner.verify`).
     heartbeat
         Whether each complete round of it calls the fleet's ``heartbeat:``.
     """
@@ -69,6 +71,7 @@ class JobSpec:
     tools: tuple[str, ...] = ()
     seconds: int = 600
     heartbeat: bool = False
+    verifies: bool = False
 
     @property
     def interval(self) -> timedelta | None:

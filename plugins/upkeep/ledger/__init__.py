@@ -14,6 +14,7 @@ from typing import Self
 from upkeep.engines import Address
 from upkeep.ledger import schema
 from upkeep.ledger.actions import Actions
+from upkeep.ledger.backups import Backups
 from upkeep.ledger.contents import Contents
 from upkeep.ledger.control import Control
 from upkeep.ledger.dagruns import DagRuns
@@ -50,7 +51,7 @@ __all__ = [
 ]
 
 
-class Ledger(Runs, DagRuns, Contents, Actions, Issues, Pauses, Overview, Telling):
+class Ledger(Runs, DagRuns, Contents, Actions, Issues, Pauses, Overview, Telling, Backups):
     """The open ledger. Its methods may be called from several threads; they run one after the other."""
 
     @classmethod

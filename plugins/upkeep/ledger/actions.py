@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from upkeep.errors import ConfigurationError
 from upkeep.ledger import codec
+from upkeep.ledger.backups import backup
 from upkeep.ledger.base import Part
 from upkeep.ledger.control import Row
 from upkeep.ledger.records import DoneAction
@@ -22,6 +23,7 @@ _MEMORY: Final = {
     "looks": "recent_looks",
     "ages": "job_ages",
     "endings": "recent_endings",
+    "backups": "known_backups",
 }
 """Part of the memory → the statement that recalls it."""
 
@@ -91,7 +93,7 @@ class Actions(Part):
             ``locations``: archive location → the mark that lay there.
             ``expiries``: a collection's uuid → the expiry that it was given last.
             ``looks``: the last looks, newest first. ``ages``: how long ago each job ended well.
-            ``endings``: how the last runs of the others ended.
+            ``endings``: how the last runs of the others ended. ``backups``: those that have not expired, newest first.
         """
         recall: Mapping[str, Callable[[list[Row]], Any]] = {
             "detached": lambda rows: {row["object_oid"]: _evidence(row) for row in rows},
@@ -103,8 +105,9 @@ class Actions(Part):
             "looks": lambda rows: [{**row, "at": row["at"].isoformat()} for row in rows],
             "ages": lambda rows: [dict(row) for row in rows],
             "endings": lambda rows: [_ending(row) for row in rows],
+            "backups": lambda rows: [backup(row) for row in rows],
         }
-        values = {"target": target, "job": job, "others": list(others)}
+        values = {"target": target, "job": job, "others": list(others), "expired": False}
         parts = {name: recall[name](self._fetch(_MEMORY[name], **values)) for name in wanted}
         return Memory(**parts)
 

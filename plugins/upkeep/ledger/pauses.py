@@ -1,8 +1,6 @@
-"""Pauses of targets or of the whole fleet, and when a target was last backed up."""
+"""Pauses of targets or of the whole fleet."""
 
 from __future__ import annotations
-
-from datetime import datetime
 
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
@@ -34,8 +32,3 @@ class Pauses(Part):
         """Return who paused the target or the whole fleet, when and why; ``None`` when nobody did."""
         pause = self.pause_of(target)
         return None if pause is None else pause.text
-
-    def newest_verified_backup(self, target: str) -> datetime | None:
-        """Return the snapshot time of the newest backup of the target whose restore was verified."""
-        moment: datetime | None = self._fetch("newest_verified_backup", target=target)[0]["snapshot_at"]
-        return moment

@@ -17,7 +17,7 @@ from upkeep.engines import Address
 from upkeep.errors import LedgerError
 from upkeep.ledger.control import Control, StatementError, connect, reason
 
-VERSION = "0004"
+VERSION = "0005"
 """The newest migration; equal to alembic's head (a test compares them). Versions sort as text."""
 _MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 _MISSING = {"42P01", "3F000"}  # undefined_table, invalid_schema_name

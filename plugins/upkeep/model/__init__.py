@@ -5,11 +5,12 @@ and know no engine; what an engine needs to carry an action out lies in ``Action
 """
 
 from upkeep.model.action import ON_PURPOSE, WAITING, Action, LeaseName, ReasonCode, Requirement
+from upkeep.model.artefact import Artefact, BackupState
 from upkeep.model.engine import ENGINES, EngineSpec
 from upkeep.model.finding import SERVER, Finding, FindingStatus, Severity, fingerprint
 from upkeep.model.gate import GateFailure, GateResult, Stage
 from upkeep.model.issue import Issue, IssueEvent, Transition
-from upkeep.model.memory import Memory
+from upkeep.model.memory import Backup, Memory
 from upkeep.model.observation import Observation
 from upkeep.model.outcome import Outcome, OutcomeStatus
 from upkeep.model.plan import Plan
@@ -25,6 +26,9 @@ __all__ = [
     "SERVER",
     "WAITING",
     "Action",
+    "Artefact",
+    "Backup",
+    "BackupState",
     "EngineSpec",
     "Finding",
     "FindingStatus",

@@ -4,8 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from upkeep.model.artefact import Artefact
 from upkeep.model.value import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup as the ledger knows it.
+
+    Attributes
+    ----------
+    used_at
+        When it last authorised a deletion.
+    run_id
+        The run that took it.
+    """
+
+    target: str
+    artefact: Artefact
+    run_id: str
+    used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +53,8 @@ class Memory:
         How the last runs of the jobs that this one waits for ended at the target, newest first: ``job``, ``run_id``,
         ``status``, ``error``, ``at`` (ISO), ``usual_seconds``, ``outcomes`` (rows of ``subject``, ``kind``, ``status``,
         ``reason``, ``message``), ``findings`` (of at least WARNING: ``subject``, ``summary``).
+    backups
+        The target's backups that have not expired, newest first, and when one last authorised a deletion.
     """
 
     detached: Mapping[str, Json] = field(default_factory=dict)
@@ -42,3 +64,4 @@ class Memory:
     looks: Sequence[Json] = ()
     ages: Sequence[Json] = ()
     endings: Sequence[Json] = ()
+    backups: Sequence[Backup] = ()

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from upkeep.model.action import ReasonCode
+from upkeep.model.artefact import Artefact
 from upkeep.model.value import Json, Value
 
 
@@ -29,6 +30,8 @@ class Outcome(Value):
         Wall time.
     evidence
         Counts and hashes that the transactions returned: the proof of conservation.
+    artefacts
+        What it left outside the database.
     """
 
     action_id: str
@@ -39,3 +42,4 @@ class Outcome(Value):
     bytes: int | None = None
     message: str | None = None
     evidence: Json = Field(default_factory=dict)
+    artefacts: tuple[Artefact, ...] = Field(default=(), exclude_if=lambda made: not made)

@@ -24,7 +24,8 @@ from upkeep.errors import (
 from upkeep.fleet import Target
 from upkeep.jobs.contract import Job, RowBatch, Work, tolerated
 from upkeep.model import Action, Finding, Json, LeaseName, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
-from upkeep.run import faults, recurrence, rules
+from upkeep.run import covering, faults, recurrence, rules
+from upkeep.run.covering import Cover
 from upkeep.run.progress import Progress
 from upkeep.run.stopping import Stop
 
@@ -36,6 +37,8 @@ LEASE_WAIT_SECONDS = 1800.0
 """How long a run waits for another run on the same database before it fails visibly."""
 PAUSE_CHECK_SECONDS = 1.0
 """How often a running action asks whether somebody paused the target."""
+COVER_SECONDS = 60.0
+"""How long a look at the backups counts: the manifest of a large database takes a moment to read."""
 PROGRESS_SECONDS = 5.0
 """How often the ledger is told how far an action is: what is known of it should its process be killed."""
 
@@ -80,6 +83,8 @@ class Applier:
     leaving: bool = True
     done: set[str] = field(default_factory=set)
     noted: Json = field(default_factory=dict)
+    cover: Cover | None = None
+    covered_at: float = 0.0
 
     def carry_out(self) -> list[Outcome]:
         """Apply the actions in order, each on its own: one that fails does not stop the others."""
@@ -181,6 +186,12 @@ class Applier:
     def _carry(self, session: Session, action: Action) -> Outcome:
         self.say(self.target.name, f"{words.plain(action.kind)} {action.subject}", total=action.rows or 0)
         work = self._work(session, action)
+        cover = self._cover(action)
+        if cover is not None:
+            work = replace(work, backup=cover.manifest)
+            why = covering.uncovered(self.job, work)
+            if why is not None:
+                return rules.skipped(action, ReasonCode.NEEDS_BACKUP, why)
         finding, seen = self._examine(work) if "quality" in action.args else (None, None)
         if finding is not None:
             self.ledger.save_findings(self.run_id, self.target.name, [finding])
@@ -189,7 +200,12 @@ class Applier:
         # between costs an approval, never a change that nobody knows of.
         self._use_approval()
         self.ledger.intend(self.run_id, self.target.name, self.plan.job, action)
+        if cover is not None and cover.backup is not None:
+            # before its first statement: what authorised a deletion is kept, however the action ends
+            self.ledger.keep_backup(self.run_id, cover.backup.target, cover.backup.artefact, event=covering.USED)
         outcome = self.job.apply(replace(work, seen=seen))
+        if cover is not None and cover.backup is not None:
+            outcome = outcome.model_copy(update={"evidence": {**outcome.evidence, "backup": cover.backup.artefact.id}})
         return recurrence.named(self.ledger, self.run_id, self.target.name, self.plan.job, action, outcome)
 
     def _use_approval(self) -> None:
@@ -243,6 +259,7 @@ class Applier:
 
     def _decide(self, action: Action) -> Outcome | None:
         ledger, name = self.ledger, self.target.name
+        cover = self._cover(action)
         return rules.decide(
             action,
             self.target,
@@ -252,9 +269,18 @@ class Applier:
             now=self.now(),
             paused=ledger.paused(name),
             tested=self.observation.server.tested,
-            backup_at=ledger.newest_verified_backup(name) if action.requires.kind == "backup" else None,
+            backup_at=None if cover is None else cover.snapshot_at,
+            uncovered=None if cover is None else cover.why,
             ignores_window=self.ignores_window,
         )
+
+    def _cover(self, action: Action) -> Cover | None:
+        """Return the backup that may authorise an action, where it requires one; looked for once a minute."""
+        if action.requires.kind != "backup":
+            return None
+        if self.cover is None or time.monotonic() - self.covered_at > COVER_SECONDS:
+            self.cover, self.covered_at = covering.cover(self.ledger, self.plan.identity), time.monotonic()
+        return self.cover
 
     def _checkpoint(self, message: str = "", *, rows: int = 0) -> None:
         self.stop.raise_if_asked()
@@ -278,6 +304,8 @@ class Applier:
 
     def _record(self, outcome: Outcome) -> Outcome:
         self.ledger.record(self.run_id, self.target.name, outcome)
+        for made in outcome.artefacts:
+            self.ledger.keep_backup(self.run_id, self.target.name, made)
         return outcome
 
 

@@ -68,6 +68,7 @@ def decide(
     tested: bool,
     backup_at: datetime | None,
     ignores_window: bool = False,
+    uncovered: str | None = None,
 ) -> Outcome | None:
     """Return why the action may not run, as its outcome, or ``None`` when it may.
 
@@ -80,7 +81,9 @@ def decide(
     now
         The real clock.
     backup_at
-        Snapshot time of the newest verified backup.
+        Snapshot time of the newest verified backup that still lies where it was published.
+    uncovered
+        Why there is none.
     ignores_window
         Whether the job also works outside the target's window.
     """
@@ -99,7 +102,7 @@ def decide(
         return skipped(action, ReasonCode.OUTSIDE_WINDOW, f"changes are made {target.window} only")
     missing = [a for a in action.after if a in planned and a not in done]
     # A missing approval is said before a missing predecessor, which often waits for the same person.
-    refusal = _requirement(action, approved=approved, now=now, backup_at=backup_at)
+    refusal = _requirement(action, approved=approved, now=now, backup_at=backup_at, uncovered=uncovered)
     if refusal is not None:
         return refusal
     if missing:
@@ -107,13 +110,14 @@ def decide(
     return None
 
 
-def _requirement(action: Action, *, approved: bool, now: datetime, backup_at: datetime | None) -> Outcome | None:
+def _requirement(
+    action: Action, *, approved: bool, now: datetime, backup_at: datetime | None, uncovered: str | None
+) -> Outcome | None:
     if action.requires.kind == "backup":
         age = timedelta(seconds=action.requires.backup_age_seconds or 0)
         if backup_at is None:
-            return skipped(
-                action, ReasonCode.NEEDS_BACKUP, f"no verified backup is recorded; one younger than {age} is required"
-            )
+            why = uncovered or "no verified backup is recorded"
+            return skipped(action, ReasonCode.NEEDS_BACKUP, f"{why}; one younger than {age} is required")
         if now - backup_at > age:
             text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; it must be younger than {age}"
             return skipped(action, ReasonCode.NEEDS_BACKUP, text)

@@ -267,6 +267,22 @@ class Runner:
         allowed = veto.restrict(plan, self.job(run.job, target).plan(observation, target, request), approved=approved)
         return observation, allowed if gate is None else rules.stopped_by_gate(allowed, gate)
 
+    def verify(self, run_id: str, target: str) -> str | None:
+        """Prove what the run left outside the database (a backup): no lease, whatever the window; returns the level.
+
+        Whoever cannot prove it says so in a finding: what is not verified authorises nothing.
+        """
+        from upkeep.jobs.backup.copier import Bench  # noqa: PLC0415 - one job of many
+        from upkeep.run import verifying  # noqa: PLC0415
+
+        with self.step(run_id, target):
+            run, declared = self.ledger.run(run_id), self.fleet.target(target)
+            if not spec.require(run.job).verifies or declared.mode == "observe" or self.ledger.paused(target):
+                return None
+            bench = Bench(self.stop.raise_if_asked, lambda text: self.say(target, text))
+            verdict = verifying.verify_due(self.ledger, run_id, declared, self.now(), bench)
+            return None if verdict is None else verdict.level or "failed"
+
     def finish(self, run_id: str, target: str, error: str | None = None) -> TargetReport:
         """Conclude a target: its status from outcomes, gates and findings; return its report."""
         self.ledger.save_findings(run_id, target, self._pause(target))
@@ -335,6 +351,7 @@ class Runner:
 
     def _apply_and_prove(self, run_id: str, target: str, approval: str | None) -> TargetReport:
         self.apply(run_id, target, approval=approval)
+        self.verify(run_id, target)
         self.observe(run_id, target, "after")
         self.gate(run_id, target, "after")
         return self.finish(run_id, target)

@@ -18,6 +18,7 @@ from upkeep.errors import ApprovalRefusedError, ConfigurationError, LedgerError
 from upkeep.ledger import NOT_FINISHED, ApprovalState, Ledger, schema
 from upkeep.model import (
     Action,
+    Artefact,
     Finding,
     FindingStatus,
     GateResult,
@@ -800,21 +801,31 @@ def test_pausing_a_target_and_the_fleet(ledger: Ledger) -> None:
     assert "linus" in (ledger.paused("pipeline") or "")
 
 
-def test_only_verified_backups_count_from_their_snapshot(ledger: Ledger, control_database: str) -> None:
-    assert ledger.newest_verified_backup("pipeline") is None
-    for target, snapshot, verified in (
-        ("pipeline", AT - timedelta(hours=30), AT),
-        ("pipeline", AT - timedelta(hours=26), AT - timedelta(hours=1)),
-        ("pipeline", AT, None),
-        ("other", AT, AT),
-    ):
-        execute(
-            control_database,
-            "insert into upkeep.backup (recorded_at, target, snapshot_at, verified_at, location) "
-            "values (now(), %s, %s, %s, '')",
-            [target, snapshot, verified],
-        )
-    assert ledger.newest_verified_backup("pipeline") == AT - timedelta(hours=26)
+def test_a_backup_is_as_its_last_event_says(ledger: Ledger) -> None:
+    def taken(name: str, hours: int) -> Artefact:
+        where = {"location": f"/srv/{name}", "sha256": "0" * 64, "identity": "postgres:1:2"}
+        return Artefact(id=name, bytes=10, snapshot_at=AT - timedelta(hours=hours), **where)
+
+    def states(target: str | None = "pipeline", *, expired: bool = False) -> list[tuple[str, str]]:
+        return [(b.artefact.id, b.artefact.state) for b in ledger.backups(target, expired=expired)]
+
+    assert ledger.backups() == []
+    old, young = taken("old", 30), taken("young", 26)
+    for target, artefact in (("pipeline", young), ("pipeline", old), ("other", taken("else", 1))):
+        ledger.keep_backup("r1", target, artefact)
+    assert states() == [("young", "unverified"), ("old", "unverified")]
+    assert states(None)[0] == ("else", "unverified")
+    verified = old.model_copy(update={"state": "verified", "verified_at": AT, "level": "restored"})
+    ledger.keep_backup("r2", "pipeline", verified)
+    ledger.keep_backup("r3", "pipeline", old, event="used")  # says nothing of how it stands
+    assert states() == [("young", "unverified"), ("old", "verified")]
+    kept = ledger.backups("pipeline")[1]
+    assert (kept.artefact, kept.run_id) == (verified, "r1")
+    assert kept.used_at is not None
+    assert ledger.memory("pipeline", JOB, {"backups"}).backups[1] == kept
+    ledger.keep_backup("r4", "pipeline", young.model_copy(update={"state": "expired"}))
+    assert states() == [("old", "verified")]
+    assert states(expired=True) == [("young", "expired"), ("old", "verified")]
 
 
 def test_the_version_is_recorded(ledger: Ledger, control_database: str) -> None:

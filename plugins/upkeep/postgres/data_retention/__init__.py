@@ -9,7 +9,7 @@ the modules of `files` archive into files and bring rows back, `frames` shows th
 from typing import Final
 
 from upkeep.jobs.contract import Job
-from upkeep.postgres.data_retention import apply, examined_rows, frames, observe, plan, undo
+from upkeep.postgres.data_retention import apply, covered, examined_rows, frames, observe, plan, undo
 from upkeep.postgres.data_retention.files import plan_restore
 from upkeep.postgres.session import PostgresSession
 
@@ -22,4 +22,5 @@ JOB: Final[Job[PostgresSession]] = Job(
     doomed_rows=examined_rows.batches,
     plan_restore=plan_restore.plan,
     remembers=frozenset({"detached", "intents", "locations"}),
+    uncovered=covered.uncovered,
 )

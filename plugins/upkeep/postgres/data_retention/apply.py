@@ -16,7 +16,7 @@ from upkeep.jobs.errors import ActionError, ConservationError, LockNotObtainedEr
 from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Action, Json, Outcome
 from upkeep.postgres import faults, holders, names
-from upkeep.postgres.data_retention import archive_table, counting, detach, drop, undroppable
+from upkeep.postgres.data_retention import archive_table, counting, covered, detach, drop, undroppable
 from upkeep.postgres.data_retention.args import (
     CleaningUp,
     Detaching,
@@ -244,8 +244,9 @@ def _sweep(work: Work[PostgresSession], done: DoneSoFar, args: Rows) -> None:
     # Taken before the first row goes: the gate after the run tells by it late arrivals from rows that were left
     # behind.
     snapshot = session.rows("data_retention/clock")[0]["snapshot"]
-    if work.seen is not None:
-        snapshot = f"{work.seen}:{work.seen}:"  # what was not looked at arrived late
+    seen = covered.seen(work)
+    if seen is not None:
+        snapshot = f"{seen}:{seen}:"  # what was not looked at, or is in no backup, arrived late
     missing: list[str] = []
     try:
         for leaf in args.leaves:
@@ -255,7 +256,7 @@ def _sweep(work: Work[PostgresSession], done: DoneSoFar, args: Rows) -> None:
                 missing.append(leaf.name)
                 continue
             doomed = Doomed.from_args(args, Known(leaf.oid, here.schema, here.name))
-            doomed = replace(doomed, seen=work.seen)
+            doomed = replace(doomed, seen=seen)
             _sweep_leaf(sweep, doomed, leaf.way)
     finally:
         done.rows = sweep.tally.rows

@@ -95,7 +95,7 @@ class Doomed:
     def predicate(self) -> sql.Composed:
         """That a row is due, and that nobody refers to it."""
         parts = [self.due, *(_unreferenced(key) for key in self.references)]
-        return sql.SQL(" and ").join([*parts, _not_newer(self.seen)] if self.seen else parts)
+        return sql.SQL(" and ").join([*parts, not_newer(self.seen)] if self.seen else parts)
 
     def value(self, text: str) -> sql.Composed:
         """Return a value of the age column."""
@@ -125,7 +125,7 @@ NEWER_MARGIN: Final = 1_000_000
 """Transactions that may begin between a statement's snapshot and its last look at a row that others changed."""
 
 
-def _not_newer(seen: str) -> sql.Composed:
+def not_newer(seen: str) -> sql.Composed:
     """Return that no transaction from ``seen`` on wrote the row.
 
     Rows know the lower 32 bits of their transaction: the distance is counted round the circle. A row that was

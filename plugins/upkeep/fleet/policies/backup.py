@@ -1,0 +1,80 @@
+"""``backup:`` of a target: where its backups lie, how long they are kept, and how far they are proven."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from upkeep.fleet.keys import TargetPolicy
+from upkeep.fleet.values import Length, Size
+from upkeep.model.intervals import Duration
+
+EXTERNAL = "external"
+
+
+class BackupPolicy(TargetPolicy):
+    """What the owner wants of backups.
+
+    Attributes
+    ----------
+    into
+        The directory that gets them; ``None`` when somebody else takes them (``backup: external``).
+    keep, at_least
+        How long a backup is kept, and how many verified ones stay whatever their age.
+    longest
+        When a dump that is not over is cancelled (``max:``).
+    verify
+        Which ones are restored: ``auto`` (all while a restore takes two hours at most, else one a week), ``always``,
+        ``weekly``, ``never``.
+    compare
+        So many bytes of tables a night are compared with the source at the snapshot, another part each night.
+    source
+        ``replica_if_any``: from a replica where the engine can (``from:``); ``primary``.
+    """
+
+    into: str | None = None
+    keep: Length = Duration.parse("30 days")
+    at_least: Annotated[int, Field(ge=1)] = 3
+    longest: Length = Field(Duration.parse("4 hours"), alias="max")
+    verify: Literal["auto", "always", "weekly", "never"] = "auto"
+    compare: Size = 10 * 1024**3
+    source: Literal["replica_if_any", "primary"] = Field("replica_if_any", alias="from")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_a_word(cls, data: Any) -> Any:
+        if data == EXTERNAL:
+            return {}
+        if isinstance(data, dict) and not data.get("into"):
+            raise ValueError(
+                "say where backups go: into: /srv/backups; or write backup: external when others take them"
+            )
+        return data
+
+    @model_validator(mode="after")
+    def _possible(self) -> BackupPolicy:
+        if self.into is None:
+            return self
+        if "://" in self.into or not PurePosixPath(self.into).is_absolute():
+            raise ValueError(
+                f"into: '{self.into}' is no absolute directory of the worker; write e.g. /srv/backups (mount an object "
+                "store, or copy the published directories there)"
+            )
+        if ".." in PurePosixPath(self.into).parts:
+            raise ValueError(f"into: '{self.into}' leads upwards; write the directory itself")
+        return self
+
+    @property
+    def external(self) -> bool:
+        """Whether somebody else takes the backups, which Upkeep knows nothing of."""
+        return self.into is None
+
+    @property
+    def proven_every_days(self) -> int | None:
+        """How many days lie between two verified backups at the most; ``None``: there are none."""
+        return None if self.external or self.verify == "never" else 7 if self.verify == "weekly" else 1
+
+
+POLICY = BackupPolicy
