@@ -1,4 +1,4 @@
-"""Every night at 02:00 UTC: the partitions that the fleet file declares exist, on every target.
+"""Every night at 00:15 UTC: the partitions that the fleet file declares exist, on every target.
 
 For every table with a `partition:` policy in the fleet file: the partitions that should exist, less those that
 do, from the catalog's bounds, the policy and the clock; never from names or from outlying rows. Gaps are filled,

@@ -12,7 +12,7 @@ import pytest
 from upkeep import fleet, settings
 from upkeep.fleet import keys
 from upkeep.jobs import spec
-from upkeep.model import ENGINES
+from upkeep.model import ENGINES, LeaseName
 
 ROOT = settings.checkout()
 FILES = sorted(p.relative_to(ROOT) for folder in ("plugins", "local") for p in (ROOT / folder).rglob("*.py"))
@@ -41,10 +41,13 @@ def own(path: Path) -> set[str]:
 
 
 def test_a_name_is_written_in_its_table_and_at_home_only() -> None:
-    """Elsewhere it comes from `model.ENGINES`, `jobs.spec`, or what is at hand (``target.engine``, ``job.name``)."""
+    """Elsewhere it comes from `model.ENGINES`, `jobs.spec`, or what is at hand (``target.engine``, ``job.name``).
+
+    ``backup`` is the word of a lease and of a requirement too; a test of words cannot tell which is meant.
+    """
     found = []
     for path in FILES:
-        strange = {*ENGINES, *spec.JOBS} - own(path)
+        strange = {*ENGINES, *spec.JOBS} - own(path) - {*get_args(LeaseName)}
         written = texts(ast.parse((ROOT / path).read_text(encoding="utf-8")))
         found += [f"{path}:{line}: {text}" for line, text in written if text in strange]
     assert found == []

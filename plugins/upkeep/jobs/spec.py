@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
+from upkeep.jobs.backup.request import BackupRequest
 from upkeep.request import Request
 
 
@@ -113,8 +114,20 @@ JOBS: Final[dict[str, JobSpec]] = {
             engines=_SQL | {"mongo"},
             policy_keys=("partition", "timeseries", "validator", "collections.indexes"),
             description="Creates the partitions that should exist, before rows need them",
-            cron="0 2 * * *",
+            cron="15 0 * * *",
             tags=("partitions",),
+        ),
+        JobSpec(
+            name="backup",
+            engines=frozenset(),
+            policy_keys=("target.backup",),
+            description="Takes backups, restores each into a server of its own, and compares",
+            cron="30 0 * * *",
+            tags=("backup",),
+            lease="backup",
+            ignores_window=True,
+            request=BackupRequest,
+            verifies=True,
         ),
         JobSpec(
             name="data_retention",
