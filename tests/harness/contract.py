@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -66,6 +66,8 @@ class Case:
         Pattern of what stays when one is taken back and nobody promised that it would not; with the reason beside it.
     at
         What "now" is to the plan.
+    asked, asked_wrong
+        The request that goes with ``right``, and what it says besides with ``wrong``.
     """
 
     make: Callable[[Any], None]
@@ -76,6 +78,8 @@ class Case:
     at: datetime
     by_clock: frozenset[str] = frozenset()
     left: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    asked_wrong: Mapping[str, Any] = field(default_factory=dict)
 
 
 def pairs() -> list[tuple[str, str]]:
@@ -151,6 +155,8 @@ def _postgres(server: PostgresServer) -> Iterator[Place]:
             command = [postgres_bin() / "pg_dump", "--inserts", "--dbname", uri]
             text = subprocess.run(command, check=True, capture_output=True, text=True, env=postgres_environment())
             lines = [line for line in text.stdout.splitlines() if not line.startswith(("--", "\\"))]
+            broken = "select 'invalid: ' || indexrelid::regclass from pg_index where not indisvalid"  # not dumped
+            lines += [row[0] + ";" for row in connection.execute(broken).fetchall()]
             return sorted("\n".join(lines).split(";\n"))  # rows lie in any order
 
         @contextmanager

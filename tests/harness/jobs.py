@@ -30,19 +30,25 @@ from upkeep.model import (
     Outcome,
     OutcomeStatus,
     Plan,
+    Request,
     Stage,
 )
 
 # -- single steps of a job ----------------------------------------------------------------------------
 
 
-def look(
-    name: str, session: Any, what: Target, at: datetime | None = None, memory: Memory | None = None
+def look(  # noqa: PLR0917 - as a job is asked
+    name: str,
+    session: Any,
+    what: Target,
+    at: datetime | None = None,
+    memory: Memory | None = None,
+    request: Request = NOTHING_ASKED,
 ) -> Observation:
     """Return what a job sees of a target, now or as of an instant."""
     found, server = rooms.job(name, what.engine), session.facts()
     assert found is not None
-    return found.observe(Ask(name, session, what, at or server.clock, memory or Memory(), NOTHING_ASKED, server))
+    return found.observe(Ask(name, session, what, at or server.clock, memory or Memory(), request, server))
 
 
 def undo(job: Job[Any], session: Any, action: Action, outcome: Outcome) -> Outcome:
@@ -182,11 +188,14 @@ class Runs:
         What was begun and has no outcome.
     notes
         What was noted under the intents.
+    request
+        What a person asks.
     """
 
     name: str
     what: Target
     approved: bool = True
+    request: Request = NOTHING_ASKED
     detached: dict[str, Any] = field(default_factory=dict)
     intents: list[Json] = field(default_factory=list)
     notes: list[Any] = field(default_factory=list)
@@ -216,11 +225,11 @@ class Runs:
 
     def observe(self, session: Any, at: datetime | None = None) -> Observation:
         """Return what the job sees, as the ledger hands it on."""
-        observed = look(self.name, session, self.what, at, self.memory)
+        observed = look(self.name, session, self.what, at, self.memory, self.request)
         return Observation.model_validate(codec.unpack(codec.pack(observed.model_dump())))
 
     def plan(self, session: Any, at: datetime | None = None) -> Plan:
-        plan: Plan = self.job.plan(self.observe(session, at), self.what)
+        plan: Plan = self.job.plan(self.observe(session, at), self.what, self.request)
         return plan
 
     def work(
@@ -279,7 +288,7 @@ class Runs:
         instant = at or session.now()
         observation = self.observe(session, instant)
         before = self._gate("before", observation, None, ()) if gate else None
-        done = Run(observation, self.job.plan(observation, self.what), before=before)
+        done = Run(observation, self.job.plan(observation, self.what, self.request), before=before)
         if not apply:
             return done
         between()

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from upkeep.jobs.backup.request import BackupRequest
+from upkeep.jobs.reindex.request import ReindexRequest
 from upkeep.request import Request
 
 
@@ -165,6 +166,14 @@ JOBS: Final[dict[str, JobSpec]] = {
             description="Finds indexes that are broken, there twice, unused or missing",
             cron="0 5 * * *",
             tags=("indexes",),
+        ),
+        JobSpec(
+            name="reindex",
+            engines=frozenset({"postgres"}),
+            policy_keys=("target.indexes",),
+            description="Rebuilds indexes that are full of air, or that you name, while readers and writers go on",
+            tags=("indexes",),
+            request=ReindexRequest,
         ),
     )
 }

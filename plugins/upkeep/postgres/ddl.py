@@ -12,20 +12,23 @@ sends autovacuum away, and the strong lock then meets only readers and writers.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import psycopg
 from psycopg import errors, sql
 
+from upkeep.errors import UpkeepError
 from upkeep.jobs.contract import Checkpoint
 from upkeep.jobs.errors import LockNotObtainedError
 from upkeep.postgres import holders
 from upkeep.postgres.faults import TRANSIENT
-from upkeep.postgres.session import LOCK_TIMEOUT, PostgresSession
+from upkeep.postgres.session import LOCK_TIMEOUT, STATEMENT_TIMEOUT, PostgresSession
 
 T = TypeVar("T")
 
@@ -209,6 +212,19 @@ def lock_tree(session: PostgresSession, table: sql.Composable, mode: str) -> Non
     if mode not in _MODES:
         raise ValueError(mode)
     session.execute(session.statement("lock_tree", table=table, mode=sql.SQL(_MODES[mode])))
+
+
+@contextmanager
+def building(session: PostgresSession, *, lock: str, tablespace: str | None = None) -> Iterator[None]:
+    """Let the session build an index: as long as it takes, where it lay; ``lock``: how long others are waited for."""
+    session.rows("build_settings", {"tablespace": tablespace or "", "statement": "0", "lock": lock})
+    try:
+        yield
+    finally:
+        if not session.connection.closed:
+            own = {"tablespace": "", "statement": STATEMENT_TIMEOUT, "lock": LOCK_TIMEOUT}
+            with contextlib.suppress(UpkeepError, psycopg.Error):
+                session.rows("build_settings", own)
 
 
 _MODES: Final = {

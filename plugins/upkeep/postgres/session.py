@@ -267,6 +267,20 @@ class PostgresSession:
                 raise
         return witness
 
+    @contextmanager
+    def beside(self, application: str) -> Iterator[PostgresSession]:
+        """Open another session on the same database, for what must go on while this one is busy; `cancel` spares it.
+
+        Raises as `connect` does, and `UnreachableError` when the address leads to another database by now.
+        """
+        other = PostgresSession.connect(self._address, application=application)
+        try:
+            if other.identity != self.identity:
+                raise UnreachableError(f"{self._where}: it leads to another database by now")
+            yield other
+        finally:
+            other.close()
+
     def cancel(self) -> None:
         """Cancel the running statement on the server, and refuse further ones; callable from any thread."""
         self._cancelled = True

@@ -49,6 +49,7 @@ from upkeep.model import (
     OutcomeStatus,
     Plan,
     ReasonCode,
+    Request,
     TargetReport,
     TargetStatus,
 )
@@ -83,11 +84,18 @@ class Bed:
     def look(self, *, wrong: bool = False, more: str = "") -> Observation:
         """Observe in a session of its own, which is closed when this returns."""
         with self.session() as opened:
-            return look(self.name, opened, self.target(wrong=wrong, more=more), self.case.at)
+            what = self.target(wrong=wrong, more=more)
+            return look(self.name, opened, what, self.case.at, request=self.request(wrong=wrong))
+
+    def request(self, *, wrong: bool = False) -> Request:
+        return spec.require(self.name).asks({**self.case.asked, **(self.case.asked_wrong if wrong else {})})
+
+    def plan(self, observation: Observation, *, wrong: bool = False) -> Plan:
+        return self.job.plan(observation, self.target(wrong=wrong), self.request(wrong=wrong))
 
     def planned(self, *, wrong: bool = False) -> tuple[Observation, Plan]:
         observation = self.look(wrong=wrong)
-        return observation, self.job.plan(observation, self.target(wrong=wrong))
+        return observation, self.plan(observation, wrong=wrong)
 
     def apply(self, session: Any, action: Action, observation: Observation) -> Outcome:
         work = Work(session, self.target(), action, observation, go_on, lambda _: None, self.notes.append)
@@ -136,7 +144,7 @@ def test_observe_changes_nothing(bed: Bed) -> None:
         watched = bed.look(wrong=True, more="mode: observe")
     assert writes == []
     same(before, bed.place.picture())
-    alike(bed, *(bed.job.plan(seen, bed.target(wrong=True)) for seen in (free, watched)))
+    alike(bed, *(bed.plan(seen, wrong=True) for seen in (free, watched)))
 
 
 def test_values_go_to_json_and_back(bed: Bed) -> None:
@@ -164,13 +172,12 @@ def test_values_go_to_json_and_back(bed: Bed) -> None:
 
 def test_plan_is_pure_and_stable(bed: Bed) -> None:
     observation, plan = bed.planned(wrong=True)
-    wanted = bed.target(wrong=True)
     text = observation.model_dump_json()
     with time_machine.travel(datetime(2031, 5, 5, tzinfo=UTC), tick=False), no_io():
-        later = bed.job.plan(observation, wanted)
+        later = bed.plan(observation, wrong=True)
     assert later == plan
     assert observation.model_dump_json() == text
-    assert bed.job.plan(again(observation), wanted) == plan
+    assert bed.plan(again(observation), wrong=True) == plan
     _, second = bed.planned(wrong=True)
     alike(bed, plan, second)
     if spec.require(bed.name).looks_only:
@@ -340,7 +347,7 @@ def ledger(control_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[L
 
 def run(bed: Bed, ledger: Ledger, more: str = "", *, approve: bool = False) -> TargetReport:
     runner = Runner(fleet_of(bed.case, bed.engine, more=more), ledger)
-    run_id = runner.start(bed.name, bed.case.at, trigger="test", actor="test")
+    run_id = runner.start(bed.name, bed.case.at, trigger="test", actor="test", request=bed.request())
     return runner.run_target(run_id, NAME, apply=True, approve=approve, actor="test")
 
 

@@ -9,8 +9,6 @@ what it left is dropped first the next time.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import psycopg
@@ -27,7 +25,7 @@ from upkeep.model import Outcome
 from upkeep.postgres import ddl, faults, holders
 from upkeep.postgres.index_analysis import plan, view
 from upkeep.postgres.index_analysis.args import Drop
-from upkeep.postgres.session import LOCK_TIMEOUT, STATEMENT_TIMEOUT, PostgresSession
+from upkeep.postgres.session import PostgresSession
 
 LONG_SECONDS: Final = 30.0
 """A transaction that has used the table for so long is not waited for: nothing is begun then."""
@@ -73,7 +71,7 @@ def _drop(work: Work[PostgresSession], args: Drop, done: DoneSoFar) -> None:
 
 
 def _here(session: PostgresSession, args: Drop, target: Target | None = None) -> list[Index]:
-    rows = session.rows("index_analysis/indexes", {"table": args.table_oid})
+    rows = session.rows("indexes", {"table": args.table_oid})
     return view.indexes(rows, target, replica=session.is_replica)
 
 
@@ -133,24 +131,10 @@ def _build(work: Work[PostgresSession], args: Drop) -> str:
         what = f"dropping {subject}"
         ddl.run_alone(session, plan.drop(args), checkpoint=work.checkpoint, sleep=work.sleep, what=what)
     work.checkpoint(f"building {subject}")
-    with _building(session, args):
+    with ddl.building(session, lock=BUILD_LOCK, tablespace=args.tablespace):
         # the catalog's own text, of names that it quotes itself
         session.execute(sql.SQL(plan.building(args.definition)))
     if args.comment is not None:
         parts = {"index": sql.Identifier(args.schema_, args.name), "text": sql.Literal(args.comment)}
         session.execute(session.statement("index_analysis/comment", **parts))
     return f"{subject} is built again"
-
-
-@contextmanager
-def _building(session: PostgresSession, args: Drop) -> Iterator[None]:
-    """Let the session build: as long as it takes, where the index lay."""
-    settings = {"tablespace": args.tablespace or "", "statement": "0", "lock": BUILD_LOCK}
-    session.rows("index_analysis/build_settings", settings)
-    try:
-        yield
-    finally:
-        if not session.connection.closed:
-            own = {"tablespace": "", "statement": STATEMENT_TIMEOUT, "lock": LOCK_TIMEOUT}
-            with contextlib.suppress(UpkeepError, psycopg.Error):
-                session.rows("index_analysis/build_settings", own)

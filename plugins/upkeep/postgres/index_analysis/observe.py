@@ -20,7 +20,7 @@ def observe(ask: Ask[PostgresSession]) -> Observation:
     }
     frames: dict[str, list[Row]] = {
         "server": [server],
-        "indexes": session.rows("index_analysis/indexes", {"table": None}),
+        "indexes": session.rows("indexes", {"table": None}),
         "foreign_keys": session.rows("index_analysis/foreign_keys"),
         "counters": session.rows("index_analysis/counters"),
         "earlier": advice.earlier(ask.memory),

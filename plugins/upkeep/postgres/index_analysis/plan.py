@@ -129,7 +129,7 @@ class _Room:
 
 def drop(args: Drop) -> sql.Composed:
     """Return the statement that drops the index."""
-    return statement("index_analysis/drop", index=sql.Identifier(args.schema_, args.name))
+    return statement("drop_index", index=sql.Identifier(args.schema_, args.name))
 
 
 def building(definition: str) -> str:

@@ -23,6 +23,7 @@ select
     x.relname::text as name,
     x.relkind = 'I' as is_partitioned,
     x.relispartition as is_child,
+    (select h.inhparent::bigint from pg_inherits as h where h.inhrelid = x.oid) as parent_oid,
     am.amname::text as method,
     def.definition,
     substr(
@@ -50,6 +51,7 @@ select
     pg_get_expr(i.indpred, i.indrelid) as predicate,
     i.indexprs is not null as has_expression,
     i.indisunique as is_unique,
+    i.indisexclusion as is_exclusion,
     i.indisvalid and i.indisready and i.indislive as is_valid,
     i.indisreplident as is_replica_identity,
     i.indisclustered as is_clustered,
@@ -85,6 +87,7 @@ select
     s.spcname::text as tablespace,
     obj_description(i.indexrelid, 'pg_class') as comment,
     x.relpages * current_setting('block_size')::bigint as bytes,
+    x.reltuples::double precision as entries,
     pg_stat_get_numscans(i.indexrelid) as scans
 from pg_index as i
 inner join pg_class as x on i.indexrelid = x.oid

@@ -1,0 +1,1 @@
+"""What reindexing is asked for; what it does is the engine's."""
