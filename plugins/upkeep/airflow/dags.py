@@ -30,6 +30,7 @@ from upkeep.airflow.operators import (
     StartRun,
     Verify,
 )
+from upkeep.airflow.waiting import Wait
 from upkeep.jobs import spec
 
 START_DATE: Final = datetime(2024, 1, 1, tzinfo=UTC)
@@ -106,7 +107,11 @@ def _per_target(row: spec.JobSpec) -> Any:
         apply = Apply(task_id="apply", execution_timeout=APPLY_TIMEOUT, **common)
         labelled = {**common, "map_index_template": f"{LABEL}{{{{ task.said }}}}"}
         after = GateAfter(task_id="gate_after", outlets=[asset], **labelled)
-        observe >> before >> plan >> apply
+        observe >> before >> plan
+        if row.waits_for:
+            plan >> Wait(task_id="wait", execution_timeout=READ_TIMEOUT, **common) >> apply
+        else:
+            plan >> apply
         if row.verifies:
             # one at a time: each starts a server and reads all of a backup
             verify = Verify(task_id="verify", execution_timeout=APPLY_TIMEOUT, pool=settings.verify_pool(), **common)

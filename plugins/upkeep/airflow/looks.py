@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from upkeep.airflow.operators import UpkeepOperator
+from upkeep.airflow.waiting import now, wait_or_go_on
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -42,6 +43,18 @@ class Look(UpkeepOperator):
 
     def execute(self, context: Context) -> str | dict[str, str]:
         """Look; returns the target's status, or each one's."""
+        names = [self.target] if isinstance(self.target, str) else self.target
+        wait_or_go_on(self, self.run_id, names, now(), looks=True)
+        return self.look(context)
+
+    def go_on(self, context: Context, since: str, **_: object) -> str | dict[str, str]:
+        """Look whether the wait is over; if so, do it."""
+        names = [self.target] if isinstance(self.target, str) else self.target
+        wait_or_go_on(self, self.run_id, names, since, looks=True)
+        return self.look(context)
+
+    def look(self, _context: Context) -> str | dict[str, str]:
+        """Look, once there is nothing to wait for."""
         from upkeep import words  # noqa: PLC0415
         from upkeep.airflow import runtime  # noqa: PLC0415
         from upkeep.run import rounds  # noqa: PLC0415

@@ -137,6 +137,7 @@ JOBS: Final[dict[str, JobSpec]] = {
             description="Archives and deletes what is older than its policy allows",
             cron="30 2 * * *",
             tags=("retention",),
+            waits_for=("backup",),
         ),
         JobSpec(
             name="health_check",

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
 from upkeep.ledger.control import Row
 from upkeep.model import Artefact, Backup
 
-USED = "used"
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that was begun, and whether it is at work still."""
+
+    run_id: str
+    status: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    alive: bool
 
 
 class Backups(Part):
@@ -27,6 +39,10 @@ class Backups(Part):
             identity=artefact.identity,
             event=event or artefact.state,
         )
+
+    def last_begun(self, target: str, job: str) -> Begun | None:
+        """Return the last run of a job at a target that was begun to do something, and whether it is alive."""
+        return next((Begun(**row) for row in self._fetch("last_begun", target=target, job=job)), None)
 
     def backups(self, target: str | None = None, *, expired: bool = False) -> list[Backup]:
         """Return the backups of a target, or of all, newest first; those that were taken away too where asked."""

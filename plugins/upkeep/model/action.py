@@ -9,8 +9,9 @@ from pydantic import Field
 
 from upkeep.model.value import Json, Value, digest
 
-LeaseName: TypeAlias = Literal["change", "backup", "warm"]
-"""What is done to a physical database by one run at a time: changes, a backup, the warming of a cache."""
+LeaseName: TypeAlias = Literal["change", "backup", "warm", "verify"]
+"""What is done to a physical database by one run at a time: changes, a backup, the warming of a cache; a proof of a
+backup of it, which holds up nothing else."""
 
 
 class ReasonCode(StrEnum):

@@ -26,7 +26,12 @@ from upkeep.errors import LeaseBusyError, LeaseLostError, LedgerError
 from upkeep.ledger.control import Control
 from upkeep.model import LeaseName
 
-_DONE: Final[Mapping[LeaseName, str]] = {"change": "changed", "backup": "backed up", "warm": "warmed"}
+_DONE: Final[Mapping[LeaseName, str]] = {
+    "change": "changed",
+    "backup": "backed up",
+    "warm": "warmed",
+    "verify": "verified",
+}
 """Name → what is done to the database under it, for people."""
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0

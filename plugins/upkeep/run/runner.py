@@ -36,7 +36,7 @@ from upkeep.model import (
     TargetReport,
     TargetStatus,
 )
-from upkeep.run import asking, faults, rules, settling, veto
+from upkeep.run import asking, faults, rules, settling, veto, waiting
 from upkeep.run.applier import Applier
 from upkeep.run.asking import request_of
 from upkeep.run.progress import Progress
@@ -280,8 +280,23 @@ class Runner:
             if not spec.require(run.job).verifies or declared.mode == "observe" or self.ledger.paused(target):
                 return None
             bench = Bench(self.stop.raise_if_asked, lambda text: self.say(target, text))
-            verdict = verifying.verify_due(self.ledger, run_id, declared, self.now(), bench)
+            control = self.addresses(connections.CONTROL)
+            verdict = verifying.verify_due(self.ledger, control, run_id, declared, bench, now=self.now)
             return None if verdict is None else verdict.level or "failed"
+
+    def waits(self, run_id: str, target: str, since: datetime, *, looks: bool = False) -> str | None:
+        """Return what the target's plan has to wait for before it is carried out; ``None``: nothing (any more).
+
+        Parameters
+        ----------
+        since
+            When it began to wait.
+        looks
+            Whether it is to be looked at only: then there is no plan yet.
+        """
+        run, declared = self.ledger.run(run_id), self.fleet.target(target)
+        plan = None if looks else self.ledger.load_plan(run_id, target)
+        return waiting.waits(self.ledger, run, declared, plan, since=since, now=self.now())
 
     def finish(self, run_id: str, target: str, error: str | None = None) -> TargetReport:
         """Conclude a target: its status from outcomes, gates and findings; return its report."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
 from upkeep.fleet.policies.backup import BackupPolicy
@@ -17,10 +18,13 @@ from upkeep.jobs.backup.copier import Bench, Copier
 from upkeep.jobs.backup.job import stands
 from upkeep.jobs.backup.verify import Verdict, verify
 from upkeep.model import Artefact, Backup, BackupState
+from upkeep.run import lease
 
 if TYPE_CHECKING:
     from upkeep.ledger import Ledger
 
+WAIT_SECONDS: Final = 4 * 3600.0
+"""How long a proof waits for another one of the same database."""
 PROVEN: Final = frozenset({"restored", "compared"})
 """Levels that make a backup verified."""
 
@@ -52,16 +56,30 @@ def due(backups: list[Backup], policy: BackupPolicy, now: datetime) -> tuple[Bac
     return newest, restore
 
 
-def verify_due(ledger: Ledger, run_id: str, target: Target, now: datetime, bench: Bench) -> Verdict | None:
-    """Prove the target's newest backup as its policy wants, and write down what was found; ``None``: nothing is due."""
+def verify_due(
+    ledger: Ledger, control: Address, run_id: str, target: Target, bench: Bench, *, now: Callable[[], datetime]
+) -> Verdict | None:
+    """Prove the target's newest backup as its policy wants, and write down what was found; ``None``: nothing is due.
+
+    Its lease excludes other proofs of the same database and nothing else; by it others see that it is alive.
+    """
     policy = BackupPolicy.of(target)
     if policy is None or policy.external:
         return None
-    found = due(ledger.backups(target.name), policy, now)
+    found = due(ledger.backups(target.name), policy, now())
     if found is None:
         return None
     backup, restore = found
-    verdict, artefact = prove(target.engine, backup.artefact, bench, restore=restore, now=lambda: now)
+    with lease.exclusive(
+        control,
+        backup.artefact.identity,
+        name="verify",
+        owner=f"{run_id} ({target.name})",
+        deadline_seconds=WAIT_SECONDS,
+        waiting=bench.tell,
+        cancelled=bench.checkpoint,
+    ):
+        verdict, artefact = prove(target.engine, backup.artefact, bench, restore=restore, now=now)
     ledger.keep_backup(run_id, target.name, artefact)
     ledger.save_findings(run_id, target.name, list(verdict.findings))
     return verdict
