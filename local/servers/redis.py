@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -40,6 +40,10 @@ class RedisServer(Server):
 
     name: ClassVar[str] = "redis"
 
+    def __init__(self, directory: Path, *, port: int, password: str, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__(directory, port=port, password=password)
+        self.settings = dict(settings or {})
+
     @property
     def user(self) -> str:
         """Redis' built-in user."""
@@ -60,6 +64,7 @@ class RedisServer(Server):
             'save ""',  # the append-only file is the persistence
             "daemonize no",
             "set-proc-title no",  # it would write over the environment, by which a stack knows its processes
+            *(f"{name} {value}" for name, value in self.settings.items()),
         ]
         conf = self.directory / "redis.conf"
         conf.write_text("\n".join(lines) + "\n")

@@ -15,6 +15,7 @@ POSTGRES_SETTINGS = {
     "track_io_timing": "on",
     "log_min_duration_statement": "5s",
 }
+REDIS_SETTINGS = {"maxmemory": "512mb"}
 TIDB_DATABASE = "app"
 
 
@@ -30,7 +31,7 @@ def stack_servers(state: State) -> dict[str, Server]:
         PostgresServer(
             home / "postgres", port=ports["postgres"], password=passwords["postgres"], settings=POSTGRES_SETTINGS
         ),
-        RedisServer(home / "redis", port=ports["redis"], password=passwords["redis"]),
+        RedisServer(home / "redis", port=ports["redis"], password=passwords["redis"], settings=REDIS_SETTINGS),
         MongoServer(home / "mongo", port=ports["mongo"], password=passwords["mongo"]),
     ]
     if not external_tidb():

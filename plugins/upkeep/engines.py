@@ -6,11 +6,11 @@ Drivers are imported by an engine's own room only, and a room is imported only w
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from upkeep.fleet import Target
 from upkeep.model import Finding, FindingStatus, ServerFacts, Severity
@@ -63,8 +63,21 @@ class Session(Protocol):
         """Close; never raises."""
 
 
+class Reader(Protocol):
+    """Rows of a target that another target's job needs: read, and never changed.
+
+    What its engine or driver refuses is raised as an error of `upkeep.jobs.errors`, without values of rows.
+    """
+
+    def ready(self, statement: str) -> None:
+        """Ask for a sign of life; reads no rows. Raises `ActionError` for a statement that does not only read."""
+
+    def rows(self, statement: str, *, size: int, seconds: float) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield what a statement returns, column → value, in batches; after ``seconds`` it ends with an error."""
+
+
 class Engine(Protocol):
-    """What each engine's room offers as ``engine.ENGINE``."""
+    """What each engine's room offers as ``engine.ENGINE``; ``reader`` where `EngineSpec.also` says ``rows``."""
 
     name: str
 
@@ -73,6 +86,13 @@ class Engine(Protocol):
 
     def check(self, session: Session, target: Target) -> list[Finding]:
         """Return what `upkeep check` says of a target: version, role, privileges on what is in care."""
+
+
+class ReadableEngine(Engine, Protocol):
+    """An engine whose rows other targets' jobs may ask for."""
+
+    def reader(self, session: Session) -> Reader:
+        """Return what reads rows over a session that nobody else uses."""
 
 
 def engine(name: str) -> Engine:

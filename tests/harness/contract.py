@@ -62,6 +62,8 @@ class Case:
         Those that `undo` takes back; of the others it says why not.
     by_clock
         Those whose id moves with the server's clock, whatever ``at`` is; with the reason beside it.
+    others
+        Further targets of the fleet file, of which rows are read: with ``connection: source``, a PostgreSQL database.
     left
         Pattern of what stays when one is taken back and nobody promised that it would not; with the reason beside it.
     at
@@ -77,6 +79,7 @@ class Case:
     undone: frozenset[str]
     at: datetime
     by_clock: frozenset[str] = frozenset()
+    others: str = ""
     left: str = ""
     asked: Mapping[str, Any] = field(default_factory=dict)
     asked_wrong: Mapping[str, Any] = field(default_factory=dict)
@@ -117,7 +120,8 @@ def fleet_of(case: Case, engine: str, *, wrong: bool = False, more: str = "") ->
     body = "\n".join([more, case.right.strip("\n"), case.wrong.strip("\n") if wrong else ""])
     lines = [f"    {line}" for line in body.splitlines() if line]
     head = ["version: 1", "targets:", f"  {NAME}:", f"    engine: {engine}", "    connection: target"]
-    return fleet.parse("\n".join([*head, *lines]))
+    others = [f"  {line}" for line in case.others.splitlines() if line]
+    return fleet.parse("\n".join([*head, *lines, *others]))
 
 
 # -- databases ---------------------------------------------------------------------------------------

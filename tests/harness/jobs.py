@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from upkeep import connections, engines, fleet, gates
-from upkeep.engines import Address
-from upkeep.fleet import Target
+from upkeep.engines import Address, Reader
+from upkeep.fleet import Fleet, Target
 from upkeep.jobs import rooms
-from upkeep.jobs.contract import Ask, Job, Work, go_on
+from upkeep.jobs.contract import Ask, Job, Open, Work, go_on
 from upkeep.ledger import codec
 from upkeep.model import (
     NOTHING_ASKED,
@@ -44,11 +44,26 @@ def look(  # noqa: PLR0917 - as a job is asked
     at: datetime | None = None,
     memory: Memory | None = None,
     request: Request = NOTHING_ASKED,
+    **more: Any,
 ) -> Observation:
     """Return what a job sees of a target, now or as of an instant."""
     found, server = rooms.job(name, what.engine), session.facts()
     assert found is not None
-    return found.observe(Ask(name, session, what, at or server.clock, memory or Memory(), request, server))
+    ask = Ask(name, session, what, at or server.clock, memory or Memory(), request, server, **more)
+    return found.observe(ask)
+
+
+def sources(around: Fleet) -> Open:
+    """Return what opens the targets of a fleet to read rows of them, as the runner does it."""
+
+    @contextmanager
+    def opened(name: str) -> Iterator[Reader]:
+        source = around.target(name)
+        room: Any = engines.engine(source.engine)
+        with room.open(connections.resolve(source.connection), application="upkeep test") as session:
+            yield room.reader(session)
+
+    return opened
 
 
 def undo(job: Job[Any], session: Any, action: Action, outcome: Outcome) -> Outcome:

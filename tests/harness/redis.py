@@ -56,6 +56,7 @@ def fresh_place(server: RedisServer) -> Iterator[Place]:
             yield Place(server, client)
         finally:
             client.flushdb()
+            client.config_set("maxmemory", 0)
 
 
 def target(streams: str, more: str = "") -> Target:

@@ -79,12 +79,20 @@ def parse(text: str, name: str = "fleet.yaml", *, folder: Path | None = None) ->
         message = f"{name}:1: a fleet file is a mapping that starts with 'version: 1' and 'targets:'"
         raise ConfigurationError(message)
     try:
-        return model().model_validate(data, context={"folder": folder or settings.checkout()})
+        context = {"folder": folder or settings.checkout(), "engines": _engines(data)}
+        return model().model_validate(data, context=context)
     except ValidationError as error:
         # a default that waits for what is wrong elsewhere is no mistake of its own
         wrong = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
         problems = [_describe(e, lines, name) for e in wrong]
         raise ConfigurationError("\n".join(dict.fromkeys(problems))) from None
+
+
+def _engines(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the engine of each target, for policies that name another one; what is wrong there is told there."""
+    targets = data.get("targets")
+    found = targets.items() if isinstance(targets, dict) else ()
+    return {str(name): str(target.get("engine")) for name, target in found if isinstance(target, dict)}
 
 
 def json_schema() -> dict[str, Any]:

@@ -8,12 +8,13 @@ engines (approval, backup, window, limits, pause); the engine's room owns what i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
-from upkeep.engines import Session
-from upkeep.errors import OverLimitError
+from upkeep.engines import Reader, Session
+from upkeep.errors import ConfigurationError, OverLimitError
 from upkeep.fleet import Target
 from upkeep.jobs.backup.manifest import Manifest
 from upkeep.jobs.frames import NO_GATES, Frames
@@ -60,6 +61,15 @@ class Checkpoint(Protocol):
         """
 
 
+Open: TypeAlias = Callable[[str], AbstractContextManager[Reader]]
+"""Connects to another target of the fleet, by name, to read rows of it. Raises `UnreachableError`."""
+
+
+def no_source(name: str) -> NoReturn:
+    """Stand in for `Open` where there is no fleet around the target."""
+    raise ConfigurationError(f"no rows of '{name}' are to be had here")
+
+
 @dataclass(frozen=True, slots=True)
 class Ask(Generic[S]):
     """What a job is asked to look at.
@@ -74,6 +84,8 @@ class Ask(Generic[S]):
         What a person asks of this run; of the job's own type (`upkeep.jobs.spec.JobSpec.request`).
     server
         What the server is.
+    open
+        Connects to another target, to see whether rows can be had of it.
     """
 
     job: str
@@ -83,6 +95,7 @@ class Ask(Generic[S]):
     memory: Memory
     request: Request
     server: ServerFacts
+    open: Open = no_source
 
     def answer(self, frames: dict[str, list[dict[str, Any]]]) -> Observation:
         """Return what was read as the observation; the frames stay the same lists."""
@@ -117,6 +130,8 @@ class Work(Generic[S]):
         The most rows that it may take, where it was approved, or planned too long ago; ``None``: no limit of that kind.
     backup
         The verified backup that authorises it, where it requires one: only what predates its snapshot may go.
+    open
+        Connects to another target, to read rows of it; they never leave the action.
     """
 
     session: S
@@ -129,6 +144,7 @@ class Work(Generic[S]):
     seen: str | None = None
     most: int | None = None
     backup: Manifest | None = None
+    open: Open = no_source
 
     def allow(self, rows: int) -> None:
         """Raise `OverLimitError` when ``rows``, all that went and are about to go, are more than was approved."""

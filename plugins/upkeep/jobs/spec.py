@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from upkeep.jobs.backup.request import BackupRequest
+from upkeep.jobs.cache_warming.request import WarmRequest
 from upkeep.jobs.reindex.request import ReindexRequest
 from upkeep.request import Request
 
@@ -175,6 +176,17 @@ JOBS: Final[dict[str, JobSpec]] = {
             description="Rebuilds indexes that are full of air, or that you name, while readers and writers go on",
             tags=("indexes",),
             request=ReindexRequest,
+        ),
+        JobSpec(
+            name="cache_warming",
+            engines=frozenset({"redis"}),
+            policy_keys=("target.warm",),
+            description="Keeps rows of a database ready as keys, within a budget of memory",
+            cron="*/15 * * * *",
+            tags=("cache",),
+            lease="warm",
+            ignores_window=True,
+            request=WarmRequest,
         ),
     )
 }

@@ -29,7 +29,7 @@ class EngineSpec:
     also
         What policies of its tables may say besides range partitions and retention by rows or into tables: ``quality``,
         ``files`` (archives in files), ``levels`` (list and hash partitions, sub-partitions), ``ttl`` (the server itself
-        removes rows).
+        removes rows). ``rows``: jobs of other targets may ask it for rows (`upkeep.engines.Reader`).
     comment
         What begins a comment in its statements.
     statement_end
@@ -55,7 +55,7 @@ _ROWS: Final = (
         sections=("tables",),
         driver="psycopg",
         tested_versions=("15",),
-        also=frozenset({"quality", "files", "levels"}),
+        also=frozenset({"quality", "files", "levels", "rows"}),
     ),
     EngineSpec(
         name="tidb",
@@ -64,7 +64,7 @@ _ROWS: Final = (
         sections=("tables",),
         driver="pymysql",
         tested_versions=("8.5",),
-        also=frozenset({"ttl"}),
+        also=frozenset({"ttl", "rows"}),
     ),
     EngineSpec(
         name="mongo",
@@ -73,6 +73,7 @@ _ROWS: Final = (
         sections=("collections",),
         driver="pymongo",
         tested_versions=("6.0",),
+        also=frozenset({"rows"}),
         comment="//",
     ),
     EngineSpec(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from pymongo.errors import PyMongoError
 
-from upkeep.engines import Address, connected
+from upkeep.engines import Address, Session, connected
 from upkeep.errors import UnreachableError
 from upkeep.fleet import Target
 from upkeep.model import Finding
 from upkeep.mongo import faults
 from upkeep.mongo.check import check
+from upkeep.mongo.reader import MongoReader
 from upkeep.mongo.session import TESTED_VERSIONS, MongoSession
 
 
@@ -39,6 +41,10 @@ class MongoEngine:
             yield session
         finally:
             session.close()
+
+    def reader(self, session: Session) -> MongoReader:
+        """Return what reads rows for a job of another target."""
+        return MongoReader(cast("MongoSession", session))
 
     def check(self, session: MongoSession, target: Target) -> list[Finding]:
         """Return reachability, version, topology, and privileges on what is in care."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, cast
 
-from upkeep.engines import Address
+from upkeep.engines import Address, Session
 from upkeep.fleet import Target
 from upkeep.model import Finding
 from upkeep.postgres import check
+from upkeep.postgres.reader import PostgresReader
 from upkeep.postgres.session import PostgresSession
 
 
@@ -26,6 +27,10 @@ class PostgresEngine:
             yield session
         finally:
             session.close()
+
+    def reader(self, session: Session) -> PostgresReader:
+        """Return what reads rows for a job of another target."""
+        return PostgresReader(cast("PostgresSession", session))
 
     def check(self, session: PostgresSession, target: Target) -> list[Finding]:
         """Return what `upkeep check` says of a target."""

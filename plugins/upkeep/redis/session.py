@@ -109,6 +109,10 @@ class RedisSession:
         """Run a script of ``include/redis``: one atomic step."""
         return self.client.eval(_read(script), 1, key, *(str(a) for a in arguments))
 
+    def change_many(self, script: str, keys: Sequence[str | bytes], arguments: Sequence[bytes | int]) -> Any:
+        """Run a script of ``include/redis`` over several keys: one atomic step."""
+        return self.client.eval(_read(script), len(keys), *keys, *arguments)
+
     def command(self, *words: str | int) -> Any:
         """Send one command."""
         client: Any = self.client

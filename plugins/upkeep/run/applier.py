@@ -22,7 +22,7 @@ from upkeep.errors import (
     UpkeepError,
 )
 from upkeep.fleet import Target
-from upkeep.jobs.contract import Job, RowBatch, Work, tolerated
+from upkeep.jobs.contract import Job, Open, RowBatch, Work, tolerated
 from upkeep.model import Action, Finding, Json, LeaseName, Observation, Outcome, OutcomeStatus, Plan, ReasonCode
 from upkeep.run import covering, faults, recurrence, rules
 from upkeep.run.covering import Cover
@@ -67,6 +67,7 @@ class Applier:
     ledger: Ledger
     control: Address
     connect: Callable[[], AbstractContextManager[Session]]
+    source: Open
     stop: Stop
     say: Progress
     now: Callable[[], datetime]
@@ -239,6 +240,7 @@ class Applier:
             sleep=self._sleep,
             note=lambda note: self._note(action, note),
             most=self._most(action),
+            open=self.source,
         )
 
     def _most(self, action: Action) -> int | None:

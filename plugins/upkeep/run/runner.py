@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from upkeep import connections, engines
-from upkeep.engines import Address, Session
+from upkeep.engines import Address, ReadableEngine, Reader, Session
 from upkeep.errors import CancelledError, ConfigurationError, NotSupportedError, UpkeepError
 from upkeep.fleet import Fleet, Target
 from upkeep.jobs import rooms, spec
@@ -402,6 +402,7 @@ class Runner:
             ledger=self.ledger,
             control=self.addresses(connections.CONTROL),
             connect=lambda: self.open(target),
+            source=self.source,
             stop=self.stop,
             say=self.say,
             now=self.now,
@@ -420,6 +421,13 @@ class Runner:
         engine = engines.engine(target.engine)
         with engine.open(address, application="upkeep") as session, self.stop.watching(session):
             yield session
+
+    @contextmanager
+    def source(self, name: str) -> Iterator[Reader]:
+        """Connect to another target to read rows of it; `cancel` reaches that session too."""
+        with self.open(self.fleet.target(name)) as session:
+            room = cast("ReadableEngine", engines.engine(self.fleet.target(name).engine))
+            yield room.reader(session)
 
     @contextmanager
     def step(self, run_id: str, target: str) -> Iterator[None]:
@@ -446,7 +454,8 @@ class Runner:
         with self.open(target) as session:
             self.stop.raise_if_asked()  # while it connected nothing could be cancelled
             server = session.facts()
-            return job.observe(Ask(name, session, target, min(at, server.clock), memory, request, server))
+            at = min(at, server.clock)
+            return job.observe(Ask(name, session, target, at, memory, request, server, self.source))
 
     def _pause(self, target: str) -> list[Finding]:
         """Return that the target is paused, by whom and since when; a long pause is a warning."""

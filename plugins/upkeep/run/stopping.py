@@ -13,10 +13,10 @@ from upkeep.errors import CancelledError
 
 @dataclass
 class Stop:
-    """Whether the run was asked to stop, and which statement is to be cancelled then."""
+    """Whether the run was asked to stop, and whose statements are to be cancelled then."""
 
     _event: threading.Event = field(default_factory=threading.Event)
-    _session: Session | None = None
+    _sessions: list[Session] = field(default_factory=list)
 
     @property
     def asked(self) -> bool:
@@ -26,18 +26,17 @@ class Stop:
     def cancel(self) -> None:
         """Ask the run to stop and cancel its running statement on the server; callable from a signal handler."""
         self._event.set()
-        session = self._session
-        if session is not None:
+        for session in tuple(self._sessions):
             session.cancel()
 
     @contextmanager
     def watching(self, session: Session) -> Iterator[None]:
-        """Let `cancel` reach this session."""
-        self._session = session
+        """Let `cancel` reach this session too."""
+        self._sessions.append(session)
         try:
             yield
         finally:
-            self._session = None
+            self._sessions.remove(session)
 
     def raise_if_asked(self) -> None:
         """Raise `CancelledError` when the run was asked to stop."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, cast
 
-from upkeep.engines import Address
+from upkeep.engines import Address, Session
 from upkeep.fleet import Target
 from upkeep.model import Finding
 from upkeep.tidb import check
+from upkeep.tidb.reader import TiDBReader
 from upkeep.tidb.session import TiDBSession
 
 
@@ -26,6 +27,10 @@ class TiDBEngine:
             yield session
         finally:
             session.close()
+
+    def reader(self, session: Session) -> TiDBReader:
+        """Return what reads rows for a job of another target."""
+        return TiDBReader(cast("TiDBSession", session))
 
     def check(self, session: TiDBSession, target: Target) -> list[Finding]:
         """Return what `upkeep check` says of a target."""

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, cast
 
 import pymysql
+from pymysql.cursors import SSDictCursor
 
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
@@ -182,6 +183,15 @@ class TiDBSession:
         with self._translated(), self._connection.cursor() as cursor:
             cursor.execute(statement.text)
             return Result(list(cursor.fetchall()), cursor.rowcount)
+
+    @contextmanager
+    def stream(self, statement: Sql) -> Iterator[SSDictCursor]:
+        """Send one statement and give a cursor over its rows, which stay with the server; raises as `execute` does."""
+        if self._cancelled:
+            raise CancelledError("the run was asked to stop")
+        with self._translated(), self._connection.cursor(SSDictCursor) as cursor:
+            cursor.execute(statement.text)
+            yield cursor
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -33,12 +33,12 @@ from tests.harness.contract import (
     unnoticed,
     wishes,
 )
-from tests.harness.jobs import look, undo
+from tests.harness.jobs import look, sources, undo
 from upkeep import connections, engines, gates
 from upkeep.errors import NotSupportedError
 from upkeep.fleet import Fleet, Target
 from upkeep.jobs import rooms, spec
-from upkeep.jobs.contract import Job, Work, go_on
+from upkeep.jobs.contract import Job, Open, Work, go_on
 from upkeep.ledger import Ledger, codec
 from upkeep.model import (
     Action,
@@ -81,11 +81,14 @@ class Bed:
     def target(self, *, wrong: bool = False, more: str = "") -> Target:
         return target(self.case, self.engine, wrong=wrong, more=more)
 
+    def sources(self) -> Open:
+        return sources(fleet_of(self.case, self.engine))
+
     def look(self, *, wrong: bool = False, more: str = "") -> Observation:
         """Observe in a session of its own, which is closed when this returns."""
         with self.session() as opened:
             what = self.target(wrong=wrong, more=more)
-            return look(self.name, opened, what, self.case.at, request=self.request(wrong=wrong))
+            return look(self.name, opened, what, self.case.at, request=self.request(wrong=wrong), open=self.sources())
 
     def request(self, *, wrong: bool = False) -> Request:
         return spec.require(self.name).asks({**self.case.asked, **(self.case.asked_wrong if wrong else {})})
@@ -98,7 +101,8 @@ class Bed:
         return observation, self.plan(observation, wrong=wrong)
 
     def apply(self, session: Any, action: Action, observation: Observation) -> Outcome:
-        work = Work(session, self.target(), action, observation, go_on, lambda _: None, self.notes.append)
+        notes, open_ = self.notes.append, self.sources()
+        work = Work(session, self.target(), action, observation, go_on, lambda _: None, notes, open=open_)
         return self.job.apply(work)
 
     def apply_all(self, plan: Plan, observation: Observation) -> list[Outcome]:
@@ -119,10 +123,12 @@ acting = pytest.mark.parametrize(
 
 
 @pytest.fixture(params=each(pairs()))
-def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
+def bed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
     job, engine = request.param
     case, found = case_of(job, engine), rooms.job(job, engine)
     assert found is not None
+    if case.others:
+        monkeypatch.setenv("AIRFLOW_CONN_SOURCE", request.getfixturevalue("postgres_server").uri())
     with PLACES[engine](request.getfixturevalue(f"{engine}_server")) as place:
         case.make(place.db)
         yield Bed(job, found, engine, case, place)

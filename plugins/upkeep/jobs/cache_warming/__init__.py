@@ -1,0 +1,1 @@
+"""Cache warming: what is asked of a run."""
