@@ -176,21 +176,20 @@ def _tell(report: RunReport) -> None:
             _line(f"{target.target}: {target.error}", "bad")
     found = [(f, t.target) for t in report.targets for f in t.findings if brief.notable(f)]
     found.sort(key=lambda told: -told[0].severity.rank)
-    for finding, name in found[:TOLD]:
-        _line(_said(finding, name), words.SEVERITY[finding.severity])
-    if found[TOLD:]:
-        _line(f"and {brief.many(len(found) - TOLD, 'finding')} more", "quiet")
+    for number, (finding, name) in enumerate(found[:TOLD], 1):
+        more = f", and {brief.many(len(found) - TOLD, 'finding')} more" if number == TOLD and found[TOLD:] else ""
+        _line(_said(finding, name), words.SEVERITY[finding.severity], more)
 
 
 def _said(finding: Finding, target: str) -> str:
     return f"{finding.severity.value} {target}, {finding.subject}: {words.seconds(finding.summary)}"
 
 
-def _line(text: str, tone: str) -> None:
-    """Print one line, however long the text."""
-    room = out.width - 4
+def _line(text: str, tone: str, end: str = "") -> None:
+    """Print one line, however long the text; its end is not cut."""
+    room = out.width - 4 - len(end)
     flat = " ".join(text.split())
-    console.say(out, flat if len(flat) <= room else f"{flat[: room - 1]}…", tone, indent=4, wrap=False)
+    console.say(out, (flat if len(flat) <= room else f"{flat[: room - 1]}…") + end, tone, indent=4, wrap=False)
 
 
 def _your_turn(state: State, airflow: Airflow, pending: Sequence[PendingPlan]) -> Iterator[str]:
