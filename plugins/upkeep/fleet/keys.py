@@ -39,6 +39,9 @@ class TargetPolicy(Strict):
     def suits(self, engine: str) -> None:
         """Raise `ValueError` when what is written cannot be on such an engine."""
 
+    def agrees(self, target: Any) -> None:
+        """Raise `ValueError` when what else is declared for the target (a `upkeep.fleet.Target`) contradicts it."""
+
 
 class _Declares(Protocol):
     @property

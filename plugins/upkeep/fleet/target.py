@@ -87,6 +87,8 @@ class Target(Strict):
                     able = " or ".join(name for name, spec in ENGINES.items() if what in spec.also)
                     message = f"tables: {name}: {wrong} on engine {able} only; {instead}"
                     raise ValueError(message)
+        for policy_of_all in self.policies.values():
+            policy_of_all.agrees(self)
         return self
 
     def subjects(self) -> Mapping[str, TablePolicy]:

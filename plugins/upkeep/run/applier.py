@@ -86,6 +86,7 @@ class Applier:
     noted: Json = field(default_factory=dict)
     cover: Cover | None = None
     covered_at: float = 0.0
+    starved: set[str] = field(default_factory=set)
 
     def carry_out(self) -> list[Outcome]:
         """Apply the actions in order, each on its own: one that fails does not stop the others."""
@@ -306,9 +307,20 @@ class Applier:
 
     def _record(self, outcome: Outcome) -> Outcome:
         self.ledger.record(self.run_id, self.target.name, outcome)
+        if outcome.reason_code is ReasonCode.NEEDS_BACKUP:
+            self._tell_starved(outcome)
         for made in outcome.artefacts:
             self.ledger.keep_backup(self.run_id, self.target.name, made)
         return outcome
+
+    def _tell_starved(self, outcome: Outcome) -> None:
+        """Tell once of each subject that what is due there waits for a backup."""
+        action = next(a for a in self.plan.actions if a.id == outcome.action_id)
+        if action.subject not in self.starved:
+            self.starved.add(action.subject)
+            name, now = self.target.name, self.now()
+            found = covering.starved(self.ledger, name, self.plan.job, action, outcome, now=now)
+            self.ledger.save_findings(self.run_id, name, [found])
 
 
 def _beside_others(action: Action, busy: str) -> Outcome:

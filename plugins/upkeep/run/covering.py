@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from upkeep.jobs.backup.job import stands
 from upkeep.jobs.backup.manifest import Manifest
 from upkeep.jobs.contract import Job, Work
-from upkeep.model import Backup
+from upkeep.model import Action, Backup, Finding, Outcome, Severity, fingerprint
 
 if TYPE_CHECKING:
     from upkeep.ledger import Ledger
 
+STARVED: Final = "retention_starved"
+STARVED_AFTER: Final = timedelta(days=2) - timedelta(hours=1)
+"""From the first night to the third."""
 USED: Final = "used"
 """The event of a backup that authorised a deletion: it is kept."""
 
@@ -48,6 +51,25 @@ def cover(ledger: Ledger, identity: str) -> Cover:
     if mine:
         return Cover(why=f"the newest backup of this database, {mine[0].artefact.id}, is {mine[0].artefact.state}")
     return Cover(why="no verified backup of this database is recorded")
+
+
+def starved(ledger: Ledger, target: str, job: str, action: Action, outcome: Outcome, *, now: datetime) -> Finding:
+    """Return that rows are due and stay for want of a backup; in the third night that is an ERROR."""
+    found = Finding.of(
+        STARVED,
+        action.subject,
+        Severity.INFO,
+        f"what is due stays: {outcome.message}",
+        "look at the runs of this target's backups: upkeep backups, upkeep runs",
+        evidence={"rows": action.rows},
+    )
+    mark = fingerprint(target, job, found)
+    issue = ledger.known_issues(target, job, [mark])[0].get(mark)
+    since = issue.first_seen if issue is not None and issue.gone_at is None else now
+    if now - since < STARVED_AFTER:
+        return found
+    text = f"what is due stays since {since:%Y-%m-%d} for want of a backup: {outcome.message}"
+    return found.model_copy(update={"severity": Severity.ERROR, "summary": text})
 
 
 def uncovered(job: Job[Any], work: Work[Any]) -> str | None:

@@ -147,6 +147,28 @@ def test_what_cannot_be_is_said_at_load(policy: str, words: str) -> None:
         target(policy)
 
 
+@pytest.mark.parametrize(
+    ("policy", "age", "words"),
+    [
+        ("verify: never", "26 hours", "nothing would ever go"),
+        ("verify: auto", "20 hours", "verified every 24 hours: write at least 26 hours"),
+        ("verify: weekly", "26 hours", "verified every 168 hours"),
+        ("verify: weekly", "8 days", None),
+        ("verify: always", "26 hours", None),
+    ],
+)
+def test_what_no_deletion_could_ever_get_is_said_at_load(policy: str, age: str, words: str | None) -> None:
+    text = (
+        f"version: 1\ntargets:\n  shop:\n    engine: postgres\n    connection: c\n    backup: {{into: /b, {policy}}}\n"
+        f"    tables: {{logs: {{retain: {{by: at, for: 1 day, then: delete, requires: {{backup: {age}}}}}}}}}\n"
+    )
+    if words is None:
+        assert fleet.parse(text).targets["shop"].tables
+    else:
+        with pytest.raises(ConfigurationError, match=words):
+            fleet.parse(text)
+
+
 def test_others_may_take_them() -> None:
     external = BackupPolicy.of(target("external"))
     assert external is not None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from upkeep.fleet.keys import TargetPolicy
-from upkeep.fleet.values import Length, Size
+from upkeep.fleet.tables import BackupRule
+from upkeep.fleet.values import Length, Size, elapsed
 from upkeep.model.intervals import Duration
 
 EXTERNAL = "external"
@@ -65,6 +67,27 @@ class BackupPolicy(TargetPolicy):
         if ".." in PurePosixPath(self.into).parts:
             raise ValueError(f"into: '{self.into}' leads upwards; write the directory itself")
         return self
+
+    def agrees(self, target: Any) -> None:
+        """Raise `ValueError` where a deletion requires what these backups can never be."""
+        if self.external:
+            return
+        for section in target.sections.values():
+            for name, policy in section.items():
+                rule = getattr(getattr(policy, "retain", None), "requires", None)
+                if not isinstance(rule, BackupRule):
+                    continue
+                days = self.proven_every_days
+                if days is None:
+                    raise ValueError(
+                        f"backup: verify: never, but {name} requires a verified backup: nothing would ever go; write "
+                        "verify: auto, or requires: approval"
+                    )
+                if elapsed(rule.backup) < timedelta(days=days):
+                    raise ValueError(
+                        f"{name} requires a verified backup younger than {rule.backup}, and here one is verified every "
+                        f"{days * 24} hours: write at least {days * 24 + 2} hours"
+                    )
 
     @property
     def external(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from upkeep.checkfiles import Check
 from upkeep.errors import UnreachableError
 from upkeep.fleet import Target
+from upkeep.fleet.policies.backup import BackupPolicy
 from upkeep.fleet.policies.health import HealthPolicy
 from upkeep.jobs import checks, spec
 from upkeep.jobs.checks import Looked, Seen
@@ -20,8 +21,9 @@ from upkeep.jobs.errors import OverloadedError
 from upkeep.model import Finding, Json, Memory, Observation, Plan, Request, TargetStatus
 
 NAME: Final = "health_check"
-REMEMBERS: Final = frozenset({"looks", "ages"})
+REMEMBERS: Final = frozenset({"looks", "ages", "backups"})
 JOB_AGE: Final = "job_age"
+BACKUP_AGE: Final = "backup_age"
 REACHABLE: Final = "reachable"
 CONNECTIONS: Final = "connections_used"
 
@@ -33,14 +35,15 @@ def wanted(target: Target) -> dict[str, Check]:
 
 def measured(target: Target) -> list[str]:
     """Return the names of the checks that a room makes itself."""
-    return [name for name in wanted(target) if name not in (REACHABLE, JOB_AGE)]
+    return [name for name in wanted(target) if name not in (REACHABLE, JOB_AGE, BACKUP_AGE)]
 
 
 def answer(ask: Ask[Any], seen: Iterable[Seen], looked: Iterable[Looked]) -> Observation:
     """Return what a room has measured as the observation, with what the ledger knows of the target."""
     known = wanted(ask.target)
     always = [Seen(check=REACHABLE, subject=ask.target.name, value=0), *_ages(ask.target, ask.memory)]
-    also = [Looked(check=name) for name in (REACHABLE, JOB_AGE)]
+    always += _backup_age(ask)
+    also = [Looked(check=name) for name in (REACHABLE, JOB_AGE, BACKUP_AGE)]
     all_looked = [look for look in (*also, *looked) if look.check in known]
     return ask.answer(checks.frames([*always, *seen], all_looked, ask.memory.looks))
 
@@ -69,6 +72,27 @@ def blind(target: Target, error: Exception, looks: Sequence[Json]) -> list[Findi
     before = itertools.takewhile(lambda look: look["status"] == TargetStatus.UNREACHABLE.value, looks)
     times = 1 + len([*before])
     return [checks.judge_alone(Seen(check=REACHABLE, subject=target.name, value=times), known[REACHABLE])]
+
+
+def _backup_age(ask: Ask[Any]) -> list[Seen]:
+    """Return how old the newest backup is that counts, from its snapshot, in intervals of its verification."""
+    policy = BackupPolicy.of(ask.target)
+    if policy is None or policy.external:
+        return []
+    days = policy.proven_every_days
+    word = "verified" if days is not None else "published"
+    counted = [b for b in ask.memory.backups if days is None or b.artefact.state == "verified"]
+    if counted:
+        at = counted[0].artefact.snapshot_at
+        seconds, ago = (
+            (ask.server.clock - at).total_seconds(),
+            f"the newest {word} backup is of {at:%Y-%m-%d %H:%M} UTC",
+        )
+    else:
+        seconds = next((row["known"] or 0.0 for row in ask.memory.ages), 0.0)
+        ago = f"no {word} backup is there"
+    evidence = {"seconds": round(seconds), "backups": len(ask.memory.backups), "ago": ago}
+    return [Seen(check=BACKUP_AGE, subject=ask.target.name, value=seconds / 86400 / (days or 1), evidence=evidence)]
 
 
 def _ages(target: Target, memory: Memory) -> list[Seen]:
