@@ -35,6 +35,7 @@ def show(view: FleetView, path: Path | None) -> None:
             out, f"{words.SYMBOL['good']} well: {console.names([t.name for t in view.folded])}", "good", indent=2
         )
     _findings(view, path)
+    _restores(view)
     _headroom(view)
     _coming(view)
 
@@ -105,6 +106,22 @@ def _findings(view: FleetView, path: Path | None) -> None:
     more += [f"{len(entries)} {word}" for name, word in _FOLDED.items() if (entries := getattr(view, name))]
     told = f"{', '.join(more)}: " if more else "evidence: "
     console.say(out, f"{told}{command(path, 'findings')}", "dim", indent=2, wrap=False)
+
+
+def _restores(view: FleetView) -> None:
+    """Say for each database whether it could be restored; those that nobody wants backed up are left out."""
+    told = [target.restore for target in view.targets]
+    if not told:
+        return
+    _head("could we restore right now?")
+    for found in told:
+        point = f": {stamp(found.at)}, {ago(view.at - found.at)}" if found.at else ""
+        took = f", restored in {found.seconds:,.0f} s" if found.seconds is not None else ""
+        tone = "dim" if found.tone == "soft" else found.tone
+        symbol = words.SYMBOL.get(found.tone, " ")
+        console.say(out, f"{symbol} {found.target}: {found.word}{point}{took}", tone, indent=2)
+        for note in found.notes:
+            console.say(out, note, "dim", indent=6)
 
 
 def _headroom(view: FleetView) -> None:

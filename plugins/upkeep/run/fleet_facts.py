@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from upkeep.fleet import Fleet
+from upkeep.fleet import Fleet, Target
+from upkeep.fleet.policies.backup import BackupPolicy
 from upkeep.jobs import rooms, spec
-from upkeep.model import TargetStatus
+from upkeep.jobs.backup.job import stands
+from upkeep.model import Backup, TargetStatus
 from upkeep.run import settling
 from upkeep.run.coverage import FLEET
+from upkeep.run.fleet_restores import Wanted
 
 if TYPE_CHECKING:
     from upkeep.ledger import Ending, LastLook, Ledger, OpenIssue, Pause, PendingPlan, Trouble
@@ -28,6 +32,7 @@ class Declared:
     engine: str
     observed: bool
     jobs: tuple[str, ...]
+    backup: Wanted = field(default_factory=Wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,9 @@ class Facts:
         Of each job that has one; ``None`` outside Airflow.
     links
         Plan id → where to answer.
+    backups, unseen
+        Those that have not expired, newest first; ids of those that are not where they were published, as far as this
+        machine sees that directory.
     """
 
     now: datetime
@@ -70,6 +78,18 @@ class Facts:
     changed: Mapping[str, datetime] = field(default_factory=dict)
     dags: Mapping[str, DagFacts] | None = None
     links: Mapping[str, str] = field(default_factory=dict)
+    backups: tuple[Backup, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+
+KEY: Final = "backup"
+"""The key of the fleet file: written as false it says that none are wanted."""
+
+
+def _is_gone(backup: Backup) -> bool:
+    """Return whether a backup is not where it was published; a directory that is not seen from here says nothing."""
+    place = Path(backup.artefact.location)
+    return place.parent.is_dir() and stands(backup.artefact) is None
 
 
 def declared(fleet: Fleet, jobs: Collection[str]) -> tuple[Declared, ...]:
@@ -80,10 +100,18 @@ def declared(fleet: Fleet, jobs: Collection[str]) -> tuple[Declared, ...]:
             target.engine,
             target.mode == "observe",
             tuple(job for job in jobs if next(rooms.policies(target, job), None) is not None),
+            _wanted(target),
         )
         for name, target in fleet.targets.items()
     )
     return tuple(target for target in found if target.jobs)
+
+
+def _wanted(target: Target) -> Wanted:
+    policy = BackupPolicy.of(target)
+    if policy is None:
+        return Wanted(refused=KEY in target.model_fields_set)
+    return Wanted(declared=True, external=policy.external)
 
 
 def gather(ledger: Ledger, fleet: Fleet, jobs: Collection[str]) -> Facts:
@@ -104,6 +132,7 @@ def gather(ledger: Ledger, fleet: Fleet, jobs: Collection[str]) -> Facts:
         names, visible, elsewhere=settling.ELSEWHERE, present=settling.PRESENT, interval=settling.INTERVAL
     )
     looks = ledger.newest_looks(pairs)
+    backups = [backup for backup in ledger.backups() if backup.target in set(names)]
     seen = {(e.target, e.job) for e in endings if not e.approved} | {(look.target, look.job) for look in looks}
     return Facts(
         now=ledger.now(),
@@ -117,5 +146,7 @@ def gather(ledger: Ledger, fleet: Fleet, jobs: Collection[str]) -> Facts:
         issues=tuple(i for i in ledger.issues([*names, FLEET]) if (i.issue.target, i.issue.job) in about),
         pending=tuple(p for p in ledger.pending() if (p.plan.target, p.plan.job) in wanted),
         pauses=tuple(p for p in ledger.pauses() if p.target is None or p.target in names) if names else (),
+        backups=tuple(backups),
+        unseen=tuple(b.artefact.id for b in backups if _is_gone(b)),
         changed=ledger.last_changes([target.name for target in targets if target.observed]),
     )

@@ -16,6 +16,7 @@ from upkeep.run.fleet_cells import NEVER, Cell, cells, stamp
 from upkeep.run.fleet_coming import Coming
 from upkeep.run.fleet_facts import Declared, Facts
 from upkeep.run.fleet_needs import Need, needs
+from upkeep.run.fleet_restores import Restore, restore
 from upkeep.run.fleet_sentence import sentence
 
 NEW: Final = timedelta(hours=24)
@@ -49,6 +50,8 @@ class TargetLine:
         Open ones that nobody has acknowledged, by severity.
     headroom
         When its first table runs out of partitions, and which; ``None``: not known.
+    restore
+        Whether it could be restored right now.
     """
 
     name: str
@@ -59,6 +62,7 @@ class TargetLine:
     findings: Mapping[str, int]
     pending: int
     headroom: tuple[datetime, str] | None
+    restore: Restore
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,11 @@ class FleetView:
         }
         if target.notes:
             document["notes"] = list(target.notes)
+        document["restore"] = target.restore.document(self.at)
+        if target.restore.at is not None:
+            document["backup_age_seconds"] = round((self.at - target.restore.at).total_seconds())
+        if target.restore.seconds is not None:
+            document["restore_seconds"] = round(target.restore.seconds, 1)
         if target.headroom is not None:
             document["headroom_days"] = round((target.headroom[0] - self.at) / timedelta(days=1), 1)
         return document
@@ -213,6 +222,13 @@ def _line(facts: Facts, target: Declared, known: Mapping[tuple[str, str], Cell],
         findings={s.value: counts[s] for s in reversed(Severity) if counts[s]},
         pending=len(pending),
         headroom=_headroom(facts, target.name),
+        restore=restore(
+            target.name,
+            target.backup,
+            [b for b in facts.backups if b.target == target.name],
+            facts.now,
+            facts.unseen,
+        ),
     )
 
 

@@ -1,0 +1,94 @@
+"""Could we restore right now? What is known of each target's backups, for the page of the fleet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from upkeep.model import Artefact, Backup, Json
+
+OLD: Final = timedelta(hours=30)
+"""A night, and the time that its backup and proof may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a target wants of backups: ``external``: others take them; ``refused``: the fleet file says false."""
+
+    declared: bool = False
+    external: bool = False
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Whether a target could be restored, as far as is known.
+
+    Attributes
+    ----------
+    at
+        The newest instant that could be restored for sure.
+    seconds
+        How long that took when it was proven.
+    notes
+        What is missing or in the way.
+    """
+
+    target: str
+    word: str
+    tone: str
+    at: datetime | None = None
+    backup: str = ""
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def document(self, now: datetime) -> Json:
+        """Return its part of what ``status --json`` prints."""
+        found: Json = {"verdict": self.word, "notes": list(self.notes)}
+        if self.at is not None:
+            found |= {"backup": self.backup, "at": self.at.isoformat()}
+            found["age_seconds"] = round((now - self.at).total_seconds())
+        return found | ({"seconds": round(self.seconds, 1)} if self.seconds is not None else {})
+
+
+def restore(target: str, wanted: Wanted, backups: Sequence[Backup], now: datetime, unseen: Sequence[str]) -> Restore:
+    """Return whether a target could be restored right now.
+
+    Parameters
+    ----------
+    backups
+        Newest first.
+    unseen
+        Ids of those that were looked for where they should lie, and are not there whole.
+    """
+    if not wanted.declared and not backups:
+        word = "no: backup: false" if wanted.refused else "not by Upkeep: no backup: key"
+        return Restore(target, word, "soft" if wanted.refused else "warn")
+    if wanted.external and not backups:
+        return Restore(target, "others take the backups", "soft", notes=("Upkeep knows nothing of them",))
+    made = [backup.artefact for backup in backups]
+    proven = [one for one in made if one.state == "verified" and one.id not in unseen]
+    notes = tuple(_notes(made, proven, unseen))
+    if not proven:
+        return Restore(
+            target, "not proven: no backup was restored yet" if made else "no backup yet", "bad", notes=notes
+        )
+    best = proven[0]
+    old = now - best.snapshot_at > OLD
+    return Restore(
+        target, "yes, but old" if old else "yes", "warn" if old else "good", best.snapshot_at, best.id,
+        best.restore_seconds, notes,
+    )  # fmt: skip
+
+
+def _notes(made: Sequence[Artefact], proven: Sequence[Artefact], unseen: Sequence[str]) -> Iterator[str]:
+    newest = made[0] if made else None
+    if newest is not None and newest not in proven:
+        what = {"failed": "differs from what was dumped", "verified": "no longer lies where it was published"}
+        text = what.get(newest.state, "was not restored to prove it yet")
+        yield f"the newest, of {newest.snapshot_at:%Y-%m-%d %H:%M} UTC, {text}"
+    gone = [one for one in made if one.id in unseen and one is not newest]
+    if gone:
+        yield f"{len(gone)} older ones are no longer where they were published"
