@@ -4,118 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from local.servers import PostgresServer, RedisServer
-from tests.harness import servers
-from tests.harness.command_line import Upkeep, closed_window
-from tests.harness.redis import Place, fresh_place
-
-FLEET = """\
-version: 1
-targets:
-  shop: {{engine: postgres, connection: shop}}
-  cache:
-    engine: redis
-    connection: cache
-    {more}
-    warm:
-      prices: {{from: shop, query: prices.sql, key: 'price:{{region}}:{{item}}', ttl: {ttl}, budget: {budget}}}
-"""
-QUERY = "select region, item, amount, since, raw, note from public.prices"
-ROWS = 1_500
-
-
-@dataclass
-class Shop:
-    """A source of rows, a cache, and the command line over both."""
-
-    db: psycopg.Connection
-    place: Place
-    folder: Path
-    upkeep: Upkeep
-    url: str
-
-    def declare(self, more: str = "mode: enforce", ttl: str = "1 hour", budget: str = "4 MiB") -> None:
-        self.upkeep.text = FLEET.format(more=more, ttl=ttl, budget=budget)
-
-    def query(self, text: str) -> None:
-        (self.folder / "prices.sql").write_text(text)
-
-    def run(self, *more: str) -> Any:
-        return self.upkeep.target("run", "cache_warming", "--target", "cache", *more)
-
-    def evidence(self, *more: str) -> Any:
-        """Return what became of the only entry, done without trouble."""
-        told = self.run(*more)
-        assert (told["status"], told["exit"]) == ("ok", 0), json.dumps(told)
-        return outcome(told)["evidence"]
-
-    def keys(self) -> dict[str, Any]:
-        names = sorted(self.place.client.scan_iter(match="price:*", count=1000))
-        return dict(zip(names, self.place.client.mget(names), strict=True)) if names else {}
-
-    def rows(self) -> dict[str, Any]:
-        """Return what the keys should hold, made by the database itself."""
-        found = self.db.execute(
-            "select 'price:' || region || ':' || item, json_build_object('region', region, 'item', item, 'amount',"
-            " amount::text, 'since', since, 'raw', encode(raw, 'base64'), 'note', note)::text from public.prices"
-            " where region is not null"
-        )
-        return {key: json.loads(text) for key, text in found}
-
-    def equal(self) -> bool:
-        assert {key: json.loads(value) for key, value in self.keys().items()} == self.rows()
-        return True
-
-    def calls(self, command: str) -> int:
-        return int(self.place.client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
-
-
-def outcome(told: Any) -> Any:
-    (action,) = told["actions"]
-    return action["outcome"]
-
-
-def checks(told: Any) -> list[str]:
-    return sorted(finding["check"] for finding in told["findings"])
-
-
-@pytest.fixture(scope="module")
-def source(postgres_server: PostgresServer) -> Iterator[str]:
-    with servers.fresh_database(postgres_server, "shop") as uri:
-        yield uri
-
-
-@pytest.fixture
-def shop(
-    source: str, redis_server: RedisServer, control_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shop]:
-    monkeypatch.setenv("AIRFLOW_CONN_UPKEEP_CONTROL", control_database)
-    monkeypatch.setenv("AIRFLOW_CONN_SHOP", source)
-    with fresh_place(redis_server) as place, psycopg.connect(source, autocommit=True) as db:
-        place.client.config_set("maxmemory", "100mb")
-        monkeypatch.setenv("AIRFLOW_CONN_CACHE", place.uri)
-        db.execute("drop table if exists prices")
-        db.execute(
-            "create table prices (region text, item int, amount numeric, since date, raw bytea, note text,"
-            " unique (region, item))"
-        )
-        db.execute(
-            "insert into prices select 'eu', n, n * 1.50, date '2024-02-29', decode('00ff', 'hex'), 'ä \\ \" ' || n"
-            " from generate_series(1, %s) as n",
-            [ROWS],
-        )
-        made = Shop(db, place, tmp_path, Upkeep(tmp_path / "fleet.yaml", ""), source)
-        made.declare()
-        made.query(QUERY)
-        yield made
+from tests.harness.command_line import closed_window
+from tests.harness.warming import QUERY, ROWS, Shop, checks, outcome
+from upkeep.redis.cache_warming import apply
+from upkeep.redis.cache_warming.store import Store
 
 
 def test_keys_equal_rows_and_follow_them_and_what_others_wrote_stays(shop: Shop) -> None:
@@ -258,4 +155,32 @@ def test_a_window_does_not_hold_it_pause_and_observe_do_and_a_run_may_name_entri
     told = shop.run("--entry", "nothing")
     assert (told["exit"], checks(told), told["actions"]) == (1, ["entry"], [])
     assert shop.evidence("--entry", "prices")["keys_set"] == ROWS
+    assert shop.equal()
+
+
+def test_it_stops_when_the_server_begins_to_evict(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = shop.place.client
+    monkeypatch.setattr(apply, "PORTION", 250)
+    used, put = client.info("memory")["used_memory"], Store.put
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    client.config_set("maxmemory", used + 8_000_000)
+
+    def beside(store: Store, *given: Any) -> None:
+        put(store, *given)
+        if store.made == 500:  # another writer fills the memory
+            for number in range(20):
+                client.set(f"filler:{number}", "x" * 1_000_000)
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "put", beside)
+            told = shop.run()
+        assert (outcome(told)["status"], outcome(told)["reason_code"], told["exit"]) == ("skipped", "overloaded", 3)
+        assert "begun to evict" in outcome(told)["message"]
+        assert outcome(told)["evidence"]["keys_set"] == 500
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.delete(*client.scan_iter(match="filler:*"))
+        client.config_set("maxmemory", "100mb")
+    shop.run()
     assert shop.equal()
