@@ -66,6 +66,12 @@ def cache_dir() -> Path:
     return Path(base) / "upkeep"
 
 
+def backups_dir() -> Path:
+    """Return where the sample fleet keeps its backups: ``UPKEEP_BACKUPS``, else a folder of the local stack."""
+    override = os.environ.get("UPKEEP_BACKUPS")
+    return Path(override) if override else state_dir() / "backups"
+
+
 def tools_dir() -> Path:
     """Return the folder into which the local stack puts the programs that backups run."""
     return cache_dir() / "tools"

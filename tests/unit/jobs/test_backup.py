@@ -169,6 +169,14 @@ def test_what_no_deletion_could_ever_get_is_said_at_load(policy: str, age: str, 
             fleet.parse(text)
 
 
+def test_the_environment_may_say_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPKEEP_BACKUPS", "/mnt/x")
+    for written, read in (("${UPKEEP_BACKUPS}", "/mnt/x"), ("${UPKEEP_BACKUPS}/a", "/mnt/x/a")):
+        policy = BackupPolicy.of(target(f"{{into: '{written}'}}"))
+        assert policy is not None
+        assert policy.into == read
+
+
 def test_others_may_take_them() -> None:
     external = BackupPolicy.of(target("external"))
     assert external is not None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from upkeep import settings
 from upkeep.fleet.keys import TargetPolicy
 from upkeep.fleet.tables import BackupRule
 from upkeep.fleet.values import Length, Size, elapsed
@@ -16,13 +17,22 @@ from upkeep.model.intervals import Duration
 EXTERNAL = "external"
 
 
+_BACKUPS: Final = "${UPKEEP_BACKUPS}"
+"""Stands for the directory that this environment variable names; the local stack has one of its own."""
+
+
+def _place(value: Any) -> Any:
+    return value.replace(_BACKUPS, str(settings.backups_dir()), 1) if isinstance(value, str) else value
+
+
 class BackupPolicy(TargetPolicy):
     """What the owner wants of backups.
 
     Attributes
     ----------
     into
-        The directory that gets them; ``None`` when somebody else takes them (``backup: external``).
+        The directory that gets them (``${UPKEEP_BACKUPS}``: that of the environment); ``None`` when somebody else
+        takes them (``backup: external``).
     keep, at_least
         How long a backup is kept, and how many verified ones stay whatever their age.
     longest
@@ -36,7 +46,7 @@ class BackupPolicy(TargetPolicy):
         ``replica_if_any``: from a replica where the engine can (``from:``); ``primary``.
     """
 
-    into: str | None = None
+    into: Annotated[str, BeforeValidator(_place)] | None = None
     keep: Length = Duration.parse("30 days")
     at_least: Annotated[int, Field(ge=1)] = 3
     longest: Length = Field(Duration.parse("4 hours"), alias="max")
