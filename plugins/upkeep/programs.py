@@ -25,6 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Final
 
+from upkeep import settings
 from upkeep.errors import NotAvailableError, ProgramError
 
 CHECK_SECONDS: Final = 1.0
@@ -77,8 +78,8 @@ class Output:
 
 
 def candidates(name: str) -> Iterator[Path]:
-    """Yield the programs called so: of ``UPKEEP_TOOLS``, of PATH, of where packages put them (the newest first)."""
-    named = [Path(folder) for folder in os.environ.get("UPKEEP_TOOLS", "").split(os.pathsep) if folder]
+    """Yield the programs called so: of `settings.tool_dirs`, of PATH, of where packages put them (newest first)."""
+    named = settings.tool_dirs()
     on_path = [Path(folder) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder]
     known = [folder for pattern in _KNOWN for folder in sorted(Path("/").glob(pattern[1:]), key=_number, reverse=True)]
     seen = set[Path]()

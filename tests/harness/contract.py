@@ -35,7 +35,7 @@ from tests.harness.redis import fresh_place as fresh_redis
 from upkeep import fleet, gates, settings
 from upkeep.gates import Check
 from upkeep.jobs import rooms, spec
-from upkeep.model import ENGINES, Observation, Plan
+from upkeep.model import ENGINES, Backup, Observation, Plan
 
 NAME: Final = "t"
 """Of the only target."""
@@ -70,6 +70,10 @@ class Case:
         What "now" is to the plan.
     asked, asked_wrong
         The request that goes with ``right``, and what it says besides with ``wrong``.
+    remembered
+        What the ledger remembers besides with ``wrong``.
+    beside
+        A directory that the job writes into, which belongs to the picture.
     """
 
     make: Callable[[Any], None]
@@ -83,6 +87,8 @@ class Case:
     left: str = ""
     asked: Mapping[str, Any] = field(default_factory=dict)
     asked_wrong: Mapping[str, Any] = field(default_factory=dict)
+    remembered: tuple[Backup, ...] = ()
+    beside: Path | None = None
 
 
 def pairs() -> list[tuple[str, str]]:

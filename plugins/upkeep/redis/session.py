@@ -35,6 +35,7 @@ class RedisSession:
     """One connection to a Redis server. Raises `redis.RedisError` when there is none to be had."""
 
     def __init__(self, address: Address, application: str) -> None:
+        self.address = address
         self.client = redis.Redis(
             host=address.host,
             port=address.port or 6379,

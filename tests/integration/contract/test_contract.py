@@ -42,8 +42,10 @@ from upkeep.jobs.contract import Job, Open, Work, go_on
 from upkeep.ledger import Ledger, codec
 from upkeep.model import (
     Action,
+    Backup,
     Finding,
     Json,
+    Memory,
     Observation,
     Outcome,
     OutcomeStatus,
@@ -73,6 +75,7 @@ class Bed:
     case: Case
     place: Place
     notes: list[Json] = field(default_factory=list)
+    made: list[Backup] = field(default_factory=list)
 
     def session(self) -> Any:
         address = connections.parse("target", self.place.uri)
@@ -88,7 +91,9 @@ class Bed:
         """Observe in a session of its own, which is closed when this returns."""
         with self.session() as opened:
             what = self.target(wrong=wrong, more=more)
-            return look(self.name, opened, what, self.case.at, request=self.request(wrong=wrong), open=self.sources())
+            known = Memory(backups=(*self.made, *(self.case.remembered if wrong else ())))
+            asked, open_ = self.request(wrong=wrong), self.sources()
+            return look(self.name, opened, what, self.case.at, known, request=asked, open=open_)
 
     def request(self, *, wrong: bool = False) -> Request:
         return spec.require(self.name).asks({**self.case.asked, **(self.case.asked_wrong if wrong else {})})
@@ -103,11 +108,18 @@ class Bed:
     def apply(self, session: Any, action: Action, observation: Observation) -> Outcome:
         notes, open_ = self.notes.append, self.sources()
         work = Work(session, self.target(), action, observation, go_on, lambda _: None, notes, open=open_)
-        return self.job.apply(work)
+        outcome = self.job.apply(work)
+        self.made += [Backup(NAME, artefact, "run") for artefact in outcome.artefacts]
+        return outcome
 
     def apply_all(self, plan: Plan, observation: Observation) -> list[Outcome]:
         with self.session() as session:
             return [self.apply(session, action, observation) for action in plan.actions]
+
+    def whole(self) -> list[str]:
+        """Return the picture of the database, and of what lies beside it."""
+        files = sorted(map(str, self.case.beside.rglob("*"))) if self.case.beside else []
+        return [*self.place.picture(), *files]
 
     def picture(self) -> list[str]:
         """Return the picture without what the case says that may be left of an action taken back."""
@@ -143,13 +155,13 @@ def test_observe_changes_nothing(bed: Bed) -> None:
     Where changes may be made, a job may ask the server whether it takes any, by a write that finds nothing to change
     (MongoDB, Redis). With ``mode: observe`` it sends none at all, and comes to the same plan.
     """
-    before = bed.place.picture()
+    before = bed.whole()
     free = bed.look(wrong=True)
-    same(before, bed.place.picture())
+    same(before, bed.whole())
     with bed.place.watched() as writes:
         watched = bed.look(wrong=True, more="mode: observe")
     assert writes == []
-    same(before, bed.place.picture())
+    same(before, bed.whole())
     alike(bed, *(bed.plan(seen, wrong=True) for seen in (free, watched)))
 
 
@@ -361,15 +373,15 @@ def run(bed: Bed, ledger: Ledger, more: str = "", *, approve: bool = False) -> T
 def test_an_untested_version_is_only_observed(bed: Bed, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TARGET", bed.place.uri)
     monkeypatch.setattr(f"upkeep.{bed.engine}.session.TESTED_VERSIONS", ())
-    before = bed.place.picture()
+    before = bed.whole()
     observed = run(bed, ledger)
     assert observed.status is TargetStatus.OBSERVED, observed
     assert {o.reason_code for o in observed.outcomes} == {ReasonCode.OBSERVE_ONLY}
     assert {a.kind for a in observed.actions} == bed.case.kinds
-    same(before, bed.place.picture())
+    same(before, bed.whole())
     allowed = run(bed, ledger, "allow_untested: true", approve=True)
     assert any(o.status is OutcomeStatus.DONE for o in allowed.outcomes), allowed
-    assert bed.place.picture() != before
+    assert bed.whole() != before
 
 
 @pytest.mark.parametrize(("job", "engine"), strangers())

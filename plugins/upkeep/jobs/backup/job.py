@@ -208,17 +208,16 @@ class _Gates:
     ) -> Mapping[str, list[dict[str, Any]]]:
         """Return what was published, and whether it lies there whole."""
         actions = {a.id: a for a in plan.actions} if plan is not None else {}
-        return {"published": list(_published(observation, actions, outcomes))}
+        return {"outcomes": list(_rows(observation, actions, outcomes))}
 
 
-def _published(
+def _rows(
     observation: Observation, actions: Mapping[str, Action], outcomes: Sequence[Outcome]
 ) -> Iterator[dict[str, Any]]:
+    """Yield what became of each action; what is done is there, or gone, as its artefact says."""
     there = {row["id"] for row in observation.frames["backups"] if row["is_there"]}
     for outcome in outcomes:
-        action = actions.get(outcome.action_id)
-        row = outcome_row(action, outcome)
-        if action is None or outcome.status is not OutcomeStatus.DONE:
-            continue
+        right = bool(outcome.artefacts) or outcome.status is not OutcomeStatus.DONE
         for made in outcome.artefacts:
-            yield {**row, "backup": made.id, "as_should_be": (made.id in there) == (made.state != "expired")}
+            right = right and (made.id in there) == (made.state != "expired")
+        yield {**outcome_row(actions.get(outcome.action_id), outcome), "as_should_be": right}
