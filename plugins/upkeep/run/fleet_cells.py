@@ -64,6 +64,11 @@ class Cell:
         return self.pace in (Pace.LATE, Pace.STOPPED)
 
     @property
+    def by_hand(self) -> bool:
+        """Whether it has not run here because nobody has started it: nothing is amiss."""
+        return self.status == NEVER and self.pace is Pace.UNSCHEDULED
+
+    @property
     def killed(self) -> bool:
         """Whether its run has no end and goes on no more."""
         return self.status == NOT_FINISHED and self.tone == "bad"
@@ -167,9 +172,11 @@ def _unseen(facts: Facts, target: Declared, row: JobSpec) -> Cell:
     """Return that a job has not looked at a target: never, not at all of it, or so long ago that nobody asks."""
     ever = facts.ever.get((target.name, row.name))
     cell = Cell(target.name, row.name, NEVER, "never", "warn", Pace.NEVER, hint="has never run here")
+    if row.cron is None:  # nobody misses it
+        return replace(cell, tone="quiet", pace=Pace.UNSCHEDULED, hint="runs when somebody starts it")
     if ever is None:
         return cell
-    if facts.now - ever > FORGOTTEN and row.cron:
+    if facts.now - ever > FORGOTTEN:
         hint = f"has not run since {stamp(ever)}"
         age = facts.now - ever
         return replace(cell, word="stopped", tone="bad", pace=Pace.STOPPED, at=ever, age=age, hint=hint)

@@ -58,7 +58,7 @@ def sentence(
         if facts.hidden and not facts.jobs:
             return "None of this is yours to see: your user may not read the runs of any job's DAG", "quiet"
         return "Nothing is known: the fleet file declares nothing", "warn"
-    if all(cell.pace is Pace.NEVER for cell in known.values()):
+    if all(cell.pace is Pace.NEVER or cell.by_hand for cell in known.values()):
         return _joined(["Nothing is known yet: no job has run", *_unheeded(wanted), *_night(coming)]), "warn"
     mine = [need for need in wanted if need.kind != "incomplete"]
     parts = [_needing(len(mine))]
@@ -123,7 +123,7 @@ def _of_jobs(some: Sequence[Cell], whole: Mapping[str, int], one: str, many: str
 def _lost(facts: Facts, known: Mapping[tuple[str, str], Cell]) -> str:
     """Return that nothing was lost, where every change of the last night is proven; else nothing."""
     acting = {row.name for row in facts.jobs if not row.looks_only}
-    mine = [cell for cell in known.values() if cell.job in acting]
+    mine = [cell for cell in known.values() if cell.job in acting and not cell.by_hand]
     proven = all(cell.status in _SAFE and not cell.overdue for cell in mine)
     return "nothing was lost" if mine and proven and not facts.troubles else ""
 

@@ -148,7 +148,7 @@ class FleetView:
 
 def _open(cell: Cell) -> bool:
     """Return whether nothing, or nothing new, is known."""
-    return cell.overdue or cell.status in (NEVER, NOT_FINISHED)
+    return cell.overdue or (cell.status in (NEVER, NOT_FINISHED) and not cell.by_hand)
 
 
 def _need(need: Need) -> Json:

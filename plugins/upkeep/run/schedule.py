@@ -58,10 +58,10 @@ def pace(cron: str | None, last: datetime | None, now: datetime) -> Pace:
     last
         When it last began.
     """
-    if last is None:
-        return Pace.NEVER
     if cron is None:
         return Pace.UNSCHEDULED
+    if last is None:
+        return Pace.NEVER
     length, age = interval(cron, now), now - last
     if age > STOPPED * length:
         return Pace.STOPPED

@@ -178,6 +178,16 @@ def test_the_pace(cron: str | None, ago: float | None, pace: Pace) -> None:
     assert schedule.pace(cron, None if ago is None else hours(ago), NOW) is pace
 
 
+def test_what_nobody_has_started_is_not_missed() -> None:
+    by_hand = JobSpec(name="hand", engines=frozenset(), policy_keys=(), description="")
+    shop = replace(SHOP, jobs=(*SHOP.jobs, "hand"))
+    view = fleet_view.view(replace(facts(), targets=(shop, BOOKS), jobs=(KEEP, LOOK, by_hand)))
+    assert view.verdict == (WELL, "good")
+    (cell,) = [c for c in view.targets[0].cells if c and c.job == "hand"]
+    assert (cell.word, cell.tone, cell.hint) == ("never", "quiet", "runs when somebody starts it")
+    assert view.targets[0].verdict == "well"
+
+
 def test_a_look_is_as_old_as_the_last_one() -> None:
     """The run that found something else is the one to read; the age is that of the newest look."""
     written = ending("ok", 20, job="look")

@@ -23,7 +23,7 @@ found as (
         nullif(a.application_name, '') as application,
         a.backend_type,
         a.state,
-        coalesce(a.xact_start, a.query_start) as since,
+        a.xact_start as since,
         a.application_name = 'pg_dump' as is_dump
     from pg_stat_activity as a
     where

@@ -37,7 +37,7 @@ from upkeep.postgres.session import PostgresSession, Row
 LOCK: Final = "10min"
 """How long it waits for transactions at each of its steps: nobody but changes of the table's schema waits behind it."""
 RETRY: Final = ddl.DEFAULT_RETRY
-CLEAN_RETRY: Final = ddl.LockRetry(attempts=3, budget=8.0, last_sleep=0.5)
+CLEAN_RETRY: Final = ddl.LockRetry(attempts=2, budget=5.0, last_sleep=0.5)
 """For what is dropped of a run that was to stop: soon, or the next run does it."""
 
 

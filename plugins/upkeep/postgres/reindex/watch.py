@@ -24,6 +24,8 @@ LOOK_SECONDS: Final = 1.0
 """How often it is looked at."""
 PATIENCE_SECONDS: Final = 1.0
 """So long somebody may wait behind it for a lock that keeps writers waiting; then it gives way."""
+GONE: Final = "5s"
+"""How soon the server ends the statement of a run that was killed."""
 _CANCEL_SECONDS: Final = 5.0
 
 
@@ -87,6 +89,8 @@ def watched(
         It gave way to somebody who waited behind it.
     """
     with work.session.beside("watch") as watcher:
+        with contextlib.suppress(psycopg.Error):  # not every system can notice that
+            work.session.rows("reindex/watched", {"interval": GONE})
         sent = _Sent(work.session, statement, params)
         try:
             while not sent.over(LOOK_SECONDS):
