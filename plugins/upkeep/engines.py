@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from upkeep.fleet import Target
 from upkeep.model import Finding, FindingStatus, ServerFacts, Severity
@@ -74,6 +74,14 @@ class Reader(Protocol):
 
     def rows(self, statement: str, *, size: int, seconds: float) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Yield what a statement returns, column → value, in batches; after ``seconds`` it ends with an error."""
+
+
+@runtime_checkable
+class SeesDumps(Protocol):
+    """A session that can see dumps which somebody else takes of its database."""
+
+    def dumping(self) -> str | None:
+        """Return who dumps the database right now, in words."""
 
 
 class Engine(Protocol):

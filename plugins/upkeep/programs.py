@@ -97,16 +97,16 @@ def _number(folder: Path) -> int:
 
 
 def find(name: str, *, major: int | None = None) -> Path:
-    """Return the program called so, of exactly this major version where one is given.
+    """Return the program called so: the first, or where a major version is given, the newest of it.
 
     Raises
     ------
     NotAvailableError
         It is not on this machine.
     """
-    for path in candidates(name):
-        if major is None or major_of(version(path)) == major:
-            return path
+    found = [path for path in candidates(name) if major is None or major_of(version(path)) == major]
+    if found:
+        return found[0] if major is None else newest(found)
     wanted = name if major is None else f"{name} of version {major}"
     raise NotAvailableError(f"{wanted} is not on this machine: install it, or name its folder in UPKEEP_TOOLS")
 
@@ -134,6 +134,17 @@ def _version(path: Path, option: str, _: int) -> str:
     if said.returncode or not lines:
         raise NotAvailableError(f"{path} {option} fails: {lines[-1] if lines else 'it says nothing'}; install it anew")
     return lines[0]
+
+
+def newest(paths: Sequence[Path]) -> Path:
+    """Return the program of the newest version, of equal ones the first."""
+    # A server may have written what its own minor version understands, and an older one does not.
+    return max(paths, key=lambda path: _numbers(version(path)))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    found = re.search(r"\d+(\.\d+)*", text)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def major_of(text: str) -> int:

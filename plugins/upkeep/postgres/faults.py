@@ -56,11 +56,11 @@ def describe(error: psycopg.Error) -> str:
     return f"{diag.message_primary or type(error).__name__}{hint} ({state})"
 
 
-def classify(error: Exception, connection: psycopg.Connection[Any]) -> ActionError | None:
+def classify(error: Exception, connection: psycopg.Connection[Any] | None = None) -> ActionError | None:
     """Return what an error of the driver or the server means to an action; ``None``: it is neither's."""
     if not isinstance(error, psycopg.Error):
         return None
-    if connection.closed or connection.broken:
+    if connection is not None and (connection.closed or connection.broken):
         # Whether the last statement took effect nobody knows; every step can be looked at and done again.
         return ConnectionLostError("the connection was lost; the next run looks at the state and carries on")
     meaning = next((kind for errors_, kind in _MEANINGS if isinstance(error, errors_)), ActionError)

@@ -138,6 +138,17 @@ class PostgresSession:
         return str(self.major) in TESTED_VERSIONS
 
     @property
+    def address(self) -> Address:
+        """Where it is connected to, for programs that connect themselves."""
+        return self._address
+
+    def dumping(self) -> str | None:
+        """Return who dumps this database right now, in words; ``None``: nobody that can be seen."""
+        for row in self.rows("dumping"):
+            return f"{row['application']} (pid {row['pid']}, {row['role']}) dumps the database since {row['since']} UTC"
+        return None
+
+    @property
     def connection(self) -> psycopg.Connection[Row]:
         """The driver's connection, for COPY and server-side cursors."""
         return self._connection

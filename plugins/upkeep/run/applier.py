@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from upkeep import words
-from upkeep.engines import Address, Session
+from upkeep.engines import Address, SeesDumps, Session
 from upkeep.errors import (
     ApprovalRefusedError,
     CancelledError,
@@ -151,7 +151,7 @@ class Applier:
         self.noted, self.gone, self.running = {}, 0, action
         try:
             self._checkpoint()
-            with self._beside(action) as busy:
+            with self._beside(session, action) as busy:
                 if busy is not None and self.leaving:
                     self.say(self.target.name, f"{words.plain(action.kind)} {action.subject}: left for later, {busy}")
                     return None
@@ -179,11 +179,16 @@ class Applier:
             self.done.add(action.id)
         return self._record(outcome)
 
-    def _beside(self, action: Action) -> AbstractContextManager[str | None]:
+    @contextlib.contextmanager
+    def _beside(self, session: Session, action: Action) -> Iterator[str | None]:
         """Let nothing begin that the action must not run beside; gives who is at it already, else ``None``."""
         if self.lease is None or not action.not_during:
-            return contextlib.nullcontext()
-        return self.lease.beside(action.not_during)
+            yield None
+            return
+        with self.lease.beside(action.not_during) as busy:
+            # a dump of others holds no lease of ours: it is seen on the server
+            foreign = session.dumping() if "backup" in action.not_during and isinstance(session, SeesDumps) else None
+            yield busy or foreign
 
     def _carry(self, session: Session, action: Action) -> Outcome:
         self.say(self.target.name, f"{words.plain(action.kind)} {action.subject}", total=action.rows or 0)

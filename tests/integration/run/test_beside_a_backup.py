@@ -14,11 +14,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from local.servers.postgres import postgres_bin, postgres_environment
 from tests.harness import commands as help_
 from tests.harness.cases import AT, CASES, CREATE, MARCH, PARENT, ROWS, prepare, tune
 from tests.harness.commands import Bed, Db
@@ -32,6 +34,7 @@ FREE = [text.replace("app.logs", "app.other") for text in (PARENT, MARCH)]
 """Without a default partition nothing that a dump reads is locked."""
 DELETES = CASES["delete rows"]
 APPROVED = DELETES.policy.replace("requires: nothing", "requires: approval")
+DUMPS = "select from pg_stat_activity where datname = current_database() and application_name = 'pg_dump'"
 BACKUP = textwrap.dedent(
     """
     import sys, time
@@ -116,6 +119,28 @@ def test_it_is_left_and_the_rest_goes_on(bed: Bed, two: Db) -> None:
     again = bed.upkeep("run", HELD_BACK.job, *AT)  # a backup that was killed holds nothing
     assert again.status == 0, again.story
     assert (partitions(two, "app.logs"), help_.rows_of(two)) == (3, dict.fromkeys(range(1, ROWS + 1), 1))
+
+
+def test_a_dump_of_somebody_else_is_seen_and_is_not_harmed(bed: Bed, db: Db, tmp_path: Path) -> None:
+    prepare(db, DELETES)
+    db.execute("create table app.held ()")
+    bed.declare({"app.logs": DELETES.policy})
+    command = [postgres_bin() / "pg_dump", "--format=directory", "--jobs=2", f"--file={tmp_path / 'dump'}", bed.target]
+    with psycopg.connect(bed.target) as holder:
+        holder.execute("lock table app.held in access exclusive mode")
+        with subprocess.Popen(command, env=postgres_environment()) as dump:
+            try:
+                help_.until(lambda: bool(db.execute(DUMPS).fetchall()))
+                left = bed.upkeep("run", DELETES.job, *AT)
+            finally:
+                holder.rollback()
+            assert dump.wait(30) == 0
+    assert left.status == 3, left.story
+    assert left.outcomes() == {"app.logs": ["lease_busy", "dependency_not_done"]}, left.story
+    assert "pg_dump (pid" in left.story
+    assert due(db) == ROWS // 2
+    again = bed.upkeep("run", DELETES.job, *AT)
+    assert (again.status, due(db)) == (0, 0), again.story
 
 
 def test_it_is_done_when_the_backup_has_ended_meanwhile(bed: Bed, two: Db) -> None:

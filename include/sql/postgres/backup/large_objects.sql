@@ -1,0 +1,2 @@
+-- How many large objects the database has.
+select count(*)::bigint as rows from pg_largeobject_metadata
