@@ -1,5 +1,6 @@
 -- What the size of a B-tree without any air can be estimated from: the statistics of its columns, in their order; null
--- where there are none, or our role may not see them. dedupes: equal keys are kept once, with many rows each.
+-- where there are none, or our role may not see them. dedupes: equal keys are kept once, with many rows each. varies:
+-- not all keys are equally wide.
 select
     i.indexrelid::bigint as oid,
     coalesce(
@@ -31,6 +32,7 @@ select
             where c.oid = i.indcollation[0] and not c.collisdeterministic
         )
     ) as dedupes,
+    w.varies,
     w.widths,
     w.null_shares,
     w.distinct_keys
@@ -42,6 +44,7 @@ inner join pg_am as am on x.relam = am.oid
 cross join
     lateral (
         select
+            bool_or(a.attlen < 0) as varies,
             array_agg(s.avg_width::integer order by a.attnum) as widths,
             array_agg(s.null_frac::double precision order by a.attnum) as null_shares,
             array_agg(s.n_distinct::double precision order by a.attnum) as distinct_keys

@@ -16,6 +16,7 @@ _TUPLE_HEADER: Final = 8
 _LINE_POINTER: Final = 4
 _NULL_BITMAP: Final = 8
 _ROW_ADDRESS: Final = 6
+_PADDING: Final = 3.5
 _POSTING: Final = 2704
 """Bytes of the longest tuple: rows of one key take a new one, with the key once more, after about so many."""
 _UPPER: Final = 1.005
@@ -39,7 +40,8 @@ def measured(row: Mapping[str, Any]) -> float | None:
 def estimated(row: Mapping[str, Any], entries: float) -> float | None:
     """Return the bytes that so many entries would need, by the statistics of the columns; ``None``: nobody knows.
 
-    >>> column = {"widths": [8], "null_shares": [0.0], "distinct_keys": [-1.0], "dedupes": False, "fillfactor": 90}
+    >>> column = {"widths": [8], "null_shares": [0.0], "distinct_keys": [-1.0], "varies": False}
+    >>> column |= {"dedupes": False, "fillfactor": 90}
     >>> round(estimated(column, 1_000_000) / 1_000_000)  # pgbench's primary key: 21 to 22 bytes a row
     22
     """
@@ -48,7 +50,8 @@ def estimated(row: Mapping[str, Any], entries: float) -> float | None:
         return None
     held = sum((1.0 - share) * width for width, share in zip(widths, nulls, strict=True))
     header = _TUPLE_HEADER + (_NULL_BITMAP if any(nulls) else 0)
-    each = _LINE_POINTER + header + _aligned(held)
+    # of equally wide keys the padding is known, of others its mean
+    each = _LINE_POINTER + header + (held + _PADDING if row["varies"] else _aligned(held))
     needed = entries * each
     if row["dedupes"]:
         distinct = row["distinct_keys"][0]

@@ -198,6 +198,41 @@ def test_what_is_chosen_and_what_is_refused(db: Db, database: str, monkeypatch: 
         assert late.ends == ["overloaded"]
 
 
+def test_an_estimate_calls_no_fresh_index_bloated_and_sees_what_is_half_air(db: Db, database: str) -> None:
+    """By the rights of an owner who may see nothing else."""
+    run(
+        db,
+        "create table app.t (id bigint primary key, few int, word text, num numeric, u uuid default gen_random_uuid())",
+        "insert into app.t (id, few, word, num) select n, n % 10, case when n % 5 = 0 then 'key' || n end, n * 1.5 "
+        "from generate_series(1, 40000) n",
+        "create index few on app.t (few)",
+        "create index few_and_id on app.t (few, id) with (fillfactor = 70)",
+        "create index word on app.t (word)",
+        "create index num on app.t (num)",
+        "create index expression on app.t (upper(u::text))",
+        "create index part on app.t (u) where few > 4",
+        "vacuum analyze app.t",
+    )
+    role = f"owns_{db.info.backend_pid}"
+    run(db, f"create role {role} login password '{role}'", f"grant all on schema app to {role}")
+    run(db, f"alter table app.t owner to {role}")
+    anything = {"min_size": "1 B", "min_bloat": "20 %", "limit": 100}
+    try:
+        with session(database, user=role, password=role) as opened:
+            fresh = job(**anything).run(opened, apply=False)
+            assert [(a.subject, a.reason) for a in fresh.plan.actions] == []
+            assert "bloat_unknown" not in fresh.checks
+            run(db, "delete from app.t where id % 20 > 9", "vacuum analyze app.t")
+            half = job(**anything).run(opened, gate=True)
+            shares = {a.subject: int(a.reason.partition(" ")[0]) for a in half.plan.actions}
+            assert len(shares) == 7
+            assert all(30 <= share <= 60 for share in shares.values()), shares
+            assert {*half.ends} == {"done"}
+            assert half.well
+    finally:
+        run(db, f"drop owned by {role} cascade", f"drop role {role}")
+
+
 # -- beside others -----------------------------------------------------------------------------------
 
 
@@ -235,6 +270,12 @@ def test_it_is_not_begun_beside_what_it_would_wait_for(db: Db, database: str, mo
         with transaction(database, *statements, name="old"):
             ends, message, checks = held()
             assert (ends, "'old'" in message, "snapshot_old" in checks) == (["lock_not_obtained"], True, True), message
+    run(db, "begin", "insert into app.other values (1)", "prepare transaction 'half way'")
+    try:
+        ends, message, _ = held()
+        assert (ends, "prepared transaction 'half way'" in message) == (["lock_not_obtained"], True), message
+    finally:
+        run(db, "rollback prepared 'half way'")
     run(db, "select pg_create_physical_replication_slot('old', true)")
     try:
         with session(database) as opened:  # a slot without an xmin holds nothing back
@@ -408,6 +449,28 @@ def test_it_gives_way_to_who_would_keep_writers_waiting(db: Db, database: str) -
     assert beside.ends == ["lock_not_obtained"]
     assert "gave way to process" in beside.messages[0]
     assert "application 'migration'" in beside.messages[0]
+
+
+def test_what_the_server_refuses_leaves_nothing_and_shows_no_values(db: Db, database: str) -> None:
+    bloated(db, 100)
+    run(db, "insert into app.t values (1001, 1001, 'secret'), (1002, 1002, 'secret')")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        db.execute("create unique index concurrently broken on app.t (msg)")
+    before = facts(db)
+    with session(database) as opened:
+        failed = job("app.broken").run(opened, gate=True)
+        assert (failed.ends, failed.outcomes[0].status) == (["error"], "failed")
+        message = str(failed.outcomes[0].message)
+        assert "could not create unique index" in message
+        assert "it left (app.broken_ccnew) is dropped" in message
+        assert "secret" not in message
+        assert facts(db) == before
+        # made unique again it is rebuilt, and checked
+        run(db, "create extension amcheck", "delete from app.t where id = 1002")
+        mended = job("app.broken").run(opened, gate=True)
+        assert (mended.ends, mended.well) == (["done"], True)
+        assert mended.outcomes[0].evidence["checked"].startswith("checked: it is in order")
+    assert invalid(db) == []
 
 
 def test_only_leftovers_of_exactly_this_index_go(db: Db, database: str) -> None:
