@@ -16,6 +16,7 @@ ALL = (
     "tidb_retention",
     "mongo_retention",
     "redis_retention",
+    "cache_warming",
     "airflow_cost",
     "nightly",
     "rounds",

@@ -10,7 +10,8 @@ from typing import Any, Final
 from bson import json_util
 from pymongo.errors import PyMongoError
 
-from upkeep.jobs.reading import SourceError, late, refused
+from upkeep.jobs.errors import ActionError
+from upkeep.jobs.reading import late, refused
 from upkeep.mongo import faults
 from upkeep.mongo.session import Doc, MongoSession
 
@@ -64,21 +65,21 @@ def _batches(cursor: Any, size: int) -> Iterator[list[Doc]]:
 
 
 def query_of(statement: str) -> Doc:
-    """Return the query. Raises `SourceError` when it is none, or writes."""
+    """Return the query. Raises `ActionError` when it is none, or writes."""
     try:
         query = json_util.loads(statement)
     except (ValueError, TypeError):
-        raise SourceError(f"the query is no JSON; {_SHAPE}") from None
+        raise ActionError(f"the query is no JSON; {_SHAPE}") from None
     if (
         not isinstance(query, dict)
         or not isinstance(query.get("collection"), str)
         or not (query.keys() <= _FIND or query.keys() == _AGGREGATE)
     ):
-        raise SourceError(f"the query has other keys; {_SHAPE}")
+        raise ActionError(f"the query has other keys; {_SHAPE}")
     pipeline = query.get("pipeline", [])
     if not isinstance(pipeline, list) or not all(isinstance(stage, dict) for stage in pipeline):
-        raise SourceError('the pipeline is no list of stages; write [{"$match": …}, …]')
+        raise ActionError('the pipeline is no list of stages; write [{"$match": …}, …]')
     for stage in pipeline:
         if any(name in _WRITES for name in stage):
-            raise SourceError("the pipeline writes ($out, $merge); leave that stage out")
+            raise ActionError("the pipeline writes ($out, $merge); leave that stage out")
     return query

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 
+import psycopg
 import pytest
 
 from tests.harness.warming import ROWS, Shop, ended, forked, outcome
@@ -75,3 +77,49 @@ def test_two_at_once_wait_for_each_other(shop: Shop) -> None:
     assert shop.equal()
     evidence = outcome(shop.run())["evidence"]
     assert (evidence["keys_set"], evidence["keys_unchanged"]) == (0, ROWS)
+
+
+SLOW = "select region, item, pg_sleep(case item when 900 then 60 else 0 end)::text as note from public.prices"
+
+
+def during(shop: Shop, do: str) -> threading.Thread:
+    """Do something to the source's session once its query sleeps."""
+
+    def wait() -> None:
+        with psycopg.connect(shop.url, autocommit=True) as db:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                found = db.execute("select pid from pg_stat_activity where wait_event = 'PgSleep'").fetchall()
+                if found and do:
+                    db.execute("select pg_terminate_backend(%s)", found[0])
+                elif found:
+                    os.kill(os.getpid(), signal.SIGINT)
+                if found:
+                    return
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_a_source_that_goes_or_is_slow_and_a_cancel_leave_the_cache(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.run()
+    before = shop.keys()
+    shop.query(SLOW)
+    thread = during(shop, "terminate")
+    told = shop.run()
+    thread.join()
+    assert (outcome(told)["reason_code"], told["exit"]) == ("connection_lost", 3), told
+    thread, began = during(shop, ""), time.monotonic()
+    cancelled = shop.upkeep("run", "cache_warming", "--target", "cache", "--json")
+    thread.join()
+    assert time.monotonic() - began < 25
+    assert "asked to stop" in cancelled.output
+    monkeypatch.setattr(apply, "READ_SECONDS", 0.5)
+    told = shop.run()
+    assert "took longer than 0.5 s" in outcome(told)["message"], told
+    assert (outcome(told)["status"], told["exit"]) == ("failed", 1)
+    assert shop.keys() == before

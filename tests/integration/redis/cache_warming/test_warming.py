@@ -11,6 +11,7 @@ import pytest
 
 from tests.harness.command_line import closed_window
 from tests.harness.warming import QUERY, ROWS, Shop, checks, outcome
+from upkeep import settings
 from upkeep.redis.cache_warming import apply
 from upkeep.redis.cache_warming.store import Store
 
@@ -184,3 +185,23 @@ def test_it_stops_when_the_server_begins_to_evict(shop: Shop, monkeypatch: pytes
         client.config_set("maxmemory", "100mb")
     shop.run()
     assert shop.equal()
+
+
+def test_the_user_needs_no_more_than_the_page_says(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (settings.checkout() / "docs" / "cache_warming.md").read_text()
+    rights = re.findall(r"(?<=[ `])(\+[a-z_|]+)", text)
+    client = shop.place.client
+    client.execute_command("ACL", "SETUSER", "warmer", "on", ">secret", "~price:*", "~upkeep:warm:*", *rights)
+    try:
+        monkeypatch.setenv("AIRFLOW_CONN_CACHE", re.sub("//.*@", "//warmer:secret@", shop.place.uri))
+        assert shop.evidence()["keys_set"] == ROWS
+        shop.db.execute("delete from public.prices where item = 1")
+        shop.db.execute("update public.prices set amount = 1 where item = 2")
+        evidence = shop.evidence()
+        assert (evidence["keys_set"], evidence["keys_removed"]) == (1, 1)
+        # a right too few is said, with the key left alone
+        client.execute_command("ACL", "SETUSER", "warmer", "-set")
+        shop.db.execute("update public.prices set amount = 3 where item = 2")
+        assert outcome(shop.run())["status"] == "failed"
+    finally:
+        client.execute_command("ACL", "DELUSER", "warmer")
