@@ -40,6 +40,7 @@ def connect(address: Address, *, application: str = "upkeep", as_dict: bool = Fa
     """
     return pymysql.connect(
         host=address.host or "127.0.0.1",
+        unix_socket=address.host if address.host.startswith("/") else None,
         port=address.port or DEFAULT_PORT,
         user=address.user or "root",
         password=address.password,

@@ -1,0 +1,2 @@
+-- A view as SQL.
+show create view {view}

@@ -1,0 +1,232 @@
+"""Restoring: into a server of its own for the proof, into an empty database of somebody's when it is needed."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pymysql
+
+from upkeep import programs, scratch
+from upkeep.engines import Address
+from upkeep.errors import ConfigurationError, NotAvailableError, ProgramError
+from upkeep.jobs.backup.copier import Bench
+from upkeep.jobs.backup.manifest import Contents, Manifest
+from upkeep.jobs.backup.verify import DamagedError
+from upkeep.jobs.errors import ActionError
+from upkeep.tidb import sql
+from upkeep.tidb.backup import files, source
+from upkeep.tidb.connection import Connection, connect
+from upkeep.tidb.names import Name
+from upkeep.tidb.session import TiDBSession
+
+SERVER: Final = "tidb-server"
+THREADS: Final = 3
+_TIMES: Final = 6
+_ROOM: Final = 1 << 29
+"""Bytes that a scratch server takes for each byte of the files, and at least."""
+_CONFIG: Final = """host = "127.0.0.1"
+port = 0
+socket = "{path}/socket"
+temp-dir = "{path}/temp"
+new_collations_enabled_on_first_bootstrap = {collation}
+initialize-sql-file = "{first}"
+[status]
+report-status = false
+[log]
+level = "error"
+slow-query-file = "{path}/slow.log"
+"""
+_FIRST: Final = """alter user 'root'@'%' identified by '{password}';
+set global tidb_ttl_job_enable = off;
+set global tidb_enable_auto_analyze = off;
+"""
+
+
+def count(place: Path, _manifest: Manifest, bench: Bench) -> dict[str, int]:
+    """Read all files, and count the rows of each table in them."""
+    try:
+        found = files.rows(place, bench.checkpoint)
+    except OSError as error:
+        raise DamagedError(f"cannot be read: {error.strerror}") from error
+    return {str(Name(_manifest.database, table)): rows for table, rows in found.items()}
+
+
+@contextmanager
+def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]:
+    """Load the files into a server of its own, in which nothing goes by itself."""
+    program = programs.find(SERVER)
+    version = programs.version(program, "-V")
+    major = programs.major_of(version.rpartition(":")[2])
+    if major != manifest.needs["major"]:
+        raise NotAvailableError(f"{program} is of version {version}, the backup of {manifest.server_version}")
+    size = sum(path.stat().st_size for path in place.iterdir())
+    with scratch.place("tidb", reserve=_TIMES * size + _ROOM) as room:
+        password = secrets.token_urlsafe(24)
+        first = room.write("first.sql", _FIRST.format(password=password))
+        collation = str(manifest.needs["new_collation"]).lower()
+        config = room.write("tidb.toml", _CONFIG.format(path=room.path, first=first, collation=collation))
+        command: list[str | Path] = [
+            program,
+            "-config",
+            config,
+            "-store",
+            "unistore",
+            "-path",
+            room.path / "data",
+            "-P",
+            "0",
+        ]
+        address = Address("scratch", f"{room.path}/socket", None, "root", "", password, {}, "tidb")
+        with room.server(command, ready=lambda: _answers(address), checkpoint=bench.checkpoint):
+            into = Address("scratch", address.host, None, "root", manifest.database, password, {}, "tidb")
+            with connect(address).cursor() as cursor:
+                cursor.execute(
+                    sql.fill("create database if not exists {name}", name=sql.identifier(into.database)).text
+                )
+            try:
+                load(place, manifest, into, bench)
+            except ProgramError as error:
+                raise DamagedError(str(error)) from error
+            yield into
+
+
+def _answers(address: Address) -> None:
+    with socket.socket(socket.AF_UNIX) as probe:  # the driver would leave a socket open that nobody answers
+        probe.connect(address.host)
+    connect(address).close()
+
+
+def load(place: Path, manifest: Manifest, into: Address, bench: Bench) -> None:
+    """Run the files' statements in an empty database. Raises `ProgramError`, without a value, when one is refused."""
+    with _loading(into) as connection:
+        for schema in files.schemas(place):
+            _run(connection, schema.path, bench)
+    _rows(place, manifest, into, bench)
+    views = place / files.VIEWS
+    if views.exists():
+        with _loading(into) as connection:
+            _run(connection, views, bench)
+
+
+@contextmanager
+def _loading(into: Address) -> Iterator[Connection]:
+    connection = connect(into, application="upkeep restore")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.statement("backup/names").text)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _run(connection: Connection, path: Path, bench: Bench | None) -> None:
+    for statement in files.stream(path):
+        if bench is not None:
+            bench.checkpoint()
+        try:
+            connection.query(statement)  # bytes, as they are in the file
+        except pymysql.MySQLError as error:
+            raise ProgramError(f"{path.name} is not taken: {source.said(error)}") from None
+
+
+def _rows(place: Path, manifest: Manifest, into: Address, bench: Bench) -> None:
+    stop = threading.Event()
+    todo = files.data(place)
+
+    def one(path: Path) -> None:
+        if not stop.is_set():
+            with _loading(into) as connection:
+                _run(connection, path, _Stopping(stop))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        jobs = [pool.submit(one, path) for _, path in todo]
+        try:
+            for done, job in enumerate(jobs):
+                while not job.done():
+                    bench.checkpoint()
+                    stop.wait(0.2)
+                job.result()
+                bench.tell(f"{done + 1} of {len(jobs)} files are loaded")
+        except BaseException:
+            stop.set()
+            raise
+
+
+class _Stopping(Bench):
+    """A bench whose checkpoint ends a thread once the others have ended."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        def checkpoint() -> None:
+            if stop.is_set():
+                raise ProgramError("the load was ended")
+
+        super().__init__(checkpoint, lambda _: None)
+
+
+def look(address: Address, manifest: Manifest) -> Sequence[Contents]:
+    """Return what is there: rows counted, definitions in their lines, checksums where the manifest has them."""
+    session = TiDBSession.connect(address, application="upkeep verify")
+    try:
+        return [_seen(session, row, manifest) for row in session.rows("backup/objects", {"schema": session.database})]
+    finally:
+        session.close()
+
+
+def _seen(session: TiDBSession, row: dict[str, str], manifest: Manifest) -> Contents:
+    name = Name(session.database, row["name"])
+    if row["kind"] == "VIEW":
+        (made,) = session.rows("backup/view", view=name.identifier)
+        session.execute(sql.fill("explain select * from {view}", view=name.identifier))  # what it stands on is there
+        return Contents(name=str(name), kind="view", structures=(" ".join(str(made["Create View"]).splitlines()),))
+    if row["kind"] == "SEQUENCE":
+        return Contents(name=str(name), kind="sequence")
+    known = manifest.object(str(name))
+    found = source.checksum(session, name)
+    (made,) = session.rows("show_create", table=name.identifier)
+    return Contents(
+        name=str(name),
+        rows=int(found.partition("-")[0]),
+        structures=files.lines(str(made["Create Table"])),
+        checksum=found if known is not None and known.checksum is not None else None,
+    )
+
+
+def restore(place: Path, manifest: Manifest, address: Address, bench: Bench) -> None:
+    """Load the backup into an empty database of somebody's."""
+    session = TiDBSession.connect(address, application="upkeep restore")
+    try:
+        source.refuse_full(session)
+        if session.database != manifest.database and (place / files.VIEWS).exists():
+            raise ConfigurationError(
+                f"the views of the backup name their database: restore into one that is called {manifest.database}"
+            )
+    finally:
+        session.close()
+    try:
+        load(place, manifest, address, bench)
+    except ProgramError as error:
+        raise ActionError(str(error)) from error
+
+
+def instructions(manifest: Manifest) -> str:
+    """Return how to restore it without us."""
+    return f"""The files in data/ are SQL as dumpling writes it, of TiDB {manifest.server_version}.
+
+1. Take an empty TiDB of the same major version, and make the database:
+       CREATE DATABASE `{manifest.database}`;
+   Keep rows from going by themselves meanwhile:   SET GLOBAL tidb_ttl_job_enable = OFF;
+2. Definitions, then rows, then views, with the database chosen (mysql -h … -P 4000 -u root -p {manifest.database}):
+       set foreign_key_checks = 0, time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO',
+           allow_auto_random_explicit_insert = 1;
+       source each of data/*-schema*.sql (not -schema-create), then data/*.NNNNNNNNN.sql, then data/{files.VIEWS}
+   Large ones: TiDB Lightning reads the same folder (backend tidb; move {files.VIEWS} out of it first).
+3. Compare:   SELECT COUNT(*) for each table with "rows" in manifest.json
+4. SET GLOBAL tidb_ttl_job_enable = ON;   then ANALYZE TABLE, for the planner knows nothing yet.
+"""

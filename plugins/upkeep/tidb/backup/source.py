@@ -1,0 +1,206 @@
+"""Taking a backup: dumpling reads at one snapshot, which an open transaction keeps from being collected meanwhile."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+import pymysql
+
+from upkeep import programs
+from upkeep.errors import ConfigurationError, NotAvailableError
+from upkeep.jobs.backup.copier import Order, Survey, Taken
+from upkeep.jobs.backup.manifest import Contents
+from upkeep.jobs.contract import Ask
+from upkeep.model import Json
+from upkeep.tidb import faults, sql
+from upkeep.tidb.backup import files
+from upkeep.tidb.names import Name
+from upkeep.tidb.session import TiDBSession
+
+TOOL: Final = "upkeep-dumpling"
+THREADS: Final = 4
+LACKS: Final = (
+    "users and grants",
+    "other databases",
+    "global variables, placement, bindings, statistics",
+    "what was written after the snapshot",
+)
+NO_SNAPSHOT: Final = "one instant: an embedded store gives no snapshots, each table is as it was when it was read"
+_TLS: Final = {"ssl_ca": "--ca", "ssl_cert": "--cert", "ssl_key": "--key"}
+
+
+def survey(ask: Ask[TiDBSession]) -> Survey:
+    """Look at the database and the tools."""
+    session = ask.session
+    (row,) = session.rows("backup/size", {"schema": session.database})
+    return Survey(
+        bytes=int(row["bytes"]),
+        database=session.database,
+        command=f"{TOOL} --consistency snapshot -B {session.database}",
+        lock="nothing: it reads at a snapshot; old versions of rows stay until it is over",
+        refusals=tuple(_refusals(session)),
+        lacks=_lacks(session),
+    )
+
+
+def _lacks(session: TiDBSession) -> tuple[str, ...]:
+    return LACKS if session.rows("backup/safe_point") else (*LACKS, NO_SNAPSHOT)
+
+
+def _refusals(session: TiDBSession) -> Iterator[tuple[str, str]]:
+    if not session.database:
+        yield "the connection names no database", "write the database into the connection"
+    if "," in session.database:
+        yield "the tool takes no database with a comma in its name", "rename it"
+    try:
+        programs.find(TOOL)
+    except NotAvailableError as error:
+        yield str(error), f"build it: python -m local build {TOOL} (it is dumpling, its password by the environment)"
+    if session.database and not session.rows("backup/objects", {"schema": session.database}):
+        yield (
+            f"database {session.database} has no tables that our user may read",
+            f"grant select on {session.database}.*",
+        )
+
+
+def take(order: Order[TiDBSession]) -> Taken:
+    """Dump the database at a snapshot, count the rows in the files, and read checksums of it at the same one."""
+    session, bench = order.work.session, order.bench
+    address, program, lacks = session.address, programs.find(TOOL), _lacks(session)
+    with _held(session) as position:
+        # Told as a plain setting: by itself the tool silently leaves the snapshot out where it knows no such store.
+        params = f"time_zone=+00:00,tidb_snapshot={position['tso']}" if lacks == LACKS else "time_zone=+00:00"
+        command = [
+            *(str(program), "-h", address.host or "127.0.0.1", "-P", str(address.port or 4000)),
+            *("-u", address.user or "root", "-B", session.database, "-o", str(order.place), "-t", str(THREADS)),
+            *("--consistency", "snapshot", "--snapshot", str(position["tso"]), "--params", params),
+            *("--filetype", "sql", "-F", "256MiB", "--no-sequences=false", "--status-addr", "", "--loglevel", "error"),
+            *(
+                word
+                for key, option in _TLS.items()
+                if key in address.options
+                for word in (option, address.options[key])
+            ),
+        ]
+        secret = {"UPKEEP_DUMPLING_PASSWORD": address.password}
+        bench.run(command, environment=secret, clean=_clean).fine()
+        counted = files.rows(order.place, bench.checkpoint)
+        views = _views(session, order)
+        checksums = _checksums(order, position, counted) if lacks == LACKS else {}
+    objects = [
+        Contents(
+            name=str(Name(session.database, one.name)),
+            kind=one.kind,
+            rows=counted[one.name] if one.kind == "table" else None,
+            structures=files.lines(one.create) if one.kind == "table" else (),
+            checksum=checksums.get(one.name),
+        )
+        for one in files.schemas(order.place)
+    ]
+    (collation,) = session.rows("backup/collation") or [{"newer": "True"}]
+    return Taken(
+        snapshot_at=position["at"],
+        tool=TOOL,
+        tool_version=programs.version(program),
+        server_version=session.version,
+        database=session.database,
+        position={"tso": str(position["tso"])},
+        objects=(*objects, *views),
+        needs={"major": int(session.version.partition(".")[0]), "new_collation": str(collation["newer"])},
+        lacks=lacks,
+    )
+
+
+def _clean(line: str) -> str:
+    """Keep of the tool's words what names no values: a statement or a row may stand in an error."""
+    return "" if "INSERT" in line.upper() or "VALUES" in line.upper() else line
+
+
+@contextmanager
+def _held(session: TiDBSession) -> Iterator[Json]:
+    """Give a snapshot that stays until the block ends."""
+    other = session.another("upkeep backup")
+    try:
+        other.execute(sql.statement("backup/hold"))
+        other.execute(sql.fill("begin"))
+        (row,) = other.rows("backup/position")
+        yield {"tso": int(row["tso"]), "at": _instant(row["at"])}
+    finally:
+        other.close()
+
+
+def _instant(at: datetime | str) -> datetime:
+    found = at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
+    return found.replace(tzinfo=UTC)
+
+
+def _views(session: TiDBSession, order: Order[TiDBSession]) -> list[Contents]:
+    """Write the views into a file of their own, as they are now."""
+    found, text = [], []
+    for row in session.rows("backup/objects", {"schema": session.database}):
+        if row["kind"] == "VIEW":
+            name = Name(session.database, row["name"])
+            (made,) = session.rows("backup/view", view=name.identifier)
+            create = " ".join(str(made["Create View"]).splitlines())
+            text.append(f"{create};\n")
+            found.append(Contents(name=str(name), kind="view", structures=(create,)))
+    if text:
+        (order.place / files.VIEWS).write_text("".join(text), encoding="utf-8")
+    return found
+
+
+def _checksums(order: Order[TiDBSession], position: Json, counted: Mapping[str, int]) -> dict[str, str]:
+    """Read checksums of as many tables as the night allows, those first that waited longest."""
+    session, left = order.work.session, order.policy.compare
+    sizes: Counter[str] = Counter()
+    for table, path in files.data(order.place):
+        sizes[table] += path.stat().st_size
+    never = datetime.min.replace(tzinfo=UTC)
+
+    def waited(name: str) -> tuple[datetime, int]:
+        return order.compared.get(str(Name(session.database, name)), never), sizes[name]
+
+    found = {}
+    reader = session.another("upkeep backup")
+    try:
+        reader.execute(sql.statement("backup/as_of", {"tso": str(position["tso"])}))
+        for name in sorted(counted, key=waited):
+            left -= sizes[name]
+            if left < 0:
+                break
+            order.bench.checkpoint()
+            found[name] = checksum(reader, Name(session.database, name))
+    finally:
+        reader.close()
+    return found
+
+
+def checksum(session: TiDBSession, table: Name) -> str:
+    """Return what all rows of a table amount to, as the session sees them."""
+    columns = session.rows("backup/columns", {"schema": table.schema, "table": table.name})
+    parts = []
+    for column in columns:
+        kind = "char" if column["kind"].lower() == "json" else "binary"
+        parts.append(
+            sql.fill("ifnull(hex(cast({column} as " + kind + ")), '~')", column=sql.identifier(column["name"]))
+        )
+    (row,) = session.rows("backup/checksum", columns=sql.joined(", ", parts), table=table.identifier)
+    return f"{row['rows']}-{int(row['first']):x}-{int(row['second']):x}"
+
+
+def refuse_full(session: TiDBSession) -> None:
+    """Raise `ConfigurationError` when the database is not empty."""
+    if found := session.rows("backup/objects", {"schema": session.database}):
+        raise ConfigurationError(
+            f"database {session.database} is not empty ({len(found)} tables and views); a backup is restored into an "
+            "empty one only"
+        )
+
+
+def said(error: pymysql.MySQLError) -> str:
+    """Return what the server said, without values of rows."""
+    return faults.describe(error)
