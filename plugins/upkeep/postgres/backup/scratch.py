@@ -59,6 +59,12 @@ _SETTINGS: Final = {
     "log_timezone": "UTC",
     "logging_collector": "off",
 }
+_SIGNALLED: Final = 128
+_OF_HERE: Final = (
+    *("No space left", "quota exceeded", "out of memory", "server closed the connection", "terminating connection"),
+    *("connection to server", "the database system is", "no connection to the server"),
+)
+"""Trouble of this machine, not of the backup."""
 _PROVIDERS: Final = {"i": ("icu", "icu_locale"), "b": ("builtin", "builtin_locale")}
 
 
@@ -190,5 +196,8 @@ def _restore(place: Path, manifest: Manifest, address: Address, bench: Bench) ->
         ]
         environment = tools.environment(address, "upkeep backup")
         output = bench.run(command, environment=environment, clean=tools.clean, tell=bench.tell)
+    if output.status > _SIGNALLED or any(words in output.text for words in _OF_HERE):
+        said = "; ".join(output.lines[-3:]) or f"status {output.status}"
+        raise NotAvailableError(f"the restore was stopped here, which says nothing of the backup: {said}")
     if output.status:
         raise DamagedError(f"cannot be restored without errors: {'; '.join(output.lines[:10]) or output.status}")
