@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from upkeep.request import Request
 
@@ -30,13 +30,19 @@ class ReindexRequest(Request):
         Which are worth it, and how many of them at most; the most bloated first.
     """
 
-    index: list[str] = Field(
-        default_factory=list,
+    index: list[str] | None = Field(
+        default=None,
         description="Exactly these indexes, as in SQL (public.logs_at_idx); none: the most bloated ones.",
     )
     min_bloat: str | None = Field(default=None, description="Only indexes with at least so much air; default '20 %'.")
     min_size: str | None = Field(default=None, description="Only indexes of at least this size; default '1 GiB'.")
     limit: int | None = Field(default=None, ge=1, le=100, description=f"At most so many indexes; default {LIMIT}.")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _left_empty(cls, value: Any) -> Any:
+        # as a form sends what nobody has filled in
+        return None if value in ("", []) else value
 
     @property
     def least_bloat(self) -> float:

@@ -84,7 +84,7 @@ def _named(indexes: Sequence[Index], request: ReindexRequest) -> tuple[list[Inde
     known = {(index.row["schema"], index.row["name"]): index for index in indexes}
     chosen: dict[int, Index] = {}
     findings: list[Finding] = []
-    for text in dict.fromkeys(request.index):
+    for text in dict.fromkeys(request.index or ()):
         try:
             name = names.parse(text).exact
         except ConfigurationError as error:
