@@ -314,7 +314,10 @@ class Applier:
         self.ledger.record(self.run_id, self.target.name, outcome)
         if outcome.reason_code is ReasonCode.NEEDS_BACKUP:
             self._tell_starved(outcome)
+        known = {b.artefact.id for b in self.ledger.backups(self.target.name)} if outcome.artefacts[1:] else ()
         for made in outcome.artefacts:
+            if made.state == "unverified" and made.id in known:
+                continue  # found lying there, and known (again) since the plan was made
             self.ledger.keep_backup(self.run_id, self.target.name, made)
         return outcome
 

@@ -144,7 +144,10 @@ def _take(copier: Copier[S], work: Work[S], done: DoneSoFar) -> None:
         made = publish.publish(place, of, taken, copier.instructions, work.checkpoint)
     done.bytes = made.manifest.size
     done.rows = sum(thing.rows or 0 for thing in made.manifest.objects)
-    done.artefacts = (artefact(made),)
+    # A kill between the renaming and the ledger leaves one that nobody knows: it would never be verified, nor expire.
+    known = {made.manifest.id, *(row["id"] for row in work.observation.frames["backups"])}
+    lost = [one for one in publish.found(publish.home(into, target.name)) if one.manifest.id not in known]
+    done.artefacts = (artefact(made), *(artefact(one) for one in lost if one.manifest.identity == identity))
     done.evidence = {"objects": len(made.manifest.objects), "lacks": list(made.manifest.lacks)}
     done.message = f"published in {made.place}"
 
