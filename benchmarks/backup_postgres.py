@@ -3,6 +3,7 @@
 ``python -m benchmarks.backup_postgres [ROWS]`` starts a server of its own and prints both times and their ratio.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,7 @@ def main(rows: int) -> None:
         taken = time.monotonic() - started
         verdict = copying.verify(found)
         whole = time.monotonic() - started
+    shutil.rmtree(directory)
     print(f"{rows:,} rows, {JOBS} jobs")
     print(f"pg_dump {dumped:.1f} s, with pg_restore {plain:.1f} s")
     print(f"backup {taken:.1f} s, with its proof ({verdict.level}) {whole:.1f} s: {whole / plain:.2f} times")

@@ -48,7 +48,14 @@ _SINCE: Final = {
     "superseded": "in a newer plan now",
 }
 """State of a plan that waits no longer → what became of what waited."""
-_PAST: Final = {"drop": "dropped", "hide": "hidden", "make": "made", "modify": "modified", "set": "set"}
+_PAST: Final = {
+    "drop": "dropped",
+    "hide": "hidden",
+    "make": "made",
+    "modify": "modified",
+    "set": "set",
+    "take": "taken",
+}
 """First word of an action's kind → what was done, where that is no regular verb."""
 _QUIET: Final = frozenset({TargetStatus.OK, TargetStatus.NOTHING_TO_DO})
 _MOVES: Final = re.compile(r"\d+")

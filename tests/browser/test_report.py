@@ -162,7 +162,7 @@ def test_trigger_approve_read(chromium: Browser, stack: Stack, api: Api, tmp_pat
     asked = re.search(r"/approved_changes/runs/([^/]+)/", page.url)
     assert asked
     expect(page.get_by_text("Statements:")).to_be_visible()
-    expect(page.get_by_role("table").last).to_contain_text("public.pipeline_metrics")
+    expect(page.get_by_role("table").last).to_contain_text("public.import_batches")
     expect(page.get_by_role("link", name="the report of the run that planned it")).to_have_attribute(
         "href", re.compile(f"dags/data_retention/runs/{re.escape(quote(run_id, safe=''))}/plugin/upkeep$")
     )
@@ -176,7 +176,7 @@ def test_trigger_approve_read(chromium: Browser, stack: Stack, api: Api, tmp_pat
     page.goto(f"/dags/approved_changes/runs/{asked.group(1)}/plugin/upkeep")
     frame = report_of(page)
     expect(frame.locator("header")).to_contain_text("approval by admin")
-    expect(frame.locator("#target-1")).to_contain_text("archive rows")
+    expect(frame.locator("#target-1")).to_contain_text("delete rows")
     expect(frame.locator("#target-1 .badge.good").first).to_be_visible()
     page.screenshot(path=tmp_path / "report.png")
 
@@ -201,18 +201,14 @@ def copy_a_statement(page: Page, frame: Any) -> None:
 
 
 def make_due(stack: Stack) -> None:
-    """Add metrics that are older than their policy allows."""
+    """Add batches that are older than their policy allows."""
     with psycopg.connect(stack.connections["pipeline_postgres"], autocommit=True) as connection:
-        found = connection.execute(
-            "select quote_ident(column_name) from information_schema.columns where table_name = 'pipeline_metrics' "
-            "and is_identity = 'NO' and column_name != 'timestamp'"
-        ).fetchall()
-        columns = ", ".join(row[0] for row in found)
         connection.execute(
-            f"insert into public.pipeline_metrics ({columns}, timestamp) "
-            f"select {columns}, timestamp - interval '14 days' from public.pipeline_metrics limit 2000"
+            "insert into public.import_batches (started_at, finished_at, source, row_count) "
+            "select now() - interval '90 days', now() - interval '89 days', 'late', n "
+            "from generate_series(1, 2000) as n"
         )
-        connection.execute("analyze public.pipeline_metrics")
+        connection.execute("analyze public.import_batches")
 
 
 def test_a_question_is_taken_back_when_a_newer_plan_comes(chromium: Browser, stack: Stack, api: Api) -> None:

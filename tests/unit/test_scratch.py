@@ -1,12 +1,14 @@
 """Scratch places: closed to others, gone at the end, and found by the next run when their owner was killed."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,11 +20,12 @@ from upkeep.errors import NotAvailableError, ProgramError
 
 
 @pytest.fixture
-def base(monkeypatch: pytest.MonkeyPatch) -> Path:
+def base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = temporary_directory()
     path.chmod(0o711)
     monkeypatch.setenv("UPKEEP_SCRATCH", str(path))
-    return path
+    yield path
+    shutil.rmtree(path)
 
 
 def nothing() -> None:

@@ -30,6 +30,7 @@ class EngineSpec:
         What policies of its tables may say besides range partitions and retention by rows or into tables: ``quality``,
         ``files`` (archives in files), ``levels`` (list and hash partitions, sub-partitions), ``ttl`` (the server itself
         removes rows). ``rows``: jobs of other targets may ask it for rows (`upkeep.engines.Reader`).
+        ``backups``: Upkeep can take them.
     comment
         What begins a comment in its statements.
     statement_end
@@ -55,7 +56,7 @@ _ROWS: Final = (
         sections=("tables",),
         driver="psycopg",
         tested_versions=("15",),
-        also=frozenset({"quality", "files", "levels", "rows"}),
+        also=frozenset({"quality", "files", "levels", "rows", "backups"}),
     ),
     EngineSpec(
         name="tidb",
@@ -64,7 +65,7 @@ _ROWS: Final = (
         sections=("tables",),
         driver="pymysql",
         tested_versions=("8.5",),
-        also=frozenset({"ttl", "rows"}),
+        also=frozenset({"ttl", "rows", "backups"}),
     ),
     EngineSpec(
         name="mongo",
@@ -83,6 +84,7 @@ _ROWS: Final = (
         sections=("streams", "keys"),
         driver="redis",
         tested_versions=("7.0",),
+        also=frozenset({"backups"}),
         comment="#",
         statement_end="",
     ),

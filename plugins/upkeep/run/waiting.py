@@ -70,12 +70,15 @@ def _busy(ledger: Ledger, target: Target, job: str) -> bool:
 
 
 def _unended(ledger: Ledger, target: Target, job: str, now: datetime, *, scheduled: bool) -> str | None:
-    """Return that a job has not ended at the target tonight: it is at work, or it was due and has not begun."""
+    """Return that a job has not ended at the target tonight: it is at work, or it was due and has not begun.
+
+    One that has never begun there is not waited for: it may not be switched on at all.
+    """
     begun, cron = ledger.last_begun(target.name, job), spec.require(job).cron
     if begun is not None and begun.alive:
         return f"{job} is at work since {begun.started_at:%H:%M} (run {begun.run_id})"
-    if cron is None or not scheduled:
+    if begun is None or cron is None or not scheduled:
         return None
     due = schedule.due(cron, now)
-    late = now - due < LATE and (begun is None or begun.started_at < due)
+    late = now - due < LATE and begun.started_at < due
     return f"{job} was due at {due:%H:%M} UTC, and has not begun" if late else None

@@ -92,6 +92,13 @@ def begin(ledger: Ledger, job: str, trigger: str = "scheduled") -> str:
     return run_id
 
 
+def end_yesterday(ledger: Ledger, clock: Clock) -> None:
+    """Have a backup begun and ended in the night before."""
+    clock.ahead -= timedelta(days=1)
+    ledger.finish_target(begin(ledger, "backup"), "shop", TargetStatus.OK, at=None, error=None)
+    clock.ahead += timedelta(days=1)
+
+
 def test_it_waits_for_what_is_due_or_at_work(ledger: Ledger, control_database: str, clock: Clock) -> None:
     def why(trigger: str = "scheduled", text: str = "", **more: Any) -> str | None:
         target = fleet.parse(FLEET % text).targets["shop"]
@@ -99,6 +106,8 @@ def test_it_waits_for_what_is_due_or_at_work(ledger: Ledger, control_database: s
         return waits(ledger, runs[trigger], target, asked["plan"], since=asked["since"], now=asked["now"])
 
     runs = {t: ledger.run(begin(ledger, "data_retention", t)) for t in ("scheduled", "manual")}
+    assert why() is None  # it has never begun: it may not be switched on
+    end_yesterday(ledger, clock)
     assert why() == "backup was due at 00:30 UTC, and has not begun"
     assert why(plan=plan(age=None)) is None  # nothing needs one
     assert why("manual") is None
@@ -148,6 +157,7 @@ def test_a_backup_covers_while_it_is_verified_and_lies_there(ledger: Ledger, clo
     def keep(found: publish.Found, **more: Any) -> None:
         ledger.keep_backup("r", "shop", artefact(found).model_copy(update=more))
 
+    end_yesterday(ledger, clock)
     run = ledger.run(begin(ledger, "data_retention"))
     target = fleet.parse(FLEET % "").targets["shop"]
     assert cover(ledger, IDENTITY).why == "no verified backup of this database is recorded"

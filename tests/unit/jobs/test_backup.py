@@ -169,6 +169,15 @@ def test_what_no_deletion_could_ever_get_is_said_at_load(policy: str, age: str, 
             fleet.parse(text)
 
 
+def test_an_engine_that_cannot_be_backed_up_says_so_at_load() -> None:
+    text = "version: 1\ntargets:\n  shop:\n    engine: mongo\n    connection: c\n    backup: {}\n"
+    with pytest.raises(ConfigurationError, match="not of mongo yet; write backup: external"):
+        fleet.parse(text.format("{into: /b}"))
+    policy = BackupPolicy.of(fleet.parse(text.format("external")).targets["shop"])
+    assert policy is not None
+    assert policy.external
+
+
 def test_the_environment_may_say_where(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPKEEP_BACKUPS", "/mnt/x")
     for written, read in (("${UPKEEP_BACKUPS}", "/mnt/x"), ("${UPKEEP_BACKUPS}/a", "/mnt/x/a")):

@@ -12,6 +12,7 @@ from upkeep import settings
 from upkeep.fleet.keys import TargetPolicy
 from upkeep.fleet.tables import BackupRule
 from upkeep.fleet.values import Length, Size, elapsed
+from upkeep.model import ENGINES
 from upkeep.model.intervals import Duration
 
 EXTERNAL = "external"
@@ -77,6 +78,12 @@ class BackupPolicy(TargetPolicy):
         if ".." in PurePosixPath(self.into).parts:
             raise ValueError(f"into: '{self.into}' leads upwards; write the directory itself")
         return self
+
+    def suits(self, engine: str) -> None:
+        """Raise `ValueError` where Upkeep cannot take backups."""
+        if not self.external and "backups" not in ENGINES[engine].also:
+            able = ", ".join(name for name, spec in ENGINES.items() if "backups" in spec.also)
+            raise ValueError(f"backup: Upkeep takes backups of {able}, not of {engine} yet; write backup: external")
 
     def agrees(self, target: Any) -> None:
         """Raise `ValueError` where a deletion requires what these backups can never be."""
