@@ -23,6 +23,9 @@ from upkeep.model import Finding, RunReport
 
 ACTING = [name for name, row in spec.JOBS.items() if row.cron and not row.looks_only]
 LOOKING = [name for name, row in spec.JOBS.items() if row.cron and row.looks_only]
+BY_HAND = [name for name, row in spec.JOBS.items() if not row.cron]
+IN_ORDER = 1 + max(n for n, name in enumerate(ACTING) if spec.JOBS[name].waits_for)
+"""So many of those that act are run one after the other: what one does the next one may wait for."""
 TOLD = 2
 """Findings of a run that are told, a line each: the whole summary is two screens of a terminal."""
 APPROVALS = "approved_changes"
@@ -90,12 +93,12 @@ def begin(airflow: Airflow, dag_id: str) -> str:
 
 
 def run_all(airflow: Airflow) -> dict[str, str]:
-    """Run the jobs, in the order of a night; the last that acts and those that look at once. Return the runs."""
+    """Run the jobs, in the order of a night; whatever nothing waits for, at once. Return the runs."""
     finished = {}
-    for dag_id in ACTING[:-1]:
+    for dag_id in ACTING[:IN_ORDER]:
         finished[dag_id] = begin(airflow, dag_id)
         _wait_for_run(airflow, dag_id, finished[dag_id])
-    together = {dag_id: begin(airflow, dag_id) for dag_id in (*ACTING[-1:], *LOOKING)}
+    together = {dag_id: begin(airflow, dag_id) for dag_id in (*ACTING[IN_ORDER:], *LOOKING, *BY_HAND)}
     for dag_id, run_id in together.items():
         _wait_for_run(airflow, dag_id, run_id)
     return finished | together

@@ -50,8 +50,12 @@ def test_where_all_is_there_nothing_is_left_out(folder: Path, monkeypatch: pytes
     assert building.environment() == {}
 
 
-def test_each_job_with_a_time_of_its_own_is_shown() -> None:
+def test_each_job_is_shown_and_none_before_what_it_waits_for() -> None:
     assert sorted(demo.ACTING + demo.LOOKING) == sorted(name for name, row in spec.JOBS.items() if row.cron)
+    assert sorted(demo.ACTING + demo.LOOKING + demo.BY_HAND) == sorted(spec.JOBS)
+    first = demo.ACTING[: demo.IN_ORDER]
+    for name, row in spec.JOBS.items():
+        assert {*row.waits_for} <= {*(first[: first.index(name)] if name in first else first)}, name
 
 
 def test_the_summary_fits_two_screens(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,12 @@ from typing import Any, Final
 from upkeep.fleet import RetainPolicy, Target
 from upkeep.jobs import spec
 from upkeep.jobs.data_retention.cutoff import moment
-from upkeep.model import ON_PURPOSE, Finding, Observation, Severity
+from upkeep.model import ON_PURPOSE, Finding, FindingStatus, Observation, Severity
 from upkeep.model.intervals import shift
 
 REMEDY: Final = "see what the last run of retention says of it, and run it again"
+_FOLLOWS: Final = timedelta(hours=1)
+"""A server's own expiry is not called stalled so soon after it was changed."""
 _OVER: Final = 2
 """So many of its intervals after its last run a retention has stopped: what it said then excuses nothing any more."""
 
@@ -71,6 +73,23 @@ def reason(observation: Observation, target: Target, subject: str) -> Reason:
         if ending["error"]:
             return Reason(f"{when} ended {ending['status']}: {ending['error']}")
     return Reason(f"the run of {last:%Y-%m-%d %H:%M} UTC planned nothing for it: its findings say why")
+
+
+def just_changed(observation: Observation, subject: str) -> datetime | None:
+    """Return when retention has done something there, if that is so lately that the server cannot have followed yet."""
+    for ending in observation.frames["endings"]:
+        at = moment(ending["at"])
+        done = any(row["subject"] == subject and row["status"] == "done" for row in ending["outcomes"])
+        if done and observation.server.clock - at < _FOLLOWS:
+            return at
+    return None
+
+
+def too_early(finding: Finding, changed_at: datetime) -> Finding:
+    """Return the finding as what the next look will tell: the server has only begun to remove what is due."""
+    text = f"{finding.summary}: retention has changed the expiry at {changed_at:%H:%M} UTC; the next look tells"
+    early = {"status": FindingStatus.INSUFFICIENT_EVIDENCE, "severity": Severity.INFO, "summary": text}
+    return finding.model_copy(update=early)
 
 
 def excused(finding: Finding, why: Reason) -> Finding:

@@ -167,5 +167,9 @@ def _retained(
     else:
         yield _fine(DIFFERS, name, f"it expires after {wanted:,} s, as declared", declared_seconds=wanted)
     for finding in _overdue(observation, seen, f"{_LOOK}; a time before 1970 or after 2038 stops it", "measurements"):
-        left = finding.status is FindingStatus.FINDING and actual != wanted
-        yield retention.excused(finding, why) if left else finding
+        raised = finding.status is FindingStatus.FINDING
+        changed_at = retention.just_changed(observation, name) if raised and actual == wanted else None
+        if changed_at is not None:
+            yield retention.too_early(finding, changed_at)
+        else:
+            yield retention.excused(finding, why) if raised and actual != wanted else finding

@@ -225,8 +225,8 @@ def test_documents_that_retention_should_have_removed(place: Place, session: Mon
     assert how(seen.look(session), "ttl_overdue", "events") == "ok"
 
 
-def ending(status: str, reason: str, message: str) -> dict[str, Any]:
-    row = {"subject": "events", "kind": "delete_rows", "status": status, "reason": reason, "message": message}
+def ending(status: str, reason: str, message: str, subject: str = "events") -> dict[str, Any]:
+    row = {"subject": subject, "kind": "delete_rows", "status": status, "reason": reason, "message": message}
     at = datetime.now(UTC).isoformat()
     known = {"job": "data_retention", "run_id": "r", "status": "ok", "error": None, "at": at, "usual_seconds": 60.0}
     return {**known, "outcomes": [row]}
@@ -245,7 +245,21 @@ def test_the_expiry_of_a_time_series(place: Place, session: MongoSession) -> Non
     found = seen.look(session)
     assert how(found, "ttl_differs", "metrics") == "ERROR"
     assert "259200, and 172,800 is declared" in found["ttl_differs", "metrics"].summary
-    place.db.command("collMod", "metrics", expireAfterSeconds=2 * 86_400)
+    monitor(place, on=False)
+    try:
+        place.db.command("collMod", "metrics", expireAfterSeconds=2 * 86_400)
+        assert how(seen.look(session), "ttl_overdue", "metrics") == "ERROR"
+        # retention has just set it: a server that begins to remove what is due is not one that has stalled
+        set_now = ending("done", "", "", subject="metrics")
+        seen.endings = [set_now]
+        early = seen.look(session)["ttl_overdue", "metrics"]
+        assert (early.severity.value, early.status.value) == ("INFO", "insufficient_evidence")
+        assert "retention has changed the expiry at" in early.summary
+        seen.endings = [{**set_now, "at": (now - timedelta(hours=2)).isoformat()}]
+        assert how(seen.look(session), "ttl_overdue", "metrics") == "ERROR"
+    finally:
+        monitor(place, on=True)
+    seen.endings = []
     wait_for_passes(place, 2)
     found = seen.look(session)
     assert {how(found, c, "metrics") for c in ("ttl_missing", "ttl_differs", "ttl_overdue")} == {"ok"}
