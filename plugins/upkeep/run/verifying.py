@@ -17,7 +17,7 @@ from upkeep.jobs.backup import manifest as manifests
 from upkeep.jobs.backup.copier import Bench, Copier
 from upkeep.jobs.backup.job import stands
 from upkeep.jobs.backup.verify import Verdict, verify
-from upkeep.model import Artefact, Backup, BackupState
+from upkeep.model import Artefact, Backup, BackupState, Outcome
 from upkeep.run import lease
 
 if TYPE_CHECKING:
@@ -82,7 +82,20 @@ def verify_due(
         verdict, artefact = prove(target.engine, backup.artefact, bench, restore=restore, now=now)
     ledger.keep_backup(run_id, target.name, artefact)
     ledger.save_findings(run_id, target.name, list(verdict.findings))
+    for outcome in ledger.outcomes(run_id, target.name):
+        if any(
+            made.id == artefact.id for made in outcome.artefacts
+        ):  # this run has taken it: its report says how it is
+            ledger.record(run_id, target.name, _proven(outcome, artefact, verdict))
     return verdict
+
+
+def _proven(outcome: Outcome, artefact: Artefact, verdict: Verdict) -> Outcome:
+    """Return the outcome of the taking with what was found out of the backup since."""
+    made = tuple(artefact if one.id == artefact.id else one for one in outcome.artefacts)
+    took = f" in {verdict.restore_seconds:,.1f} s" if verdict.restore_seconds is not None else ""
+    said = f"differs in {verdict.wrong}" if verdict.wrong else f"{verdict.level or 'not proven'}{took}"
+    return outcome.model_copy(update={"artefacts": made, "message": f"{outcome.message}; {said}"})
 
 
 def prove(

@@ -44,6 +44,9 @@ def test_only_rows_that_a_verified_backup_holds_go(bed: Bed, db: Db, tmp_path: P
     taken = bed.upkeep("run", "backup", "--json")
     assert taken.status == 0, taken.story
     (made,) = taken.target["actions"][0]["outcome"]["artefacts"]
+    assert made["state"] == "verified"
+    assert "published in " in taken.target["actions"][0]["outcome"]["message"]
+    assert "; compared in " in taken.target["actions"][0]["outcome"]["message"]
     listed = bed.upkeep("backups", "--json").document["backups"]
     assert [(b["id"], b["status"], b["level"]) for b in listed] == [(made["id"], "verified", "compared")]
 

@@ -53,7 +53,7 @@ def _taken(observation: Observation, target: Target, policy: BackupPolicy, reque
     yield Action.make(
         kind=TAKE,
         subject=target.name,
-        args={"into": policy.into, "identity": about["identity"]},
+        args={"into": policy.into, "identity": about["identity"], **({"now": True} if asked else {})},
         detail=f"{about['tool']} of {about['database']} into {policy.into}",
         statements=(about["command"],),
         reason=f"{why}; {', '.join(about['lacks']) or 'nothing'} is not in it",

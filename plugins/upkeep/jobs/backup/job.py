@@ -129,6 +129,14 @@ def _take(copier: Copier[S], work: Work[S], done: DoneSoFar) -> None:
     if policy.into != into:
         raise StateChangedError(f"backups go into {policy.into} by now: plan again")
     identity = work.session.identity
+    # By a run that was killed between the renaming and the ledger, or that was faster: nobody takes another for that,
+    # and what nobody has written down would never be verified, nor expire.
+    others = _unknown(work, into, identity)
+    fresh = others and work.session.now() - others[0].manifest.snapshot_at < decide.AGAIN
+    if fresh and not work.action.args.get("now"):
+        done.artefacts = tuple(map(artefact, others))
+        done.bytes, done.message = others[0].manifest.size, f"another run has published {others[0].place}"
+        return
     bench = Bench(work.checkpoint, work.checkpoint, elapsed(policy.longest).total_seconds())
     with publish.making(into, target.name, identity, name) as place:
         order = Order(
@@ -144,12 +152,16 @@ def _take(copier: Copier[S], work: Work[S], done: DoneSoFar) -> None:
         made = publish.publish(place, of, taken, copier.instructions, work.checkpoint)
     done.bytes = made.manifest.size
     done.rows = sum(thing.rows or 0 for thing in made.manifest.objects)
-    # A kill between the renaming and the ledger leaves one that nobody knows: it would never be verified, nor expire.
-    known = {made.manifest.id, *(row["id"] for row in work.observation.frames["backups"])}
-    lost = [one for one in publish.found(publish.home(into, target.name)) if one.manifest.id not in known]
-    done.artefacts = (artefact(made), *(artefact(one) for one in lost if one.manifest.identity == identity))
+    done.artefacts = (artefact(made), *map(artefact, others))
     done.evidence = {"objects": len(made.manifest.objects), "lacks": list(made.manifest.lacks)}
     done.message = f"published in {made.place}"
+
+
+def _unknown(work: Work[S], into: str, identity: str) -> list[publish.Found]:
+    """Return the published backups of the database that the plan did not know, newest first."""
+    known = {row["id"] for row in work.observation.frames["backups"]}
+    there = publish.found(publish.home(into, work.target.name))
+    return [one for one in there if one.manifest.id not in known and one.manifest.identity == identity]
 
 
 def artefact(found: publish.Found) -> Artefact:

@@ -1,0 +1,123 @@
+"""A whole run of backup: killed at its stages, two at once, expired, restored without a ledger and only into nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.harness import commands as help_
+from tests.harness.cases import CASES, ROWS, prepare
+from tests.harness.commands import Bed, Db, Done
+from tests.harness.servers import fresh_database
+from upkeep import connections
+from upkeep.ledger import Ledger
+
+CASE = CASES["delete rows"]
+
+
+@pytest.fixture
+def into(bed: Bed, tmp_path: Path) -> Path:
+    with psycopg.connect(bed.target, autocommit=True) as db:
+        prepare(db, CASE)
+    bed.declare({"app.logs": CASE.policy}, more=f"backup: {{into: {tmp_path}, keep: 1 day, at_least: 1}}")
+    return tmp_path
+
+
+def listed(bed: Bed) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = bed.upkeep("backups", "--json").document["backups"]
+    return found
+
+
+def lying(into: Path) -> list[str]:
+    """Return what lies in the target's directory, hidden or not."""
+    home = into / "shop"
+    return sorted(path.name for path in home.iterdir()) if home.exists() else []
+
+
+def once_verified(bed: Bed, into: Path, done: Done) -> None:
+    """Assert that one backup is there, that it is verified, and that nothing half made lies beside it."""
+    (backup,) = listed(bed)
+    assert (backup["status"], done.status) == ("verified", 0), done.story
+    assert lying(into) == [Path(backup["location"]).name]
+
+
+@pytest.mark.parametrize("stage", ["ledger: intend", "ledger: record", "ledger: keep_backup", "ledger: lease_release"])
+def test_killed_at_each_stage(bed: Bed, into: Path, stage: str) -> None:
+    killed = bed.upkeep(
+        "run", "backup", "--json", stage=help_.once(stage, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    )
+    assert killed.status == -signal.SIGKILL, killed.said
+    once_verified(bed, into, bed.upkeep("run", "backup", "--json"))
+
+
+def test_two_at_once_take_one(bed: Bed, into: Path) -> None:
+    halt = help_.Halt(bed.folder)
+    first = bed.start("run", "backup", "--json", stage=help_.once("ledger: intend", halt.here))
+    halt.reached()
+    waits = bed.folder / "waits"
+    second = bed.start("run", "backup", "--json", stage=help_.once("ledger: lease_wait", waits.touch))
+    help_.until(waits.exists)
+    halt.go()
+    assert first.wait().status == 0
+    done = second.wait()
+    (outcome,) = [a["outcome"] for a in done.target["actions"]]
+    assert "another run has published" in outcome["message"]
+    once_verified(bed, into, done)
+
+
+def test_what_is_old_goes_and_the_disaster_needs_no_ledger(bed: Bed, into: Path, tmp_path: Path) -> None:
+    assert bed.upkeep("run", "backup", "--json").status == 0
+    (old,) = listed(bed)
+    with Ledger.open(connections.parse("upkeep_control", bed.control), migrate=False) as ledger:
+        (known,) = ledger.backups()
+        aged = known.artefact.model_copy(update={"snapshot_at": known.artefact.snapshot_at.replace(year=2020)})
+        ledger.keep_backup("test", "shop", aged)
+    first = bed.upkeep("run", "backup", "--json")
+    assert [a["kind"] for a in first.target["actions"]] == ["take_backup"], "the only one that is verified stays"
+    gone = bed.upkeep("run", "backup", "--json")
+    assert [a["kind"] for a in gone.target["actions"]] == ["expire_backup"], gone.story
+    assert gone.status == 0, gone.story
+    (left,) = listed(bed)
+    assert left["id"] != old["id"]
+    assert lying(into) == [Path(left["location"]).name]
+    assert {b["status"] for b in bed.upkeep("backups", "--all", "--json").document["backups"]} == {
+        "verified",
+        "expired",
+    }
+
+    # ledger and fleet file are gone: the directory is enough
+    bed.fleet.unlink()
+    lying_there = bed.upkeep("backups", "--from", str(into), "--json").document["backups"]
+    assert [b["id"] for b in lying_there] == [left["id"]]
+    proven = bed.upkeep("verify", left["id"], "--from", str(into), "--json")
+    assert (proven.status, proven.document["backup"]["status"]) == (0, "verified"), proven.said
+
+
+def test_restored_into_an_empty_database_only(bed: Bed, into: Path, postgres_server: Any) -> None:
+    assert bed.upkeep("run", "backup", "--json").status == 0
+    with fresh_database(postgres_server, "restored") as uri:
+        bed.addresses["empty"] = uri
+        command = ("restore", "--target", "shop", "--backup", "newest", "--into", "empty_db")
+        done = bed.upkeep(*command)
+        assert done.status == 0, done.said
+        with psycopg.connect(uri) as db:
+            assert count(db) == ROWS
+        again = bed.upkeep(*command)
+        assert again.status == 2, again.said
+        assert "not empty" in again.said
+        with psycopg.connect(uri) as db:
+            assert count(db) == ROWS
+        other = bed.upkeep(
+            "restore", "--target", "else", "--backup", "newest", "--into", "empty_db", "--from", str(into)
+        )
+        assert other.status == 2, other.said
+
+
+def count(db: Db) -> int:
+    (row,) = db.execute("select count(*) from app.logs").fetchall()
+    return int(row[0])
