@@ -74,7 +74,8 @@ def maintenance_dag(job: str, doc: str | None) -> DAG:
         start = StartRun(task_id="start", job=job)
         if row.looks_only:
             common = {"run_id": RUN_ID, "pool": settings.look_pool()}
-            look = Look.partial(task_id="look", map_index_template="{{ task.label }}", **common)
+            waits = bool(row.waits_for)
+            look = Look.partial(task_id="look", waits=waits, map_index_template="{{ task.label }}", **common)
             looked = look.expand(target=start.output)
             looked >> EndRound(task_id="conclude", names=start.output, trigger_rule="all_done", **common)
             looked >> EmptyOperator(task_id="all_well", trigger_rule="none_failed")

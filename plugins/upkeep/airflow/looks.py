@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from upkeep.airflow.operators import UpkeepOperator
-from upkeep.airflow.waiting import now, wait_or_go_on
+from upkeep.airflow.waiting import wait_or_go_on
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,15 +25,18 @@ class Look(UpkeepOperator):
         The ledger's run, or a template of it.
     target
         Name of the target, or the names of a group.
+    waits
+        Whether the job waits for others of the same night.
     """
 
     template_fields: Sequence[str] = ("run_id", "target")
     said = ""
 
-    def __init__(self, *, run_id: str, target: str | list[str], **kwargs: Any) -> None:
+    def __init__(self, *, run_id: str, target: str | list[str], waits: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run_id = run_id
         self.target = target
+        self.waits = waits
 
     @property
     def label(self) -> str:
@@ -44,23 +47,21 @@ class Look(UpkeepOperator):
     def execute(self, context: Context) -> str | dict[str, str]:
         """Look; returns the target's status, or each one's."""
         names = [self.target] if isinstance(self.target, str) else self.target
-        wait_or_go_on(self, self.run_id, names, now(), looks=True)
-        return self.look(context)
+        if self.waits:
+            wait_or_go_on(self, self.run_id, names, looks=True)
+        return self._look(names)
 
-    def go_on(self, context: Context, since: str, **_: object) -> str | dict[str, str]:
-        """Look whether the wait is over; if so, do it."""
-        names = [self.target] if isinstance(self.target, str) else self.target
-        wait_or_go_on(self, self.run_id, names, since, looks=True)
-        return self.look(context)
+    def go_on(self, context: Context, event: object = None) -> str | dict[str, str]:
+        """See whether the wait is over; ``event`` is the trigger's, and says nothing."""
+        del event
+        return self.execute(context)
 
-    def look(self, _context: Context) -> str | dict[str, str]:
-        """Look, once there is nothing to wait for."""
+    def _look(self, names: Sequence[str]) -> str | dict[str, str]:
         from upkeep import words  # noqa: PLC0415
         from upkeep.airflow import runtime  # noqa: PLC0415
         from upkeep.run import rounds  # noqa: PLC0415
 
         alone = isinstance(self.target, str)
-        names = [self.target] if isinstance(self.target, str) else self.target
         with self.runner() as runner:
             reports = rounds.look_at_all(runner, self.run_id, names)
         reports.sort(key=lambda report: report.target)

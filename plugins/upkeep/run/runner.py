@@ -284,18 +284,17 @@ class Runner:
             verdict = verifying.verify_due(self.ledger, control, run_id, declared, bench, now=self.now)
             return None if verdict is None else verdict.level or "failed"
 
-    def waits(self, run_id: str, target: str, since: datetime, *, looks: bool = False) -> str | None:
+    def waits(self, run_id: str, target: str, *, looks: bool = False) -> str | None:
         """Return what the target's plan has to wait for before it is carried out; ``None``: nothing (any more).
 
         Parameters
         ----------
-        since
-            When it began to wait.
         looks
             Whether it is to be looked at only: then there is no plan yet.
         """
         run, declared = self.ledger.run(run_id), self.fleet.target(target)
         plan = None if looks else self.ledger.load_plan(run_id, target)
+        since = run.started_at if looks else self.ledger.planned_at(run_id, target)
         return waiting.waits(self.ledger, run, declared, plan, since=since, now=self.now())
 
     def finish(self, run_id: str, target: str, error: str | None = None) -> TargetReport:

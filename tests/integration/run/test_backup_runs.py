@@ -1,4 +1,4 @@
-"""A whole run of backup: killed at its stages, two at once, expired, restored without a ledger and only into nothing."""
+"""A whole run of backup: killed at its stages, two at once, what expires, what is restored without a ledger."""
 
 from __future__ import annotations
 
