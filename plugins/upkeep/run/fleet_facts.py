@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -82,8 +83,15 @@ class Facts:
     unseen: tuple[str, ...] = ()
 
 
+LOOKED_AT: Final = 3
+"""So many backups of a target are looked for where they were published."""
 KEY: Final = "backup"
 """The key of the fleet file: written as false it says that none are wanted."""
+
+
+def _newest(backups: Sequence[Backup], target: str) -> Iterator[Backup]:
+    """Yield those of a target on which the answer depends: manifests are large, and a page must not read hundreds."""
+    return itertools.islice((backup for backup in backups if backup.target == target), LOOKED_AT)
 
 
 def _is_gone(backup: Backup) -> bool:
@@ -147,6 +155,6 @@ def gather(ledger: Ledger, fleet: Fleet, jobs: Collection[str]) -> Facts:
         pending=tuple(p for p in ledger.pending() if (p.plan.target, p.plan.job) in wanted),
         pauses=tuple(p for p in ledger.pauses() if p.target is None or p.target in names) if names else (),
         backups=tuple(backups),
-        unseen=tuple(b.artefact.id for b in backups if _is_gone(b)),
+        unseen=tuple(b.artefact.id for name in names for b in _newest(backups, name) if _is_gone(b)),
         changed=ledger.last_changes([target.name for target in targets if target.observed]),
     )
