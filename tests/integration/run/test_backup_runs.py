@@ -70,6 +70,23 @@ def test_two_at_once_take_one(bed: Bed, into: Path) -> None:
     once_verified(bed, into, done)
 
 
+def test_a_dump_past_its_time_is_ended(bed: Bed, into: Path) -> None:
+    policy = f"backup: {{into: {into}, max: 1 second}}"
+    bed.declare({"app.logs": CASE.policy}, more=policy)
+    with psycopg.connect(bed.target, autocommit=True) as db:
+        db.execute("create table app.big as select md5(n::text) as text from generate_series(1, 2000000) as n")
+        late = bed.upkeep("run", "backup", "--json")
+        (outcome,) = [a["outcome"] for a in late.target["actions"]]
+        assert outcome["status"] == "failed", late.story
+        assert "took longer than it may (1 s)" in outcome["message"]
+        dumps = db.execute("select count(*) from pg_stat_activity where application_name = 'pg_dump'").fetchall()
+        assert dumps == [(0,)]
+        assert (late.status, lying(into), listed(bed)) == (1, [], [])
+        db.execute("drop table app.big")
+    bed.declare({"app.logs": CASE.policy}, more=policy.replace("1 second", "1 hour"))
+    once_verified(bed, into, bed.upkeep("run", "backup", "--json"))
+
+
 def test_what_is_old_goes_and_the_disaster_needs_no_ledger(bed: Bed, into: Path, tmp_path: Path) -> None:
     assert bed.upkeep("run", "backup", "--json").status == 0
     (old,) = listed(bed)
