@@ -32,7 +32,7 @@ down: setup ## stop everything that `make run` started
 status: setup ## what runs, and where
 	@$(PY) -m local status
 
-test: lint ## everything: lint, then unit, integration, Airflow and browser tests on real servers (some 40 minutes)
+test: lint ## everything: lint, then unit, integration, Airflow and browser tests on real servers (some 55 minutes)
 	@$(call run_tests)
 
 test-all: lint ## the same, killing each case at every statement, and failing when a file takes longer than it may (hours)
