@@ -268,7 +268,9 @@ class Runner:
         return observation, allowed if gate is None else rules.stopped_by_gate(allowed, gate)
 
     def verify(self, run_id: str, target: str) -> str | None:
-        """Prove what the run left outside the database (a backup): no lease, whatever the window; returns the level.
+        """Prove what the run left outside the database (a backup), whatever the window; returns the level.
+
+        Its lease holds up other proofs of the same database, and nothing else.
 
         Whoever cannot prove it says so in a finding: what is not verified authorises nothing.
         """

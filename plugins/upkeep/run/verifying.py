@@ -83,9 +83,8 @@ def verify_due(
     ledger.keep_backup(run_id, target.name, artefact)
     ledger.save_findings(run_id, target.name, list(verdict.findings))
     for outcome in ledger.outcomes(run_id, target.name):
-        if any(
-            made.id == artefact.id for made in outcome.artefacts
-        ):  # this run has taken it: its report says how it is
+        # this run has taken it: its report says how it is
+        if any(made.id == artefact.id for made in outcome.artefacts):
             ledger.record(run_id, target.name, _proven(outcome, artefact, verdict))
     return verdict
 
