@@ -101,9 +101,11 @@ def verify(path: Path | None, backup: str, *, place: Path | None, as_json: bool)
 
     one = _one(path, backup, place)
     engine = one.engine or _manifest(one.artefact).engine
+    recorded = place is None and not Path(backup).is_absolute()
+    declared = load_fleet(path).targets.get(one.target) if recorded else None
     with _bench() as bench:
-        verdict, artefact = verifying.prove(engine, one.artefact, bench, now=lambda: datetime.now(UTC))
-    if place is None and not Path(backup).is_absolute():
+        verdict, artefact = verifying.prove(engine, one.artefact, bench, target=declared, now=lambda: datetime.now(UTC))
+    if recorded:
         with open_ledger() as ledger:
             ledger.keep_backup(f"verify-{artefact.id}", one.target, artefact)
     if as_json:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
@@ -17,6 +17,7 @@ from upkeep.engines import Reader, Session
 from upkeep.errors import ConfigurationError, OverLimitError
 from upkeep.fleet import Target
 from upkeep.jobs.backup.manifest import Manifest
+from upkeep.jobs.backup.marks import Marks
 from upkeep.jobs.frames import NO_GATES, Frames
 from upkeep.model import (
     NOTHING_ASKED,
@@ -130,6 +131,8 @@ class Work(Generic[S]):
         The most rows that it may take, where it was approved, or planned too long ago; ``None``: no limit of that kind.
     backup
         The verified backup that authorises it, where it requires one: only what predates its snapshot may go.
+    marks
+        What a restore of it held, by object: what is as it was then may go (`upkeep.jobs.backup.marks`).
     open
         Connects to another target, to read rows of it; they never leave the action.
     """
@@ -144,6 +147,7 @@ class Work(Generic[S]):
     seen: str | None = None
     most: int | None = None
     backup: Manifest | None = None
+    marks: Marks = field(default_factory=dict)
     open: Open = no_source
 
     def allow(self, rows: int) -> None:

@@ -74,6 +74,14 @@ class RefusedError(ActionError):
     code = ReasonCode.NOT_SUPPORTED
 
 
+class NotCoveredError(ActionError):
+    """What would go is not in a verified backup as it is now; a later backup will hold it."""
+
+    status = OutcomeStatus.SKIPPED
+    code = ReasonCode.NEEDS_BACKUP
+    exit_status = 0
+
+
 class ConservationError(ActionError):
     """Rows would have been lost, doubled or changed; that batch was rolled back."""
 

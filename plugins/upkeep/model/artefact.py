@@ -36,6 +36,8 @@ class Artefact(Value):
         How long the restore took by which it was verified.
     differences
         How many things were otherwise than they should be.
+    marks
+        Digest of the marks that its proof left beside it; ``None``: there are none.
     """
 
     id: str
@@ -50,3 +52,4 @@ class Artefact(Value):
     verified_at: datetime | None = None
     restore_seconds: float | None = None
     differences: int = 0
+    marks: str | None = None

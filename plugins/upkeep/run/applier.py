@@ -195,7 +195,7 @@ class Applier:
         work = self._work(session, action)
         cover = self._cover(action)
         if cover is not None:
-            work = replace(work, backup=cover.manifest)
+            work = replace(work, backup=cover.manifest, marks=cover.marks)
             why = covering.uncovered(self.job, work)
             if why is not None:
                 return rules.skipped(action, ReasonCode.NEEDS_BACKUP, why)

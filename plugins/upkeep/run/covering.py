@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from upkeep.jobs.backup import marks
 from upkeep.jobs.backup.job import stands
 from upkeep.jobs.backup.manifest import Manifest
+from upkeep.jobs.backup.marks import Marks
 from upkeep.jobs.contract import Job, Work
 from upkeep.model import Action, Backup, Finding, Outcome, Severity, fingerprint
 
@@ -27,6 +30,7 @@ class Cover:
 
     backup: Backup | None = None
     manifest: Manifest | None = None
+    marks: Marks = field(default_factory=dict)
     why: str | None = None
 
     @property
@@ -45,7 +49,7 @@ def cover(ledger: Ledger, identity: str) -> Cover:
     for backup in verified:
         manifest = stands(backup.artefact)
         if manifest is not None and manifest.identity == identity:
-            return Cover(backup, manifest)
+            return Cover(backup, manifest, marks.read(Path(backup.artefact.location), backup.artefact.marks))
     if verified:
         return Cover(why=f"the verified backups are no longer (whole) in {verified[0].artefact.location}")
     if mine:

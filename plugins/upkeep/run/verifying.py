@@ -12,7 +12,7 @@ from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
 from upkeep.fleet.policies.backup import BackupPolicy
-from upkeep.jobs.backup import decide, publish
+from upkeep.jobs.backup import decide, marks, publish
 from upkeep.jobs.backup import manifest as manifests
 from upkeep.jobs.backup.copier import Bench, Copier
 from upkeep.jobs.backup.job import stands
@@ -79,7 +79,7 @@ def verify_due(
         waiting=bench.tell,
         cancelled=bench.checkpoint,
     ):
-        verdict, artefact = prove(target.engine, backup.artefact, bench, restore=restore, now=now)
+        verdict, artefact = prove(target.engine, backup.artefact, bench, restore=restore, target=target, now=now)
     ledger.keep_backup(run_id, target.name, artefact)
     ledger.save_findings(run_id, target.name, list(verdict.findings))
     for outcome in ledger.outcomes(run_id, target.name):
@@ -98,15 +98,28 @@ def _proven(outcome: Outcome, artefact: Artefact, verdict: Verdict) -> Outcome:
 
 
 def prove(
-    engine: str, artefact: Artefact, bench: Bench, *, restore: bool = True, now: Callable[[], datetime]
+    engine: str,
+    artefact: Artefact,
+    bench: Bench,
+    *,
+    restore: bool = True,
+    target: Target | None = None,
+    now: Callable[[], datetime],
 ) -> tuple[Verdict, Artefact]:
-    """Prove one backup; returns what was found, and the backup as it stands since then."""
+    """Prove one backup; returns what was found, and the backup as it stands since then.
+
+    Parameters
+    ----------
+    target
+        By whose policies it is written down what the backup may authorise.
+    """
     place = Path(artefact.location)
     with publish.using(place):
         manifest, sha256 = manifests.read(place)
         if sha256 != artefact.sha256:
             raise ConfigurationError(f"{place} holds another backup than the ledger knows there")
-        verdict = verify(copier(engine), place, manifest, bench, restore=restore)
+        verdict = verify(copier(engine), place, manifest, bench, restore=restore, target=target)
+        kept = artefact.marks if verdict.marks is None else marks.write(place, verdict.marks)
     state: BackupState = artefact.state
     verified_at = artefact.verified_at
     if verdict.wrong:
@@ -119,5 +132,6 @@ def prove(
         "level": verdict.level or artefact.level,
         "restore_seconds": verdict.restore_seconds or artefact.restore_seconds,
         "differences": verdict.wrong,
+        "marks": kept,
     }
     return verdict, artefact.model_copy(update=update)

@@ -20,6 +20,7 @@ FAMILY = {
     errors.LockNotObtainedError: ("skipped", "lock_not_obtained", 3),
     errors.OverloadedError: ("skipped", "overloaded", 3),
     errors.RefusedError: ("skipped", "not_supported", 1),
+    errors.NotCoveredError: ("skipped", "needs_backup", 0),
     errors.ConservationError: ("failed", "conservation_violated", 1),
     errors.ConnectionLostError: ("failed", "connection_lost", 3),
 }

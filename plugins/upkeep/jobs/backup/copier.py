@@ -11,8 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from upkeep import programs
 from upkeep.engines import Address, Session
+from upkeep.fleet import Target
 from upkeep.fleet.policies.backup import BackupPolicy
 from upkeep.jobs.backup.manifest import Contents, Manifest
+from upkeep.jobs.backup.marks import Marks
 from upkeep.jobs.contract import Ask, Work
 from upkeep.jobs.outcomes import Classify
 from upkeep.model import Json
@@ -133,6 +135,9 @@ class Copier(Generic[S]):
         Restores into an empty database of somebody's. Raises `ConfigurationError` where it is not empty.
     instructions
         How to restore it with plain tools, for ``RESTORE.txt``.
+    marks
+        Reads from a restored database the marks of what may only go with a backup, by the target's policies; without
+        it a backup's marks are not needed, or nothing is authorised.
     """
 
     tool: str
@@ -144,3 +149,4 @@ class Copier(Generic[S]):
     look: Callable[[Address, Manifest], Sequence[Contents]]
     restore: Callable[[Path, Manifest, Address, Bench], None]
     instructions: Callable[[Manifest], str]
+    marks: Callable[[Address, Manifest, Target, Bench], Marks] | None = None

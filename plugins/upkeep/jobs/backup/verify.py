@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from upkeep.errors import NotAvailableError, UpkeepError
+from upkeep.fleet import Target
 from upkeep.jobs.backup import manifest as manifests
 from upkeep.jobs.backup.copier import Bench, Copier
 from upkeep.jobs.backup.manifest import DATA, Contents, Manifest
+from upkeep.jobs.backup.marks import Marks
 from upkeep.model import Finding, FindingStatus, Severity
 
 CORRUPT: Final = "backup_corrupt"
@@ -39,11 +41,14 @@ class Verdict:
         How far it was proven; ``None``: not at all, or it is damaged.
     restore_seconds
         How long the restore took.
+    marks
+        What was restored of that whose going requires a backup; ``None``: not looked at.
     """
 
     level: Level | None
     findings: tuple[Finding, ...]
     restore_seconds: float | None = None
+    marks: Marks | None = None
 
     @property
     def wrong(self) -> int:
@@ -51,7 +56,15 @@ class Verdict:
         return sum(1 for f in self.findings if f.status is FindingStatus.FINDING)
 
 
-def verify(copier: Copier[Any], place: Path, manifest: Manifest, bench: Bench, *, restore: bool = True) -> Verdict:
+def verify(
+    copier: Copier[Any],
+    place: Path,
+    manifest: Manifest,
+    bench: Bench,
+    *,
+    restore: bool = True,
+    target: Target | None = None,
+) -> Verdict:
     """Prove a backup as far as it goes here.
 
     Parameters
@@ -60,6 +73,8 @@ def verify(copier: Copier[Any], place: Path, manifest: Manifest, bench: Bench, *
         Its directory.
     restore
         Whether it is restored, or only read.
+    target
+        By whose policies marks are read from what was restored.
     """
     bench.tell("comparing the bytes with their digests")
     found = [_corrupt(manifest, name, wrong) for name, wrong in manifests.damaged(place, manifest, bench.checkpoint)]
@@ -71,7 +86,7 @@ def verify(copier: Copier[Any], place: Path, manifest: Manifest, bench: Bench, *
         found = [*_counts(manifest, counted)]
         if found or not restore:
             return Verdict(None if found else "readable", tuple(found))
-        return _restored(copier, place, manifest, bench)
+        return _restored(copier, place, manifest, bench, target)
     except DamagedError as error:
         return Verdict(None, (_corrupt(manifest, manifest.tool, str(error)),))
     except NotAvailableError as error:
@@ -86,17 +101,21 @@ def verify(copier: Copier[Any], place: Path, manifest: Manifest, bench: Bench, *
         return Verdict("readable", (finding,))
 
 
-def _restored(copier: Copier[Any], place: Path, manifest: Manifest, bench: Bench) -> Verdict:
+def _restored(copier: Copier[Any], place: Path, manifest: Manifest, bench: Bench, target: Target | None) -> Verdict:
     bench.tell("restoring it into a server of its own")
     started = time.monotonic()
     with copier.restored(place / DATA, manifest, bench) as address:
         seconds = time.monotonic() - started
         bench.tell("comparing what is there with what should be")
         found = tuple(differences(manifest, copier.look(address, manifest)))
+        marks = None
+        if not found and target is not None and copier.marks is not None:
+            bench.tell("reading the marks of what may only go with a backup")
+            marks = copier.marks(address, manifest, target, bench)
     if found:
         return Verdict(None, found, seconds)
     compared = any(thing.checksum is not None for thing in manifest.objects)
-    return Verdict("compared" if compared else "restored", (), seconds)
+    return Verdict("compared" if compared else "restored", (), seconds, marks)
 
 
 def differences(manifest: Manifest, seen: Sequence[Contents]) -> Iterator[Finding]:

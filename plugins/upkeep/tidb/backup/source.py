@@ -16,7 +16,7 @@ from upkeep.jobs.backup.copier import Order, Survey, Taken
 from upkeep.jobs.backup.manifest import Contents
 from upkeep.jobs.contract import Ask
 from upkeep.model import Json
-from upkeep.tidb import faults, sql
+from upkeep.tidb import faults, marking, sql
 from upkeep.tidb.backup import files
 from upkeep.tidb.names import Name
 from upkeep.tidb.session import TiDBSession
@@ -181,15 +181,7 @@ def _checksums(order: Order[TiDBSession], position: Json, counted: Mapping[str, 
 
 def checksum(session: TiDBSession, table: Name) -> str:
     """Return what all rows of a table amount to, as the session sees them."""
-    columns = session.rows("backup/columns", {"schema": table.schema, "table": table.name})
-    parts = []
-    for column in columns:
-        kind = "char" if column["kind"].lower() == "json" else "binary"
-        parts.append(
-            sql.fill("ifnull(hex(cast({column} as " + kind + ")), '~')", column=sql.identifier(column["name"]))
-        )
-    (row,) = session.rows("backup/checksum", columns=sql.joined(", ", parts), table=table.identifier)
-    return f"{row['rows']}-{int(row['first']):x}-{int(row['second']):x}"
+    return str(marking.mark(session, marking.columns(session, table), table.identifier))
 
 
 def refuse_full(session: TiDBSession) -> None:

@@ -8,7 +8,7 @@ with `detach`, `merge`, `drop`, `reattach` and `batches`, `frames` shows the gat
 from typing import Final
 
 from upkeep.jobs.contract import Job
-from upkeep.tidb.data_retention import apply, frames, observe, plan
+from upkeep.tidb.data_retention import apply, covered, frames, observe, plan
 from upkeep.tidb.session import TiDBSession
 
 JOB: Final[Job[TiDBSession]] = Job(
@@ -17,5 +17,6 @@ JOB: Final[Job[TiDBSession]] = Job(
     gates=frames,
     apply=apply.apply,
     undo=apply.undo,
+    uncovered=covered.uncovered,
     remembers=frozenset({"detached", "intents"}),
 )

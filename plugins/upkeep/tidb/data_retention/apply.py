@@ -13,9 +13,10 @@ from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Action, Outcome
 from upkeep.tidb import faults, holders, server
 from upkeep.tidb.catalog import Planned, partitions_of
-from upkeep.tidb.data_retention import detach, drop, merge, reattach
+from upkeep.tidb.data_retention import covered, detach, drop, merge, reattach
 from upkeep.tidb.data_retention.args import Detached, Detaching, Dropping, Leftover, OfPartition, Rows
 from upkeep.tidb.data_retention.batches import Sweep, evidence
+from upkeep.tidb.data_retention.covered import CoveredSweep
 from upkeep.tidb.data_retention.doomed import Doomed
 from upkeep.tidb.data_retention.view_from_frames import retain_policies
 from upkeep.tidb.ddl import Tools
@@ -51,12 +52,13 @@ def _leftover(work: Work[TiDBSession], done: DoneSoFar) -> None:
 
 
 def _within(work: Work[TiDBSession]) -> detach.Within:
-    """Return what counts a whole object again before it goes, where that was approved or planned long ago.
+    """Return what looks at a whole object again before it goes: counts it, where that was approved or planned long ago.
 
-    Where it cannot be counted in time, statistics decide.
+    Where it cannot be counted in time, statistics decide. Where a backup is required, it is compared with that.
     """
 
     def require(source: Sql, statistics: int) -> None:
+        covered.require_whole(work, source)
         # only where a person approved a number, or the plan is old: a count of a whole partition is not free
         if work.most is not None:
             counted = server.count(work.session, source, Sql("true"), work.most + 1)
@@ -68,7 +70,8 @@ def _within(work: Work[TiDBSession]) -> detach.Within:
 def _rows(work: Work[TiDBSession], done: DoneSoFar) -> None:
     """Delete or move the due rows that the action names, in batches."""
     args, session = Rows.of(work.action), work.session
-    sweep = Sweep(session, args, work.checkpoint, work.sleep, work.action.rows, work.most, work.allow)
+    how = (session, args, work.checkpoint, work.sleep, work.action.rows, work.most, work.allow)
+    sweep = Sweep(*how) if work.backup is None else CoveredSweep(*how, ranges=covered.ranges(work, args))
     emptied = False
     try:
         _same_table(session, args)
@@ -78,6 +81,8 @@ def _rows(work: Work[TiDBSession], done: DoneSoFar) -> None:
         done.evidence = evidence(sweep, emptied=emptied)
     if sweep.tally.held:
         raise LockNotObtainedError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
+    if isinstance(sweep, CoveredSweep):
+        covered.tell(work, sweep, done)
 
 
 def _same_table(session: TiDBSession, args: Rows) -> None:

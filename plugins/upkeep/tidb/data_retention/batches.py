@@ -274,23 +274,28 @@ class Sweep:
         self.allow(self.tally.rows + (room if counted is None else counted))
 
     def _remove(self, doomed: Doomed, where: Sql, hint: Sql, limit: int | None) -> int:
-        most = Sql("") if limit is None else Sql(f"limit {limit}")
-        statement = delete(doomed, where, hint)
-        # one statement, one transaction (autocommit): a kill leaves whole batches
         into = self.args.archive
         if into is None:
-            return self.session.execute(sql.fill("{d} {most}", d=statement, most=most)).count
+            # one statement, one transaction (autocommit): a kill leaves whole batches
+            most = Sql("") if limit is None else Sql(f"limit {limit}")
+            return self.session.execute(sql.fill("{d} {most}", d=delete(doomed, where, hint), most=most)).count
         with self.session.transaction():
-            copied = self.session.execute(archive(doomed, into, self.args.columns, where, hint, most)).count
-            # there may be more: the DELETE has no limit, would take those too, and they would be nowhere
-            if copied == limit:
-                raise _TooManyError
-            # the copied rows are locked; one more can only have come into the range since, and the counts tell
-            deleted = self.session.execute(statement).count
-            if copied != deleted:
-                raise _ChangedError(copied, deleted)
-            self._require_shape(into)
-        self.tally.archived += copied
+            deleted = self._move(doomed, into, where, hint, limit)
+        self.tally.archived += deleted
+        return deleted
+
+    def _move(self, doomed: Doomed, into: Planned, where: Sql, hint: Sql, limit: int | None) -> int:
+        """Copy and delete one range, in the transaction that is open; return how many rows moved."""
+        most = Sql("") if limit is None else Sql(f"limit {limit}")
+        copied = self.session.execute(archive(doomed, into, self.args.columns, where, hint, most)).count
+        # there may be more: the DELETE has no limit, would take those too, and they would be nowhere
+        if copied == limit:
+            raise _TooManyError
+        # the copied rows are locked; one more can only have come into the range since, and the counts tell
+        deleted = self.session.execute(delete(doomed, where, hint)).count
+        if copied != deleted:
+            raise _ChangedError(copied, deleted)
+        self._require_shape(into)
         return deleted
 
     def _require_shape(self, into: Planned) -> None:
@@ -305,14 +310,17 @@ class Sweep:
 
     def _halve(self, doomed: Doomed, where: Sql, hint: Sql, error: pymysql.MySQLError) -> None:
         """Go through a range in smaller pieces, by key: the transaction was larger than the server takes."""
+        self._shrink(error)
+        for piece, _ in self._keys(doomed, where, hint):
+            self._batch(doomed, piece, hint)
+
+    def _shrink(self, error: pymysql.MySQLError) -> None:
         if self.pace.size <= 1:
             raise error
         # the limit is one of bytes, which rows of this table reach sooner: later batches stay below for the whole
         # sweep
         self._most = max(self.pace.size // 2, 1)
         self.pace.size, self.pace.rate = max(self.pace.size // 4, 1), None
-        for piece, _ in self._keys(doomed, where, hint):
-            self._batch(doomed, piece, hint)
 
     def _count(self, rows: int, seconds: float) -> None:
         self.tally.rows += rows

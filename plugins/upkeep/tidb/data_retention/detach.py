@@ -23,9 +23,9 @@ from upkeep.jobs.errors import RefusedError, StateChangedError
 from upkeep.model import Json
 from upkeep.model.intervals import Duration, shift
 from upkeep.tidb import catalog, create_text, ddl, faults, keys, names, server, sql, ttl
+from upkeep.tidb.ages import ageless
 from upkeep.tidb.catalog import Partition, partitions_of
 from upkeep.tidb.data_retention import merge
-from upkeep.tidb.data_retention.ages import ageless
 from upkeep.tidb.data_retention.args import Ageless, Detaching
 from upkeep.tidb.data_retention.detached import DETACHED, PREPARING, RETURNING, table_name
 from upkeep.tidb.data_retention.place import Place, by_id, give_back, holds_rows

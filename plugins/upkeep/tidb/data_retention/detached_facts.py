@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from upkeep.model import Json
 from upkeep.tidb import server, sql
+from upkeep.tidb.ages import ageless
 from upkeep.tidb.data_retention import detached
-from upkeep.tidb.data_retention.ages import ageless
 from upkeep.tidb.data_retention.drop_plan import not_due
 from upkeep.tidb.data_retention.view import Marked, TableView
 from upkeep.tidb.session import Row, TiDBSession

@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 
 from upkeep.model import Json
 from upkeep.tidb import sql
+from upkeep.tidb.ages import aged
 from upkeep.tidb.catalog import Planned
-from upkeep.tidb.data_retention.ages import ODD_DATES, ZERO_DATES_END, odd_date
 from upkeep.tidb.data_retention.args import Rows
 from upkeep.tidb.session import Row
 from upkeep.tidb.sql import Sql
@@ -80,13 +80,12 @@ class Doomed:
     @property
     def predicate(self) -> Sql:
         """That a row is due (a date with zeros is no time), and that nobody refers to it."""
-        parts = [sql.fill("{a} < {c}", a=self.age_column, c=self.value(self.cut_off))]
-        # rows without a time are never due, and the zero date sorts before every cut-off
-        if not self.age_type.startswith("int"):
-            parts.append(sql.fill("{a} >= %(end)s", {"end": ZERO_DATES_END}, a=self.age_column))
-        if self.age_type in ODD_DATES:
-            parts.append(sql.fill("not {odd}", odd=odd_date(self.age_column)))
-        return sql.joined(" and ", parts + [self._unreferenced(key) for key in self.references])
+        return sql.joined(" and ", [self.aged, *(self._unreferenced(key) for key in self.references)])
+
+    @property
+    def aged(self) -> Sql:
+        """That a row is due, whoever refers to it."""
+        return aged(self.age_column, self.age_type, self.cut_off)
 
     @property
     def by_age(self) -> Sql:

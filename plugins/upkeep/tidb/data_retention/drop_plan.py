@@ -9,9 +9,9 @@ from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.marker import kept_until, required
 from upkeep.model import Action, Json, ReasonCode, Requirement
 from upkeep.tidb import names, sql
+from upkeep.tidb.ages import age_text
 from upkeep.tidb.catalog import Planned
 from upkeep.tidb.data_retention import detached
-from upkeep.tidb.data_retention.ages import age_text
 from upkeep.tidb.data_retention.args import Bounds, Detaching, Dropping, Leftover
 from upkeep.tidb.data_retention.row_plan import row_action
 from upkeep.tidb.data_retention.view import Marked, Piece

@@ -18,9 +18,9 @@ from upkeep.jobs.data_retention.marker import read_marker
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, Value
 from upkeep.model import Observation
 from upkeep.tidb import catalog, create_text, ddl, keys, names, server, sql
+from upkeep.tidb.ages import ZERO_DATES_END, age_text, ageless, odd_date
 from upkeep.tidb.catalog import Partition, Table
 from upkeep.tidb.data_retention import detached_facts
-from upkeep.tidb.data_retention.ages import ZERO_DATES_END, age_text, ageless, odd_date
 from upkeep.tidb.data_retention.checks import SMALL_ROWS
 from upkeep.tidb.data_retention.doomed import Doomed
 from upkeep.tidb.data_retention.view import Piece, TableView

@@ -16,8 +16,8 @@ from upkeep.jobs.partition_creation.axis import Axis, Value
 from upkeep.jobs.partition_creation.layout import Span
 from upkeep.model import Json
 from upkeep.tidb import names
+from upkeep.tidb.ages import age_text
 from upkeep.tidb.catalog import Partition, Table
-from upkeep.tidb.data_retention.ages import age_text
 from upkeep.tidb.data_retention.args import Ageless
 from upkeep.tidb.keys import Scale
 from upkeep.tidb.ttl import Ttl

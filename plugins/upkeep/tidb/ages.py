@@ -35,3 +35,15 @@ def ageless(age: str, axis_type: str) -> Sql:
 def odd_date(column: Sql) -> Sql:
     """Return the predicate of dates whose month or day is 0 (2026-00-10): TiDB orders them, but they are no time."""
     return sql.fill("(month({a}) = 0 or dayofmonth({a}) = 0)", a=column)
+
+
+def aged(column: Sql, axis_type: str, before: str) -> Sql:
+    """Return the predicate of rows that are older; a row without a time is none of them."""
+    value = Sql(str(int(before))) if axis_type.startswith("int") else sql.literal(before)
+    parts = [sql.fill("{a} < {c}", a=column, c=value)]
+    # rows without a time are never due, and the zero date sorts before every cut-off
+    if not axis_type.startswith("int"):
+        parts.append(sql.fill("{a} >= %(end)s", {"end": ZERO_DATES_END}, a=column))
+    if axis_type in ODD_DATES:
+        parts.append(sql.fill("not {odd}", odd=odd_date(column)))
+    return sql.joined(" and ", parts)

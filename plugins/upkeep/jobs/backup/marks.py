@@ -1,0 +1,77 @@
+"""What a restored backup held of that whose going requires a backup: counts and digests of ranges, beside it.
+
+A proof reads them from what it has restored, never from the source. Whatever is about to go is compared with them: what
+is as it was then is in the backup. The file lies beside the manifest, and the ledger knows its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self, TypeAlias
+
+from upkeep.fleet import BackupRule, RetainPolicy, elapsed
+from upkeep.model import Json
+
+NAME: Final = "marks.json"
+AHEAD: Final = timedelta(days=2)
+"""So much longer than a backup may authorise anything its marks reach: a night may be late."""
+Marks: TypeAlias = Mapping[str, Json]
+"""Object → what was found of it, in the engine's own words."""
+
+
+class Mark(NamedTuple):
+    """What rows amount to, whatever their order; those of two ranges add up."""
+
+    rows: int = 0
+    first: int = 0
+    second: int = 0
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return a mark that was written."""
+        rows, first, second = text.split("-")
+        return cls(int(rows), int(first, 16), int(second, 16))
+
+    @classmethod
+    def total(cls, marks: Iterable[Self]) -> Self:
+        """Return what all of them amount to."""
+        known = list(marks)
+        return cls(*(sum(parts) for parts in zip(*known, strict=True))) if known else cls()
+
+    def __str__(self) -> str:
+        return f"{self.rows}-{self.first:x}-{self.second:x}"
+
+
+def reach(retain: RetainPolicy | None) -> timedelta | None:
+    """Return how long after its snapshot a backup may have to say what is due; ``None``: none is required."""
+    rule = None if retain is None else retain.requires
+    return elapsed(rule.backup) + AHEAD if isinstance(rule, BackupRule) else None
+
+
+def write(place: Path, marks: Marks) -> str:
+    """Write the marks of a backup beside it, whole or not at all; return their digest."""
+    text = json.dumps(marks, sort_keys=True, separators=(",", ":")).encode()
+    making = place / f".{NAME}"
+    with making.open("wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    making.rename(place / NAME)
+    return hashlib.sha256(text).hexdigest()
+
+
+def read(place: Path, sha256: str | None) -> Marks:
+    """Return the marks of a backup; none when there are none, or others than were written."""
+    try:
+        text = (place / NAME).read_bytes()
+    except OSError:
+        return {}
+    if sha256 is None or hashlib.sha256(text).hexdigest() != sha256:
+        return {}
+    found: dict[str, Any] = json.loads(text)
+    return found
