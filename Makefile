@@ -14,7 +14,7 @@ define run_tests
 	exit $$status
 endef
 
-.PHONY: help setup run down status test test-all test-fast lint format bench lock clean
+.PHONY: help setup run down status test test-all test-fast package lint format bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ test-all: lint ## the same, killing each case at every statement, and failing wh
 test-fast: setup ## unit tests only: seconds, no server
 	@$(PY) -m pytest tests/unit -m "not slow"
 
+package: setup ## build sdist and wheel into dist/, and try them where no checkout is
+	@rm -rf dist
+	@.venv/bin/uv build --quiet --out-dir dist .
+	@UPKEEP_DIST=dist $(PY) -m pytest -q tests/integration/local/test_package.py
+	@ls dist/upkeep-*
+
 lint: setup ## ruff, mypy, sqlfluff, import-linter
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
@@ -57,7 +63,7 @@ bench: setup ## the benchmarks: ratios side by side in one run
 	@$(PY) -m benchmarks
 
 lock: setup ## compile requirements*.in into the pinned requirements*.txt
-	@.venv/bin/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 requirements.in -o requirements.txt
+	@.venv/bin/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 pyproject.toml requirements.in --extra all -o requirements.txt
 	@.venv/bin/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
 clean: ## stop the stack; remove .venv and this checkout's state (downloaded servers stay in the cache)

@@ -34,9 +34,10 @@ def resolve(connection_id: str) -> Address:
     text = os.environ.get(variable) or _from_file(connection_id)
     if not text:
         message = (
-            f"connection '{connection_id}' is not defined: set {variable}=scheme://user:password@host:port/database, "
-            f"or start the local stack with `make run` (its connections: {settings.connections_file()})"
+            f"connection '{connection_id}' is not defined: set {variable}=scheme://user:password@host:port/database"
         )
+        if not settings.installed():
+            message += f", or start the local stack with `make run` (its connections: {settings.connections_file()})"
         raise ConfigurationError(message)
     return parse(connection_id, text)
 

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import ModuleType
 from typing import Any, Protocol, cast, runtime_checkable
 
+from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
-from upkeep.model import Finding, FindingStatus, ServerFacts, Severity
+from upkeep.model import ENGINES, Finding, FindingStatus, ServerFacts, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,25 @@ class ReadableEngine(Engine, Protocol):
 
 def engine(name: str) -> Engine:
     """Return an engine's room, importing its driver only now."""
-    return cast("Engine", importlib.import_module(f"upkeep.{name}.engine").ENGINE)
+    return cast("Engine", room(name, "engine").ENGINE)
+
+
+def room(name: str, part: str) -> ModuleType:
+    """Return a module of an engine's room, importing its driver only now.
+
+    Raises
+    ------
+    ConfigurationError
+        The engine's driver is not installed.
+    """
+    try:
+        return importlib.import_module(f"upkeep.{name}.{part}")
+    except ModuleNotFoundError as error:
+        spec = ENGINES[name]
+        if (error.name or "").partition(".")[0] != spec.driver:
+            raise
+        message = f"the driver of {spec.title} is not installed here: pip install 'upkeep[{name}]'"
+        raise ConfigurationError(message) from None
 
 
 def connected(target: Target, version: str, *, tested: bool, tested_versions: str) -> Finding:

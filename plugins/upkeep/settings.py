@@ -8,20 +8,35 @@ import hashlib
 import os
 from pathlib import Path
 
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def installed() -> bool:
+    """Return whether this is an installed package, which carries its ``include/`` itself, and no checkout."""
+    return (_PACKAGE / "include").is_dir()
+
 
 def checkout() -> Path:
-    """Return the folder that holds ``dags/``, ``include/`` and ``plugins/`` (``UPKEEP_HOME`` moves it)."""
+    """Return the folder that holds ``include/`` and ``dags/``: ``UPKEEP_HOME``, the installed package, the checkout.
+
+    A checkout is never looked for: it is one only where this file lies in it, so no other one can be met by accident.
+    """
     override = os.environ.get("UPKEEP_HOME")
-    return Path(override) if override else Path(__file__).resolve().parents[2]
+    return Path(override) if override else own_files()
+
+
+def own_files() -> Path:
+    """Return the same without ``UPKEEP_HOME``: what this Upkeep brings along."""
+    return _PACKAGE if installed() else _PACKAGE.parents[1]
 
 
 def include_dir() -> Path:
-    """Return the folder of SQL statements, expectation suites and the sample fleet."""
+    """Return the folder of SQL statements, expectation suites and checks."""
     return checkout() / "include"
 
 
 def fleet_file() -> Path:
-    """Return the fleet file in use: ``UPKEEP_FLEET`` or the sample fleet."""
+    """Return the fleet file in use: ``UPKEEP_FLEET``, or the checkout's sample; an installed package brings none."""
     override = os.environ.get("UPKEEP_FLEET")
     return Path(override) if override else include_dir() / "fleet.yaml"
 

@@ -54,6 +54,6 @@ def load(room: str, name: str, version: int | None = None) -> str:
     except OSError:
         message = (
             f"no statement {name!r} for {room}{f' {version}' if version else ''}: {chosen} cannot be read; "
-            "run from a complete checkout, or set UPKEEP_HOME to one"
+            "install Upkeep again, or set UPKEEP_HOME to a complete checkout"
         )
         raise ConfigurationError(message) from None

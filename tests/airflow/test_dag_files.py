@@ -61,7 +61,9 @@ def test_dag_files_import_nothing_heavy_and_parse_in_a_second(tmp_path: Path) ->
 
 
 def test_the_plugin_imports_nothing_of_its_own(tmp_path: Path) -> None:
-    _, modules = _import_in_a_fresh_process(CHECKOUT / "plugins" / "upkeep_plugin.py", tmp_path=tmp_path)
+    _, modules = _import_in_a_fresh_process(
+        CHECKOUT / "plugins" / "upkeep" / "airflow" / "plugin.py", tmp_path=tmp_path
+    )
     assert not {m for m in modules if m.startswith("upkeep.") or m.split(".")[0] == "psycopg"}
 
 

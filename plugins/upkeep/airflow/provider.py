@@ -1,11 +1,13 @@
 """What Airflow learns about the installed package: its connection types.
 
-Airflow calls `get_provider_info` in every process that asks for providers, so nothing is imported here.
+Airflow calls `get_provider_info` in every process that asks for providers, so nothing else is imported here.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from upkeep import __version__
 
 _HOOKS = "upkeep.airflow.hooks"
 
@@ -16,6 +18,6 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "upkeep",
         "name": "Upkeep",
         "description": "Database maintenance: planned, gated, proven.",
-        "versions": ["0.1.0"],
+        "versions": [__version__],
         "connection-types": [{"connection-type": "tidb", "hook-class-name": f"{_HOOKS}.TiDBHook"}],
     }

@@ -19,7 +19,7 @@ from upkeep.cli import backups, decisions, findings, history, setup, status, wor
     "--fleet",
     "fleet_path",
     type=click.Path(path_type=Path),
-    help="The fleet file (default: UPKEEP_FLEET, else include/fleet.yaml).",
+    help="The fleet file (default: UPKEEP_FLEET; in a checkout, else its include/fleet.yaml).",
 )
 @click.version_option(__version__)
 @click.pass_context

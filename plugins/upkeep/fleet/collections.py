@@ -6,12 +6,11 @@ Combinations that the server refuses, or that would delete what was to be kept, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from upkeep import settings
+from upkeep.fleet import files
 from upkeep.fleet.tables import BOTH, BackupRule, RetainPolicy
 from upkeep.fleet.ttl import TtlPolicy, seconds_of
 from upkeep.fleet.values import ObjectPolicy, Strict
@@ -125,14 +124,10 @@ class CollectionPolicy(ObjectPolicy):
     def _found(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
-        folders = [Path((info.context or {}).get("folder", ".")), settings.checkout()]
-        for folder in folders:
-            if (folder / value).is_file():
-                return str((folder / value).resolve())
-        message = (
-            f"validator: no file '{value}' beside the fleet file or in {settings.checkout()}; write it, or its path"
-        )
-        raise ValueError(message)
+        try:
+            return str(files.find(value, (info.context or {}).get("folder")))
+        except ValueError as error:
+            raise ValueError(f"validator: {error}") from None
 
     @model_validator(mode="after")
     def _possible(self) -> CollectionPolicy:

@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 from pydantic import ValidationError, create_model
 
-from upkeep import settings
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import keys
 from upkeep.fleet.levels import FORMS
@@ -52,7 +51,7 @@ def parse(text: str, name: str = "fleet.yaml", *, folder: Path | None = None) ->
     name
         What errors call it.
     folder
-        Where files lie that it names; by default (and besides) in the checkout.
+        Where it lies: files that it names are looked for there first (`files.find`).
     """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -79,7 +78,7 @@ def parse(text: str, name: str = "fleet.yaml", *, folder: Path | None = None) ->
         message = f"{name}:1: a fleet file is a mapping that starts with 'version: 1' and 'targets:'"
         raise ConfigurationError(message)
     try:
-        context = {"folder": folder or settings.checkout(), "engines": _engines(data)}
+        context = {"folder": folder, "engines": _engines(data)}
         return model().model_validate(data, context=context)
     except ValidationError as error:
         # a default that waits for what is wrong elsewhere is no mistake of its own

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from upkeep import settings
+from upkeep.fleet import files
 
 _ROWWISE: Final = re.compile(
     r"expect_(column_values_to_|column_value_lengths_to_|column_pair_values_|multicolumn_sum_to_equal$"
@@ -22,12 +22,12 @@ _WHOLE: Final = re.compile(r"to_be_unique$|increasing$|decreasing$|z_scores")
 REMEDY: Final = "write a Great Expectations suite: {name, expectations: [{type, kwargs}]}"
 
 
-def find(text: str, folder: Path) -> Path:
-    """Return where a suite lies: beside the fleet file, else in the checkout. Raises ``ValueError``."""
-    for place in (folder / text, settings.checkout() / text):
-        if place.is_file():
-            return place.resolve()
-    raise ValueError(f"quality: no file '{text}' beside the fleet file or in the checkout; write it, or its path")
+def find(text: str, folder: Path | None) -> Path:
+    """Return where a suite lies (`files.find`). Raises ``ValueError``."""
+    try:
+        return files.find(text, folder)
+    except ValueError as error:
+        raise ValueError(f"quality: {error}") from None
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -184,7 +183,7 @@ class TablePolicy(ObjectPolicy):
     def _suite(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
-        path = suites.find(value, Path((info.context or {}).get("folder", ".")))
+        path = suites.find(value, (info.context or {}).get("folder"))
         suites.read(path)
         return str(path)
 

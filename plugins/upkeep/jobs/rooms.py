@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from typing import Any, cast
 
+from upkeep import engines
 from upkeep.fleet import Target
 from upkeep.jobs import spec
 from upkeep.jobs.contract import Job
 
 
 def job(name: str, engine_name: str) -> Job[Any] | None:
-    """Return the job on that engine, or ``None`` when it is not available there."""
+    """Return the job on that engine, or ``None`` when it is not available there. Raises as `engines.room` does."""
     if engine_name not in spec.require(name).engines:
         return None
     # only the room that is asked for: each brings its driver along, and the command line has to start fast
-    return cast("Job[Any]", importlib.import_module(f"upkeep.{engine_name}.{name}").JOB)
+    return cast("Job[Any]", engines.room(engine_name, name).JOB)
 
 
 def policies(target: Target, job_name: str) -> Iterator[str]:

@@ -6,8 +6,6 @@ are commented out. Each engine's room has an ``first_fleet`` module with ``SECTI
 
 from __future__ import annotations
 
-import importlib
-
 from upkeep import engines
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
@@ -34,7 +32,7 @@ def first_fleet(connection_id: str, address: Address) -> str:
     Raises
     ------
     ConfigurationError
-        The connection's type belongs to no engine.
+        The connection's type belongs to no engine, or its driver is not installed.
     UnreachableError
         The server does not answer.
     """
@@ -46,7 +44,7 @@ def first_fleet(connection_id: str, address: Address) -> str:
     name = "".join(c if c.isalnum() else "_" for c in called or connection_id).lower()
     plans = (f"upkeep plan {job}" for job, row in spec.JOBS.items() if engine in row.engines and row.cron)
     text = _HEAD.format(connection=connection_id, name=name, engine=engine, commands=", ".join(plans))
-    module = importlib.import_module(f"upkeep.{engine}.first_fleet")
+    module = engines.room(engine, "first_fleet")
     with engines.engine(engine).open(address, application="upkeep init") as session:
         found = list(module.lines(session))
     if not found:

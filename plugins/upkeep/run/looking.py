@@ -8,9 +8,10 @@ than last time) the look is written down like the target of any run, so that peo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from upkeep.errors import CancelledError, UpkeepError
+from upkeep.errors import CancelledError, ConfigurationError, UpkeepError
 from upkeep.fleet import Target
 from upkeep.jobs import rooms
 from upkeep.model import Finding, FindingStatus, Plan, TargetReport, TargetStatus
@@ -72,7 +73,9 @@ def _blind(runner: Runner, run: RunRecord, target: Target, error: Exception) -> 
     """Return, and record, that a target could not be looked at: what was wrong there stays open."""
     status, text = rules.status_of(error), faults.unexpected(error)
     runner.say(target.name, f"{status.value}: {text}")
-    job = rooms.job(run.job, target.engine)
+    job = None
+    with suppress(ConfigurationError):  # without the engine's driver: that is what the text says
+        job = rooms.job(run.job, target.engine)
     found: Sequence[Finding] = ()
     if job is not None and job.blind is not None:
         found = job.blind(target, error, runner.ledger.memory(target.name, run.job, {"looks"}).looks)

@@ -101,9 +101,9 @@ def measured(seen: Sequence[Finding]) -> dict[str, dict[str, Any]]:
 def _look(ledger: Ledger, run: RunRecord, target: Target, report: TargetReport) -> Look | None:
     """Return what the run saw of the target; ``None``: not enough to touch any life."""
     approved = "planned_by" in run.options
-    job, request = rooms.job(run.job, target.engine), request_of(run)
-    if job is None or report.plan_id is None:
+    if report.plan_id is None or (job := rooms.job(run.job, target.engine)) is None:
         return None
+    request = request_of(run)
     plan = ledger.load_plan(run.run_id, target.name)
     subjects = {action.id: action.subject for action in plan.actions}
     done = {o.action_id for o in report.outcomes if o.status is OutcomeStatus.DONE} & subjects.keys()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from upkeep import engines
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
@@ -32,7 +32,7 @@ PROVEN: Final = frozenset({"restored", "compared"})
 def copier(engine: str) -> Copier[Any]:
     """Return an engine's way with backups. Raises `ConfigurationError` where there is none."""
     try:
-        return cast("Copier[Any]", importlib.import_module(f"upkeep.{engine}.backup").COPIER)
+        return cast("Copier[Any]", engines.room(engine, "backup").COPIER)
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"backups of {engine} are not available") from error
 

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from upkeep import settings
+from upkeep.fleet import files
 from upkeep.fleet.keys import TargetPolicy
 from upkeep.fleet.ttl import seconds_of
 from upkeep.fleet.values import Length, Strict
@@ -92,10 +92,7 @@ class WarmEntry(Strict):
     @field_validator("query")
     @classmethod
     def _found(cls, value: str, info: ValidationInfo) -> str:
-        for folder in (Path((info.context or {}).get("folder", ".")), settings.checkout()):
-            if (folder / value).is_file():
-                return str((folder / value).resolve())
-        raise ValueError(f"no file '{value}' beside the fleet file or in {settings.checkout()}; write it, or its path")
+        return str(files.find(value, (info.context or {}).get("folder")))
 
     @field_validator("key")
     @classmethod

@@ -1,7 +1,8 @@
 """The Airflow plugin: the page of the fleet and the list of runs in the navigation, the report as a tab on its run.
 
-Every Airflow process imports this file, so it imports nothing of its own: the web application behind it
-is loaded at the first request.
+Airflow finds it by the entry point of the installed package, and only so: one that lay in its plugins folder too would
+be registered twice, which it calls an error. Every Airflow process imports this file, so it imports nothing of its
+own: the web application behind it is loaded at the first request.
 """
 
 from __future__ import annotations
