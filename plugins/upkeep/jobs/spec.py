@@ -121,7 +121,7 @@ JOBS: Final[dict[str, JobSpec]] = {
         ),
         JobSpec(
             name="backup",
-            engines=frozenset({"postgres", "redis", "tidb"}),
+            engines=_SQL | {"mongo", "redis"},
             policy_keys=("target.backup",),
             description="Takes backups, restores each into a server of its own, and compares",
             cron="30 0 * * *",

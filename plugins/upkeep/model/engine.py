@@ -74,7 +74,7 @@ _ROWS: Final = (
         sections=("collections",),
         driver="pymongo",
         tested_versions=("6.0",),
-        also=frozenset({"rows"}),
+        also=frozenset({"rows", "backups"}),
         comment="//",
     ),
     EngineSpec(

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, cast
+from urllib.parse import quote_plus
 
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -78,6 +79,8 @@ def client_for(address: Address, application: str) -> pymongo.MongoClient[Doc]:
     host = f"{address.host}:{address.port}" if address.port else address.host
     if _is_srv(address):
         host = f"mongodb+srv://{address.host}"
+    elif host.startswith("/"):
+        host = f"mongodb://{quote_plus(host)}"  # a Unix socket
     return pymongo.MongoClient(
         host,
         username=address.user or None,

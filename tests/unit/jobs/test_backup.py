@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from upkeep import fleet
 from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
+from upkeep.fleet.policies import backup
 from upkeep.fleet.policies.backup import BackupPolicy
 from upkeep.jobs.backup import decide, publish
 from upkeep.jobs.backup import manifest as manifests
@@ -22,7 +24,7 @@ from upkeep.jobs.backup.copier import Taken
 from upkeep.jobs.backup.manifest import Contents, File, Manifest
 from upkeep.jobs.backup.request import BackupRequest
 from upkeep.jobs.backup.verify import differences
-from upkeep.model import Observation, ReasonCode, ServerFacts
+from upkeep.model import ENGINES, Observation, ReasonCode, ServerFacts
 
 NOW = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
 IDENTITY = "postgres:1:2"
@@ -169,7 +171,9 @@ def test_what_no_deletion_could_ever_get_is_said_at_load(policy: str, age: str, 
             fleet.parse(text)
 
 
-def test_an_engine_that_cannot_be_backed_up_says_so_at_load() -> None:
+def test_an_engine_that_cannot_be_backed_up_says_so_at_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = replace(ENGINES["mongo"], also=frozenset())
+    monkeypatch.setattr(backup, "ENGINES", {**ENGINES, "mongo": row})
     text = "version: 1\ntargets:\n  shop:\n    engine: mongo\n    connection: c\n    backup: {}\n"
     with pytest.raises(ConfigurationError, match="not of mongo yet; write backup: external"):
         fleet.parse(text.format("{into: /b}"))

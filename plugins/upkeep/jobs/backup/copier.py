@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from upkeep import programs
 from upkeep.engines import Address, Session
+from upkeep.errors import ProgramError
 from upkeep.fleet import Target
 from upkeep.fleet.policies.backup import BackupPolicy
 from upkeep.jobs.backup.manifest import Contents, Manifest
@@ -21,6 +25,8 @@ from upkeep.model import Json
 from upkeep.programs import Output
 
 S = TypeVar("S", bound=Session)
+T = TypeVar("T")
+_LOOK_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,55 @@ class Bench:
     def run(self, command: Sequence[str], **options: Any) -> Output:
         """Run a program; see `upkeep.programs.run`."""
         return programs.run(command, checkpoint=self.checkpoint, **{"seconds": self.seconds, **options})
+
+    def side_by_side(
+        self, threads: int, work: Sequence[Callable[[Bench], T]], what: str, end: Callable[[], None] = lambda: None
+    ) -> list[T]:
+        """Do parts of the work in threads, and return what they return; when one fails, the others end.
+
+        Parameters
+        ----------
+        work
+            Each is given a bench of its own, whose checkpoint raises once the others have ended.
+        what
+            Said of the parts that are done: "files are loaded".
+        end
+            Called when all must end: stops what a thread waits for.
+
+        Raises
+        ------
+        ProgramError
+            It took longer than it may.
+        """
+        stop, started = threading.Event(), time.monotonic()
+
+        def checkpoint() -> None:
+            if stop.is_set():
+                raise ProgramError("it was ended, because another part of the work was")
+
+        with ThreadPoolExecutor(threads) as pool:
+            parts = [pool.submit(do, Bench(checkpoint, lambda _: None)) for do in work]
+            left = set(parts)
+            try:
+                while left:
+                    done, left = wait(left, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                    for part in done:
+                        part.result()
+                    self.checkpoint()
+                    self._within(started)
+                    if done:
+                        self.tell(f"{len(parts) - len(left)} of {len(parts)} {what}")
+            except BaseException:
+                stop.set()
+                for part in parts:
+                    part.cancel()
+                end()
+                raise
+        return [part.result() for part in parts]
+
+    def _within(self, started: float) -> None:
+        if self.seconds is not None and time.monotonic() - started > self.seconds:
+            raise ProgramError(f"it took longer than it may ({self.seconds:,.0f} s), and was ended")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 import socket
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +90,7 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
                     sql.fill("create database if not exists {name}", name=sql.identifier(into.database)).text
                 )
             try:
-                load(place, manifest, into, bench)
+                load(place, into, bench)
             except ProgramError as error:
                 raise DamagedError(str(error)) from error
             yield into
@@ -103,12 +102,12 @@ def _answers(address: Address) -> None:
     connect(address).close()
 
 
-def load(place: Path, manifest: Manifest, into: Address, bench: Bench) -> None:
+def load(place: Path, into: Address, bench: Bench) -> None:
     """Run the files' statements in an empty database. Raises `ProgramError`, without a value, when one is refused."""
     with _loading(into) as connection:
         for schema in files.schemas(place):
             _run(connection, schema.path, bench)
-    _rows(place, manifest, into, bench)
+    _rows(place, into, bench)
     views = place / files.VIEWS
     if views.exists():
         with _loading(into) as connection:
@@ -126,48 +125,22 @@ def _loading(into: Address) -> Iterator[Connection]:
         connection.close()
 
 
-def _run(connection: Connection, path: Path, bench: Bench | None) -> None:
+def _run(connection: Connection, path: Path, bench: Bench) -> None:
     for statement in files.stream(path):
-        if bench is not None:
-            bench.checkpoint()
+        bench.checkpoint()
         try:
             connection.query(statement)  # bytes, as they are in the file
         except pymysql.MySQLError as error:
             raise ProgramError(f"{path.name} is not taken: {source.said(error)}") from None
 
 
-def _rows(place: Path, manifest: Manifest, into: Address, bench: Bench) -> None:
-    stop = threading.Event()
-    todo = files.data(place)
+def _rows(place: Path, into: Address, bench: Bench) -> None:
+    def one(path: Path, part: Bench) -> None:
+        part.checkpoint()
+        with _loading(into) as connection:
+            _run(connection, path, part)
 
-    def one(path: Path) -> None:
-        if not stop.is_set():
-            with _loading(into) as connection:
-                _run(connection, path, _Stopping(stop))
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        jobs = [pool.submit(one, path) for _, path in todo]
-        try:
-            for done, job in enumerate(jobs):
-                while not job.done():
-                    bench.checkpoint()
-                    stop.wait(0.2)
-                job.result()
-                bench.tell(f"{done + 1} of {len(jobs)} files are loaded")
-        except BaseException:
-            stop.set()
-            raise
-
-
-class _Stopping(Bench):
-    """A bench whose checkpoint ends a thread once the others have ended."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        def checkpoint() -> None:
-            if stop.is_set():
-                raise ProgramError("the load was ended")
-
-        super().__init__(checkpoint, lambda _: None)
+    bench.side_by_side(THREADS, [partial(one, path) for _, path in files.data(place)], "files are loaded")
 
 
 def look(address: Address, manifest: Manifest) -> Sequence[Contents]:
@@ -210,7 +183,7 @@ def restore(place: Path, manifest: Manifest, address: Address, bench: Bench) -> 
     finally:
         session.close()
     try:
-        load(place, manifest, address, bench)
+        load(place, address, bench)
     except ProgramError as error:
         raise ActionError(str(error)) from error
 

@@ -1,0 +1,27 @@
+"""Backups of a MongoDB database: all collections at one instant, in the format of mongodump, restored and compared.
+
+The parts: `definitions` says what is there, `source` looks and takes, `files` writes and reads what lies on the disk,
+`scratch` restores and compares. No program of MongoDB's tools is needed; ``mongorestore`` reads what is written.
+"""
+
+from typing import Final
+
+from upkeep.jobs.backup.copier import Copier
+from upkeep.jobs.backup.job import job
+from upkeep.jobs.contract import Job
+from upkeep.mongo.backup import files, scratch, source
+from upkeep.mongo.faults import classify
+from upkeep.mongo.session import MongoSession
+
+COPIER: Final[Copier[MongoSession]] = Copier(
+    tool=files.TOOL,
+    classify=classify,
+    survey=source.survey,
+    take=source.take,
+    count=files.count,
+    restored=scratch.restored,
+    look=scratch.look,
+    restore=scratch.restore,
+    instructions=scratch.instructions,
+)
+JOB: Final[Job[MongoSession]] = job(COPIER)
