@@ -37,6 +37,7 @@ class RedisSession:
     def __init__(self, address: Address, application: str) -> None:
         self.address = address
         self.client = redis.Redis(
+            unix_socket_path=address.host if address.host.startswith("/") else None,
             host=address.host,
             port=address.port or 6379,
             db=int(address.database or 0),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from local.servers import TidbServer
-from tests.harness import tidb
+from local.servers import RedisServer, TidbServer
+from tests.harness import redis, tidb
 from tests.harness.cases import AT
 from tests.harness.commands import Bed, Done
 from tests.harness.jobs import fleet_text
@@ -90,3 +91,36 @@ def test_tidb(bed: Bed, db: tidb.Db, tmp_path: Path) -> None:
     assert detached not in db.tables(), gone.story
     assert db.run("select * from parts order by id")[-1][0] == 101, gone.story
     assert places(tmp_path) == 2
+
+
+def test_redis(bed: Bed, redis_server: RedisServer, tmp_path: Path) -> None:
+    with redis.fresh_place(redis_server) as place:
+        first = place.fill("logs", old=30, new=5)[0]
+        early = int((datetime.now(UTC) - timedelta(days=50)).timestamp() * 1000)
+        for n in range(5):
+            place.client.xadd("audit", {"n": n}, id=f"{early + n}-1")
+        rule = "retain: {for: 30 days, then: delete, requires: {backup: 26 hours}}"
+        declare(bed, place.uri, {"logs": rule, "audit": rule}, tmp_path)
+        before = bed.upkeep("run", "data_retention", "--json")
+        assert before.outcomes() == {"logs": ["needs_backup"], "audit": ["needs_backup"]}, before.story
+        back_up(bed)
+
+        # one stream is made anew, with the same ids; of the other the oldest went by themselves
+        place.client.delete("audit")
+        for n in range(6):
+            place.client.xadd("audit", {"n": n + n // 4}, id=f"{early + n}-1")
+        place.client.xtrim("logs", maxlen=33, approximate=False)
+        done = bed.upkeep("run", "data_retention", "--json")
+        assert done.outcomes() == {"logs": ["done"], "audit": ["needs_backup"]}, done.story
+        assert place.ids("logs")[0] == first, done.story
+        assert len(place.ids("audit")) == 6
+        assert "it is not what backup" in done.story
+
+        # with its files gone it authorises nothing
+        back_up(bed)
+        for file in tmp_path.glob("shop/*/data/dump.rdb"):
+            file.unlink()
+        gone = bed.upkeep("run", "data_retention", "--json")
+        assert gone.outcomes()["audit"] == ["needs_backup"], gone.story
+        assert "no longer (whole)" in gone.story
+        assert len(place.ids("audit")) == 6

@@ -10,7 +10,7 @@ what forbids to delete, `plan` decides, `apply` deletes, `frames` shows the gate
 from typing import Final
 
 from upkeep.jobs.contract import Job
-from upkeep.redis.data_retention import apply, frames, observe, plan
+from upkeep.redis.data_retention import apply, covered, frames, observe, plan
 from upkeep.redis.session import RedisSession
 
 JOB: Final[Job[RedisSession]] = Job(
@@ -19,4 +19,5 @@ JOB: Final[Job[RedisSession]] = Job(
     gates=frames,
     apply=apply.apply,
     undo=apply.undo,
+    uncovered=covered.uncovered,
 )

@@ -13,6 +13,7 @@ from upkeep.jobs.errors import RefusedError, StateChangedError
 from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Json, Outcome
 from upkeep.redis import faults
+from upkeep.redis.data_retention import covered
 from upkeep.redis.data_retention.args import Entries
 from upkeep.redis.session import RedisSession
 
@@ -50,16 +51,17 @@ def apply(work: Work[RedisSession]) -> Outcome:
     tally = Tally()
 
     def delete(done: DoneSoFar) -> None:
+        cut_off, done.message = covered.bound(work)
         try:
-            _run(work, work.session, tally)
+            _run(work, cut_off, tally)
         finally:
             done.rows, done.evidence = tally.deleted, tally.evidence()
 
     return outcomes.carry_out(work.action, delete, faults.classify, note=work.note)
 
 
-def _run(work: Work[RedisSession], session: RedisSession, tally: Tally) -> None:
-    args = Entries.of(work.action)
+def _run(work: Work[RedisSession], cut_off: str, tally: Tally) -> None:
+    args, session = Entries.of(work.action), work.session
     pace = Pace(size=FIRST, target=STEP_SECONDS, largest=LARGEST)
     deleted, witness = 0, args.last or ""
     while True:
@@ -68,13 +70,13 @@ def _run(work: Work[RedisSession], session: RedisSession, tally: Tally) -> None:
         if work.most is not None:
             left = work.most - tally.deleted
             if left <= 0:
-                work.allow(tally.deleted + session.look("any_before", args.key, args.cut_off))
+                work.allow(tally.deleted + session.look("any_before", args.key, cut_off))
             pace.size = min(pace.size, max(left, 1))
         started = time.monotonic()
         # what the groups still need is looked up by the script, in the step that deletes: between a look of ours and
         # a step of the server's a group could fall back
         verdict, deleted, before, after, bound = session.change(
-            "trim_stream", args.key, args.cut_off, pace.size, args.added, args.first or "", witness
+            "trim_stream", args.key, cut_off, pace.size, args.added, args.first or "", witness
         )
         took = time.monotonic() - started
         if verdict == "gone":

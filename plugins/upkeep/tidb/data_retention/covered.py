@@ -20,6 +20,7 @@ from upkeep.jobs.errors import NotCoveredError
 from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Json
 from upkeep.tidb import marking, names, server, sql
+from upkeep.tidb.ages import aged
 from upkeep.tidb.catalog import Planned
 from upkeep.tidb.data_retention.args import Detaching, Dropping, Rows
 from upkeep.tidb.data_retention.batches import Sweep
@@ -123,9 +124,14 @@ class CoveredSweep(Sweep):
     def _pass(self, doomed: Doomed) -> None:
         self.different = []
         for group in self._groups():
-            if not self._go(doomed, *_union(doomed, group)):
-                alone = [one for one in group if not self._go(doomed, *_union(doomed, [one]))] if group[1:] else group
-                self.different += alone
+            if self._go(doomed, *_union(doomed, group)):
+                continue
+            for one in group:
+                within, hint, mark = _union(doomed, [one])
+                fine = bool(group[1:]) and self._go(doomed, within, hint, mark)
+                # what is gone already, or stays for another reason, is no difference
+                if not fine and self._oldest(doomed, within):
+                    self.different.append(one)
 
     def _groups(self) -> Iterator[list[Range]]:
         """Yield neighbours that are one batch together, and what is larger than one by itself."""
@@ -139,20 +145,20 @@ class CoveredSweep(Sweep):
             yield group
 
     def _go(self, doomed: Doomed, within: Sql, hint: Sql, expected: Mark) -> bool:
-        """Remove a range; return whether it is as the backup holds it, or empty."""
+        """Remove a range, as far as it is what the backup holds; return whether it is."""
         pieces, found = [(within, expected)], expected
         if expected.rows > self.pace.size:
             ranges = [where for where, _ in self._keys(doomed, within, hint)]
             pieces = [(where, self._mark(doomed, where, hint)) for where in ranges]
             found = Mark.total(mark for _, mark in pieces)
         if found != expected:
-            return not found.rows
+            return False
         fine = True
         for where, self._expects in pieces:
             try:
                 self._batch(doomed, where, hint)
-            except _DifferentError as error:
-                fine = fine and not error.rows
+            except _DifferentError:
+                fine = False
         return fine
 
     def _mark(self, doomed: Doomed, where: Sql, hint: Sql, **how: Sql) -> Mark:
@@ -162,17 +168,18 @@ class CoveredSweep(Sweep):
         with self.session.transaction():
             found = self._mark(doomed, where, hint, locking=marking.LOCKING)
             if found != self._expects:
-                raise _DifferentError(found.rows)
+                raise _DifferentError
             into = self.args.archive
             if into is None:
                 rows = self.session.execute(delete(doomed, where, hint)).count
             else:
                 rows = self._move(doomed, into, where, hint, limit)
             if rows != found.rows or doomed.references:
-                # the rows that were read are locked; what came into the range since must neither go nor hide one
+                # rows that others refer to stay, and those of the last hour that are not due: all that were read are
+                # locked, so that the numbers tell when one came into the range since
                 left = server.count(self.session, doomed.source, where, found.rows + 1)
                 if left is None or left + rows != found.rows:
-                    raise _DifferentError(found.rows)
+                    raise _DifferentError
         self.tally.archived += rows if into is not None else 0
         return rows
 
@@ -180,15 +187,11 @@ class CoveredSweep(Sweep):
         expected = self._expects
         self._shrink(error)
         if not self._go(doomed, where, hint, expected):
-            raise _DifferentError(expected.rows)
+            raise _DifferentError
 
 
 class _DifferentError(Exception):
-    """So many rows are there, and not those that the backup holds."""
-
-    def __init__(self, rows: int) -> None:
-        super().__init__()
-        self.rows = rows
+    """Other rows are there than those that the backup holds."""
 
 
 def _union(doomed: Doomed, group: Sequence[Range]) -> tuple[Sql, Sql, Mark]:
@@ -196,11 +199,11 @@ def _union(doomed: Doomed, group: Sequence[Range]) -> tuple[Sql, Sql, Mark]:
     low, high, mark = group[0].low, group[-1].high, Mark.total(one.mark for one in group)
     if low is None or high is None:
         return marking.ALL, Sql(""), mark
-    return sql.joined(" and ", [doomed.between(low, high), doomed.aged]), doomed.by_age, mark
+    return sql.joined(" and ", [doomed.from_(low), aged(doomed.age_column, doomed.age_type, high)]), doomed.by_age, mark
 
 
 def ranges(work: Work[TiDBSession], args: Rows) -> list[Range]:
-    """Return what an action may take of what was restored: hours that are over by its cut-off, or all."""
+    """Return what an action may take something of, as it was restored: hours that begin before its cut-off, or all."""
     found = work.marks.get(_name(args.table), {})
     expected = _expected(found, args.partition)
     if expected is not None:
@@ -208,7 +211,7 @@ def ranges(work: Work[TiDBSession], args: Rows) -> list[Range]:
     number = args.age_type.startswith("int")
     read: Any = int if number else datetime.fromisoformat
     known = [Range(low, high, Mark.read(text)) for low, high, text in found.get("ranges", ())]
-    return [one for one in known if read(one.high) <= read(args.cut_off)]
+    return [one for one in known if read(one.low) < read(args.cut_off)]
 
 
 def tell(work: Work[TiDBSession], sweep: CoveredSweep, done: DoneSoFar) -> None:

@@ -80,12 +80,8 @@ class Doomed:
     @property
     def predicate(self) -> Sql:
         """That a row is due (a date with zeros is no time), and that nobody refers to it."""
-        return sql.joined(" and ", [self.aged, *(self._unreferenced(key) for key in self.references)])
-
-    @property
-    def aged(self) -> Sql:
-        """That a row is due, whoever refers to it."""
-        return aged(self.age_column, self.age_type, self.cut_off)
+        due = aged(self.age_column, self.age_type, self.cut_off)
+        return sql.joined(" and ", [due, *(self._unreferenced(key) for key in self.references)])
 
     @property
     def by_age(self) -> Sql:
