@@ -17,7 +17,7 @@ from local.servers import (
     start_tidb,
     temporary_directory,
 )
-from tests.harness import groups, servers, timing
+from tests.harness import groups, scratching, servers, timing
 from tests.harness.servers import TEST_SETTINGS, fresh_database, ledger_template
 from tests.harness.stack import Stack, run_local, start_stack
 from tests.harness.stepping import Stepping
@@ -28,6 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-statement", action="store_true", help="kill jobs at every step of every case, not at distinct ones"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    scratching.begin(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    scratching.end(config)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> groups.ByGroup:

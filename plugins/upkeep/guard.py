@@ -34,6 +34,8 @@ def main(words: list[str]) -> int:
     libc.prctl(_SUBREAPER, 1, 0, 0, 0)
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     guard = os.getpid()
+    if os.getppid() != parent:  # it was killed before we came this far
+        return _CANNOT_START
     child = os.fork()
     if child == 0:
         _become(libc, guard, int(words[3]), int(words[4]), words[5:])
@@ -75,8 +77,12 @@ def _become(libc: ctypes.CDLL, guard: int, uid: int, gid: int, command: list[str
 
 
 def _signal(child: int, number: int) -> None:
+    """Send a signal to the program's group; to the child alone while it is not yet in one of its own."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child, number)
+        try:
+            os.killpg(child, number)
+        except ProcessLookupError:
+            os.kill(child, number)
 
 
 def _reap(child: int) -> int | None:

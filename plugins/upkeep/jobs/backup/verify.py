@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from upkeep.errors import NotAvailableError, UpkeepError
+from upkeep.errors import NotAvailableError, UnreachableError, UpkeepError
 from upkeep.fleet import Target
 from upkeep.jobs.backup import manifest as manifests
 from upkeep.jobs.backup.copier import Bench, Copier
 from upkeep.jobs.backup.manifest import DATA, Contents, Manifest
 from upkeep.jobs.backup.marks import Marks
+from upkeep.jobs.errors import ActionError
 from upkeep.model import Finding, FindingStatus, Severity
 
 CORRUPT: Final = "backup_corrupt"
@@ -104,14 +105,21 @@ def verify(
 def _restored(copier: Copier[Any], place: Path, manifest: Manifest, bench: Bench, target: Target | None) -> Verdict:
     bench.tell("restoring it into a server of its own")
     started = time.monotonic()
-    with copier.restored(place / DATA, manifest, bench) as address:
-        seconds = time.monotonic() - started
-        bench.tell("comparing what is there with what should be")
-        found = tuple(differences(manifest, copier.look(address, manifest)))
-        marks = None
-        if not found and target is not None and copier.marks is not None:
-            bench.tell("reading the marks of what may only go with a backup")
-            marks = copier.marks(address, manifest, target, bench)
+    marks = None
+    try:
+        with copier.restored(place / DATA, manifest, bench) as address:
+            seconds = time.monotonic() - started
+            bench.tell("comparing what is there with what should be")
+            found = tuple(differences(manifest, copier.look(address, manifest)))
+            if not found and target is not None and copier.marks is not None:
+                bench.tell("reading the marks of what may only go with a backup")
+                marks = copier.marks(address, manifest, target, bench)
+    except Exception as error:
+        trouble = error if isinstance(error, (ActionError, UnreachableError)) else copier.classify(error)
+        if trouble is None:
+            raise
+        text = f"the scratch server failed, which says nothing of the backup: {trouble}"
+        raise NotAvailableError(text) from error
     if found:
         return Verdict(None, found, seconds)
     compared = any(thing.checksum is not None for thing in manifest.objects)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import psycopg
 import pytest
 
 from local.servers import PostgresServer
-from tests.harness import postgres_backup
+from tests.harness import postgres_backup, scratching
 from tests.harness.copying import Copying, flip, words
 from tests.harness.jobs import address
 from tests.harness.servers import fresh_database
@@ -66,7 +65,7 @@ def rows_of(found: publish.Found, name: str) -> Path:
 
 
 def no_places() -> bool:
-    return not list(Path(tempfile.gettempdir()).glob("upkeep-scratch-postgres-*"))
+    return not scratching.places("postgres")
 
 
 def test_all_that_is_odd_is_taken_restored_and_compared(copying: Copying, backup: publish.Found, source: str) -> None:
@@ -118,7 +117,7 @@ def test_a_damaged_file_is_named(copying: Copying, backup: publish.Found) -> Non
 
 def test_nothing_leads_out_and_what_is_not_as_it_was_is_named(copying: Copying, backup: publish.Found) -> None:
     with copying.restored(backup) as there:
-        (place,) = Path(tempfile.gettempdir()).glob("upkeep-scratch-postgres-*")
+        (place,) = scratching.places("postgres")
         assert place.stat().st_mode & 0o777 == 0o700
         with psycopg.connect(
             host=there.host, user=there.user, password=there.password, dbname=there.database, autocommit=True

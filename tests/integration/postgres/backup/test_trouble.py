@@ -7,7 +7,6 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +19,14 @@ import psycopg
 import pytest
 
 from local.servers import PostgresServer
+from tests.harness import scratching
 from tests.harness.copying import Copying, words
 from tests.harness.servers import fresh_database
 from upkeep import programs
 from upkeep.errors import CancelledError, ProgramError
 from upkeep.jobs.backup.copier import Bench
 from upkeep.jobs.backup.verify import Verdict
+from upkeep.jobs.contract import go_on
 from upkeep.jobs.errors import LockNotObtainedError, OverloadedError
 
 ROOT = Path(programs.__file__).parents[2]
@@ -47,12 +48,22 @@ KILLED = textwrap.dedent("""
 """)
 
 
+SLOW = """
+    create function slow(int) returns int immutable language plpgsql as
+        'begin perform pg_catalog.pg_sleep(0.3); return $1; end';
+    create table slow as select i as id from generate_series(1, 2) i;
+    create index on slow (slow(id));
+"""
+"""A restore takes its time, so that it can be met at work."""
+
+
 @pytest.fixture(scope="module")
 def source(postgres_server: PostgresServer) -> Iterator[str]:
     with fresh_database(postgres_server, "troubled") as uri:
         with psycopg.connect(uri, autocommit=True) as db:
             db.execute("create table rows as select i as id, md5(i::text) as text from generate_series(1, 20000) i")
             db.execute("create table held (id int)")
+            db.execute(SLOW)
         yield uri
 
 
@@ -91,20 +102,22 @@ class Stage:
 
 def left(copying: Copying) -> list[Path]:
     """Return what lies there, hidden or not, and what a scratch server left."""
-    scratch = Path(tempfile.gettempdir()).glob("upkeep-scratch-postgres-*")
-    return [*copying.into.glob("t/*"), *copying.into.glob("t/.*"), *scratch]
+    return [*copying.into.glob("t/*"), *copying.into.glob("t/.*"), *scratching.places("postgres")]
 
 
 def running(name: str, mark: str) -> list[psutil.Process]:
+    """Return the programs of a name (any: of whatever name, and their guards) with a mark in their command."""
     seen = psutil.process_iter(["name", "cmdline"])
-    return [p for p in seen if p.info["name"] == name and any(mark in word for word in p.info["cmdline"] or ())]
+    return [
+        p for p in seen if name in (p.info["name"], "any") and any(mark in word for word in p.info["cmdline"] or ())
+    ]
 
 
-def gone(name: str, mark: str) -> bool:
-    until = time.monotonic() + 10
-    while running(name, mark) and time.monotonic() < until:
+def gone(mark: str) -> bool:
+    until = time.monotonic() + 20
+    while running("any", mark) and time.monotonic() < until:
         time.sleep(0.05)
-    return not running(name, mark)
+    return not running("any", mark)
 
 
 def cancel() -> None:
@@ -125,7 +138,7 @@ def test_cancelled_killed_or_without_its_locks_nothing_is_published(
 
     with psycopg.connect(source) as held, pytest.raises(CancelledError):
         replace(copying, bench=Stage("dumping", look, there, held).bench).take()
-    assert gone("pg_dump", mark)
+    assert gone(mark)
     assert any(word.startswith("--snapshot=") for word in seen)
     secret = source.split(":")[2].partition("@")[0]
     assert not [word for word in seen if secret in word or "postgresql://" in word], "a password is in no argument"
@@ -160,8 +173,8 @@ def test_what_a_killed_run_left_the_next_one_removes(copying: Copying, source: s
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"}
     command = [sys.executable, "-c", KILLED, source, str(copying.into), stage]
     assert subprocess.run(command, env=environment, check=False).returncode == -9
-    assert gone("pg_dump", str(copying.into))
-    assert gone("postgres", "upkeep-scratch-postgres-")
+    assert gone(str(copying.into))
+    assert gone(scratching.mark("postgres"))
     published = [path for path in copying.into.glob("t/*") if not path.name.startswith(".")]
     assert len(published) == (0 if stage == "dumping" else 1)
     found = copying.take()
@@ -174,14 +187,17 @@ def test_a_scratch_server_that_is_killed_says_nothing_of_the_backup(copying: Cop
     found = copying.take()
 
     def kill() -> None:
-        for process in running("postgres", "upkeep-scratch-postgres-"):
+        for process in running("postgres", scratching.mark("postgres")):
             process.kill()
 
     def prove(name: str, do: Callable[[], None]) -> Verdict:
-        stage = Stage("restoring it into a server of its own", do, lambda: bool(running(name, "")))
+        stage = Stage("restoring it into a server of its own", do, lambda: bool(running(name, str(copying.into))))
         return replace(copying, bench=stage.bench).verify(found)
 
     verdict = prove("pg_restore", kill)
+    assert {f.check for f in verdict.findings} == {"backup_unverified"}, words(verdict)
+    bench = Bench(go_on, lambda text: kill() if text.startswith("comparing what is there") else None, 60)
+    verdict = replace(copying, bench=bench).verify(found)
     assert {f.check for f in verdict.findings} == {"backup_unverified"}, words(verdict)
     with pytest.raises(CancelledError):
         prove("pg_restore", cancel)
@@ -191,7 +207,7 @@ def test_a_scratch_server_that_is_killed_says_nothing_of_the_backup(copying: Cop
 def test_what_may_not_be_read_is_named_before(copying: Copying, source: str) -> None:
     with psycopg.connect(source, autocommit=True) as db:
         db.execute("create role reader login password 'reads'")
-        db.execute("grant usage on schema public to reader; grant select on rows to reader")
+        db.execute("grant usage on schema public to reader; grant select on rows, slow to reader")
         try:
             secret = source.split("://")[1].partition("@")[0]
             refusals: Any = Copying("postgres", source.replace(secret, "reader:reads"), copying.into).survey().refusals

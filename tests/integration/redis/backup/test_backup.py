@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 import redis
 
 from local.servers import RedisServer, start_redis
-from tests.harness import servers
+from tests.harness import scratching, servers
 from tests.harness.copying import Copying, Watch, flip, words
 from tests.harness.jobs import address
 from upkeep.errors import CancelledError, ConfigurationError
@@ -77,14 +76,10 @@ def test_it_is_restored_with_every_key_also_one_whose_time_is_over(server: Redis
             assert open_.hgetall(b"\xff\x00\x80") == {b"\xfe": b"\xff", b"b": b"1"}
             with pytest.raises(redis.exceptions.ReadOnlyError):
                 open_.set("a", 1)
-        (path,) = scratch_places()
+        (path,) = scratching.places("redis")
         assert path.stat().st_mode & 0o777 == 0o700
         assert not [c for c in _processes() if any(there.password in word for word in c)]
-    assert scratch_places() == []
-
-
-def scratch_places() -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob("upkeep-scratch-redis-*"))
+    assert scratching.places("redis") == []
 
 
 def _processes() -> Iterator[list[str]]:
@@ -140,7 +135,7 @@ def test_nothing_half_is_left(server: RedisServer, copying: Copying, tmp_path: P
         copying.bench = Bench(Watch(stop, n), lambda _: None, 60)
         with pytest.raises(CancelledError):
             copying.verify(found)
-        assert scratch_places() == []
+        assert scratching.places("redis") == []
 
 
 def test_it_goes_into_an_empty_server_only(server: RedisServer, copying: Copying) -> None:

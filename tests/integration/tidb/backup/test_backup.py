@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import psutil
 import pytest
 
 from local.servers import TidbServer
+from tests.harness import scratching
 from tests.harness.copying import Copying, Watch, flip, words
 from tests.harness.jobs import address
 from tests.harness.tidb import Db, fresh
@@ -69,10 +69,6 @@ def copying(db: Db, tmp_path: Path) -> Copying:
     return Copying("tidb", db.uri, tmp_path / "backups")
 
 
-def places() -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob("upkeep-scratch-tidb-*"))
-
-
 def test_it_is_restored_and_equals_the_source_at_the_snapshot(db: Db, copying: Copying) -> None:
     assert copying.survey().refusals == ()
     said: set[str] = set()
@@ -95,7 +91,7 @@ def test_it_is_restored_and_equals_the_source_at_the_snapshot(db: Db, copying: C
     assert (verdict.level, words(verdict)) == ("compared", [])
     assert verdict.restore_seconds
     assert not [word for word in said if db.server.password in word]
-    assert places() == []
+    assert scratching.places("tidb") == []
     assert "tidb_ttl_job_enable" in (found.place / "RESTORE.txt").read_text()
 
     # what is wrong with a restored copy is named: an index, a row, a value, a partition, a view
@@ -113,7 +109,7 @@ def test_it_is_restored_and_equals_the_source_at_the_snapshot(db: Db, copying: C
                 cursor.execute(statement)
             named = words_of(copying, found, there)
             assert any(expected in one for one in named), (statement, named)
-        assert places()[0].stat().st_mode & 0o777 == 0o700
+        assert scratching.places("tidb")[0].stat().st_mode & 0o777 == 0o700
         session.close()
 
 
@@ -156,7 +152,7 @@ def test_damage_is_found_and_nothing_half_is_left(db: Db, copying: Copying) -> N
         with pytest.raises(CancelledError):
             copying.verify(copying.take() if n == 1 else found)
         assert sorted(copying.into.rglob("*")) == before
-        assert places() == []
+        assert scratching.places("tidb") == []
     assert threading.active_count() < 10
 
     copying.bench = Bench(go_on, lambda _: None, 60)

@@ -175,7 +175,10 @@ def test_memory(db: Db, ours: TiDBSession) -> None:
     seen = looks("{memory_used: {warning: 10, error: 98, critical: 99}}")
     usual = db.value("select @@global.tidb_server_memory_limit")
     try:
-        db.run("set global tidb_server_memory_limit = '1GB'")
+        db.run("set global tidb_server_memory_limit = '64GB'")
+        (found,) = [f for (check, _), f in seen.look(ours).items() if check == "memory_used"]
+        used = found.evidence["value"] / 100 * 64_000
+        db.run(f"set global tidb_server_memory_limit = '{max(1000, used * 2):.0f}MB'")
         assert seen.level(ours, "memory_used", times=2) == "WARNING"
         db.run("set global tidb_server_memory_limit = '64GB'")
         assert seen.level(ours, "memory_used", times=3) == "ok"

@@ -1,0 +1,35 @@
+"""Where the scratch servers of these tests run: a folder of this process alone, so that what is left can be seen."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from upkeep.scratch import PREFIX
+
+_MADE = pytest.StashKey[Path]()
+
+
+def begin(config: pytest.Config) -> None:
+    """Make the folder; its path is short (sockets lie in it), and the account of scratch servers may enter it."""
+    folder = Path(tempfile.mkdtemp(prefix="upkeep-tests-"))
+    folder.chmod(0o711)
+    config.stash[_MADE] = folder
+    os.environ["UPKEEP_SCRATCH"] = str(folder)
+
+
+def end(config: pytest.Config) -> None:
+    """Remove it."""
+    shutil.rmtree(config.stash[_MADE], ignore_errors=True)
+
+
+def places(engine: str) -> list[Path]:
+    """Return the directories of scratch servers that are there now."""
+    return sorted(Path(os.environ["UPKEEP_SCRATCH"]).glob(f"{PREFIX}{engine}-*"))
+
+
+def mark(engine: str) -> str:
+    """Return what the commands of such servers hold."""
+    return f"{os.environ['UPKEEP_SCRATCH']}/{PREFIX}{engine}-"
