@@ -14,10 +14,24 @@ define run_tests
 	exit $$status
 endef
 
-.PHONY: help setup run down status test test-all test-fast package lint format bench lock clean
+# The same tests on servers of other versions (docs/versions.md): of what is marked `versions` on the oldest and the
+# newest, or of all. Each is fetched the first time; what the machine has of its own is not touched.
+SHORT := postgres=14 postgres=18
+LONG := postgres=14 postgres=16 postgres=17 postgres=18
+define on_versions
+	status=0; \
+	for pair in $(1); do \
+		IFS== read -r engine version <<< "$$pair"; echo "== $$engine $$version"; \
+		env "UPKEEP_$${engine^^}_VERSION=$$version" $(PY) -m pytest -n $(WORKERS) --no-loadscope-reorder -q $(2) \
+			-k "not test_contract or $$engine" "tests/integration/$$engine" tests/integration/contract || status=$$?; \
+	done; \
+	exit $$status
+endef
+
+.PHONY: help setup run down status test test-all test-versions test-fast package lint format bench lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## build .venv with every pinned requirement and Upkeep itself
 	@local/setup.sh
@@ -34,6 +48,11 @@ status: setup ## what runs, and where
 
 test: lint ## everything: lint, then unit, integration, Airflow and browser tests on real servers (some 55 minutes)
 	@$(call run_tests)
+	@$(call on_versions,$(SHORT),-m versions)
+
+test-versions: lint ## every integration test of an engine on each version of its server that is tested (hours)
+	@$(call on_versions,$(LONG),-m "not alone")
+	@$(call on_versions,$(LONG),-m alone)
 
 test-all: lint ## the same, killing each case at every statement, and failing when a file takes longer than it may (hours)
 	@$(call run_tests,--every-statement --budgets=fail)

@@ -137,6 +137,12 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, 
     return result.stdout
 
 
+def with_libraries(folders: str) -> dict[str, str]:
+    """Return this process's environment with the shared libraries of ``folders`` (a list like PATH) findable."""
+    found = [part for part in (folders, os.environ.get("LD_LIBRARY_PATH")) if part]  # an empty one is where we stand
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(found)} if found else dict(os.environ)
+
+
 def free_port() -> int:
     """Return a TCP port that nobody listens on at 127.0.0.1 right now."""
     with socket.socket() as probe:

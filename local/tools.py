@@ -9,19 +9,24 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from local.obtain import debs, tidb
+from local.obtain import tidb, versions
 from local.process import reachable_cache
 from local.servers.mongo import mongod_program
 from local.servers.postgres import postgres_bin, unpacked_postgres
 from local.servers.redis import redis_program
 from upkeep import settings
+from upkeep.model import ENGINES
 
 
 def lay() -> Path:
-    """Put what is there into the folder, fetching what needs no building, and return the folder."""
-    folder = reachable_cache(settings.tools_dir())
-    for program, packages in _programs():
-        libraries = packages.libraries() if packages else ""
+    """Put what is there into the folder, fetching what needs no building, and return the folder.
+
+    Where the environment names versions of servers it is another folder, which ``UPKEEP_TOOLS`` has to name.
+    """
+    named = "-".join(f"{engine}-{version}" for engine in ENGINES if (version := versions.wanted(engine)))
+    folder = settings.tools_dir()
+    folder = reachable_cache(folder.with_name(f"{folder.name}-{named}") if named else folder)
+    for program, libraries in _programs():
         setting = (
             f"LD_LIBRARY_PATH={shlex.quote(libraries)}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}} " if libraries else ""
         )
@@ -29,16 +34,17 @@ def lay() -> Path:
     return folder
 
 
-def _programs() -> Iterator[tuple[Path, debs.Unpacked | None]]:
+def _programs() -> Iterator[tuple[Path, str]]:
+    packages = unpacked_postgres()
     for path in sorted(postgres_bin().iterdir()):
-        yield path, unpacked_postgres()
-    server, packages = redis_program()
+        yield path, packages.libraries() if packages else ""
+    server, libraries = redis_program()
     for path in (server, server.with_name("redis-cli"), server.with_name("redis-check-rdb")):
-        yield path, packages
-    yield mongod_program(), None
+        yield path, libraries
+    yield mongod_program()
     for name in ("tidb-server", tidb.DUMPLING):
         if (built := tidb.installed(name)) is not None:
-            yield built, None
+            yield built, ""
 
 
 def _write(path: Path, text: str) -> None:

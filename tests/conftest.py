@@ -1,5 +1,6 @@
 """Real servers for every test that wants one: started at first use, stopped at the end of the session."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.harness import groups, scratching, servers, timing
 from tests.harness.servers import TEST_SETTINGS, fresh_database, ledger_template
 from tests.harness.stack import Stack, run_local, start_stack
 from tests.harness.stepping import Stepping
+from upkeep import settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,7 +65,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def tools(request: pytest.FixtureRequest) -> None:
     """The programs that backups run, where Upkeep finds them (``upkeep.settings.tools_dir``)."""
     if any(name.endswith("_server") for item in request.session.items for name in getattr(item, "fixturenames", ())):
-        local.tools.lay()
+        folder = local.tools.lay()
+        if folder != settings.tools_dir():  # those of another version (``UPKEEP_POSTGRES_VERSION`` and the like)
+            os.environ["UPKEEP_TOOLS"] = str(folder)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.errors import LocalError
-from local.process import exclusive, reachable_cache, run
+from local.process import exclusive, reachable_cache, run, with_libraries
 from upkeep import settings
 
 LISTS_MAX_AGE = 24 * 3600  # seconds; older package lists may name files that the mirror has replaced
@@ -38,8 +38,7 @@ class Unpacked:
 
     def environment(self) -> dict[str, str]:
         """Return this process's environment with the unpacked shared libraries findable."""
-        inherited = os.environ.get("LD_LIBRARY_PATH")
-        return {**os.environ, "LD_LIBRARY_PATH": ":".join([self.libraries(), *([inherited] if inherited else [])])}
+        return with_libraries(self.libraries())
 
 
 def available() -> bool:

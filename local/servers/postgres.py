@@ -1,4 +1,4 @@
-"""PostgreSQL: the newest version that apt offers, unpacked into the cache, run in the foreground."""
+"""PostgreSQL: the newest version that apt offers, or one by name, unpacked into the cache, run in the foreground."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ from urllib.parse import quote
 import psycopg
 
 from local.errors import LocalError
-from local.obtain import debs
+from local.obtain import debs, versions
 from local.process import as_account, free_port, give_to_account, run
 from local.servers.base import Server
 
@@ -31,7 +31,9 @@ BASE_SETTINGS: Mapping[str, str] = {
 
 @cache
 def postgres_bin() -> Path:
-    """Return the folder of PostgreSQL's programs, fetching them the first time (``UPKEEP_POSTGRES_BIN`` overrides).
+    """Return the folder of PostgreSQL's programs, fetching them the first time.
+
+    ``UPKEEP_POSTGRES_BIN`` names another one, ``UPKEEP_POSTGRES_VERSION`` another version to fetch.
 
     Raises
     ------
@@ -45,6 +47,8 @@ def postgres_bin() -> Path:
             message = f"UPKEEP_POSTGRES_BIN={override} holds no initdb: name the bin folder of a PostgreSQL server"
             raise LocalError(message)
         return folder
+    if version := versions.wanted("postgres"):
+        return versions.postgres(version)
     unpacked = _unpacked()
     if unpacked is not None:
         return next(iter(unpacked.root.glob("usr/lib/postgresql/*/bin")))
@@ -85,7 +89,8 @@ def _installed() -> Path | None:
 
 def unpacked_postgres() -> debs.Unpacked | None:
     """Return the packages that PostgreSQL lies in; None: it is the system's, or somebody named it."""
-    return None if os.environ.get("UPKEEP_POSTGRES_BIN") else _unpacked()
+    named = os.environ.get("UPKEEP_POSTGRES_BIN") or versions.wanted("postgres")
+    return None if named else _unpacked()
 
 
 def postgres_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Redis: Debian's, unpacked into the cache, or ``redis-server`` on PATH where there is no apt."""
+"""Redis: Debian's, unpacked into the cache, ``redis-server`` on PATH where there is no apt, or a version by name."""
 
 import secrets
 import shutil
@@ -11,28 +11,32 @@ from urllib.parse import quote
 import redis
 
 from local.errors import LocalError
-from local.obtain import debs
-from local.process import free_port, give_to_account
+from local.obtain import debs, versions
+from local.process import free_port, give_to_account, with_libraries
 from local.servers.base import Server
 
 
 @cache
-def redis_program() -> tuple[Path, debs.Unpacked | None]:
-    """Return ``redis-server`` and the packages it lies in (None: it is the system's).
+def redis_program() -> tuple[Path, str]:
+    """Return ``redis-server`` and the folders of the libraries that it needs (empty: the system's serve).
+
+    ``UPKEEP_REDIS_VERSION`` names another version to fetch.
 
     Raises
     ------
     LocalError
         When it can neither be fetched nor found.
     """
+    if version := versions.wanted("redis"):
+        return versions.single(versions.REDIS, version, "Redis")
     try:
         unpacked = debs.obtain("redis", ["redis-server", "redis-tools"])
     except LocalError:
         found = shutil.which("redis-server")
         if found is None:
             raise
-        return Path(found), None
-    return unpacked.root / "usr" / "bin" / "redis-server", unpacked
+        return Path(found), ""
+    return unpacked.root / "usr" / "bin" / "redis-server", unpacked.libraries()
 
 
 class RedisServer(Server):
@@ -76,8 +80,8 @@ class RedisServer(Server):
 
     def environment(self) -> dict[str, str] | None:
         """Return the environment with the unpacked shared libraries."""
-        unpacked = redis_program()[1]
-        return unpacked.environment() if unpacked else None
+        libraries = redis_program()[1]
+        return with_libraries(libraries) if libraries else None
 
     def probe(self) -> None:
         """Log in and ping."""

@@ -13,6 +13,8 @@ from upkeep.postgres.session import PostgresSession
 
 Db = psycopg.Connection[Any]
 
+FILTERS = 150_000
+"""Since then publications have column lists and filters."""
 POLICY = "partition: {by: at, every: 1 month, ahead: 3}"
 
 CATALOG = {
@@ -71,9 +73,13 @@ CATALOG = {
 def catalog(db: Db, table: str) -> dict[str, list[Any]]:
     """Return what the catalog says of a table, by its name as in SQL."""
     db.execute("set search_path = pg_catalog")
+    queries = CATALOG
+    if db.info.server_version < FILTERS:
+        old = "select p.pubname from pg_publication_rel r join pg_publication p on p.oid = r.prpubid "
+        queries = queries | {"publications": f"{old} where r.prrelid = %(t)s::regclass order by 1"}
     return {
         name: db.execute(query.replace("{t}", table), None if "{t}" in query else {"t": table}).fetchall()
-        for name, query in CATALOG.items()
+        for name, query in queries.items()
     }
 
 
@@ -161,10 +167,8 @@ def make_everything(db: Db, table: str, schema: str) -> None:
         f"using (place in (select p.place from {table} p))"
     )
     db.execute(f"create policy all_of_it on {table} using (true) with check (place < 50)")
-    db.execute(
-        f"create publication conv_pub for table {table} (id, at, n, place) where (id > 1) "
-        "with (publish_via_partition_root = true)"
-    )
+    part = "(id, at, n, place) where (id > 1)" if db.info.server_version >= FILTERS else ""
+    db.execute(f"create publication conv_pub for table {table} {part} with (publish_via_partition_root = true)")
     db.execute(f'alter table {table} replica identity using index "the key"')
     db.execute(f"grant select, insert on {table} to conv_writer with grant option")
     db.execute(f'grant update (place, "Te xt") on {table} to conv_reader')

@@ -46,6 +46,13 @@ def replica_of(primary: PostgresServer) -> Iterator[PostgresServer]:
         yield copy
 
 
+def only(db: psycopg.Connection[Any], since: int = 0, until: int = 99) -> None:
+    """Leave out a test of what other major versions alone have (`make test-versions` runs it on those)."""
+    major = db.info.server_version // 10_000
+    if not since <= major <= until:
+        pytest.skip(f"PostgreSQL {major} has none of this")
+
+
 def target(tables: Mapping[str, str]) -> Target:
     return jobs.declare("postgres", "tables", tables)
 

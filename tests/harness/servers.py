@@ -27,6 +27,7 @@ TEST_SETTINGS = {
     "autovacuum_naptime": "10min",  # statistics in tests come from ANALYZE, not from chance
     "log_min_messages": "warning",
 }
+FIRST_WITH_STRATEGIES = 150_000
 _numbers = itertools.count(1)
 S = TypeVar("S", bound=Server)
 
@@ -38,12 +39,14 @@ def fresh_database(server: PostgresServer, prefix: str, *, template: str = "temp
     Parameters
     ----------
     template
-        What it is a copy of. The files are copied: with fsync off that is three times as fast as writing all of it to
-        the log, which is what the server does by default.
+        What it is a copy of.
     """
     name = f"{prefix}_{os.getpid()}_{next(_numbers)}"
-    statement = sql.SQL("create database {} template {} strategy file_copy")
-    _execute(server, statement.format(sql.Identifier(name), sql.Identifier(template)))
+    with psycopg.connect(server.uri(), autocommit=True) as connection:
+        # With fsync off that is three times as fast as the default of 15 and later; before it is the only way.
+        strategy = "strategy file_copy" if connection.info.server_version >= FIRST_WITH_STRATEGIES else ""
+        text = f"create database {{}} template {{}} {strategy}"
+        connection.execute(sql.SQL(text).format(sql.Identifier(name), sql.Identifier(template)))
     try:
         yield server.uri(name)
     finally:

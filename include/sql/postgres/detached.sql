@@ -1,6 +1,7 @@
 -- Tables that carry our marker: detached by us, waiting out their grace period (or attached again by somebody); all, or
 -- one by its object id. With what else would go with them (objects: triggers, rules, policies, publications) and what
--- would stand in the way (dependants), of their partitions too.
+-- would stand in the way (dependants), of their partitions too: not what goes with them, as a column that is generated
+-- from others does.
 select
     c.oid::bigint as oid,
     n.nspname::text as schema,
@@ -41,7 +42,7 @@ select
                 from pg_depend as o
                 where
                     o.classid = p.classid and o.objid = p.objid and o.refclassid = 'pg_class'::regclass
-                    and o.refobjid = any(m.members) and o.deptype = 'a'
+                    and o.refobjid = any(m.members) and o.deptype in ('a', 'i')
             )
     ) as dependants,
     coalesce((

@@ -55,7 +55,7 @@ _ROWS: Final = (
         schemes=("postgres", "postgresql"),
         sections=("tables",),
         driver="psycopg",
-        tested_versions=("15",),
+        tested_versions=("14", "15", "16", "17", "18"),
         also=frozenset({"quality", "files", "levels", "rows", "backups"}),
     ),
     EngineSpec(

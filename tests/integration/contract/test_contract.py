@@ -290,6 +290,7 @@ def _fit(bed: Bed, stage: str, frames: Any) -> None:
 # -- doing and taking back ---------------------------------------------------------------------------
 
 
+@pytest.mark.versions
 @acting
 def test_applying_twice_is_harmless(bed: Bed) -> None:
     observation, plan = bed.planned()
@@ -304,6 +305,7 @@ def test_applying_twice_is_harmless(bed: Bed) -> None:
             same(picture, bed.place.picture(), action.kind)
 
 
+@pytest.mark.versions
 @acting
 def test_undo_takes_back_or_says_why_not(bed: Bed) -> None:
     """Each action alone: done, taken back, taken back once more; what others wait for is then done again."""

@@ -20,6 +20,7 @@ from upkeep.postgres import ddl
 from upkeep.postgres.session import ConnectionLostError
 
 
+@pytest.mark.versions
 def test_settings_are_pinned_whatever_the_role_says(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as admin:
         admin.execute("create schema evil")

@@ -68,6 +68,7 @@ def no_places() -> bool:
     return not scratching.places("postgres")
 
 
+@pytest.mark.versions
 def test_all_that_is_odd_is_taken_restored_and_compared(copying: Copying, backup: publish.Found, source: str) -> None:
     verdict = copying.verify(backup)
     assert (verdict.level, words(verdict)) == ("compared", [])

@@ -78,7 +78,9 @@ def test_what_belongs_to_a_partition_does_not_hold_it(db: psycopg.Connection[Any
     db.execute("create statistics s on id, msg from logs_2")
     db.execute("alter table logs_3 add unique (id, at), replica identity full")
     db.execute("create publication held for table logs_2")
-    db.execute("create publication parts for table logs_2 (id, at), logs_3 where (id > 5), logs_4 (id) where (id > 5)")
+    if db.info.server_version >= 150_000:
+        parts = "logs_2 (id, at), logs_3 where (id > 5), logs_4 (id) where (id > 5)"
+        db.execute(f"create publication parts for table {parts}")
     done = run(database, DELETE.replace("delete}", "delete, grace: 0}"))
     assert attached(db, "logs") == ["logs_5", "logs_6"]
     assert "dependants" not in done.checks

@@ -86,6 +86,7 @@ def test_detached_now_dropped_after_the_grace_period(db: psycopg.Connection[Any]
     assert not exists(db, "logs_3")
 
 
+@pytest.mark.versions
 def test_without_grace_both_happen_in_one_run(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
     with session(database) as opened:
@@ -173,6 +174,7 @@ def test_what_depends_on_a_detached_table_keeps_it(db: psycopg.Connection[Any], 
     assert exists(db, "logs_3")
 
 
+@pytest.mark.versions
 def test_undo_attaches_it_again(db: psycopg.Connection[Any], database: str) -> None:
     months(db, 3, 6)
     db.execute("comment on table logs_3 is 'the owner''s words'")
@@ -345,6 +347,7 @@ def test_a_reference_that_appears_after_the_plan_is_no_accident(db: psycopg.Conn
     assert db.execute("select obj_description('logs_3'::regclass)").fetchone() == (None,)
 
 
+@pytest.mark.versions
 def test_a_reader_who_holds_the_table_is_not_fought(
     db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,6 +370,7 @@ def test_a_reader_who_holds_the_table_is_not_fought(
         assert retention(target({"public.logs": DELETE})).run(opened, AT).statuses == ["done"]
 
 
+@pytest.mark.versions
 def test_a_reader_of_a_table_with_a_default_is_not_fought_either(
     db: psycopg.Connection[Any], database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

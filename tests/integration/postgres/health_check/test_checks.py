@@ -50,6 +50,7 @@ def ours(server: PostgresServer) -> Iterator[Any]:
         yield opened
 
 
+@pytest.mark.versions
 def test_a_server_that_is_well_is_told_to_be(ours: Any) -> None:
     found = looks().look(ours, 3)
     assert {f.check for f in found.values() if f.status == "finding"} == set()
@@ -121,6 +122,7 @@ def test_what_else_holds_dead_rows(ours: Any, db: psycopg.Connection[Any]) -> No
     db.execute("drop table held")
 
 
+@pytest.mark.versions
 def test_a_blocked_session(server: PostgresServer, ours: Any, db: psycopg.Connection[Any]) -> None:
     seen = looks(f"{{thresholds: {{session_blocked: {SOON}}}}}")
     db.execute("create table if not exists till (id int)")
@@ -143,6 +145,7 @@ def test_a_blocked_session(server: PostgresServer, ours: Any, db: psycopg.Connec
     db.execute("drop table till")
 
 
+@pytest.mark.versions
 def test_wal_that_is_kept_back(ours: Any, db: psycopg.Connection[Any]) -> None:
     seen = looks(f"{{thresholds: {{wal_retained: {SOON}}}}}")
     db.execute("select pg_create_physical_replication_slot('nobody', true)")

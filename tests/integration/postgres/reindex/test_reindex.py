@@ -384,6 +384,7 @@ KILL = (
 )
 
 
+@pytest.mark.versions
 @pytest.mark.usefixtures("soon")
 def test_a_lost_backend_at_each_stage_leaves_nothing_for_long(db: Db, database: str) -> None:
     bloated(db, 2_000)

@@ -150,6 +150,7 @@ def test_what_others_refer_to_stays_rightly(db: Any, session: PostgresSession) -
     db.execute("drop table public.refers")
 
 
+@pytest.mark.versions
 def test_whole_partitions_are_judged_by_their_bounds(db: Any, session: PostgresSession) -> None:
     db.execute("create table public.logs (at timestamptz not null, n int) partition by range (at)")
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import redis
 
-from local.process import free_port
+from local.process import free_port, with_libraries
 from local.servers import RedisServer, start_redis
 from local.servers.redis import redis_program
 from tests.harness.jobs import session
@@ -196,9 +196,9 @@ def test_replicas(server: RedisServer, client: Any, ours: Any, monkeypatch: pyte
     """A dump is none; one falls behind, loses its primary, is gone, comes back, and is taken out."""
     seen, there = looks("{thresholds: {replication_lag: {warning: 2}}}"), looks()
     client.config_set("repl-diskless-sync-delay", 1)
-    program, unpacked = redis_program()
+    program, libraries = redis_program()
     command = [program.parent / "redis-cli", "-h", server.host, "-p", str(server.port), "--rdb", os.devnull]
-    environment = {**(unpacked.environment() if unpacked else os.environ), "REDISCLI_AUTH": server.password}
+    environment = {**with_libraries(libraries), "REDISCLI_AUTH": server.password}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as dump:
         until(lambda: client.info()["connected_slaves"] == 1)
         assert seen.level(ours, "replica_state", "server") == "ok"

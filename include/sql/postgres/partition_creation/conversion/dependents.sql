@@ -1,6 +1,7 @@
 -- What depends on a table by its object id and would keep reading the old part after a conversion, or stop it: views,
 -- rules of other tables, functions with an SQL body, policies of other tables, foreign keys that point here, whatever
--- uses the table's row as a type, and what else names the table, or draws from the sequence of its identity.
+-- uses the table's row as a type, and what else names the table, or draws from the sequence of its identity. And what
+-- newer servers (18) let a plain table have, but no partitioned one, or none to which it is to be attached.
 select
     'foreign key' as kind,
     format('%%s of %%s', quote_ident(o.conname), o.conrelid::regclass) as name
@@ -65,4 +66,24 @@ where
         or f.adrelid != d.refobjid
         or (t.tgrelid != d.refobjid and not t.tgisinternal)
     )
+union
+select
+    case
+        when o.contype != 'n' then 'constraint that is not enforced'
+        when o.connoinherit then 'not-null constraint without heirs'
+        else 'not-null constraint that is not validated'
+    end as kind,
+    quote_ident(o.conname) as name
+from pg_constraint as o
+where
+    o.conrelid = %(oid)s::oid
+    and (o.contype = 'n' and (o.connoinherit or not o.convalidated) or to_jsonb(o) ->> 'conenforced' = 'false')
+union
+select
+    'unlogged table' as kind,
+    c.oid::regclass::text as name
+from pg_class as c
+where
+    c.oid = %(oid)s::oid and c.relkind = 'r' and c.relpersistence = 'u'
+    and current_setting('server_version_num')::int >= 180000
 order by kind, name

@@ -128,7 +128,10 @@ select
     (
         select
             coalesce(json_agg(json_build_object(
-                'name', o.conname, 'valid', o.convalidated, 'no_inherit', o.connoinherit,
+                'name', o.conname,
+                -- What is not enforced (18) cannot be validated: `dependents` names it.
+                'valid', o.convalidated or coalesce(to_jsonb(o) ->> 'conenforced', '') = 'false',
+                'no_inherit', o.connoinherit,
                 'whole_row', coalesce(0 = any(o.conkey), false), 'comment', obj_description(o.oid, 'pg_constraint')
             ) order by o.conname), json_build_array())
         from pg_constraint as o
@@ -142,7 +145,9 @@ select
     (
         select
             coalesce(json_agg(json_build_object(
-                'name', o.conname, 'valid', o.convalidated, 'definition', pg_get_constraintdef(o.oid),
+                'name', o.conname,
+                'valid', o.convalidated or coalesce(to_jsonb(o) ->> 'conenforced', '') = 'false',
+                'definition', pg_get_constraintdef(o.oid),
                 'comment', obj_description(o.oid, 'pg_constraint'), 'oid', f.oid::bigint,
                 'schema', fn.nspname, 'table', f.relname, 'kind', f.relkind, 'persistence', f.relpersistence,
                 'may_reference', has_table_privilege(f.oid, 'references'),

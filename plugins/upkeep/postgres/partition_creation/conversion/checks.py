@@ -24,6 +24,26 @@ _DEPENDENT_REMEDIES: Final = {
     "user of its identity's sequence": "let it draw from a sequence of its own",
     "object": "drop it, and create it again after",
 }
+_UNFIT: Final = {
+    "constraint that is not enforced": (
+        "constraint {} is not enforced, which is not carried over",
+        "drop it, or (a foreign key) alter it to be enforced",
+    ),
+    "not-null constraint without heirs": (
+        "not-null constraint {} is declared NO INHERIT, which a partitioned table cannot have",
+        "alter it to inherit (alter table … alter constraint … inherit)",
+    ),
+    "not-null constraint that is not validated": (
+        "not-null constraint {} is not validated",
+        "validate it (alter table … validate constraint …)",
+    ),
+    "unlogged table": (
+        "{} is unlogged, which no partitioned table can be since PostgreSQL 18",
+        "alter table … set logged (that rewrites it)",
+    ),
+}
+"""What does not depend on the table, but is a part of it that would be in the way; not in facts, of which actions are
+made: those of older servers are known by what they were planned with."""
 
 
 class Refusal(NamedTuple):
@@ -50,6 +70,10 @@ def of_dependents(dependents: Sequence[Mapping[str, str]]) -> Iterator[Refusal]:
     """Yield what depends on the table by its object id, one reason for each kind."""
     for kind in dict.fromkeys(d["kind"] for d in dependents):
         known = ", ".join(d["name"] for d in dependents if d["kind"] == kind)
+        if kind in _UNFIT:
+            reason, remedy = _UNFIT[kind]
+            yield Refusal(reason.format(known), remedy)
+            continue
         verb = "points" if kind == "foreign key" else "depends"
         yield Refusal(
             f"{kind} {known} {verb} to it" if verb == "points" else f"{kind} {known} depends on it",

@@ -99,7 +99,8 @@ def db(database: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def test_every_type_comes_back_as_it_was(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
-    columns = {f"c{n}": type_ for n, type_ in enumerate(VALUES)}
+    strange = ("numeric(5,-2)", "numeric(2,4)") if db.info.server_version < 150_000 else ()  # cannot be declared there
+    columns = {f"c{n}": type_ for n, type_ in enumerate(VALUES) if type_ not in strange}
     listed = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
     db.execute(f"create table logs (id int generated always as identity, at timestamptz, {listed})")
     db.execute("insert into logs (at) values ('2024-01-01')")

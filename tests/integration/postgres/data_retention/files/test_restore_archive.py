@@ -81,6 +81,7 @@ def statuses(done: Any) -> list[str]:
     return [o.status.value for o in done.outcomes]
 
 
+@pytest.mark.versions
 def test_all_comes_back_once(db: psycopg.Connection[Any], database: str, tmp_path: Path) -> None:
     archived(db, database, tmp_path, key="")
     first = back(database, tmp_path)

@@ -77,6 +77,8 @@ CARRIED = {
 
 @pytest.mark.parametrize("case", CARRIED)
 def test_carried_over_and_back(database: str, db: Any, case: str) -> None:
+    if case in {"nulls not distinct", "set null for one column"}:
+        help_.only(db, since=15)
     for change in CARRIED[case]:
         db.execute(change.format(db=db.info.dbname))
     before = conv.catalog(db, "public.t")

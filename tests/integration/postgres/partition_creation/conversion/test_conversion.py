@@ -26,6 +26,7 @@ def db(database: str) -> Any:
         yield connection
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize(("name", "schema"), HOSTILE)
 def test_everything_is_carried_over_and_back(database: str, db: Any, name: str, schema: str) -> None:
     table = name.replace("%%", "%")

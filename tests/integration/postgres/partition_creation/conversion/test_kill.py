@@ -165,6 +165,7 @@ def test_an_approved_plan_carries_on_with_what_was_left(database: str, db: Any) 
     assert conv.left_behind(db) == 0
 
 
+@pytest.mark.versions
 def test_what_was_left_is_removed_without_a_person(database: str, db: Any) -> None:
     """Nobody need approve for writers beyond the bound to be let in again."""
     prepare(db)

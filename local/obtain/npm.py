@@ -1,0 +1,68 @@
+"""Programs that travel in packages of npm: fetched by its client, unpacked into the cache; no script in them is run."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tarfile
+from pathlib import Path
+
+from local.errors import LocalError
+from local.process import exclusive, reachable_cache, run
+from upkeep import settings
+
+
+def obtain(package: str, version: str, digest: str) -> Path:
+    """Return the folder of a package's unpacked content, downloading it the first time.
+
+    Parameters
+    ----------
+    package, version
+        What to fetch.
+    digest
+        SHA-512 of its archive in base64, as npm's own lock files have it.
+
+    Raises
+    ------
+    LocalError
+        When there is no npm, no network, no such package, or it is not the one that was meant.
+    """
+    label = f"{package.removeprefix('@').replace('/', '-')}-{version}"
+    root = reachable_cache(settings.cache_dir() / "npm") / label
+    with exclusive(root.parent / f".{label}.lock"):
+        if not root.is_dir():
+            _fetch(f"{package}@{version}", digest, root)
+    return root
+
+
+def _fetch(what: str, digest: str, root: Path) -> None:
+    print(f"  downloading {what}", file=sys.stderr, flush=True)
+    fresh = root.with_name(root.name + ".partial")
+    shutil.rmtree(fresh, ignore_errors=True)
+    download = fresh / "download"
+    download.mkdir(parents=True)
+    run(["npm", "pack", "--silent", "--ignore-scripts", what], cwd=download)
+    archives = list(download.glob("*.tgz"))
+    if len(archives) != 1:
+        raise LocalError(f"npm fetched no archive of {what}")
+    with archives[0].open("rb") as file:
+        found = base64.b64encode(hashlib.file_digest(file, "sha512").digest()).decode()
+    if found != digest:
+        raise LocalError(f"{what} is not the archive that was meant: its SHA-512 is {found}, not {digest}")
+    with tarfile.open(archives[0]) as archive:
+        archive.extractall(fresh, filter="data")
+    shutil.rmtree(download)
+    _link(fresh / "package")
+    fresh.chmod(0o755)
+    fresh.rename(root)
+
+
+def _link(package: Path) -> None:
+    """Make the links that an archive of npm cannot hold: this family of packages lists them in a file."""
+    listed = package / "native" / "pg-symlinks.json"
+    for link in json.loads(listed.read_text()) if listed.exists() else []:
+        path = package / link["target"]
+        if not path.is_symlink():
+            path.symlink_to(os.path.relpath(package / link["source"], path.parent))
