@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from local.servers import RedisServer, TidbServer
-from tests.harness import redis, tidb
+from local.servers import MongoServer, RedisServer, TidbServer
+from tests.harness import mongo, redis, tidb
 from tests.harness.cases import AT
 from tests.harness.commands import Bed, Done
 from tests.harness.jobs import fleet_text
@@ -124,3 +124,23 @@ def test_redis(bed: Bed, redis_server: RedisServer, tmp_path: Path) -> None:
         assert gone.outcomes()["audit"] == ["needs_backup"], gone.story
         assert "no longer (whole)" in gone.story
         assert len(place.ids("audit")) == 6
+
+
+def test_mongo(bed: Bed, mongo_server: MongoServer, tmp_path: Path) -> None:
+    with mongo.fresh_place(mongo_server) as place:
+        events = place.db.events
+        events.create_index("at")
+        hours = [datetime(2024, 1, 1, n % 4, n, tzinfo=UTC) for n in range(40)]
+        events.insert_many({"_id": n, "at": at, "n": n} for n, at in enumerate(hours))
+        events.insert_one({"_id": 100, "at": datetime(2024, 3, 14, tzinfo=UTC)})
+        rule = "retain: {by: at, for: 30 days, then: delete, requires: {backup: 26 hours}}"
+        declare(bed, place.uri, {"events": rule}, tmp_path)
+        back_up(bed)
+        events.update_one({"_id": 1}, {"$set": {"n": 1.0}})  # equal to who compares numbers
+        events.insert_one({"_id": 200, "at": hours[2], "n": "late"})
+        done = bed.upkeep("run", "data_retention", *AT)
+        left = [one["_id"] for one in events.find().sort("_id")]
+        assert left == sorted([*range(1, 40, 4), *range(2, 40, 4), 100, 200]), done.story
+        assert done.outcomes() == {"events": ["done"]}, done.story
+        assert "21 documents that are due stay" in done.story
+        assert done.status == 0, done.story

@@ -1,7 +1,8 @@
 """Backups of a MongoDB database: all collections at one instant, in the format of mongodump, restored and compared.
 
 The parts: `definitions` says what is there, `source` looks and takes, `files` writes and reads what lies on the disk,
-`scratch` restores and compares. No program of MongoDB's tools is needed; ``mongorestore`` reads what is written.
+`scratch` restores and compares, `marks` says what of it may go from the source. No
+program of MongoDB's tools is needed; ``mongorestore`` reads what is written.
 """
 
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from upkeep.jobs.backup.copier import Copier
 from upkeep.jobs.backup.job import job
 from upkeep.jobs.contract import Job
-from upkeep.mongo.backup import files, scratch, source
+from upkeep.mongo.backup import files, marks, scratch, source
 from upkeep.mongo.faults import classify
 from upkeep.mongo.session import MongoSession
 
@@ -23,5 +24,6 @@ COPIER: Final[Copier[MongoSession]] = Copier(
     look=scratch.look,
     restore=scratch.restore,
     instructions=scratch.instructions,
+    marks=marks.marks,
 )
 JOB: Final[Job[MongoSession]] = job(COPIER)

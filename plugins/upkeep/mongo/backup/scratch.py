@@ -62,7 +62,7 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
         command: list[str | Path] = [program, "--config", room.write("mongod.conf", _CONFIG.format(path=room.path))]
         with room.server(command, ready=lambda: _own(nobody, password), checkpoint=bench.checkpoint):
             try:
-                with _opened(address, "upkeep verify") as session:
+                with opened(address, "upkeep verify") as session:
                     load(place, manifest, session, bench, proof=True)
                 yield address
             except PyMongoError as error:
@@ -79,7 +79,8 @@ def _own(nobody: Address, password: str) -> None:
 
 
 @contextmanager
-def _opened(address: Address, application: str) -> Iterator[MongoSession]:
+def opened(address: Address, application: str) -> Iterator[MongoSession]:
+    """Open a session for as long as the block lasts."""
     session = MongoSession(address, application)
     try:
         yield session
@@ -159,7 +160,7 @@ def _indexes(session: MongoSession, one: Definition, bench: Bench) -> None:
 
 def look(address: Address, manifest: Manifest) -> Sequence[Contents]:
     """Return what is there: documents counted, or taken up again where the manifest has a checksum; definitions."""
-    with _opened(address, "upkeep verify") as session:
+    with opened(address, "upkeep verify") as session:
         return [_seen(session, one, manifest) for one in definitions.read(session.database)]
 
 
@@ -181,7 +182,7 @@ def _seen(session: MongoSession, one: Definition, manifest: Manifest) -> Content
 
 def restore(place: Path, manifest: Manifest, address: Address, bench: Bench) -> None:
     """Load the backup into an empty database of somebody's."""
-    with _opened(address, "upkeep restore") as session:
+    with opened(address, "upkeep restore") as session:
         if there := definitions.read(session.database):
             raise ConfigurationError(
                 f"database {session.database.name} is not empty ({len(there)} collections and views); a backup is "

@@ -12,7 +12,7 @@ decides, `apply` carries out with `batches` and `measurements`, `frames` shows t
 from typing import Final
 
 from upkeep.jobs.contract import Job
-from upkeep.mongo.data_retention import apply, frames, observe, plan
+from upkeep.mongo.data_retention import apply, covered, frames, observe, plan
 from upkeep.mongo.session import MongoSession
 
 JOB: Final[Job[MongoSession]] = Job(
@@ -21,5 +21,6 @@ JOB: Final[Job[MongoSession]] = Job(
     gates=frames,
     apply=apply.apply,
     undo=apply.undo,
+    uncovered=covered.uncovered,
     remembers=frozenset({"expiries"}),
 )

@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 from upkeep.jobs.partition_creation.axis import implausible
 from upkeep.mongo import faults
 from upkeep.mongo.data_retention import pipelines
+from upkeep.mongo.marking import at_path
 from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,15 +38,6 @@ def known(look: Callable[[], Any]) -> Any:
         if faults.code(error) in (*faults.TIMED_OUT, *faults.UNAUTHORIZED):
             return None
         raise
-
-
-def at_path(document: Any, path: str) -> Any:
-    """Return the value at a dotted path; ``None`` when something on the way is no document."""
-    for part in path.split("."):
-        if not isinstance(document, Mapping):
-            return None
-        document = document.get(part)
-    return document
 
 
 def facts(session: MongoSession, name: str, age: str, index: str | None, *, sparse: bool, small: bool) -> Doc:

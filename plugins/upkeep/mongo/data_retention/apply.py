@@ -13,10 +13,11 @@ from upkeep.jobs.errors import RefusedError, StateChangedError
 from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.model import Action, Outcome
 from upkeep.mongo import catalog, ddl, faults, outcomes
-from upkeep.mongo.data_retention import measurements
+from upkeep.mongo.data_retention import covered, measurements
 from upkeep.mongo.data_retention.age_facts import known
 from upkeep.mongo.data_retention.args import Creation, Documents, Expiry, Measurements, Moved, Sooner
 from upkeep.mongo.data_retention.batches import Sweep
+from upkeep.mongo.data_retention.covered import CoveredSweep
 from upkeep.mongo.data_retention.doomed import Doomed
 from upkeep.mongo.data_retention.view import NIGHT, before, leads
 from upkeep.mongo.elections import persist
@@ -67,7 +68,10 @@ def _rows(work: Work[MongoSession], done: DoneSoFar) -> None:
         raise StateChangedError(f"the index {doomed.index} is gone, hidden or another one: the next run looks again")
     if moved is not None:
         persist(work, lambda: _require_archive(session, moved.into, moved.archive))
-    sweep = Sweep(session, work, doomed, moved.into if moved else None)
+    into = moved.into if moved else None
+    sweep = Sweep(session, work, doomed, into)
+    if work.backup is not None:
+        sweep = CoveredSweep(session, work, doomed, into, ranges=covered.ranges(work, doomed))
     try:
         sweep.run()
     finally:
@@ -77,6 +81,8 @@ def _rows(work: Work[MongoSession], done: DoneSoFar) -> None:
             "cut_off": args.cut_off.isoformat(),
             "waited_seconds": round(sweep.waited, 1),
         }
+    if isinstance(sweep, CoveredSweep):
+        covered.tell(sweep, done)
 
 
 def _archive(work: Work[MongoSession], done: DoneSoFar) -> None:

@@ -35,8 +35,8 @@ from upkeep.jobs.data_retention.pace import Pace
 from upkeep.jobs.errors import ConservationError, OverloadedError
 from upkeep.model import Json
 from upkeep.mongo import catalog, elections, faults
-from upkeep.mongo.data_retention.age_facts import at_path
 from upkeep.mongo.data_retention.doomed import Doomed
+from upkeep.mongo.marking import at_path
 from upkeep.mongo.session import MAJORITY_MS, Doc, MongoSession
 
 FIRST: Final = 2_000
@@ -291,31 +291,35 @@ class Sweep:
         return batch
 
     def _within(self, own: ClientSession, low: Any, *, compare: bool) -> Batch:
-        source, archive = self.session.raw(self.doomed.collection), self.session.raw(self.into or "")
-        found, whole = self._take(source.find(session=own, **self._ordered(low)))
+        found, whole = self._take(self.session.raw(self.doomed.collection).find(session=own, **self._ordered(low)))
         if not found:
             return Batch()
+        if not whole:
+            exact = {"_id": {"$in": _ids(found)}, **self.doomed.due}
+            return self._put(own, found, exact, [("_id", 1)], compare=compare)
+        exact = self.doomed.between(low)
+        exact[self.doomed.age] |= {"$lte": at_path(found[-1], self.doomed.age)}
+        return self._put(own, found, exact, self.doomed.index, compare=compare)
+
+    def _put(
+        self, own: ClientSession, found: Sequence[RawBSONDocument], exact: Doc, hint: Any, *, compare: bool
+    ) -> Batch:
+        """Insert documents into the archive, and delete exactly these."""
+        source, archive = self.session.raw(self.doomed.collection), self.session.raw(self.into or "")
         # first without this look: that a document is in the archive already is rare, and the unique _id says so
         there = _equal(found, archive.find({"_id": {"$in": _ids(found)}}, session=own), self.into) if compare else set()
         fresh = [document for document in found if bytes(_key(document)) not in there]
         inserted = 0
         if fresh:
             inserted = archive.bulk_write([InsertOne(document) for document in fresh], session=own).inserted_count
-        last = at_path(found[-1], self.doomed.age)
-        if whole:
-            exact, hint = self.doomed.between(low), self.doomed.index or ""
-            exact[self.doomed.age] |= {"$lte": last}
-            deleted = source.delete_many(exact, session=own, hint=hint).deleted_count
-        else:
-            exact = {"_id": {"$in": _ids(found)}, **self.doomed.due}
-            deleted = source.delete_many(exact, session=own, hint=[("_id", 1)]).deleted_count
+        deleted = source.delete_many(exact, session=own, hint=hint).deleted_count
         # within the transaction: whatever made them differ is undone with it
         if not len(found) == inserted + len(there) == deleted:
             text = (
                 f"found {len(found):,}, archived {inserted + len(there):,}, deleted {deleted:,}: the batch was undone"
             )
             raise ConservationError(text)
-        return Batch(len(found), deleted, inserted, len(there), last)
+        return Batch(len(found), deleted, inserted, len(there), at_path(found[-1], self.doomed.age))
 
     def _take(self, cursor: Any) -> tuple[list[RawBSONDocument], bool]:
         """Return documents until there are too many bytes, and whether a range of ages holds just these.
