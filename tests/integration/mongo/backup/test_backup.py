@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import bson
@@ -13,7 +11,7 @@ import pymongo
 import pytest
 
 from local.servers import MongoServer
-from tests.harness import mongo_backup
+from tests.harness import mongo_backup, scratching
 from tests.harness.copying import Copying, flip, words
 from tests.harness.jobs import address
 from tests.harness.mongo import Place, fresh_place
@@ -45,10 +43,6 @@ def found(copying: Copying) -> publish.Found:
     return copying.take()
 
 
-def places() -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob("upkeep-scratch-mongo-*"))
-
-
 def test_all_that_is_odd_is_restored_and_what_is_wrong_there_is_named(
     place: Place, copying: Copying, found: publish.Found
 ) -> None:
@@ -64,7 +58,7 @@ def test_all_that_is_odd_is_restored_and_what_is_wrong_there_is_named(
     verdict = copying.verify(found)
     assert (verdict.level, words(verdict)) == ("compared", [])
     assert verdict.restore_seconds
-    assert places() == []
+    assert scratching.places("mongo") == []
 
     changes: list[tuple[Callable[[Any], object], str]] = [
         (lambda db: db.many.drop_index("part"), "many: * not there after the restore: index part"),
@@ -77,7 +71,7 @@ def test_all_that_is_odd_is_restored_and_what_is_wrong_there_is_named(
         (lambda db: db.capped.insert_one({}), ""),  # the newest fifty, as before: it was not compared
     ]
     with copying.restored(found) as there:
-        assert places()[0].stat().st_mode & 0o777 == 0o700
+        assert scratching.places("mongo")[0].stat().st_mode & 0o777 == 0o700
         session = MongoSession(there, "test")
         try:
             for change, expected in changes:
