@@ -41,7 +41,6 @@ operationProfiling: {{slowOpThresholdMs: 3600000}}
 setParameter: {{diagnosticDataCollectionEnabled: false, ttlMonitorEnabled: false}}
 """
 """It listens at a socket in its own directory and nowhere else, and nothing expires in it."""
-_CONFIRMED: Final = {"w": 1}
 _NULLS: Final = bytes(9)
 _STAMP: Final = b"\x11"
 
@@ -57,7 +56,7 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
     with scratch.place("mongo", reserve=round(_TIMES * int(manifest.needs["bytes"])) + _ROOM) as room:
         room.folder("data")
         password, socket = secrets.token_urlsafe(24), room.path / "mongod.sock"
-        address = Address("scratch", str(socket), None, _USER, manifest.database, password, {}, "mongo")
+        address = Address("scratch", str(socket), None, _USER, manifest.database, password, {"w": "1"}, "mongo")
         nobody = replace(address, user="", password="", options={"serverSelectionTimeoutMS": "1000"})
         command: list[str | Path] = [program, "--config", room.write("mongod.conf", _CONFIG.format(path=room.path))]
         with room.server(command, ready=lambda: _own(nobody, password), checkpoint=bench.checkpoint):
@@ -137,7 +136,11 @@ def _insert(session: MongoSession, one: Definition, batch: Sequence[RawBSONDocum
     if not batch:
         return
     # as commands: the driver's collections refuse names that the server takes
-    how = {"ordered": one.is_capped, "bypassDocumentValidation": True, "writeConcern": _CONFIRMED}
+    how = {
+        "ordered": one.is_capped,
+        "bypassDocumentValidation": True,
+        "writeConcern": session.client.write_concern.document,
+    }
     _written(session.database.command({"insert": one.stored_in, "documents": batch, **how}))
     # an insert puts the time of day into an empty timestamp
     again = [doc for doc in batch if _NULLS in doc.raw and _STAMP in doc.raw and Timestamp(0, 0) in doc.values()]
@@ -155,7 +158,9 @@ def _indexes(session: MongoSession, one: Definition, bench: Bench) -> None:
     bench.checkpoint()
     wanted = [index for index in one.indexes if index["name"] != "_id_" and not index.get("clustered")]
     if wanted:
-        session.database.command({"createIndexes": one.name, "indexes": wanted, "writeConcern": _CONFIRMED})
+        session.database.command(
+            {"createIndexes": one.name, "indexes": wanted, "writeConcern": session.client.write_concern.document}
+        )
 
 
 def look(address: Address, manifest: Manifest) -> Sequence[Contents]:

@@ -44,7 +44,10 @@ _OLDEST: Final = (6, 0)
 """The first version that can be asked for a collection by its unique id."""
 _TRIES: Final = 3
 _WAIT_MS: Final = 30_000
-_TOO_OLD: Final = (239, 246)
+_TOO_OLD: Final = 239
+_UNAVAILABLE: Final = 246
+_CATALOG: Final = "catalog"
+"""What the server says where not time but a change of the collection stands between us and the instant."""
 _DEFINED_ANEW: Final = (26, 175, 361)
 """NamespaceNotFound, QueryPlanKilled, CollectionUUIDMismatch."""
 _POSITION_LOST: Final = 136
@@ -179,9 +182,16 @@ def _instant(session: MongoSession) -> tuple[list[Definition], Timestamp]:
         with session.client.start_session() as looking:
             before = definitions.read(session.database, looking)
             at = looking.operation_time
-        if at is not None and definitions.read(session.database) == before:
+        if at is not None and _same(before, definitions.read(session.database)):
             return [one for one in before if not one.options.get("temp")], at
     raise StateChangedError("collections and indexes were changed all the time: no instant could be chosen")
+
+
+def _same(before: Sequence[Definition], after: Sequence[Definition]) -> bool:
+    # by their texts: a number that is none equals not even itself
+    return [(one.name, one.uuid, one.structures) for one in before] == [
+        (one.name, one.uuid, one.structures) for one in after
+    ]
 
 
 def _find(one: Definition, at: Timestamp | None, **more: Any) -> Doc:
@@ -210,13 +220,13 @@ def _read(session: MongoSession, folder: Path, one: Definition, at: Timestamp, b
 
 def _meaning(one: Definition, error: PyMongoError) -> ActionError | None:
     number = faults.code(error)
-    if number in _TOO_OLD:
+    anew = number == _UNAVAILABLE and _CATALOG in str(faults.details(error).get("errmsg"))
+    if number in (_TOO_OLD, _UNAVAILABLE) and not anew:
         return ActionError(
-            f"{one.name}: the server no longer has the instant at which the others were read. Give it more time: "
-            f"db.adminCommand({{setParameter: 1, {WINDOW}: 1800}}), as long as a backup takes; or the collection was "
-            "defined anew meanwhile"
+            f"{one.name}: the server no longer has the instant at which the others were read; have it keep one as long "
+            f"as a backup takes: db.adminCommand({{setParameter: 1, {WINDOW}: 1800}})"
         )
-    if number in _DEFINED_ANEW:
+    if anew or number in _DEFINED_ANEW:
         return StateChangedError(f"{one.name} was dropped, renamed or made anew while the database was read")
     if number == _POSITION_LOST:
         return ActionError(f"{one.name} is capped, and overwrites its documents faster than they can be read")
