@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from upkeep.jobs.backup import marks
-from upkeep.jobs.backup.manifest import DATA, NAME, Manifest
+from upkeep.jobs.backup.copier import Bench
+from upkeep.jobs.backup.manifest import DATA, NAME, Manifest, read
 from upkeep.jobs.backup.marks import Mark
+from upkeep.jobs.backup.verify import verify
+from upkeep.jobs.contract import go_on
+from upkeep.jobs.errors import ActionError
 from upkeep.model import Artefact, Backup
 from upkeep.run.covering import cover
 
@@ -77,3 +85,29 @@ def test_marks_add_up() -> None:
     assert Mark.total(()) == Mark()
     assert Mark.total((Mark(1, 2, 3), Mark(10, 20, 30))) == Mark(11, 22, 33)
     assert Mark.read(str(Mark(7, 255, 16))) == Mark(7, 255, 16)
+
+
+def test_a_backup_whose_marks_cannot_be_read_is_proven_and_authorises_nothing(tmp_path: Path) -> None:
+    artefact = published(tmp_path)
+
+    def refused(*_: Any) -> Any:
+        raise OSError("too slow")
+
+    copier: Any = SimpleNamespace(
+        count=lambda *_: {},
+        restored=lambda *_: nullcontext(),
+        look=lambda *_: (),
+        marks=refused,
+        classify=lambda error: ActionError(str(error)) if isinstance(error, OSError) else None,
+    )
+    target: Any = object()
+    manifest, bench = read(tmp_path)[0], Bench(go_on, go_on)
+    verdict = verify(copier, tmp_path, manifest, bench, target=target)
+    assert (verdict.level, verdict.wrong, verdict.marks) == ("restored", 0, None)
+    assert [f.summary for f in verdict.findings] == [
+        "backup b1 authorises nothing, what it holds could not be read: too slow"
+    ]
+    copier.classify = lambda _: None
+    with pytest.raises(OSError, match="too slow"):
+        verify(copier, tmp_path, manifest, bench, target=target)
+    assert covered(artefact).marks == {}

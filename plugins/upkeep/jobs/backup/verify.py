@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from upkeep.engines import Address
 from upkeep.errors import NotAvailableError, UnreachableError, UpkeepError
 from upkeep.fleet import Target
 from upkeep.jobs.backup import manifest as manifests
@@ -91,29 +92,20 @@ def verify(
     except DamagedError as error:
         return Verdict(None, (_corrupt(manifest, manifest.tool, str(error)),))
     except NotAvailableError as error:
-        finding = Finding.of(
-            UNVERIFIED,
-            manifest.target,
-            Severity.WARNING,
-            f"backup {manifest.id} was not restored: {error}",
-            evidence={"backup": manifest.id},
-            status=FindingStatus.NOT_AVAILABLE,
-        )
-        return Verdict("readable", (finding,))
+        return Verdict("readable", (_unproven(manifest, f"was not restored: {error}"),))
 
 
 def _restored(copier: Copier[Any], place: Path, manifest: Manifest, bench: Bench, target: Target | None) -> Verdict:
     bench.tell("restoring it into a server of its own")
     started = time.monotonic()
-    marks = None
+    marks, said = None, tuple[Finding, ...]()
     try:
         with copier.restored(place / DATA, manifest, bench) as address:
             seconds = time.monotonic() - started
             bench.tell("comparing what is there with what should be")
             found = tuple(differences(manifest, copier.look(address, manifest)))
-            if not found and target is not None and copier.marks is not None:
-                bench.tell("reading the marks of what may only go with a backup")
-                marks = copier.marks(address, manifest, target, bench)
+            if not found and target is not None:
+                marks, said = _marks(copier, address, manifest, bench, target)
     except Exception as error:
         trouble = error if isinstance(error, (ActionError, UnreachableError)) else copier.classify(error)
         if trouble is None:
@@ -123,7 +115,23 @@ def _restored(copier: Copier[Any], place: Path, manifest: Manifest, bench: Bench
     if found:
         return Verdict(None, found, seconds)
     compared = any(thing.checksum is not None for thing in manifest.objects)
-    return Verdict("compared" if compared else "restored", (), seconds, marks)
+    return Verdict("compared" if compared else "restored", said, seconds, marks)
+
+
+def _marks(
+    copier: Copier[Any], address: Address, manifest: Manifest, bench: Bench, target: Target
+) -> tuple[Marks | None, tuple[Finding, ...]]:
+    """Return the marks; without them the backup is proven all the same, and authorises nothing."""
+    if copier.marks is None:
+        return None, ()
+    bench.tell("reading the marks of what may only go with a backup")
+    try:
+        return copier.marks(address, manifest, target, bench), ()
+    except Exception as error:
+        meaning = copier.classify(error)
+        if meaning is None:
+            raise
+        return None, (_unproven(manifest, f"authorises nothing, what it holds could not be read: {meaning}"),)
 
 
 def differences(manifest: Manifest, seen: Sequence[Contents]) -> Iterator[Finding]:
@@ -156,6 +164,17 @@ def _counts(manifest: Manifest, counted: Mapping[str, int]) -> Iterator[Finding]
 
 def _number(rows: int | None) -> str:
     return "no" if rows is None else f"{rows:,}"
+
+
+def _unproven(manifest: Manifest, text: str) -> Finding:
+    return Finding.of(
+        UNVERIFIED,
+        manifest.target,
+        Severity.WARNING,
+        f"backup {manifest.id} {text}",
+        evidence={"backup": manifest.id},
+        status=FindingStatus.NOT_AVAILABLE,
+    )
 
 
 def _different(manifest: Manifest, name: str, text: str) -> Finding:
