@@ -190,6 +190,28 @@ def test_a_partition_that_moves_to_an_archive(db: Db) -> None:
     assert backed.left() == [*range(10, 20), 50, 99, 100]
 
 
+def test_a_partition_of_a_table_with_a_hostile_name(db: Db) -> None:
+    db.run(
+        "create table `od``d.ta*ble` (id bigint, at date) partition by range columns (at) (partition `p 1` values less "
+        "than ('2024-02-01'), partition p2 values less than ('2025-01-01'))"
+    )
+    db.run("insert into `od``d.ta*ble` values (1, '2024-01-03'), (2, '2024-05-01')")
+    policy, name = f"retain: {{by: at, then: delete, grace: 0 days, {RULE}}}", "`od``d.ta*ble`"
+    backed = Backed(db, policy, name)
+    db.run("insert into `od``d.ta*ble` values (3, '2024-01-03')")
+    assert [o.reason_code for o in backed.run(only=("detach_partition",)).outcomes] == ["needs_backup"]
+    backed = Backed(db, policy, name)
+    done = backed.run(only=("detach_partition",))
+    assert [o.status.value for o in done.outcomes] == ["done"], done.outcomes
+    (table,) = [one for one in db.tables() if one.startswith("od`d.ta*ble__")]
+    backed.marks = marks(help_.address(db), backed.manifest, backed.runs.what, Bench(go_on, go_on, None))
+    db.run("insert into `" + table.replace("`", "``") + "` values (4, '2024-01-03')")
+    db.run("delete from `" + table.replace("`", "``") + "` where id = 1")  # as many as before
+    found = backed.run()
+    assert [o.reason_code for o in found.outcomes] == ["needs_backup"], found.outcomes
+    assert table in db.tables()
+
+
 def test_nothing_is_marked_that_requires_no_backup(db: Db) -> None:
     fill(db)
     backed = Backed(db, DELETE.replace("{backup: 26 hours}", "approval"))
