@@ -60,7 +60,7 @@ test-all: lint ## the same, killing each case at every statement, and failing wh
 test-fast: setup ## unit tests only: seconds, no server
 	@$(PY) -m pytest tests/unit -m "not slow"
 
-package: setup ## build sdist and wheel into dist/, and try them where no checkout is
+package: setup ## build sdist and wheel into dist/, and try them where no checkout is (local/test_packages.sh: with the oldest packages, and the newest)
 	@rm -rf dist
 	@.venv/bin/uv build --quiet --out-dir dist .
 	@UPKEEP_DIST=dist $(PY) -m pytest -q tests/integration/local/test_package.py
