@@ -40,7 +40,8 @@ def _programs() -> Iterator[tuple[Path, str]]:
         yield path, packages.libraries() if packages else ""
     server, libraries = redis_program()
     for path in (server, server.with_name("redis-cli"), server.with_name("redis-check-rdb")):
-        yield path, libraries
+        if path.exists():  # some archives hold the server alone
+            yield path, libraries
     yield mongod_program()
     for name in ("tidb-server", tidb.DUMPLING):
         if (built := tidb.installed(name)) is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import redis
 
 from local.servers import RedisServer
@@ -32,6 +33,11 @@ class Place:
 
     def session(self, uri: str = "") -> AbstractContextManager[RedisSession]:
         return jobs.session("redis", uri or self.uri)
+
+    def only(self, since: int) -> None:
+        """Leave out a test of what older major versions do otherwise (docs/versions.md)."""
+        if int(self.client.info()["redis_version"].partition(".")[0]) < since:
+            pytest.skip(f"Redis before {since} does otherwise")
 
     def ids(self, name: str) -> list[str]:
         return [entry[0] for entry in self.client.xrange(name)]

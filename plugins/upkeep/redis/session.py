@@ -20,8 +20,11 @@ from upkeep.errors import ConfigurationError
 from upkeep.model import ENGINES, ServerFacts
 
 TESTED_VERSIONS: Final = ENGINES["redis"].tested_versions
-OLDEST: Final = 7
-"""Scripts that the server keeps from writing (EVAL_RO), and what a stream says of all that was added, came with it."""
+OLDEST: Final = (6, 2)
+"""Streams are trimmed by id (XTRIM … MINID) since then."""
+WATCHED: Final = (7, 0)
+"""Since then there are scripts that the server keeps from writing (EVAL_RO)."""
+VALKEY: Final = "valkey"
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 15.0
 """A server that does not answer for so long is taken for lost; our own commands take milliseconds."""
@@ -62,7 +65,7 @@ class RedisSession:
     def info(self) -> dict[str, Any]:
         """Return what the server says of itself, role, memory and replicas included."""
         found: Any = self.client.info()
-        return dict(found)
+        return {"redis_mode": found.get("server_mode", "unknown"), **found}  # Valkey's word for it
 
     @property
     def identity(self) -> str:
@@ -71,8 +74,14 @@ class RedisSession:
 
     @property
     def version(self) -> str:
-        """The server's version."""
-        return str(self._info.get("redis_version", "unknown"))
+        """The server's version; of Valkey, which answers as the Redis that it came from, ``valkey`` and its own."""
+        own = self._info.get("valkey_version")
+        return f"{VALKEY} {own}" if own else str(self._info.get("redis_version", "unknown"))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The version as numbers; empty where it has none."""
+        return tuple(int(part) for part in self.version.rpartition(" ")[2].split(".") if part.isdigit())
 
     @property
     def tested(self) -> bool:
@@ -81,11 +90,9 @@ class RedisSession:
 
     def refuse_old_version(self) -> None:
         """Raise `ConfigurationError` when the server is older than `OLDEST`."""
-        major = self.version.partition(".")[0]
-        if not major.isdigit() or int(major) < OLDEST:
-            raise ConfigurationError(
-                f"Redis {self.version} is older than {OLDEST}.0: upgrade it; nothing was looked at"
-            )
+        if self.numbers < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise ConfigurationError(f"Redis {self.version} is older than {oldest}: upgrade it; nothing was looked at")
 
     def now(self) -> datetime:
         """Return the server's clock."""
@@ -104,11 +111,24 @@ class RedisSession:
         )
 
     def look(self, script: str, key: str, *arguments: str | int) -> Any:
-        """Run a script of ``include/redis`` that changes nothing; the server sees to that."""
-        return self.client.eval_ro(_read(script), 1, key, *(str(a) for a in arguments))
+        """Run a script of ``include/redis`` that changes nothing."""
+        return self.read_only(_read(script), key, *(str(a) for a in arguments))
+
+    def read_only(self, text: str, key: str | bytes, *arguments: str) -> Any:
+        """Run a script over one key that changes nothing; from 7 on the server sees to that."""
+        run: Any = self.client.eval_ro if self.numbers >= WATCHED else self.client.eval
+        return run(text, 1, key, *arguments)
 
     def change(self, script: str, key: str, *arguments: str | int) -> Any:
-        """Run a script of ``include/redis``: one atomic step."""
+        """Run a script of ``include/redis`` over a stream: one atomic step."""
+        if self.numbers < WATCHED:
+            # In a script these servers mind neither missing replicas nor a full disk, and say other things in other
+            # words: a plain command that deletes nothing is refused as it should be.
+            try:
+                self.command("XDEL", key, "0-0")
+            except redis.exceptions.ResponseError as error:
+                if not str(error).startswith("WRONGTYPE"):  # the script says that better
+                    raise
         return self.client.eval(_read(script), 1, key, *(str(a) for a in arguments))
 
     def change_many(self, script: str, keys: Sequence[str | bytes], arguments: Sequence[bytes | int]) -> Any:

@@ -134,7 +134,7 @@ def describe(session: RedisSession, name: str) -> Json:
     lives = int(client.pttl(name))
     return {
         "length": int(info["length"]),
-        "added": int(info["entries-added"]),
+        "added": int(info.get("entries-added", 0)),  # 0: not known, as before 7
         "first": info["first-entry"][0] if info["first-entry"] else None,
         "last": info["last-entry"][0] if info["last-entry"] else None,
         "groups": groups,

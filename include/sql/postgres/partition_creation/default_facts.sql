@@ -4,7 +4,11 @@ select
     array(
         select t.tgname::text
         from pg_trigger as t
-        where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled != 'D' and t.tgname != 'zz_upkeep_move'
+        where
+            t.tgrelid = c.oid
+            -- before 15 a partition's copy of its parent's trigger is called internal too
+            and (not t.tgisinternal or (t.tgparentid != 0 and (t.tgconstraint = 0 or t.tgconstrrelid = 0)))
+            and t.tgenabled != 'D' and t.tgname != 'zz_upkeep_move'
     ) as triggers,
     array(select r.rulename::text from pg_rewrite as r where r.ev_class = c.oid and r.ev_type != '1') as rules,
     array(

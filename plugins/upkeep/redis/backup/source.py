@@ -107,8 +107,8 @@ def functions(client: redis.Redis) -> tuple[str, ...] | None:
     """Return the libraries of functions, each with the digest of its code; ``None``: they may not be read."""
     try:
         found: Any = client.function_list(withcode=True)
-    except redis.RedisError:
-        return None
+    except redis.RedisError as error:
+        return () if "unknown command" in str(error).lower() else None  # before 7 there are none
     return tuple(sorted(map(_library, found)))
 
 
@@ -152,4 +152,4 @@ def _secret(address: Address) -> dict[str, str]:
 
 
 def _major(session: RedisSession) -> int:
-    return int(session.version.partition(".")[0])
+    return session.numbers[0] if session.numbers else 0

@@ -18,7 +18,7 @@ FULL: Final = 0.95
 def seen(session: RedisSession) -> Json:
     """Return what the server says of its memory, and how many keys it has evicted."""
     client: Any = session.client
-    info = client.info("memory", "stats")
+    info = {**client.info("memory"), **client.info("stats")}  # one at a time: before 7 there is no asking for two
     return {
         "limit": int(info["maxmemory"]),
         "used": int(info["used_memory"]) - int(info.get("mem_not_counted_for_evict", 0)),

@@ -92,8 +92,8 @@ class Store:
 
     def value(self, key: bytes) -> bytes | None:
         """Return what a key holds now; ``None``: nothing, or no text."""
-        client: Any = self.session.client
-        found = client.eval_ro("local v = redis.pcall('GET', KEYS[1]) return type(v) == 'string' and v", 1, key)
+        script = "local v = redis.pcall('GET', KEYS[1]) return type(v) == 'string' and v"
+        found = self.session.read_only(script, key)
         return None if found is None else found.encode("utf-8", "surrogateescape")
 
 

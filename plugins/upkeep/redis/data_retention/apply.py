@@ -85,7 +85,8 @@ def _run(work: Work[RedisSession], cut_off: str, tally: Tally) -> None:
             raise StateChangedError(
                 "the stream was deleted and made anew since it was planned; the next run looks again"
             )
-        witness = ""  # it may have gone with what was due
+        if args.added:  # it may have gone with what was due; where nothing was counted it is all that tells
+            witness = ""
         tally.deleted += deleted
         tally.lost += before - after
         tally.steps += deleted > 0

@@ -13,7 +13,8 @@ class Entries(Args):
     cut_off
         Entries with lower ids go.
     added, first, last
-        How many were ever added, and the ends of the stream: by them a stream made anew is told apart.
+        How many were ever added (0: not known, as before 7), and the ends of the stream: by them a stream made anew is
+        told apart.
     """
 
     key: str

@@ -49,5 +49,5 @@ def bound(work: Work[RedisSession]) -> tuple[str, str | None]:
 
 
 def _is_same(work: Work[RedisSession], key: str, added: int) -> bool:
-    """Return whether it can be the stream that was restored: one made anew has had fewer entries."""
-    return bool(streams.describe(work.session, key)["added"] >= added)
+    """Return whether it can be the stream that was restored: one made anew has had fewer entries (unknown before 7)."""
+    return 0 < added <= int(streams.describe(work.session, key)["added"])

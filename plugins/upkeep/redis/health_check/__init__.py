@@ -29,13 +29,22 @@ def observe(ask: Ask[RedisSession]) -> Observation:
     info = session.info()
     told = {
         "info": info,
-        "config": _read("CONFIG GET", lambda: session.client.config_get(*_SETTINGS)),
+        "config": _read("CONFIG GET", lambda: _settings(session)),
         # as it is: the driver's own reading fails where an argument is no text
         "slowlog": _read("SLOWLOG GET", lambda: session.command("SLOWLOG", "GET", _SLOW_ENTRIES)),
         "cluster": _read("CLUSTER INFO", lambda: _cluster(session)) if info.get("cluster_enabled") else {},
         "disk": Missing("the server does not tell how full its disk is", minds=False),
     }
     return documents.observe(ask, told, MEASURES)
+
+
+def _settings(session: RedisSession) -> Json:
+    """Return the settings, one by one: before 7 the server takes no more than one at a time."""
+    found: Json = {}
+    client: Any = session.client
+    for name in _SETTINGS:
+        found |= client.config_get(name)
+    return found
 
 
 def _cluster(session: RedisSession) -> Json:

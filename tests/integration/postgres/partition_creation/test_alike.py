@@ -64,6 +64,7 @@ def test_unlogged_is_not_spread(database: str, db: psycopg.Connection[Any], mont
 
 
 def test_an_unlogged_parent_has_unlogged_partitions(database: str, db: psycopg.Connection[Any]) -> None:
+    help_.only(db, until=17)
     logs(db, 4, 5, kind="unlogged")
     planned, outcomes = create(database)
     assert all_done(outcomes)

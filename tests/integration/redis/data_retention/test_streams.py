@@ -266,6 +266,8 @@ def added(place: Place) -> None:
 def test_a_stream_that_lives_on_is_the_one_that_was_planned(
     session: RedisSession, place: Place, changes: list[Callable[[Place], None]], rows: int
 ) -> None:
+    if worked_off in changes:  # what was deleted by itself is not told before: left to the next run
+        place.only(since=7)
     place.fill("s")
     done = run(session, target(DELETE), between=lambda: [change(place) for change in changes])
     assert (done.outcome("s").status, done.outcome("s").rows) == (OutcomeStatus.DONE, rows)
@@ -296,8 +298,8 @@ def test_a_longer_stream_of_the_same_name_without_times_is_left_alone(session: R
 
 
 def test_an_old_server_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RedisSession, "version", "6.2.14")
-    with pytest.raises(ConfigurationError, match="older than 7"), place.session():
+    monkeypatch.setattr(RedisSession, "version", "6.0.16")
+    with pytest.raises(ConfigurationError, match=r"older than 6\.2"), place.session():
         pass
 
 
@@ -407,6 +409,7 @@ def test_a_server_that_refuses_while_it_is_worked_on_says_what_mends_it(
 
 
 def test_a_user_without_rights_is_told_which(place: Place) -> None:
+    place.only(since=7)  # other commands, other rights
     young = place.fill("s")
     admin = redis.Redis.from_url(place.server.uri(), decode_responses=True)
     reader = "+select +client|setname +info +time +type +exists +pttl +scan +xinfo +xpending +xrange +xlen +eval_ro"
@@ -434,6 +437,7 @@ def test_a_user_without_rights_is_told_which(place: Place) -> None:
 
 
 def test_observing_sends_nothing_that_could_change(place: Place) -> None:
+    place.only(since=7)  # EVAL_RO
     place.fill("s")
     with place.session() as session:
         place.client.config_resetstat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -91,6 +92,8 @@ def test_a_subscriber_goes_on(database: str, db: Any, subscriber: Any) -> None:
 
 
 def test_a_dump_restores_it(postgres_server: PostgresServer, database: str, db: Any) -> None:
+    if os.environ.get("UPKEEP_POSTGRES_VERSION") in {"14", "16"}:
+        pytest.skip("the pg_dump that is fetched with it is that of 17, and writes for that")
     conv.make_everything(db, "public.logs", "public")
     with help_.session(database) as session:
         _, _, outcome = conv.convert(session, help_.target({"public.logs": conv.POLICY}))
