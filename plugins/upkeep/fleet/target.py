@@ -109,6 +109,10 @@ class Target(Strict):
         values = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: value for name, value in values if isinstance(value, TargetPolicy)}
 
+    def refuses(self, key: str) -> bool:
+        """Return whether the fleet file says ``false`` to a policy of the target as a whole."""
+        return key in self.model_fields_set and getattr(self, key, None) is None
+
     def written(self) -> Json:
         """Return all that the fleet file says of the target; keys that it leaves to their defaults are left out."""
         later = type(self).model_fields.keys() - Target.model_fields.keys() - self.model_fields_set

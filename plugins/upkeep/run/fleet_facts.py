@@ -118,7 +118,7 @@ def declared(fleet: Fleet, jobs: Collection[str]) -> tuple[Declared, ...]:
 def _wanted(target: Target) -> Wanted:
     policy = BackupPolicy.of(target)
     if policy is None:
-        return Wanted(refused=KEY in target.model_fields_set)
+        return Wanted(refused=target.refuses(KEY))
     return Wanted(declared=True, external=policy.external)
 
 

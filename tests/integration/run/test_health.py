@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,6 +23,7 @@ targets:
     engine: postgres
     connection: shop
     indexes: false
+    backup: false
     health: {thresholds: {connections_used: {warning: 90 %, error: 98 %, critical: 99 %}}}
     tables: {public.logs: {partition: {by: at, every: 1 month, ahead: 3}}}
 """
@@ -88,6 +90,28 @@ def test_a_job_that_has_stopped_is_told_and_one_that_ended_is_well(
     run_id = ledger.start_run("partition_creation", datetime.now(UTC), trigger="test", actor="ada", options={})
     ledger.record_look(run_id, "shop", "partition_creation", at=datetime.now(UTC), status="ok", seen=(), unseen=())
     assert levels(look()) == {}
+
+
+def test_a_target_that_nobody_backs_up_is_told(
+    look: Look, ledger: Ledger, control_database: str, tmp_path: Path
+) -> None:
+    def with_key(text: str) -> dict[str, str]:
+        runner = Runner(parse(FLEET.replace("    backup: false\n", text)), ledger)
+        run_id = runner.start("health_check", datetime.now(UTC), trigger="test", actor="ada")
+        return levels(looking.look_at(runner, run_id, "shop"))
+
+    assert levels(look()) == {}
+    assert with_key("") == {"backup_age": "WARNING new"}
+    assert with_key("    backup: external\n") == {}
+    declared = f"    backup: {{into: {tmp_path}}}\n"
+    assert with_key(declared) == {}, "it is new"
+    with psycopg.connect(control_database, autocommit=True) as db:
+        db.execute("update upkeep.run_target set started_at = started_at - interval '30 hours'")
+    assert with_key(declared)["backup_age"] == "WARNING new"
+    with psycopg.connect(control_database, autocommit=True) as db:
+        db.execute("update upkeep.run_target set started_at = started_at - interval '30 hours'")
+    assert with_key(declared)["backup_age"] == "ERROR standing"
+    assert "backup_age" not in [with_key("    backup: external\n") for _ in range(3)][-1]
 
 
 def test_a_check_that_broke_is_no_sign_of_health(look: Look, database: str) -> None:

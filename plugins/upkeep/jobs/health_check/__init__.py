@@ -24,6 +24,7 @@ NAME: Final = "health_check"
 REMEMBERS: Final = frozenset({"looks", "ages", "backups"})
 JOB_AGE: Final = "job_age"
 BACKUP_AGE: Final = "backup_age"
+BACKUP_KEY: Final = "backup"
 REACHABLE: Final = "reachable"
 CONNECTIONS: Final = "connections_used"
 
@@ -75,8 +76,14 @@ def blind(target: Target, error: Exception, looks: Sequence[Json]) -> list[Findi
 
 
 def _backup_age(ask: Ask[Any]) -> list[Seen]:
-    """Return how old the newest backup is that counts, from its snapshot, in intervals of its verification."""
+    """Return how old the newest backup is that counts, from its snapshot, in intervals of its verification.
+
+    Where nothing is declared, that is said; ``backup: external`` or ``false`` says that it is meant.
+    """
     policy = BackupPolicy.of(ask.target)
+    if policy is None and not ask.target.refuses(BACKUP_KEY):
+        text = "Upkeep takes no backups here: the fleet file has no backup: key"
+        return [Seen(check=BACKUP_AGE, subject=ask.target.name, state="not declared", evidence={"ago": text})]
     if policy is None or policy.external:
         return []
     days = policy.proven_every_days
@@ -91,8 +98,10 @@ def _backup_age(ask: Ask[Any]) -> list[Seen]:
     else:
         seconds = next((row["known"] or 0.0 for row in ask.memory.ages), 0.0)
         ago = f"no {word} backup is there"
+    value = seconds / 86400 / (days or 1)
+    ago = f"{ago}: {value:.1f} intervals of its verification"
     evidence = {"seconds": round(seconds), "backups": len(ask.memory.backups), "ago": ago}
-    return [Seen(check=BACKUP_AGE, subject=ask.target.name, value=seconds / 86400 / (days or 1), evidence=evidence)]
+    return [Seen(check=BACKUP_AGE, subject=ask.target.name, value=value, evidence=evidence)]
 
 
 def _ages(target: Target, memory: Memory) -> list[Seen]:
