@@ -41,6 +41,8 @@ operationProfiling: {{slowOpThresholdMs: 3600000}}
 setParameter: {{diagnosticDataCollectionEnabled: false, ttlMonitorEnabled: false}}
 """
 """It listens at a socket in its own directory and nowhere else, and nothing expires in it."""
+_OPTIONS: Final = {"w": "1", "serverSelectionTimeoutMS": "1500"}
+"""It answers at once or never again, and nobody waits for what is in it after us."""
 _NULLS: Final = bytes(9)
 _STAMP: Final = b"\x11"
 
@@ -56,8 +58,8 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
     with scratch.place("mongo", reserve=round(_TIMES * int(manifest.needs["bytes"])) + _ROOM) as room:
         room.folder("data")
         password, socket = secrets.token_urlsafe(24), room.path / "mongod.sock"
-        address = Address("scratch", str(socket), None, _USER, manifest.database, password, {"w": "1"}, "mongo")
-        nobody = replace(address, user="", password="", options={"serverSelectionTimeoutMS": "1000"})
+        address = Address("scratch", str(socket), None, _USER, manifest.database, password, _OPTIONS, "mongo")
+        nobody = replace(address, user="", password="", options=_OPTIONS)
         command: list[str | Path] = [program, "--config", room.write("mongod.conf", _CONFIG.format(path=room.path))]
         with room.server(command, ready=lambda: _own(nobody, password), checkpoint=bench.checkpoint):
             try:
