@@ -109,7 +109,7 @@ def _per_target(row: spec.JobSpec) -> Any:
         labelled = {**common, "map_index_template": f"{LABEL}{{{{ task.said }}}}"}
         after = GateAfter(task_id="gate_after", outlets=[asset], **labelled)
         observe >> before >> plan
-        if row.waits_for:
+        if row.waits_for or row.verifies:  # a backup may have to come last
             plan >> Wait(task_id="wait", execution_timeout=READ_TIMEOUT, **common) >> apply
         else:
             plan >> apply

@@ -1,5 +1,7 @@
 """What a run waits for: that another job of the same night has ended at the target, by the ledger and the schedule.
 
+Where a dump outlasts the night's window (``backup: {last: true}``) the order is the other way round.
+
 A wait ends with what it waits for, however that ended, when it was killed, when the target's window closes, and after
 `LONGEST`: whatever still needs it then says so itself.
 """
@@ -10,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from upkeep.fleet import Target
+from upkeep.fleet.policies.backup import BackupPolicy
 from upkeep.jobs import rooms, spec
 from upkeep.model import Plan
 from upkeep.run import covering, schedule
@@ -40,14 +43,33 @@ def waits(
     """
     if now - since >= LONGEST:
         return None
+    policy, row = BackupPolicy.of(target), spec.require(run.job)
+    last = policy is not None and policy.last
+    if row.verifies:
+        return _comes_first(ledger, run, target, now) if last and run.trigger == SCHEDULED else None
     if plan is not None and not _lacks_backup(ledger, target, run.job, plan, now):
         return None
-    for name in spec.require(run.job).waits_for:
+    for name in row.waits_for:
         if not any(True for _ in rooms.policies(target, name)):
             continue
-        why = _unended(ledger, target, name, now, scheduled=run.trigger == SCHEDULED)
+        follows = last and spec.require(name).verifies  # it waits for us
+        why = _unended(ledger, target, name, now, scheduled=run.trigger == SCHEDULED and not follows)
         if why is not None:
             return why
+    return None
+
+
+def _comes_first(ledger: Ledger, run: RunRecord, target: Target, now: datetime) -> str | None:
+    """Return what a backup that comes last waits for: those that else wait for it, also while their hour comes."""
+    for row in spec.JOBS.values():
+        if run.job not in row.waits_for or row.cron is None or not any(True for _ in rooms.policies(target, row.name)):
+            continue
+        why = _unended(ledger, target, row.name, now, scheduled=True)
+        if why is not None:
+            return why
+        due = schedule.following(row.cron, now)
+        if due - now < LONGEST and ledger.last_begun(target.name, row.name) is not None:
+            return f"{row.name} is due at {due:%H:%M} UTC, and goes first (backup: last)"
     return None
 
 

@@ -137,6 +137,36 @@ def test_it_waits_for_what_is_due_or_at_work(ledger: Ledger, control_database: s
     assert why() is None
 
 
+def test_a_backup_that_comes_last_waits_for_the_others(ledger: Ledger, clock: Clock) -> None:
+    tables = "tables: {logs: {retain: {by: at, for: 1 day, then: delete, requires: {backup: 26 hours}}}}"
+    usual = fleet.parse(FLEET % f", {tables}").targets["shop"]
+    last = fleet.parse((FLEET % f", {tables}").replace("/srv/b", "/srv/b, last: true")).targets["shop"]
+
+    def why(target: fleet.Target, job: str = "backup", trigger: str = "scheduled") -> str | None:
+        asked = plan() if job == "data_retention" else plan(age=None)
+        return waits(ledger, runs[job, trigger], target, asked, since=clock(), now=clock())
+
+    clock.ahead -= timedelta(hours=2)  # half past midnight
+    jobs = [("backup", "scheduled"), ("backup", "manual"), ("data_retention", "scheduled")]
+    runs = {(job, trigger): ledger.run(begin(ledger, job, trigger)) for job, trigger in jobs[:2]}
+    for job, trigger in jobs[:2]:
+        ledger.finish_target(runs[job, trigger].run_id, "shop", TargetStatus.OK, at=None, error=None)
+    assert why(last) is None  # retention has never begun there
+    clock.ahead -= timedelta(days=1)
+    ledger.finish_target(begin(ledger, "data_retention"), "shop", TargetStatus.OK, at=None, error=None)
+    clock.ahead += timedelta(days=1)
+    assert why(last) == "data_retention is due at 02:30 UTC, and goes first (backup: last)"
+    assert why(usual) is None
+    assert why(last, trigger="manual") is None
+    clock.ahead += timedelta(hours=2, minutes=1)
+    assert why(last) == "data_retention was due at 02:30 UTC, and has not begun"
+    runs[jobs[2]] = ledger.run(begin(ledger, "data_retention"))
+    assert "data_retention is at work since" in (why(last) or "")
+    assert why(last, "data_retention") is None
+    ledger.finish_target(runs[jobs[2]].run_id, "shop", TargetStatus.OK, at=None, error=None)
+    assert why(last) is None
+
+
 def test_a_backup_covers_while_it_is_verified_and_lies_there(ledger: Ledger, clock: Clock, tmp_path: Path) -> None:
     def taken(name: str, hours: int) -> publish.Found:
         what = Taken(

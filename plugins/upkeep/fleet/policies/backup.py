@@ -43,6 +43,9 @@ class BackupPolicy(TargetPolicy):
         ``weekly``, ``never``.
     compare
         So many bytes of tables a night are compared with the source at the snapshot, another part each night.
+    last
+        Whether a backup begins when the night's other jobs have ended at the target: for dumps that outlast its window,
+        in which the others could else do nothing. What they delete is then covered by the backup of the night before.
     source
         ``replica_if_any``: from a replica where the engine can (``from:``); ``primary``.
     """
@@ -53,6 +56,7 @@ class BackupPolicy(TargetPolicy):
     longest: Length = Field(Duration.parse("4 hours"), alias="max")
     verify: Literal["auto", "always", "weekly", "never"] = "auto"
     compare: Size = 10 * 1024**3
+    last: bool = False
     source: Literal["replica_if_any", "primary"] = Field("replica_if_any", alias="from")
 
     @model_validator(mode="before")
