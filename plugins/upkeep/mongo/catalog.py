@@ -127,7 +127,8 @@ def indexes(session: MongoSession, name: str) -> list[Doc]:
             "hidden": bool(index.get("hidden")),
             "partial": text(index.get("partialFilterExpression")),
             "collation": text(index.get("collation")),
-            "expires": _number(index.get("expireAfterSeconds")),
+            # of a clustered collection later releases repeat here what is the collection's own
+            "expires": None if index.get("clustered") else _number(index.get("expireAfterSeconds")),
         }
         for index in found
     ]

@@ -223,6 +223,8 @@ def test_a_changed_copy_in_the_archive_stops_the_expiry(session: MongoSession, p
 
 
 def test_measurements_that_cannot_be_told_apart_stop_the_archive(session: MongoSession, place: Place) -> None:
+    if place.db.client.server_info()["versionArray"][:3] >= [6, 0, 27]:
+        pytest.skip("numbers that differ in their last digit only are told apart there")
     fill(place)
     at = NOW - 100 * DAY
     place.db.m.insert_one({"_id": 1, "at": at, "value": 0.1 + 0.2})
