@@ -65,6 +65,16 @@ def test_one_that_does_not_start_says_why(base: Path) -> None:
     assert list(base.iterdir()) == []
 
 
+def test_one_that_somebody_kills_is_no_sign_of_what_it_was_given(base: Path) -> None:
+    del base
+    with (
+        scratch.place("x", reserve=1) as place,
+        pytest.raises(NotAvailableError, match="was ended by signal 9"),
+        place.server(["/bin/sh", "-c", "kill -9 $$"], ready=lambda: 1 / 0, checkpoint=nothing),
+    ):
+        pass
+
+
 def test_without_room_nothing_begins_and_reservations_add_up(base: Path) -> None:
     free = psutil.disk_usage(str(base)).free
     with pytest.raises(NotAvailableError, match="UPKEEP_SCRATCH"), scratch.place("some", reserve=free * 2):

@@ -29,6 +29,8 @@ _DRAFT: Final = ".upkeep-scratch-"
 _DRAFT_SECONDS: Final = 3600
 _RECORD: Final = ".servers.json"
 START_SECONDS: Final = 60.0
+_SIGNALLED: Final = 128
+"""The status of a program that a signal ended: this and the signal's number (`upkeep.guard`)."""
 _FREE_BESIDE: Final = 256 << 20
 """Stays free for others on the same disk."""
 
@@ -113,6 +115,8 @@ class Place:
 
         Raises
         ------
+        NotAvailableError
+            Somebody ended it, as the kernel does where memory is short.
         ProgramError
             It ended, or did not answer in time; the message has the end of what it printed.
         """
@@ -156,6 +160,9 @@ class Place:
                 time.sleep(0.05)
             else:
                 return
+        ended = server.process.poll() or 0
+        if ended > _SIGNALLED:
+            raise NotAvailableError(f"the scratch server {name} was ended by signal {ended - _SIGNALLED}")
         raise ProgramError(f"the scratch server {name} does not start ({type(why).__name__}): {server.said()}")
 
     def _note(self, guard: int) -> None:

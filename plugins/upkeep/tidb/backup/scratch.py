@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pymysql
 
@@ -92,8 +92,17 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
             try:
                 load(place, into, bench)
             except ProgramError as error:
-                raise DamagedError(str(error)) from error
+                _blame(address, error)
             yield into
+
+
+def _blame(address: Address, error: ProgramError) -> NoReturn:
+    """Say what a load that failed means: that the backup is damaged, if the server is still there."""
+    try:
+        _answers(address)
+    except (OSError, pymysql.MySQLError):
+        raise NotAvailableError(f"the scratch server {SERVER} ended before the proof did") from error
+    raise DamagedError(str(error)) from error
 
 
 def _answers(address: Address) -> None:
