@@ -32,7 +32,9 @@ def restore(place: Path, manifest: Manifest, address: Address, bench: Bench) -> 
         *("--no-password", "--no-tablespaces", str(place)),
     ]
     environment = tools.environment(address, "upkeep restore")
-    bench.run(command, environment=environment, clean=tools.clean, tell=bench.tell).fine()
+    output = bench.run(command, environment=environment, clean=tools.clean, tell=bench.tell)
+    if not tools.harmless(output):
+        output.fine()
 
 
 def _look(session: PostgresSession, manifest: Manifest) -> None:

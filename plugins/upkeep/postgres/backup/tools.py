@@ -10,6 +10,7 @@ from typing import Final
 from upkeep import programs
 from upkeep.engines import Address
 from upkeep.errors import NotAvailableError
+from upkeep.programs import Output
 
 _VARIABLES: Final[Mapping[str, str]] = {
     "sslmode": "PGSSLMODE",
@@ -43,6 +44,8 @@ _SAFE: Final = re.compile(
     r"|^query would be affected by row-level security"
 )
 """What the server says of names, rights and resources; anything else may quote a value, or be a user's own words."""
+_IGNORED: Final = re.compile(r"errors ignored on restore: (\d+)")
+_UNKNOWN: Final = 'unrecognized configuration parameter "transaction_timeout"'
 LEFT_OUT: Final = "(its words are left out: they may hold values of rows)"
 
 
@@ -69,6 +72,16 @@ def environment(address: Address, application: str) -> dict[str, str]:
         **{name: address.options[key] for key, name in _VARIABLES.items() if key in address.options},
     }
     return {name: value for name, value in wanted.items() if value}
+
+
+def harmless(output: Output) -> bool:
+    """Return whether all that ``pg_restore`` stumbled over is a setting that an older server does not know.
+
+    Version 17 and later begin by switching ``transaction_timeout`` off, whatever the server; each such line is counted
+    as an error, and nothing of the backup is in it.
+    """
+    ignored = _IGNORED.search(output.text)
+    return output.status == 1 and ignored is not None and int(ignored[1]) == output.text.count(_UNKNOWN)
 
 
 def dumper(server: int) -> Path:
