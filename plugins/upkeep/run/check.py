@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from upkeep import connections, engines
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError, UnreachableError
 from upkeep.fleet import Fleet, Target
-from upkeep.model import Finding, FindingStatus, Json, Severity
+from upkeep.fleet.policies.backup import BackupPolicy
+from upkeep.jobs.contract import Ask
+from upkeep.model import NOTHING_ASKED, Finding, FindingStatus, Json, Memory, Severity
+from upkeep.run import verifying
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def check_target(target: Target, addresses: Callable[[str], Address]) -> TargetC
         connections.require_engine(address, target.engine)
         engine = engines.engine(target.engine)
         with engine.open(address, application="upkeep check") as session:
-            found = engine.check(session, target)
+            found = [*engine.check(session, target), *_backup(session, target)]
     except (UnreachableError, ConfigurationError) as error:
         severity = Severity.ERROR
         finding = Finding(
@@ -67,3 +71,27 @@ def check_target(target: Target, addresses: Callable[[str], Address]) -> TargetC
         )
         return TargetCheck(target.name, target.engine, (finding,), unreachable=isinstance(error, UnreachableError))
     return TargetCheck(target.name, target.engine, tuple(found))
+
+
+def _backup(session: Any, target: Target) -> list[Finding]:
+    """Return whether the backup that is declared could be taken from here: tools, rights, room for locks."""
+    policy = BackupPolicy.of(target)
+    if policy is None or policy.external:
+        return []
+    copier, server = verifying.copier(target.engine), session.facts()
+    check = "backup_possible"
+    try:
+        survey = copier.survey(Ask("backup", session, target, server.clock, Memory(), NOTHING_ASKED, server))
+    except Exception as error:
+        trouble = copier.classify(error)
+        if trouble is None:
+            raise
+        text = f"what a backup needs could not be looked at: {trouble}"
+        return [Finding.of(check, target.name, Severity.WARNING, text, status=FindingStatus.INSUFFICIENT_EVIDENCE)]
+    if survey.refusals:
+        return [
+            Finding.of(check, target.name, Severity.WARNING, f"no backup can be taken from here: {why}", remedy)
+            for why, remedy in survey.refusals
+        ]
+    text = f"a backup of about {survey.bytes >> 20:,} MiB can be taken: {survey.command}"
+    return [Finding.of(check, target.name, Severity.INFO, text, status=FindingStatus.OK)]

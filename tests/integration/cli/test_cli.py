@@ -74,6 +74,26 @@ def test_check_says_what_was_found(upkeep: Upkeep, database: str) -> None:
     assert "public.events found, partitioned by range" in result.output
 
 
+def test_check_says_whether_a_backup_can_be_taken(
+    upkeep: Upkeep, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(database, EVENTS, "create table others (secret text)")
+    fleet = FLEET.replace("    tables:", f"    backup: {{into: {tmp_path}}}\n    tables:")
+    result = upkeep("check", fleet_text=fleet)
+    assert result.exit_code == 0, result.output
+    assert "can be taken: pg_dump" in " ".join(result.output.split())
+    execute(database, "create role asker login password 'asks'; grant select on events to asker")
+    secret = database.split("://")[1].partition("@")[0]
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", database.replace(secret, "asker:asks"))
+    found = [
+        f for f in document(upkeep("check", "--json"))["targets"][0]["findings"] if f["check"] == "backup_possible"
+    ]
+    execute(database, "drop owned by asker; drop role asker")
+    assert [f["severity"] for f in found] == ["WARNING"]
+    assert "asker may not read public.others" in found[0]["summary"]
+    assert found[0]["remedy"]
+
+
 def test_check_names_a_missing_table_and_exits_with_1(upkeep: Upkeep) -> None:
     result = upkeep("check", "--json")
     assert result.exit_code == 1

@@ -174,8 +174,8 @@ class CoveredSweep(Sweep):
                 rows = self.session.execute(delete(doomed, where, hint)).count
             else:
                 rows = self._move(doomed, into, where, hint, limit)
-            # Rows that others refer to stay, and those of the last hour that are not due. All that were read are locked,
-            # so that the numbers tell when one came into the range since, though as many may have stayed as came.
+            # Rows that others refer to stay, and those of the last hour that are not due. What was read is locked, so
+            # that the numbers tell when one came into the range since, though as many may have stayed as came.
             left = server.count(self.session, doomed.source, where, found.rows + 1)
             if left is None or left + rows != found.rows:
                 raise _DifferentError
