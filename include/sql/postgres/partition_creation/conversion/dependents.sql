@@ -71,7 +71,7 @@ select
     case
         when o.contype != 'n' then 'constraint that is not enforced'
         when o.connoinherit then 'not-null constraint without heirs'
-        else 'not-null constraint that is not validated'
+        else 'not-null constraint without a proof'
     end as kind,
     quote_ident(o.conname) as name
 from pg_constraint as o

@@ -33,7 +33,7 @@ _UNFIT: Final = {
         "not-null constraint {} is declared NO INHERIT, which a partitioned table cannot have",
         "alter it to inherit (alter table … alter constraint … inherit)",
     ),
-    "not-null constraint that is not validated": (
+    "not-null constraint without a proof": (
         "not-null constraint {} is not validated",
         "validate it (alter table … validate constraint …)",
     ),
