@@ -40,7 +40,7 @@ def db(server: PostgresServer) -> Iterator[psycopg.Connection[Any]]:
 
 
 def looks(health: str = "{}", tables: str = "{}") -> Looks:
-    text = f"version: 1\ntargets:\n  t:\n    engine: postgres\n    connection: target\n    health: {health}\n"
+    text = f"version: 1\ntargets:\n  t:\n    engine: postgres\n    connection: target\n    backup: false\n    health: {health}\n"
     return Looks("health_check", fleet.parse(f"{text}    tables: {tables}\n").target("t"))
 
 
