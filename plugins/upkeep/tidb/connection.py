@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, Final, TypeAlias
 
 import pymysql
+from pymysql.constants import CR
 from pymysql.cursors import Cursor, DictCursor
 
 from upkeep.engines import Address
@@ -38,9 +40,11 @@ def connect(address: Address, *, application: str = "upkeep", as_dict: bool = Fa
     pymysql.MySQLError, OSError
         The server does not answer, or refuses the login.
     """
-    return pymysql.connect(
+    local = address.host.startswith("/")
+    connection = pymysql.connect(
         host=address.host or "127.0.0.1",
-        unix_socket=address.host if address.host.startswith("/") else None,
+        unix_socket=address.host if local else None,
+        defer_connect=local,
         port=address.port or DEFAULT_PORT,
         user=address.user or "root",
         password=address.password,
@@ -51,6 +55,21 @@ def connect(address: Address, *, application: str = "upkeep", as_dict: bool = Fa
         program_name=application[:63],
         **_options(address),
     )
+    if local:
+        connection.connect(_dialled(address.host))
+    return connection
+
+
+def _dialled(path: str) -> socket.socket:
+    """Return an open socket; the driver itself would leave one behind where nobody answers."""
+    found = socket.socket(socket.AF_UNIX)
+    try:
+        found.settimeout(CONNECT_TIMEOUT_SECONDS)
+        found.connect(path)
+    except OSError as error:
+        found.close()
+        raise pymysql.OperationalError(CR.CR_CONNECTION_ERROR, f"Can't connect to {path} ({error.strerror})") from error
+    return found
 
 
 def _options(address: Address) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -106,8 +105,6 @@ def _blame(address: Address, error: ProgramError) -> NoReturn:
 
 
 def _answers(address: Address) -> None:
-    with socket.socket(socket.AF_UNIX) as probe:  # the driver would leave a socket open that nobody answers
-        probe.connect(address.host)
     connect(address).close()
 
 

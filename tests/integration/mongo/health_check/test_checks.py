@@ -72,7 +72,9 @@ def ours(server: Small) -> Iterator[Any]:
 
 
 def looks(health: str = "{}") -> Looks:
-    text = f"version: 1\ntargets:\n  t:\n    engine: mongo\n    connection: target\n    backup: false\n    health: {health}\n"
+    text = (
+        f"version: 1\ntargets:\n  t:\n    engine: mongo\n    connection: c\n    backup: false\n    health: {health}\n"
+    )
     return Looks("health_check", fleet.parse(text).target("t"))
 
 

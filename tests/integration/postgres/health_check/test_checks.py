@@ -40,8 +40,8 @@ def db(server: PostgresServer) -> Iterator[psycopg.Connection[Any]]:
 
 
 def looks(health: str = "{}", tables: str = "{}") -> Looks:
-    text = f"version: 1\ntargets:\n  t:\n    engine: postgres\n    connection: target\n    backup: false\n    health: {health}\n"
-    return Looks("health_check", fleet.parse(f"{text}    tables: {tables}\n").target("t"))
+    text = "version: 1\ntargets:\n  t:\n    engine: postgres\n    connection: c\n    backup: false\n"
+    return Looks("health_check", fleet.parse(f"{text}    health: {health}\n    tables: {tables}\n").target("t"))
 
 
 @pytest.fixture

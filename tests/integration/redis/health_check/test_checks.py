@@ -51,7 +51,9 @@ def ours(server: RedisServer) -> Iterator[Any]:
 
 
 def looks(health: str = "{}") -> Looks:
-    text = f"version: 1\ntargets:\n  t:\n    engine: redis\n    connection: target\n    backup: false\n    health: {health}\n"
+    text = (
+        f"version: 1\ntargets:\n  t:\n    engine: redis\n    connection: c\n    backup: false\n    health: {health}\n"
+    )
     return Looks("health_check", fleet.parse(text).target("t"))
 
 

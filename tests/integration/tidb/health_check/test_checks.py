@@ -40,7 +40,7 @@ def ours(db: Db) -> Iterator[TiDBSession]:
 
 def looks(thresholds: str = "{}", more: str = "") -> Looks:
     health = f"health: {{thresholds: {thresholds}}}"
-    text = f"version: 1\ntargets:\n  t:\n    engine: tidb\n    connection: target\n    backup: false\n    {health}\n{more}"
+    text = f"version: 1\ntargets:\n  t:\n    engine: tidb\n    connection: c\n    backup: false\n    {health}\n{more}"
     return Looks("health_check", fleet.parse(text).target("t"))
 
 
