@@ -48,7 +48,7 @@ down: setup ## stop everything that `make run` started
 status: setup ## what runs, and where
 	@$(PY) -m local status
 
-test: lint ## everything: lint, then unit, integration, Airflow and browser tests on real servers (some 55 minutes)
+test: lint ## everything: lint, then unit, integration, Airflow and browser tests on real servers (about an hour)
 	@$(call run_tests)
 	@$(call on_versions,$(SHORT),-m versions)
 
