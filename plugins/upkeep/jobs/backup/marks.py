@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from upkeep.fleet import BackupRule, RetainPolicy, elapsed
 from upkeep.model import Json
@@ -20,6 +20,8 @@ from upkeep.model import Json
 NAME: Final = "marks.json"
 AHEAD: Final = timedelta(days=2)
 """So much longer than a backup may authorise anything its marks reach: a night may be late."""
+_MOST_TOLD: Final = 3
+"""Of the hours that stay."""
 Marks: TypeAlias = Mapping[str, Json]
 """Object → what was found of it, in the engine's own words."""
 
@@ -45,6 +47,43 @@ class Mark(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.rows}-{self.first:x}-{self.second:x}"
+
+
+class Marked(Protocol):
+    """A range of which it is known what was restored."""
+
+    @property
+    def mark(self) -> Mark:
+        """What that amounted to."""
+
+
+R = TypeVar("R", bound=Marked)
+
+
+def neighbours(ranges: Iterable[R], size: Callable[[], int]) -> Iterator[list[R]]:
+    """Yield neighbours that are one batch together, and what is larger than one by itself.
+
+    Parameters
+    ----------
+    size
+        How many rows a batch has by now.
+    """
+    group: list[R] = []
+    for one in ranges:
+        if group and sum(r.mark.rows for r in group) + one.mark.rows > size():
+            yield group
+            group = []
+        group.append(one)
+    if group:
+        yield group
+
+
+def came_since(hours: Sequence[str]) -> str:
+    """Return in which hours something is otherwise than it was restored; empty: in none."""
+    if not hours:
+        return ""
+    more = f" and {len(hours) - _MOST_TOLD:,} more" if hours[_MOST_TOLD:] else ""
+    return f" (came or changed since, in the hours {', '.join(hours[:_MOST_TOLD])}{more})"
 
 
 def reach(retain: RetainPolicy | None) -> timedelta | None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
-from upkeep.jobs.backup.marks import Mark
+from upkeep.jobs.backup.marks import Mark, came_since, neighbours
 from upkeep.jobs.contract import Work
 from upkeep.jobs.errors import ConservationError, NotCoveredError
 from upkeep.jobs.outcomes import DoneSoFar
@@ -26,8 +26,6 @@ from upkeep.mongo.data_retention.doomed import Doomed
 from upkeep.mongo.elections import persist
 from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
-MOST_TOLD: Final = 3
-"""Of the hours that stay."""
 MOST_COUNTED: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -81,7 +79,7 @@ class CoveredSweep(Sweep):
 
     def run(self) -> None:
         """Remove what is as it was."""
-        for group in self._groups():
+        for group in neighbours(self.ranges, lambda: self.pace.size):
             if self._go(group):
                 continue
             for one in group:
@@ -98,17 +96,6 @@ class CoveredSweep(Sweep):
         found = self.session.database[self.doomed.collection]
         hint: Doc = {"hint": self.doomed.index} if self.doomed.index else {}
         return int(persist(self.work, lambda: found.count_documents(wanted, limit=most, maxTimeMS=LOOK_MS, **hint)))
-
-    def _groups(self) -> Iterator[list[Range]]:
-        """Yield neighbours that are one batch together, and what is larger than one by itself."""
-        group: list[Range] = []
-        for one in self.ranges:
-            if group and sum(r.mark.rows for r in group) + one.mark.rows > self.pace.size:
-                yield group
-                group = []
-            group.append(one)
-        if group:
-            yield group
 
     def _go(self, group: Sequence[Range]) -> bool:
         """Remove neighbours, as far as they are what the backup holds; return whether they are."""
@@ -179,8 +166,7 @@ def tell(sweep: CoveredSweep, done: DoneSoFar) -> None:
     text = f"{left:,} documents {'or more ' if left == MOST_COUNTED else ''}that are due stay: backup {backup.id} of "
     text += f"{at} UTC does not hold them as they are now"
     hours = [f"from {one.low:%Y-%m-%d %H:%M}" for one in sweep.different]
-    more = f" and {len(hours) - MOST_TOLD:,} more" if hours[MOST_TOLD:] else ""
-    text += f" (came or changed since, in the hours {', '.join(hours[:MOST_TOLD])}{more})" if hours else ""
+    text += came_since(hours)
     if not done.rows:
         raise NotCoveredError(text)
     done.message = text

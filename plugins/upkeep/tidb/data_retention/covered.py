@@ -7,14 +7,14 @@ So a row that came late or was changed stays, with what shares its piece, or its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 import pymysql
 
-from upkeep.jobs.backup.marks import Mark
+from upkeep.jobs.backup.marks import Mark, came_since, neighbours
 from upkeep.jobs.contract import Work
 from upkeep.jobs.errors import NotCoveredError
 from upkeep.jobs.outcomes import DoneSoFar
@@ -29,8 +29,6 @@ from upkeep.tidb.names import Name
 from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
 
-MOST_TOLD: Final = 3
-"""Of the ranges that stay."""
 MOST_COUNTED: Final = 10_000
 
 
@@ -123,7 +121,7 @@ class CoveredSweep(Sweep):
 
     def _pass(self, doomed: Doomed) -> None:
         self.different = []
-        for group in self._groups():
+        for group in neighbours(self.ranges, lambda: self.pace.size):
             if self._go(doomed, *_union(doomed, group)):
                 continue
             for one in group:
@@ -132,17 +130,6 @@ class CoveredSweep(Sweep):
                 # what is gone already, or stays for another reason, is no difference
                 if not fine and self._oldest(doomed, within):
                     self.different.append(one)
-
-    def _groups(self) -> Iterator[list[Range]]:
-        """Yield neighbours that are one batch together, and what is larger than one by itself."""
-        group: list[Range] = []
-        for one in self.ranges:
-            if group and sum(r.mark.rows for r in group) + one.mark.rows > self.pace.size:
-                yield group
-                group = []
-            group.append(one)
-        if group:
-            yield group
 
     def _go(self, doomed: Doomed, within: Sql, hint: Sql, expected: Mark) -> bool:
         """Remove a range, as far as it is what the backup holds; return whether it is."""
@@ -223,8 +210,7 @@ def tell(work: Work[TiDBSession], sweep: CoveredSweep, done: DoneSoFar) -> None:
     at = f"{backup.snapshot_at:%Y-%m-%d %H:%M}"
     text = f"{many} that are due stay: backup {backup.id} of {at} UTC does not hold them as they are now"
     hours = [f"from {one.low}" for one in sweep.different if one.low is not None]
-    more = f" and {len(hours) - MOST_TOLD:,} more" if hours[MOST_TOLD:] else ""
-    text += f" (came or changed since, in the hours {', '.join(hours[:MOST_TOLD])}{more})" if hours else ""
+    text += came_since(hours)
     if not done.rows:
         raise NotCoveredError(text)
     done.message = text
