@@ -337,7 +337,13 @@ def hard_kill(pid: int) -> None:
     for member in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
-    until(lambda: not any(m.is_running() and m.status() != psutil.STATUS_ZOMBIE for m in family), 20)
+    until(lambda: not any(_runs(member) for member in family), 20)
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 # -- what is in a database ----------------------------------------------------------------------------

@@ -19,15 +19,10 @@ from tests.harness.stack import Stack, run_local
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(900)]
 
 
-def processes(stack: Stack) -> dict[int, str]:
-    found = {}
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("UPKEEP_STACK") == str(stack.state_dir):
-                found[process.pid] = process.name()
-        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
-            continue
-    return found
+def processes(stack: Stack) -> dict[int, psutil.Process]:
+    """Return what runs for a stack; ``info`` is from one look, as any of them may end at any time."""
+    seen = psutil.process_iter(["environ", "cmdline", "name", "ppid"])
+    return {p.pid: p for p in seen if (p.info["environ"] or {}).get("UPKEEP_STACK") == str(stack.state_dir)}
 
 
 def test_airflow_is_healthy_and_asks_who_is_there(stack: Stack) -> None:
@@ -60,8 +55,8 @@ def test_secrets_are_in_private_files_and_in_no_log(stack: Stack) -> None:
 
 def test_no_secret_is_an_argument(stack: Stack) -> None:
     secrets = json.loads((stack.state_dir / "stack.json").read_text())["secrets"].values()
-    for pid in processes(stack):
-        words = " ".join(psutil.Process(pid).cmdline())
+    for process in processes(stack).values():
+        words = " ".join(process.info["cmdline"] or ())
         assert not [secret for secret in secrets if secret in words]
 
 
@@ -79,7 +74,7 @@ def test_killed_supervisor_is_recovered_from(stack: Stack) -> None:
     result = stack.local("up")
     assert result.returncode == 0, result.stdout + result.stderr
     assert stack.local("status").returncode == 0
-    names = list(processes(stack).values())
+    names = [process.info["name"] for process in processes(stack).values()]
     assert names.count("mongod") == 1
 
 
@@ -101,11 +96,10 @@ def test_nobody_else_looks_into_the_state(stack: Stack) -> None:
 
 def test_nothing_listens_on_other_interfaces(stack: Stack) -> None:
     listening = set()
-    for pid in processes(stack):
+    for process in processes(stack).values():
         with contextlib.suppress(psutil.NoSuchProcess):  # the DAG processor's children come and go
-            process = psutil.Process(pid)
             held = [c.laddr for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-            listening |= {(place.ip, place.port, process.name()) for place in held}
+            listening |= {(place.ip, place.port, process.info["name"]) for place in held}
     assert {ip for ip, _, _ in listening} <= {"127.0.0.1", "::1"}, listening
     ports = json.loads((stack.state_dir / "stack.json").read_text())["ports"]
     assert ports["logs"] in {port for _, port, _ in listening}
@@ -129,11 +123,11 @@ def test_no_password_is_read_in_the_statistics_of_statements(stack: Stack) -> No
 
 def test_a_killed_scheduler_leaves_no_worker_behind(stack: Stack) -> None:
     def schedulers() -> dict[int, psutil.Process]:
-        found = [psutil.Process(pid) for pid in processes(stack)]
-        return {p.pid: p for p in found if p.environ().get("UPKEEP_PROGRAM") == "scheduler"}
+        found = processes(stack)
+        return {pid: p for pid, p in found.items() if p.info["environ"].get("UPKEEP_PROGRAM") == "scheduler"}
 
     before = schedulers()
-    (head,) = [p for p in before.values() if p.ppid() not in before]
+    (head,) = [p for p in before.values() if p.info["ppid"] not in before]
     assert len(before) > 1, "it has workers"
     head.kill()
     deadline = time.monotonic() + 120

@@ -6,7 +6,6 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 import time
@@ -22,6 +21,7 @@ import pytest
 from pymongo.errors import PyMongoError
 
 from local.servers import MongoServer
+from tests.harness import scratching
 from tests.harness.copying import Copying, words
 from tests.harness.mongo import Place, fresh_place
 from upkeep import programs
@@ -77,8 +77,7 @@ def at(stage: str, do: Callable[[], object]) -> Bench:
 
 
 def left(copying: Copying) -> list[Path]:
-    scratch = Path(tempfile.gettempdir()).glob("upkeep-scratch-mongo-*")
-    return [*copying.into.glob("t/*"), *copying.into.glob("t/.*"), *scratch]
+    return [*copying.into.glob("t/*"), *copying.into.glob("t/.*"), *scratching.places("mongo")]
 
 
 def transfers(place: Place, stop: threading.Event) -> None:
@@ -218,7 +217,7 @@ def test_what_a_killed_run_left_the_next_one_removes(place: Place, copying: Copy
             return
         for process in psutil.process_iter(["name", "cmdline"]):
             words_ = process.info["cmdline"] or ()
-            if process.info["name"] == "mongod" and any("upkeep-scratch-mongo-" in word for word in words_):
+            if process.info["name"] == "mongod" and any(scratching.mark("mongo") in word for word in words_):
                 process.kill()
                 killed.append(process.pid)
 

@@ -130,7 +130,7 @@ def test_cancelled_killed_or_without_its_locks_nothing_is_published(
     mark, seen = str(copying.into), list[str]()
 
     def look() -> None:
-        seen.extend(word for p in running("pg_dump", mark) for word in p.cmdline())
+        seen.extend(word for p in running("pg_dump", mark) for word in p.info["cmdline"])
         cancel()
 
     def there() -> bool:
