@@ -20,5 +20,10 @@ def job(name: str, engine_name: str) -> Job[Any] | None:
 
 
 def policies(target: Target, job_name: str) -> Iterator[str]:
-    """Yield the names in the target's fleet entry that declare something for this job."""
-    yield from target.declared(spec.require(job_name).policy_keys)
+    """Yield the names in the target's fleet entry that declare something for this job.
+
+    Where the engine has no such job, a key that another of its jobs reads asks for that one alone.
+    """
+    row = spec.require(job_name)
+    others = {key for other in spec.JOBS.values() if target.engine in other.engines for key in other.policy_keys}
+    yield from target.declared(row.policy_keys if target.engine in row.engines else {*row.policy_keys} - others)

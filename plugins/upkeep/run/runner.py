@@ -20,6 +20,7 @@ from upkeep.fleet import Fleet, Target
 from upkeep.jobs import rooms, spec
 from upkeep.jobs.contract import Ask, Job
 from upkeep.model import (
+    ENGINES,
     NOTHING_ASKED,
     Finding,
     FindingStatus,
@@ -83,10 +84,14 @@ class Runner:
 
         Raises `ConfigurationError` for an unknown job or target, or a named target without such a policy.
         """
-        spec.require(job)
+        row = spec.require(job)
         for name in names:
-            if not any(True for _ in rooms.policies(self.fleet.target(name), job)):
-                raise ConfigurationError(f"target '{name}' declares nothing for {job}; add it to the fleet file")
+            target = self.fleet.target(name)
+            if not any(True for _ in rooms.policies(target, job)):
+                able = " and ".join(engine for engine in ENGINES if engine in row.engines)
+                said = f"declares nothing for {job}; add it to the fleet file"
+                wrong = said if target.engine in row.engines else f"is of {target.engine}; {job} is there for {able} only"
+                raise ConfigurationError(f"target '{name}' {wrong}")
         declared = [
             name for name, target in self.fleet.targets.items() if any(True for _ in rooms.policies(target, job))
         ]

@@ -206,6 +206,8 @@ def test_what_collections_declare() -> None:
     assert list(target.declared(["collections.indexes"])) == ["m"]
     assert list(target.declared(["target.indexes"])) == ["a"]
     assert list(target.declared(["tables.indexes", "timeseries", "nonsense"])) == []
+    assert list(rooms.policies(target, "index_analysis")) == ["a"]
+    assert list(rooms.policies(target, "reindex")) == []  # the key is of both; of the two MongoDB has the other one
     bare = fleet.parse(collection("{timeseries: {time: at}}")).targets["a"]
     assert list(rooms.policies(bare, "partition_creation")) == ["m"]
     assert list(rooms.policies(bare, "data_retention")) == []
