@@ -42,6 +42,10 @@ class TargetPolicy(Strict):
     def agrees(self, target: Any) -> None:
         """Raise `ValueError` when what else is declared for the target (a `upkeep.fleet.Target`) contradicts it."""
 
+    @classmethod
+    def denied(cls, target: Any) -> None:
+        """Raise `ValueError` when what else is declared for the target needs this, and the file says ``false``."""
+
 
 class _Declares(Protocol):
     @property

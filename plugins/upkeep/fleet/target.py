@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from upkeep.errors import ConfigurationError
-from upkeep.fleet import location
+from upkeep.fleet import keys, location
 from upkeep.fleet.collections import CollectionPolicy
 from upkeep.fleet.keys import TargetPolicy
 from upkeep.fleet.outside import PeopleAddress, WebAddress
@@ -89,6 +89,9 @@ class Target(Strict):
                     raise ValueError(message)
         for policy_of_all in self.policies.values():
             policy_of_all.agrees(self)
+        for key, kind in keys.found().items():
+            if self.refuses(key):
+                kind.denied(self)
         return self
 
     def subjects(self) -> Mapping[str, TablePolicy]:

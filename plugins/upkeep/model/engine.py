@@ -30,7 +30,7 @@ class EngineSpec:
         What policies of its tables may say besides range partitions and retention by rows or into tables: ``quality``,
         ``files`` (archives in files), ``levels`` (list and hash partitions, sub-partitions), ``ttl`` (the server itself
         removes rows). ``rows``: jobs of other targets may ask it for rows (`upkeep.engines.Reader`).
-        ``backups``: Upkeep can take them.
+        ``backups``: Upkeep can take them; ``replicas``: of a replica too.
     comment
         What begins a comment in its statements.
     statement_end
@@ -84,7 +84,7 @@ _ROWS: Final = (
         sections=("streams", "keys"),
         driver="redis",
         tested_versions=("6.2", "7.0", "7.4", "valkey 8.1"),
-        also=frozenset({"backups"}),
+        also=frozenset({"backups", "replicas"}),
         comment="#",
         statement_end="",
     ),

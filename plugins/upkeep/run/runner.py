@@ -89,8 +89,9 @@ class Runner:
             target = self.fleet.target(name)
             if not any(True for _ in rooms.policies(target, job)):
                 able = " and ".join(engine for engine in ENGINES if engine in row.engines)
-                said = f"declares nothing for {job}; add it to the fleet file"
-                wrong = said if target.engine in row.engines else f"is of {target.engine}; {job} is there for {able} only"
+                wrong = f"declares nothing for {job}; add it to the fleet file"
+                if target.engine not in row.engines:
+                    wrong = f"is of {target.engine}; {job} is there for {able} only"
                 raise ConfigurationError(f"target '{name}' {wrong}")
         declared = [
             name for name, target in self.fleet.targets.items() if any(True for _ in rooms.policies(target, job))

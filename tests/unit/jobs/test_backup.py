@@ -171,6 +171,34 @@ def test_what_no_deletion_could_ever_get_is_said_at_load(policy: str, age: str, 
             fleet.parse(text)
 
 
+@pytest.mark.parametrize("word", ["external", "false"])
+@pytest.mark.parametrize(
+    ("engine", "declared"),
+    [
+        ("postgres", "tables: {logs: {retain: {by: at, for: 1 day, then: delete, %s}}}"),
+        ("tidb", "tables: {logs: {retain: {by: at, for: 1 day, then: delete, %s}}}"),
+        ("mongo", "collections: {logs: {retain: {by: at, for: 1 day, then: delete, %s}}}"),
+        ("redis", "streams: {logs: {retain: {for: 1 day, then: delete, %s}}}"),
+    ],
+)
+def test_where_upkeep_takes_no_backups_none_can_be_required(word: str, engine: str, declared: str) -> None:
+    head = f"version: 1\ntargets:\n  shop:\n    engine: {engine}\n    connection: c\n    backup: {word}\n    "
+    with pytest.raises(ConfigurationError, match=f"backup: {word}, but logs requires a verified backup.*nothing would"):
+        fleet.parse(head + declared % "requires: {backup: 26 hours}")
+    assert fleet.parse(head + declared % "requires: approval").targets["shop"].sections
+
+
+def test_a_replica_is_asked_where_the_engine_can() -> None:
+    text = "version: 1\ntargets:\n  shop:\n    engine: {}\n    connection: c\n    backup: {{into: /b, from: {}}}\n"
+    for engine, row in ENGINES.items():
+        assert fleet.parse(text.format(engine, "primary")).targets
+        if "replicas" in row.also:
+            assert fleet.parse(text.format(engine, "replica_if_any")).targets
+        else:
+            with pytest.raises(ConfigurationError, match="a replica is asked for backups on engine redis only"):
+                fleet.parse(text.format(engine, "replica_if_any"))
+
+
 def test_an_engine_that_cannot_be_backed_up_says_so_at_load(monkeypatch: pytest.MonkeyPatch) -> None:
     row = replace(ENGINES["mongo"], also=frozenset())
     monkeypatch.setattr(backup, "ENGINES", {**ENGINES, "mongo": row})

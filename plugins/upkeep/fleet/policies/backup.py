@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal
@@ -88,27 +89,41 @@ class BackupPolicy(TargetPolicy):
         if not self.external and "backups" not in ENGINES[engine].also:
             able = ", ".join(name for name, spec in ENGINES.items() if "backups" in spec.also)
             raise ValueError(f"backup: Upkeep takes backups of {able}, not of {engine} yet; write backup: external")
+        asked = "source" in self.model_fields_set and self.source != "primary"
+        if asked and "replicas" not in ENGINES[engine].also:
+            able = ", ".join(name for name, spec in ENGINES.items() if "replicas" in spec.also)
+            raise ValueError(
+                f"backup: from: {self.source}: a replica is asked for backups on engine {able} only; leave from: out"
+            )
 
     def agrees(self, target: Any) -> None:
         """Raise `ValueError` where a deletion requires what these backups can never be."""
-        if self.external:
-            return
-        for section in target.sections.values():
-            for name, policy in section.items():
-                rule = getattr(getattr(policy, "retain", None), "requires", None)
-                if not isinstance(rule, BackupRule):
-                    continue
-                days = self.proven_every_days
-                if days is None:
-                    raise ValueError(
-                        f"backup: verify: never, but {name} requires a verified backup: nothing would ever go; write "
-                        "verify: auto, or requires: approval"
-                    )
-                if elapsed(rule.backup) < timedelta(days=days):
-                    raise ValueError(
-                        f"{name} requires a verified backup younger than {rule.backup}, and here one is verified every "
-                        f"{days * 24} hours: write at least {days * 24 + 2} hours"
-                    )
+        days = self.proven_every_days
+        for name, rule in _requiring(target):
+            if self.external:
+                raise ValueError(
+                    f"backup: external, but {name} requires a verified backup, and only Upkeep's own are known to be "
+                    "one: nothing would ever go; write backup: {into: DIRECTORY}, or requires: approval"
+                )
+            if days is None:
+                raise ValueError(
+                    f"backup: verify: never, but {name} requires a verified backup: nothing would ever go; write "
+                    "verify: auto, or requires: approval"
+                )
+            if elapsed(rule.backup) < timedelta(days=days):
+                raise ValueError(
+                    f"{name} requires a verified backup younger than {rule.backup}, and here one is verified every "
+                    f"{days * 24} hours: write at least {days * 24 + 2} hours"
+                )
+
+    @classmethod
+    def denied(cls, target: Any) -> None:
+        """Raise `ValueError` where a deletion requires a backup, and the file says that there shall be none."""
+        for name, _ in _requiring(target):
+            raise ValueError(
+                f"backup: false, but {name} requires a verified backup: nothing would ever go; write "
+                "backup: {into: DIRECTORY}, or requires: approval"
+            )
 
     @property
     def external(self) -> bool:
@@ -119,6 +134,15 @@ class BackupPolicy(TargetPolicy):
     def proven_every_days(self) -> int | None:
         """How many days lie between two verified backups at the most; ``None``: there are none."""
         return None if self.external or self.verify == "never" else 7 if self.verify == "weekly" else 1
+
+
+def _requiring(target: Any) -> Iterator[tuple[str, BackupRule]]:
+    """Yield the names of tables, collections and streams from which something goes only with a backup."""
+    for section in target.sections.values():
+        for name, policy in section.items():
+            rule = getattr(getattr(policy, "retain", None), "requires", None)
+            if isinstance(rule, BackupRule):
+                yield name, rule
 
 
 POLICY = BackupPolicy
