@@ -36,6 +36,8 @@ class Artefact(Value):
         How long the restore took by which it was verified.
     differences
         How many things were otherwise than they should be.
+    why
+        Why its last proof did not get further; empty: it did, or there was none.
     marks
         Digest of the marks that its proof left beside it; ``None``: there are none.
     """
@@ -52,4 +54,5 @@ class Artefact(Value):
     verified_at: datetime | None = None
     restore_seconds: float | None = None
     differences: int = 0
+    why: str = ""
     marks: str | None = None

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from upkeep.fleet import Fleet, Target
 from upkeep.fleet.policies.backup import BackupPolicy
 from upkeep.jobs import rooms, spec
-from upkeep.jobs.backup.job import stands
 from upkeep.model import Backup, TargetStatus
-from upkeep.run import settling
+from upkeep.run import fleet_here, settling
 from upkeep.run.coverage import FLEET
-from upkeep.run.fleet_restores import Wanted
+from upkeep.run.fleet_restores import Here, Wanted
 
 if TYPE_CHECKING:
     from upkeep.ledger import Ending, LastLook, Ledger, OpenIssue, Pause, PendingPlan, Trouble
@@ -63,6 +60,8 @@ class Facts:
     backups, unseen
         Those that have not expired, newest first; ids of those that are not where they were published, as far as this
         machine sees that directory.
+    here
+        By target, what this machine lacks for a restore.
     """
 
     now: datetime
@@ -81,23 +80,11 @@ class Facts:
     links: Mapping[str, str] = field(default_factory=dict)
     backups: tuple[Backup, ...] = ()
     unseen: tuple[str, ...] = ()
+    here: Mapping[str, Here] = field(default_factory=dict)
 
 
-LOOKED_AT: Final = 3
-"""So many backups of a target are looked for where they were published."""
 KEY: Final = "backup"
 """The key of the fleet file: written as false it says that none are wanted."""
-
-
-def _newest(backups: Sequence[Backup], target: str) -> Iterator[Backup]:
-    """Yield those of a target on which the answer depends: manifests are large, and a page must not read hundreds."""
-    return itertools.islice((backup for backup in backups if backup.target == target), LOOKED_AT)
-
-
-def _is_gone(backup: Backup) -> bool:
-    """Return whether a backup is not where it was published; a directory that is not seen from here says nothing."""
-    place = Path(backup.artefact.location)
-    return place.parent.is_dir() and stands(backup.artefact) is None
 
 
 def declared(fleet: Fleet, jobs: Collection[str]) -> tuple[Declared, ...]:
@@ -141,6 +128,7 @@ def gather(ledger: Ledger, fleet: Fleet, jobs: Collection[str]) -> Facts:
     )
     looks = ledger.newest_looks(pairs)
     backups = [backup for backup in ledger.backups() if backup.target in set(names)]
+    unseen, here = fleet_here.look(backups, names)
     seen = {(e.target, e.job) for e in endings if not e.approved} | {(look.target, look.job) for look in looks}
     return Facts(
         now=ledger.now(),
@@ -155,6 +143,7 @@ def gather(ledger: Ledger, fleet: Fleet, jobs: Collection[str]) -> Facts:
         pending=tuple(p for p in ledger.pending() if (p.plan.target, p.plan.job) in wanted),
         pauses=tuple(p for p in ledger.pauses() if p.target is None or p.target in names) if names else (),
         backups=tuple(backups),
-        unseen=tuple(b.artefact.id for name in names for b in _newest(backups, name) if _is_gone(b)),
+        unseen=unseen,
+        here=here,
         changed=ledger.last_changes([target.name for target in targets if target.observed]),
     )

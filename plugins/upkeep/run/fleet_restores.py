@@ -23,6 +23,22 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Here:
+    """What this machine would be to the restore of a target's newest backup.
+
+    Attributes
+    ----------
+    lacks
+        What it has not: a program, an extension, room, a right to read.
+    unlooked
+        What could not be looked at, and why.
+    """
+
+    lacks: tuple[str, ...] = ()
+    unlooked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """Whether a target could be restored, as far as is known.
 
@@ -34,6 +50,8 @@ class Restore:
         How long that took when it was proven.
     notes
         What is missing or in the way.
+    here
+        What was seen of that on this machine; it is among the notes.
     """
 
     target: str
@@ -43,6 +61,7 @@ class Restore:
     backup: str = ""
     seconds: float | None = None
     notes: tuple[str, ...] = ()
+    here: Here = Here()
 
     def document(self, now: datetime) -> Json:
         """Return its part of what ``status --json`` prints."""
@@ -50,10 +69,19 @@ class Restore:
         if self.at is not None:
             found |= {"backup": self.backup, "at": self.at.isoformat()}
             found["age_seconds"] = round((now - self.at).total_seconds())
+        found |= {"missing": list(self.here.lacks)} if self.here.lacks else {}
+        found |= {"not_looked_at": list(self.here.unlooked)} if self.here.unlooked else {}
         return found | ({"seconds": round(self.seconds, 1)} if self.seconds is not None else {})
 
 
-def restore(target: str, wanted: Wanted, backups: Sequence[Backup], now: datetime, unseen: Sequence[str]) -> Restore:
+def restore(  # noqa: PLR0917 - what is known of one target, in the order in which it is asked
+    target: str,
+    wanted: Wanted,
+    backups: Sequence[Backup],
+    now: datetime,
+    unseen: Sequence[str],
+    here: Here = Here(),
+) -> Restore:
     """Return whether a target could be restored right now.
 
     Parameters
@@ -62,6 +90,8 @@ def restore(target: str, wanted: Wanted, backups: Sequence[Backup], now: datetim
         Newest first.
     unseen
         Ids of those that were looked for where they should lie, and are not there whole.
+    here
+        What this machine lacks for the restore of the newest that is there.
     """
     if not wanted.declared and not backups:
         word = "no: backup: false" if wanted.refused else "not by Upkeep: no backup: key"
@@ -70,16 +100,17 @@ def restore(target: str, wanted: Wanted, backups: Sequence[Backup], now: datetim
         return Restore(target, "others take the backups", "soft", notes=("Upkeep knows nothing of them",))
     made = [backup.artefact for backup in backups]
     proven = [one for one in made if one.state == "verified" and one.id not in unseen]
-    notes = tuple(_notes(made, proven, unseen))
+    notes = (*_notes(made, proven, unseen), *_of_here(here))
     if not proven:
         return Restore(
-            target, "not proven: no backup was restored yet" if made else "no backup yet", "bad", notes=notes
+            target, "not proven: no backup was restored yet" if made else "no backup yet", "bad", notes=notes, here=here
         )
     best = proven[0]
     old = now - best.snapshot_at > OLD
+    but = [*(["old"] if old else []), *(["something is missing here"] if here.lacks else [])]
     return Restore(
-        target, "yes, but old" if old else "yes", "warn" if old else "good", best.snapshot_at, best.id,
-        best.restore_seconds, notes,
+        target, f"yes, but {' and '.join(but)}" if but else "yes", "warn" if but else "good", best.snapshot_at, best.id,
+        best.restore_seconds, notes, here,
     )  # fmt: skip
 
 
@@ -88,7 +119,13 @@ def _notes(made: Sequence[Artefact], proven: Sequence[Artefact], unseen: Sequenc
     if newest is not None and newest not in proven:
         what = {"failed": "differs from what was dumped", "verified": "no longer lies where it was published"}
         text = what.get(newest.state, "was not restored to prove it yet")
-        yield f"the newest, of {newest.snapshot_at:%Y-%m-%d %H:%M} UTC, {text}"
+        why = f" ({newest.why})" if newest.why and newest.state != "verified" else ""
+        yield f"the newest, of {newest.snapshot_at:%Y-%m-%d %H:%M} UTC, {text}{why}"
     gone = [one for one in made if one.id in unseen and one is not newest]
     if gone:
         yield f"{len(gone)} older ones are no longer where they were published"
+
+
+def _of_here(here: Here) -> Iterator[str]:
+    yield from (f"missing on this machine: {what}" for what in here.lacks)
+    yield from (f"not looked at: {what}" for what in here.unlooked)

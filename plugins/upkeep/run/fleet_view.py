@@ -16,7 +16,7 @@ from upkeep.run.fleet_cells import NEVER, Cell, cells, stamp
 from upkeep.run.fleet_coming import Coming
 from upkeep.run.fleet_facts import Declared, Facts
 from upkeep.run.fleet_needs import Need, needs
-from upkeep.run.fleet_restores import Restore, restore
+from upkeep.run.fleet_restores import Here, Restore, restore
 from upkeep.run.fleet_sentence import sentence
 
 NEW: Final = timedelta(hours=24)
@@ -228,6 +228,7 @@ def _line(facts: Facts, target: Declared, known: Mapping[tuple[str, str], Cell],
             [b for b in facts.backups if b.target == target.name],
             facts.now,
             facts.unseen,
+            facts.here.get(target.name, Here()),
         ),
     )
 

@@ -133,5 +133,6 @@ def prove(
         "restore_seconds": verdict.restore_seconds or artefact.restore_seconds,
         "differences": verdict.wrong,
         "marks": kept,
+        "why": "" if verdict.level in PROVEN else "; ".join(f.summary for f in verdict.findings[:1]),
     }
     return verdict, artefact.model_copy(update=update)

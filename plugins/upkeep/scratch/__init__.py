@@ -6,6 +6,6 @@ directory whose owner was killed is found by the next run, because the kernel ha
 """
 
 from upkeep.scratch.account import account
-from upkeep.scratch.place import PREFIX, Place, ScratchServer, place, sweep
+from upkeep.scratch.place import PREFIX, Place, ScratchServer, look_for_room, place, sweep
 
-__all__ = ["PREFIX", "Place", "ScratchServer", "account", "place", "sweep"]
+__all__ = ["PREFIX", "Place", "ScratchServer", "account", "look_for_room", "place", "sweep"]

@@ -200,7 +200,7 @@ def place(engine: str, *, reserve: int) -> Iterator[Place]:
         There is no room, or the directory cannot be made.
     """
     sweep()
-    _look_for_room(reserve)
+    look_for_room(reserve)
     user = account().pw_name if account().pw_uid != os.geteuid() else None
     try:
         path, lock = _make(engine)
@@ -248,7 +248,8 @@ def _check_reachable(made: Place) -> None:
             )
 
 
-def _look_for_room(reserve: int) -> None:
+def look_for_room(reserve: int) -> None:
+    """Raise `NotAvailableError` when a place that may come to hold so many bytes cannot be had now."""
     others = 0
     for path in base().glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, ValueError, KeyError):

@@ -14,8 +14,11 @@ from tests.harness import commands as help_
 from tests.harness.cases import CASES, ROWS, prepare
 from tests.harness.commands import Bed, Db, Done
 from tests.harness.servers import fresh_database
-from upkeep import connections
+from upkeep import connections, fleet, programs
+from upkeep.jobs import spec
+from upkeep.jobs.backup import manifest as manifests
 from upkeep.ledger import Ledger
+from upkeep.run import fleet_facts, fleet_view
 
 CASE = CASES["delete rows"]
 
@@ -133,6 +136,80 @@ def test_restored_into_an_empty_database_only(bed: Bed, into: Path, postgres_ser
             "restore", "--target", "else", "--backup", "newest", "--into", "empty_db", "--from", str(into)
         )
         assert other.status == 2, other.said
+
+
+def answer(bed: Bed) -> Any:
+    """Return what the page of the fleet says on "could we restore right now?"."""
+    with Ledger.open(connections.parse("upkeep_control", bed.control), migrate=False) as ledger:
+        view = fleet_view.view(fleet_facts.gather(ledger, fleet.load(bed.fleet), spec.JOBS))
+    return view.document()["targets"][0]["restore"]
+
+
+def test_what_is_missing_for_a_restore_is_told(bed: Bed, into: Path, tmp_path: Path) -> None:
+    with psycopg.connect(bed.target, autocommit=True) as db:
+        db.execute("create extension pgcrypto")
+
+    def unproven() -> None:
+        find = programs.find
+        programs.find = lambda name, **how: find("no-" * (name == "initdb") + name, **how)
+
+    assert bed.upkeep("run", "backup", "--json", before=unproven).status == 3
+    why = answer(bed)
+    assert why["verdict"].startswith("not proven")
+    assert "was not restored to prove it yet (backup" in why["notes"][0]
+    assert "no-initdb of version" in why["notes"][0]
+    (made,) = listed(bed)
+    assert bed.upkeep("verify", made["id"]).status == 0
+    fine = answer(bed)
+    assert (fine["verdict"], fine["notes"]) == ("yes", [])
+
+    place = Path(made["location"])
+    no_programs(bed, tmp_path)
+    no_room(bed, tmp_path / "room")
+    no_extensions(bed, tmp_path / "plain", manifests.read(place)[0].needs["major"])
+    next((place / "data").glob("*.dat.gz")).unlink()
+    gone = answer(bed)
+    assert gone["verdict"].startswith("not proven")
+    assert [note.partition("no longer lies where it was published")[1] for note in gone["notes"]] != [""]
+    place.parent.rename(place.parent.with_name("elsewhere"))
+    elsewhere = answer(bed)
+    assert (elsewhere["verdict"], elsewhere["not_looked_at"]) == (
+        "yes",
+        [f"{place.parent} is not seen from this machine"],
+    )
+    told = bed.upkeep("status")
+    assert "not looked at:" in told.out
+
+
+def no_programs(bed: Bed, empty: Path) -> None:
+    with pytest.MonkeyPatch.context() as machine:
+        machine.setattr(programs, "_KNOWN", ())
+        machine.setenv("PATH", str(empty))
+        machine.setenv("UPKEEP_TOOLS", str(empty))
+        found = answer(bed)
+    assert found["verdict"] == "yes, but something is missing here"
+    assert [what.partition(" ")[0] for what in found["missing"]] == ["initdb", "no", "postgres"]
+
+
+def no_room(bed: Bed, place: Path) -> None:
+    (place / "upkeep-scratch-x").mkdir(parents=True)
+    (place / "upkeep-scratch-x" / ".servers.json").write_text('{"reserved": 1000000000000000}')
+    with pytest.MonkeyPatch.context() as machine:
+        machine.setenv("UPKEEP_SCRATCH", str(place))
+        (found,) = answer(bed)["missing"]
+    assert "a scratch server may need" in found
+
+
+def no_extensions(bed: Bed, folder: Path, major: int) -> None:
+    folder.mkdir()
+    for name in ("postgres", "initdb"):
+        (folder / name).symlink_to(programs.find(name, major=major).resolve())
+    (folder / "pg_config").write_text(f"#!/bin/sh\necho {folder}\n")
+    (folder / "pg_config").chmod(0o755)
+    with pytest.MonkeyPatch.context() as machine:
+        machine.setenv("UPKEEP_TOOLS", os.pathsep.join([str(folder), os.environ.get("UPKEEP_TOOLS", "")]))
+        (found,) = answer(bed)["missing"]
+    assert found == f"not installed for the PostgreSQL {major} of this machine: extension pgcrypto"
 
 
 def count(db: Db) -> int:

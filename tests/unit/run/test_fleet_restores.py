@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from upkeep.model import Artefact, Backup
-from upkeep.run.fleet_restores import Wanted, restore
+from upkeep.run.fleet_restores import Here, Wanted, restore
 
 NOW = datetime(2026, 3, 29, 8, 0, tzinfo=UTC)
 WANTED = Wanted(declared=True)
@@ -51,3 +51,18 @@ def test_only_what_was_restored_says_yes(  # noqa: PLR0917 - the columns of a ta
     if found.at is not None:
         assert document["age_seconds"] == round((NOW - found.at).total_seconds())
         assert document["seconds"] == 3.0
+
+
+def test_what_is_missing_here_and_why_the_newest_is_not_proven_are_told() -> None:
+    here = Here(lacks=("room",), unlooked=("extensions",))
+    newest = made("b", 1, "unverified", why="no initdb is here")
+    found = restore("shop", WANTED, [newest, made("a", 31)], NOW, (), here)
+    assert (found.word, found.tone) == ("yes, but old and something is missing here", "warn")
+    assert found.notes == (
+        "the newest, of 2026-03-29 07:00 UTC, was not restored to prove it yet (no initdb is here)",
+        "missing on this machine: room",
+        "not looked at: extensions",
+    )
+    document = found.document(NOW)
+    assert (document["missing"], document["not_looked_at"]) == (["room"], ["extensions"])
+    assert restore("shop", WANTED, [made("a", 8)], NOW, (), Here(unlooked=("x",))).word == "yes"

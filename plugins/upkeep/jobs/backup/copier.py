@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from upkeep import programs
 from upkeep.engines import Address, Session
-from upkeep.errors import ProgramError
+from upkeep.errors import NotAvailableError, ProgramError
 from upkeep.fleet import Target
 from upkeep.fleet.policies.backup import BackupPolicy
 from upkeep.jobs.backup.manifest import Contents, Manifest
@@ -101,6 +101,15 @@ class Bench:
             raise ProgramError(f"it took longer than it may ({self.seconds:,.0f} s), and was ended")
 
 
+def unavailable(*looks: Callable[[], object]) -> Iterator[str]:
+    """Yield why what is looked for is not available here: each look raises `NotAvailableError`, or is fine."""
+    for look in looks:
+        try:
+            look()
+        except NotAvailableError as error:
+            yield str(error)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """What was seen of a database before it is backed up.
@@ -184,6 +193,8 @@ class Copier(Generic[S]):
         Restores into a scratch server of its own (`upkeep.scratch`), and gives its address. Raises
         `upkeep.errors.NotAvailableError` where such a server cannot be had, `DamagedError` where it cannot
         be restored.
+    missing
+        What this machine lacks of what ``restored`` needs, in words; starts no server.
     look
         What is in a restored database; checksums only where the manifest has one.
     restore
@@ -201,6 +212,7 @@ class Copier(Generic[S]):
     take: Callable[[Order[S]], Taken]
     count: Callable[[Path, Manifest, Bench], Mapping[str, int]]
     restored: Callable[[Path, Manifest, Bench], AbstractContextManager[Address]]
+    missing: Callable[[Path, Manifest], Iterator[str]]
     look: Callable[[Address, Manifest], Sequence[Contents]]
     restore: Callable[[Path, Manifest, Address, Bench], None]
     instructions: Callable[[Manifest], str]

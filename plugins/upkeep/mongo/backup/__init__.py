@@ -21,6 +21,7 @@ COPIER: Final[Copier[MongoSession]] = Copier(
     take=source.take,
     count=files.count,
     restored=scratch.restored,
+    missing=scratch.missing,
     look=scratch.look,
     restore=scratch.restore,
     instructions=scratch.instructions,

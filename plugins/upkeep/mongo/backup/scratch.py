@@ -17,7 +17,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from upkeep import programs, scratch
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError, NotAvailableError
-from upkeep.jobs.backup.copier import Bench
+from upkeep.jobs.backup.copier import Bench, unavailable
 from upkeep.jobs.backup.manifest import Contents, Manifest
 from upkeep.jobs.backup.verify import DamagedError
 from upkeep.jobs.errors import ActionError
@@ -50,12 +50,8 @@ _STAMP: Final = b"\x11"
 @contextmanager
 def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]:
     """Load the files into a server of its own."""
-    series = str(manifest.needs["series"])
-    program = programs.find(SERVER, major=int(series.partition(".")[0]))
-    version = programs.version(program).rpartition("v")[2]
-    if not version.startswith(f"{series}."):
-        raise NotAvailableError(f"{program} is of version {version}, the backup of {manifest.server_version}")
-    with scratch.place("mongo", reserve=round(_TIMES * int(manifest.needs["bytes"])) + _ROOM) as room:
+    program = _program(manifest)
+    with scratch.place("mongo", reserve=_reserve(manifest)) as room:
         room.folder("data")
         password, socket = secrets.token_urlsafe(24), room.path / "mongod.sock"
         address = Address("scratch", str(socket), None, _USER, manifest.database, password, _OPTIONS, "mongo")
@@ -70,6 +66,24 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
                 if faults.is_lost(error):
                     raise NotAvailableError(f"the scratch server {SERVER} ended before the proof did") from None
                 raise DamagedError(f"is not restored: {faults.describe(error)}") from None
+
+
+def missing(_place: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield what this machine lacks of what a server of its own needs."""
+    yield from unavailable(lambda: _program(manifest), lambda: scratch.look_for_room(_reserve(manifest)))
+
+
+def _reserve(manifest: Manifest) -> int:
+    return round(_TIMES * int(manifest.needs["bytes"])) + _ROOM
+
+
+def _program(manifest: Manifest) -> Path:
+    series = str(manifest.needs["series"])
+    program = programs.find(SERVER, major=int(series.partition(".")[0]))
+    version = programs.version(program).rpartition("v")[2]
+    if not version.startswith(f"{series}."):
+        raise NotAvailableError(f"{program} is of version {version}, the backup of {manifest.server_version}")
+    return program
 
 
 def _own(nobody: Address, password: str) -> None:

@@ -7,7 +7,7 @@ from upkeep.jobs.backup.job import job
 from upkeep.postgres.backup.archive import count
 from upkeep.postgres.backup.contents import look
 from upkeep.postgres.backup.restore import instructions, restore
-from upkeep.postgres.backup.scratch import restored
+from upkeep.postgres.backup.scratch import missing, restored
 from upkeep.postgres.backup.survey import survey
 from upkeep.postgres.backup.take import classify, take
 from upkeep.postgres.session import PostgresSession
@@ -19,6 +19,7 @@ COPIER: Final[Copier[PostgresSession]] = Copier(
     take=take,
     count=count,
     restored=restored,
+    missing=missing,
     look=look,
     restore=restore,
     instructions=instructions,

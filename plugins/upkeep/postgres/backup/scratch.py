@@ -18,7 +18,7 @@ from psycopg import sql
 from upkeep import programs, scratch
 from upkeep.engines import Address
 from upkeep.errors import NotAvailableError
-from upkeep.jobs.backup.copier import Bench
+from upkeep.jobs.backup.copier import Bench, unavailable
 from upkeep.jobs.backup.manifest import Manifest
 from upkeep.jobs.backup.verify import DamagedError
 from upkeep.postgres import faults
@@ -82,7 +82,7 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
     needs = manifest.needs
     postgres = programs.find("postgres", major=needs["major"])
     initdb = programs.find("initdb", major=needs["major"])
-    with scratch.place("postgres", reserve=round(needs["bytes"] * _MARGIN) + _BESIDE) as room:
+    with scratch.place("postgres", reserve=_reserve(needs)) as room:
         address = _initialised(initdb, room, bench)
         command: list[str | Path] = [postgres, "-D", room.path / "data", *_options(room.path, needs["major"])]
         with room.server(
@@ -92,6 +92,35 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
             into = replace(address, database=DATABASE)
             _restore(place, manifest, into, bench)
             yield into
+
+
+def missing(_place: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield what this machine lacks of what a server of its own needs."""
+    needs = manifest.needs
+    yield from unavailable(
+        lambda: programs.find("initdb", major=needs["major"]),
+        lambda: tools.restorer(needs["dumped_by"]),
+        lambda: scratch.look_for_room(_reserve(needs)),
+        lambda: _look_for_extensions(needs),
+    )
+
+
+def _reserve(needs: dict[str, Any]) -> int:
+    return round(int(needs["bytes"]) * _MARGIN) + _BESIDE
+
+
+def _look_for_extensions(needs: dict[str, Any]) -> None:
+    """Raise `NotAvailableError` when the files of an extension are not beside the server's program."""
+    major = needs["major"]
+    asked = programs.find("postgres", major=major).with_name("pg_config")
+    if not asked.exists():
+        raise NotAvailableError(f"extensions were not looked at: no {asked} says where they lie")
+    folder = Path(programs.version(asked, "--sharedir")) / "extension"
+    absent = [name for name in needs["extensions"] if not (folder / f"{name}.control").exists()]
+    if absent:
+        raise NotAvailableError(
+            f"not installed for the PostgreSQL {major} of this machine: extension {', '.join(absent)}"
+        )
 
 
 def _initialised(initdb: Path, room: scratch.Place, bench: Bench) -> Address:

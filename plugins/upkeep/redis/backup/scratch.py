@@ -14,7 +14,7 @@ import redis
 from upkeep import programs, scratch
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError, NotAvailableError, ProgramError
-from upkeep.jobs.backup.copier import Bench
+from upkeep.jobs.backup.copier import Bench, unavailable
 from upkeep.jobs.backup.manifest import Contents, Manifest
 from upkeep.jobs.backup.verify import DamagedError
 from upkeep.redis.backup import rdb
@@ -51,14 +51,8 @@ def count(place: Path, manifest: Manifest, bench: Bench) -> dict[str, int]:
 @contextmanager
 def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]:
     """Have a server of its own load the file."""
-    major, memory = int(manifest.needs["major"]), int(manifest.needs["memory"])
-    program = programs.find(SERVER, major=major)
-    free = psutil.virtual_memory().available
-    if memory > _ROOM * free:
-        raise NotAvailableError(
-            f"the data needs {memory >> 20:,} MiB of memory, and {free >> 20:,} MiB are free here: verify it on a "
-            "machine with more (upkeep verify needs only the backup)"
-        )
+    program = _program(manifest)
+    _look_for_memory(manifest)
     source = place / rdb.FILE
     with scratch.place("redis", reserve=source.stat().st_size) as room:
         with source.open("rb") as given, (room.path / rdb.FILE).open("wb") as copy:
@@ -78,6 +72,27 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
                 yield address
         except ProgramError as error:
             raise DamagedError(f"is not loaded by {SERVER}: {error}") from error
+
+
+def missing(place: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield what this machine lacks of what a server of its own needs."""
+    size = (place / rdb.FILE).stat().st_size
+    yield from unavailable(
+        lambda: _program(manifest), lambda: _look_for_memory(manifest), lambda: scratch.look_for_room(size)
+    )
+
+
+def _program(manifest: Manifest) -> Path:
+    return programs.find(SERVER, major=int(manifest.needs["major"]))
+
+
+def _look_for_memory(manifest: Manifest) -> None:
+    memory, free = int(manifest.needs["memory"]), psutil.virtual_memory().available
+    if memory > _ROOM * free:
+        raise NotAvailableError(
+            f"the data needs {memory >> 20:,} MiB of memory, and {free >> 20:,} MiB are free here: verify it on a "
+            "machine with more (upkeep verify needs only the backup)"
+        )
 
 
 def _loaded(address: Address) -> None:

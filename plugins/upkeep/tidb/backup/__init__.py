@@ -20,6 +20,7 @@ COPIER: Final[Copier[TiDBSession]] = Copier(
     take=source.take,
     count=scratch.count,
     restored=scratch.restored,
+    missing=scratch.missing,
     look=scratch.look,
     restore=scratch.restore,
     instructions=scratch.instructions,

@@ -14,7 +14,7 @@ import pymysql
 from upkeep import programs, scratch
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError, NotAvailableError, ProgramError
-from upkeep.jobs.backup.copier import Bench
+from upkeep.jobs.backup.copier import Bench, unavailable
 from upkeep.jobs.backup.manifest import Contents, Manifest
 from upkeep.jobs.backup.verify import DamagedError
 from upkeep.jobs.errors import ActionError
@@ -59,13 +59,8 @@ def count(place: Path, _manifest: Manifest, bench: Bench) -> dict[str, int]:
 @contextmanager
 def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]:
     """Load the files into a server of its own, in which nothing goes by itself."""
-    program = programs.find(SERVER)
-    version = programs.version(program, "-V")
-    major = programs.major_of(version.rpartition(":")[2])
-    if major != manifest.needs["major"]:
-        raise NotAvailableError(f"{program} is of version {version}, the backup of {manifest.server_version}")
-    size = sum(path.stat().st_size for path in place.iterdir())
-    with scratch.place("tidb", reserve=_TIMES * size + _ROOM) as room:
+    program = _program(manifest)
+    with scratch.place("tidb", reserve=_reserve(place)) as room:
         password = secrets.token_urlsafe(24)
         first = room.write("first.sql", _FIRST.format(password=password))
         collation = str(manifest.needs["new_collation"]).lower()
@@ -93,6 +88,23 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
             except ProgramError as error:
                 _blame(address, error)
             yield into
+
+
+def missing(place: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield what this machine lacks of what a server of its own needs."""
+    yield from unavailable(lambda: _program(manifest), lambda: scratch.look_for_room(_reserve(place)))
+
+
+def _reserve(place: Path) -> int:
+    return _TIMES * sum(path.stat().st_size for path in place.iterdir()) + _ROOM
+
+
+def _program(manifest: Manifest) -> Path:
+    program = programs.find(SERVER)
+    version = programs.version(program, "-V")
+    if programs.major_of(version.rpartition(":")[2]) != manifest.needs["major"]:
+        raise NotAvailableError(f"{program} is of version {version}, the backup of {manifest.server_version}")
+    return program
 
 
 def _blame(address: Address, error: ProgramError) -> NoReturn:
