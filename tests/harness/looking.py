@@ -9,7 +9,7 @@ from tests.harness.jobs import look
 from upkeep.fleet import Target
 from upkeep.jobs import rooms
 from upkeep.ledger import codec
-from upkeep.model import Finding, Memory, Observation, Plan
+from upkeep.model import Backup, Finding, Memory, Observation, Plan
 from upkeep.run.settling import measured
 
 SAMPLES = 3
@@ -28,6 +28,8 @@ class Looks:
         As `upkeep.model.Memory.ages`.
     endings
         As `upkeep.model.Memory.endings`.
+    backups
+        As `upkeep.model.Memory.backups`.
     """
 
     name: str
@@ -35,14 +37,14 @@ class Looks:
     earlier: list[dict[str, Any]] = field(default_factory=list)
     ages: list[dict[str, Any]] = field(default_factory=list)
     endings: list[dict[str, Any]] = field(default_factory=list)
+    backups: list[Backup] = field(default_factory=list)
 
     def once(self, session: Any) -> Plan:
         """Look once; nothing is remembered of it."""
         job = rooms.job(self.name, self.what.engine)
         assert job is not None
-        seen = look(
-            self.name, session, self.what, memory=Memory(looks=self.earlier, ages=self.ages, endings=self.endings)
-        )
+        memory = Memory(looks=self.earlier, ages=self.ages, endings=self.endings, backups=self.backups)
+        seen = look(self.name, session, self.what, memory=memory)
         plan: Plan = job.plan(Observation.model_validate(codec.unpack(codec.pack(seen.model_dump()))), self.what)
         return plan
 

@@ -28,6 +28,8 @@ class Artefact(Value):
         The instant whose state it holds, by the server's clock.
     identity
         The physical database that it is of.
+    take_seconds
+        How long it took to take; ``None``: not known.
     state
         ``verified`` since ``verified_at``; ``expired``: taken away.
     level
@@ -50,6 +52,7 @@ class Artefact(Value):
     identity: str
     state: BackupState = "unverified"
     tool: str = ""
+    take_seconds: float | None = None
     level: Literal["readable", "restored", "compared"] | None = None
     verified_at: datetime | None = None
     restore_seconds: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -137,6 +138,7 @@ def _take(copier: Copier[S], work: Work[S], done: DoneSoFar) -> None:
         done.artefacts = tuple(map(artefact, others))
         done.bytes, done.message = others[0].manifest.size, f"another run has published {others[0].place}"
         return
+    started = time.monotonic()
     bench = Bench(work.checkpoint, work.checkpoint, elapsed(policy.longest).total_seconds())
     with publish.making(into, target.name, identity, name) as place:
         order = Order(
@@ -147,12 +149,13 @@ def _take(copier: Copier[S], work: Work[S], done: DoneSoFar) -> None:
             compared=_compared(publish.home(into, target.name)),
         )
         taken = copier.take(order)
+        seconds = time.monotonic() - started
         work.checkpoint("bringing it to the disk")
         of = (name, target.name, target.engine, identity)
         made = publish.publish(place, of, taken, copier.instructions, work.checkpoint)
     done.bytes = made.manifest.size
     done.rows = sum(thing.rows or 0 for thing in made.manifest.objects)
-    done.artefacts = (artefact(made), *map(artefact, others))
+    done.artefacts = (artefact(made).model_copy(update={"take_seconds": seconds}), *map(artefact, others))
     done.evidence = {"objects": len(made.manifest.objects), "lacks": list(made.manifest.lacks)}
     done.message = f"published in {made.place}"
 

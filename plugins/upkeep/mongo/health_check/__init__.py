@@ -44,6 +44,7 @@ def observe(ask: Ask[MongoSession]) -> Observation:
         "oplog": alone or _read("local.oplog.rs", lambda: _oplog(session)),
         # of a small database: what is asked for is the disk, and all collections are sized on the way
         "disk": _read("dbStats", lambda: _command(session, "dbStats")),
+        "backup": {"seconds": next((b.artefact.take_seconds for b in ask.memory.backups), None)},
     }
     return documents.observe(ask, told, measures.MEASURES)
 

@@ -21,6 +21,7 @@ NOISE_SECONDS: Final = 10
 CACHE_FULL: Final = 97.0
 OPLOG_FULL: Final = 0.85
 """From here on the oplog loses at its end what it gets at its head; it is cut in pieces of up to a tenth."""
+OUTLASTED: Final = "shorter than a backup takes"
 SLOW_US: Final = 98_304
 """The bucket of the server's histogram that lies nearest to 100 ms; those above are counted too."""
 SLOW_SHARE: Final = 0.01
@@ -96,11 +97,15 @@ def _oplog(told: Told) -> Iterator[Seen]:
     oplog, stats = told["oplog"], told["oplog"]["stats"]
     window = float(oplog["last"]["ts"].time - oplog["first"]["ts"].time)
     full = stats["size"] / stats["maxSize"]
-    evidence = {"share": 100 * full, "hours": window / 3600, "megabytes": stats["maxSize"] / 2**20}
+    took = told["backup"]["seconds"]
+    backup = f", the last backup took {took / 3600:.2f}" if took is not None else ""
+    evidence: Json = {"share": 100 * full, "hours": window / 3600, "megabytes": stats["maxSize"] / 2**20}
+    evidence["backup"] = backup
     if full < OPLOG_FULL:  # nothing of it is lost yet: it reaches back as far as there is anything
         yield Seen(check="oplog_window", state="not full yet", evidence=evidence)
         return
-    yield Seen(check="oplog_window", value=window, evidence=evidence)
+    state = OUTLASTED if took is not None and window < took else ""
+    yield Seen(check="oplog_window", value=window, state=state, evidence=evidence)
 
 
 def _connections(told: Told) -> Iterator[Seen]:

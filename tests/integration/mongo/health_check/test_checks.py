@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.harness.looking import Looks
 from tests.harness.servers import alone
 from upkeep import fleet
 from upkeep.jobs import rooms
+from upkeep.model import Artefact, Backup
 from upkeep.mongo.faults import NoPrimaryError
 from upkeep.mongo.health_check import measures
 from upkeep.mongo.session import MongoSession
@@ -142,6 +144,11 @@ def test_connections_and_disk(server: Small, client: Any, ours: Any) -> None:
     assert seen.level(ours, "disk_used", times=3) == "ok"
 
 
+def a_backup(**more: Any) -> Artefact:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    return Artefact(id="b", location="/b", sha256="0", bytes=1, snapshot_at=at, identity="i", **more)
+
+
 def test_oplog(client: Any, ours: Any) -> None:
     seen = looks()
     client.shop.carts.insert_one({"text": "x"})
@@ -149,6 +156,11 @@ def test_oplog(client: Any, ours: Any) -> None:
     for _ in range(2 * OPLOG_MB):
         client.shop.carts.insert_one({"text": "x" * 1_000_000})
     assert seen.level(ours, "oplog_window") == "INFO"
+    assert seen.level(ours, "oplog_window") == "ERROR"
+    seen.backups.append(Backup("t", a_backup(take_seconds=86_400.0), "run"))
+    assert seen.level(ours, "oplog_window") == "CRITICAL", "a backup that takes a day outlasts it"
+    assert ", the last backup took 24.00" in seen.look(ours)["oplog_window", "server"].summary
+    seen.backups[0] = Backup("t", a_backup(take_seconds=0.001), "run")
     assert seen.level(ours, "oplog_window") == "ERROR"
     client.admin.command("replSetResizeOplog", 1, size=990.0)
     assert seen.level(ours, "oplog_window") == "ok"
