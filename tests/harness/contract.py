@@ -263,7 +263,7 @@ class _Listener(monitoring.CommandListener):
 @contextmanager
 def _redis(server: RedisServer) -> Iterator[Place]:
     """Watched by the server's own count of each command, those of scripts too."""
-    with fresh_redis(server) as place, redis.Redis.from_url(place.uri) as raw:
+    with fresh_redis(server) as place, redis.Redis.from_url(place.admin_uri) as raw:
 
         def picture() -> list[str]:
             return [f"{name}: {raw.dump(name)} {raw.pttl(name) >= 0}" for name in sorted(raw.keys())]

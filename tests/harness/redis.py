@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from local.servers import RedisServer
-from tests.harness import jobs
+from tests.harness import jobs, rights
 from tests.harness.jobs import Run, Runs
 from upkeep.fleet import Target
 from upkeep.redis.session import RedisSession
@@ -29,7 +29,17 @@ class Place:
 
     @property
     def uri(self) -> str:
+        """Where Upkeep logs in, as the user of its role file."""
+        return rights.redis_uri(self.server, DATABASE)
+
+    @property
+    def admin_uri(self) -> str:
+        """Where the test logs in."""
         return self.server.uri(DATABASE)
+
+    def uri_of(self, user: str) -> str:
+        """Where another user with the same password logs in."""
+        return self.admin_uri.replace("redis://:", f"redis://{user}:")
 
     def session(self, uri: str = "") -> AbstractContextManager[RedisSession]:
         return jobs.session("redis", uri or self.uri)

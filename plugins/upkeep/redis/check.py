@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import redis
 
 from upkeep.fleet import Target
+from upkeep.jobs.rights import CHECK
 from upkeep.model import Finding, Json, Severity
-from upkeep.redis import server_refusals, streams
-from upkeep.redis.session import RIGHTS, RedisSession
+from upkeep.redis import faults, rights, server_refusals, streams
+from upkeep.redis.session import NEEDS, RedisSession
 
 
 def check(session: RedisSession, target: Target) -> Iterator[Finding]:
@@ -28,9 +29,18 @@ def check(session: RedisSession, target: Target) -> Iterator[Finding]:
         yield Finding.of(
             "role", target.name, Severity.ERROR, text, "point the connection at a primary that is no cluster's"
         )
+    writes = target.mode == "enforce" and not server["is_replica"]
     try:
+        found = [*rights.findings(session, target)]
+        yield from found
+        told = any(finding.check == CHECK for finding in found)
         for row in streams.declared(session, target.streams):
-            yield from _stream(session, row, writes=target.mode == "enforce" and not server["is_replica"])
+            if not (told and row["kind"] == "denied"):
+                yield from _stream(session, row, writes=writes and not told)
+    except redis.exceptions.NoPermissionError as error:  # SCAN, which is of no stream
+        if not told:
+            text = f"our user may not look for streams: {faults.describe(error)}"
+            yield Finding.of(CHECK, target.name, Severity.ERROR, text, f"ACL SETUSER … {NEEDS}, and the keys")
     except redis.RedisError as error:
         refusal = server_refusals.of(error)
         if refusal is None:
@@ -39,13 +49,13 @@ def check(session: RedisSession, target: Target) -> Iterator[Finding]:
 
 
 def _stream(session: RedisSession, row: Json, *, writes: bool) -> Iterator[Finding]:
-    name, kind, remedy = row["name"], row["kind"], f"ACL SETUSER … {RIGHTS}, and the key"
+    name, kind, remedy = row["name"], row["kind"], f"ACL SETUSER … {NEEDS}, and the key"
     if kind == "denied":
         text = f"our user may not look at it: {row['denied']}"
-        yield Finding.of("privileges", name, Severity.ERROR, text, remedy)
+        yield Finding.of(CHECK, name, Severity.ERROR, text, remedy)
     elif kind == "none":
         yield Finding.of("exists", name, Severity.WARNING, "there is no such stream", "correct the name")
     elif kind != "stream":
         yield Finding.of("kind", name, Severity.ERROR, f"it is a {kind}, not a stream", "correct the name")
     elif writes and not streams.may_trim(session, name):
-        yield Finding.of("privileges", name, Severity.ERROR, "our user may not delete entries", remedy)
+        yield Finding.of(CHECK, name, Severity.ERROR, "our user may not delete entries", remedy)

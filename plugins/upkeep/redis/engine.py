@@ -13,7 +13,7 @@ from upkeep.fleet import Target
 from upkeep.jobs.errors import NoConnectionError
 from upkeep.model import Finding
 from upkeep.redis.check import check
-from upkeep.redis.session import RIGHTS, TESTED_VERSIONS, RedisSession
+from upkeep.redis.session import NEEDS, TESTED_VERSIONS, RedisSession
 
 
 class RedisEngine:
@@ -29,7 +29,7 @@ class RedisEngine:
         except (redis.RedisError, ValueError) as error:
             remedy = "check host, port, password and TLS of the connection"
             if isinstance(error, redis.exceptions.NoPermissionError):
-                remedy = f"grant our user what it needs: ACL SETUSER … {RIGHTS}"
+                remedy = f"grant our user what it needs: ACL SETUSER … {NEEDS}"
             elif "protected mode" in str(error):
                 remedy = "give the server a password (requirepass, or an ACL user), and the connection the same"
             message = (

@@ -9,7 +9,7 @@ import redis
 
 from upkeep.jobs.errors import ActionError, ConnectionLostError, OverloadedError
 from upkeep.redis import server_refusals
-from upkeep.redis.session import RIGHTS
+from upkeep.redis.session import NEEDS
 
 _ARGUMENTS: Final = re.compile(r",? with args beginning with.*|\s*script: \w+, on .*", re.DOTALL)
 _QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -28,7 +28,7 @@ def classify(error: Exception) -> ActionError | None:
         return ConnectionLostError("the server is a replica by now; point the connection at the primary")
     refusal = server_refusals.of(error)
     if refusal is None:
-        return ActionError(f"the server refused: {describe(error)}; our user needs {RIGHTS}")
+        return ActionError(f"the server refused: {describe(error)}; our user needs {NEEDS}")
     kind = OverloadedError if refusal in server_refusals.OVERLOADED else ActionError
     return kind(f"{refusal.text}; {refusal.remedy}")
 

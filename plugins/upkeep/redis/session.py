@@ -31,7 +31,9 @@ ANSWER_SECONDS: Final = 15.0
 RIGHTS: Final = (
     "+select +client|setname +info +time +type +exists +pttl +scan +xinfo +xpending +xrange +xlen +xtrim +eval +eval_ro"
 )
-"""What our user needs, in the words of ``ACL SETUSER``, besides the keys (``~logs:*``)."""
+"""What our user needs for streams from Redis 7 on, in the words of ``ACL SETUSER``, besides the keys (``~logs:*``)."""
+NEEDS: Final = f"{RIGHTS} (before Redis 7 +xdel in place of +eval_ro +xtrim)"
+"""The same, for people; `upkeep check` knows the version and the jobs, and tells exactly what is missing."""
 
 
 class RedisSession:

@@ -13,7 +13,7 @@ from upkeep import fleet, settings
 @pytest.fixture(scope="module")
 def place(redis_server: RedisServer) -> Iterator[Place]:
     with fresh_place(redis_server) as made:
-        assert sample.load_into(made.uri) is True
+        assert sample.load_into(made.admin_uri) is True
         yield made
 
 
@@ -35,7 +35,7 @@ def test_put_in_order_without_asking_anybody(place: Place) -> None:
 def test_loading_again_changes_nothing_and_a_reset_loads_afresh(place: Place) -> None:
     length = place.client.xlen(sample.NOTIFICATIONS)
     place.client.xtrim(sample.NOTIFICATIONS, maxlen=5, approximate=False)
-    assert sample.load_into(place.uri) is False
+    assert sample.load_into(place.admin_uri) is False
     assert place.client.xlen(sample.NOTIFICATIONS) == 5
-    assert sample.load_into(place.uri, reset=True) is True
+    assert sample.load_into(place.admin_uri, reset=True) is True
     assert place.client.xlen(sample.NOTIFICATIONS) >= length

@@ -30,7 +30,7 @@ def limited(place: Any) -> Iterator[str]:
     password = f">{db.server.password}"
     db.client.execute_command("ACL", "SETUSER", USER, "reset", "on", password, "~s", *RIGHTS.split())
     try:
-        yield place.uri.replace("redis://:", f"redis://{USER}:")
+        yield place.db.uri_of(USER)
     finally:
         db.client.execute_command("ACL", "DELUSER", USER)
 

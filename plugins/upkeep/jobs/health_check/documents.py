@@ -23,6 +23,14 @@ class Missing:
     minds: bool = True
 
 
+class BlindError(Exception):
+    """A check finds that it cannot be made without a document which it can often do without."""
+
+    def __init__(self, missing: Missing) -> None:
+        super().__init__(missing.why)
+        self.missing = missing
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a server tells of itself.
@@ -75,5 +83,7 @@ def observe(ask: Ask[Any], documents: Mapping[str, Any], measures: Mapping[str, 
                 seen += measure(told)
         except KeyError as error:
             missing = Missing(f"this version of the server does not tell {error}")
+        except BlindError as error:
+            missing = error.missing
         looked.append(Looked(check=name, why=missing.why, minds=missing.minds) if missing else Looked(check=name))
     return health_check.answer(ask, seen, looked)

@@ -6,7 +6,7 @@ from typing import Any
 
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.redis.data_retention.view import View
-from upkeep.redis.session import RIGHTS
+from upkeep.redis.session import NEEDS
 
 
 def refusal(view: View) -> Finding | None:
@@ -19,7 +19,7 @@ def refusal(view: View) -> Finding | None:
         return _refused(view, "kind", text, "rename the key, or narrow the pattern")
     if view.kind == "denied" or view.row.get("denied"):
         text = f"it could not be looked at: {view.row['denied']}"
-        remedy = f"grant our user what it needs: ACL SETUSER … {RIGHTS}, and the key"
+        remedy = f"grant our user what it needs: ACL SETUSER … {NEEDS}, and the key"
         return _refused(view, "privileges", text, remedy, status=FindingStatus.NOT_AVAILABLE)
     if view.kind != "stream":
         return _refused(view, "kind", f"it is a {view.kind}, not a stream", "correct the name")
@@ -29,7 +29,7 @@ def refusal(view: View) -> Finding | None:
         return _refused(view, "ids_are_times", text, remedy, first=str(first))
     if view.row.get("may_trim") is False:
         text = "our user may not delete entries"
-        return _refused(view, "privileges", text, f"ACL SETUSER … {RIGHTS}, and the key")
+        return _refused(view, "privileges", text, f"ACL SETUSER … {NEEDS}, and the key")
     return None
 
 

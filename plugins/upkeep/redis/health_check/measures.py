@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from upkeep.jobs.checks import Seen
-from upkeep.jobs.health_check.documents import Measure, Told
+from upkeep.jobs.health_check.documents import BlindError, Measure, Missing, Told
 from upkeep.model import SERVER, Json
 
 LEARNED: Final = 12
@@ -40,8 +40,8 @@ def _persistence(told: Told) -> Iterator[Seen]:
         word for word, so in (("snapshot", snapshot), ("append-only file", append), ("its rewrite", rewrite)) if so
     ]
     state = "on disk" if logs or config.get("save") else "off, as configured"
-    if not (config or logs):
-        state = "without failures (whether it is on is not known: CONFIG GET is not allowed)"
+    if not (broken or logs or info["loading"]) and isinstance(told["config"], Missing):
+        raise BlindError(told["config"])  # whether it is on at all is not known
     if broken:
         state = "failing, and writes are refused" if stopped else "failing"
     elif info["loading"]:

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from local.servers import RedisServer, start_redis
-from tests.harness import scratching, servers
+from tests.harness import rights, scratching, servers
 from tests.harness.copying import Copying, Watch, flip, words
 from tests.harness.jobs import address
 from upkeep.errors import CancelledError, ConfigurationError
@@ -36,7 +36,7 @@ def server() -> Iterator[RedisServer]:
 @pytest.fixture
 def copying(server: RedisServer, tmp_path: Path) -> Iterator[Copying]:
     with redis.Redis.from_url(server.uri()) as open_:
-        yield Copying("redis", server.uri(), tmp_path / "backups")
+        yield Copying("redis", rights.redis_uri(server), tmp_path / "backups")
         open_.flushall()
         open_.function_flush()
 
@@ -165,7 +165,8 @@ def test_a_replica_gives_it_where_there_is_one(server: RedisServer, copying: Cop
             time.sleep(0.1)
         # another password, as two servers of a test have: it is not reachable for our user, so the primary gives it
         assert copying.take().manifest.position["from"] == f"{server.host}:{server.port}"
-        open_.config_set("requirepass", server.password)
+        rights.redis_uri(replica)
+        open_.acl_setuser(rights.USER, enabled=True, passwords=[f"+{server.password}"])
         found = copying.take()
         assert found.manifest.position["from"] == f"{replica.host}:{replica.port}"
         copying.policy = "from: primary"

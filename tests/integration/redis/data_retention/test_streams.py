@@ -15,6 +15,7 @@ import redis
 from click.testing import CliRunner, Result
 
 from local.servers import RedisServer
+from tests.harness import rights
 from tests.harness.jobs import Runs, look, undo
 from tests.harness.redis import Place, fresh_place, run, target
 from upkeep import connections
@@ -171,7 +172,7 @@ def test_what_a_group_gives_free_between_plan_and_deletion_waits(session: RedisS
 def test_groups_with_hostile_names(session: RedisSession, place: Place) -> None:
     name = 'a"b\n*\\ü\x00'
     place.fill(name)
-    raw = redis.Redis.from_url(place.uri)
+    raw = redis.Redis.from_url(place.admin_uri)
     raw.xgroup_create(name, b"\xff\xfe'group", id="0")
     escaped = name.replace("\\", "\\\\").replace("*", "\\*")
     policy = {"retain": {"for": "30 days", "then": "delete", "requires": "nothing"}}
@@ -321,7 +322,7 @@ def test_wildcards_are_the_servers_and_an_exact_name_goes_before(session: RedisS
     for name in ("log:a", "log:b", "log:keep", "other"):
         place.fill(name, old=3, new=1)
     place.client.set("log:string", "no stream")
-    redis.Redis.from_url(place.uri).xadd(b"log:\xff", {"a": 1}, id="1700000000000-0")
+    redis.Redis.from_url(place.admin_uri).xadd(b"log:\xff", {"a": 1}, id="1700000000000-0")
     rule = "{retain: {for: %s days, then: delete, requires: nothing}}"
     done = run(session, target(f"log:*: {rule % 30}\nlog:keep: {rule % 300}"))
     assert {a.subject for a in done.plan.actions if not a.blocked} == {"log:a", "log:b"}
@@ -339,7 +340,7 @@ def test_a_replica_is_refused(place: Place, own_redis_server: RedisServer) -> No
         deadline = time.monotonic() + 30
         while client.info("replication")["master_link_status"] != "up" and time.monotonic() < deadline:
             time.sleep(0.1)
-        with place.session(own_redis_server.uri("3")) as session:
+        with place.session(rights.redis_uri(own_redis_server, "3")) as session:
             done = run(session, target(DELETE))
     assert done.before.stops_target
     assert done.outcome("s").reason_code is ReasonCode.CONNECTION_LOST  # the runner would not have tried
@@ -390,7 +391,7 @@ def test_a_server_that_refuses_is_said_once(
         assert "ACL" not in str(done.finding("server_refuses").remedy)
         assert done.plan.actions == ()
         assert done.before.stops_target
-        found = check_target(wanted, lambda _: connections.parse("c", uri))
+        found = check_target(wanted, lambda _: connections.parse("c", place.uri))
         assert [f.check for f in found.findings if f.severity is Severity.ERROR][-1:] == ["server_refuses"]
         assert "privileges" not in [f.check for f in found.findings]
 
@@ -413,7 +414,7 @@ def test_a_user_without_rights_is_told_which(place: Place) -> None:
     young = place.fill("s")
     admin = redis.Redis.from_url(place.server.uri(), decode_responses=True)
     reader = "+select +client|setname +info +time +type +exists +pttl +scan +xinfo +xpending +xrange +xlen +eval_ro"
-    uri = place.uri.replace("redis://:", "redis://limited:")
+    uri = place.uri_of("limited")
     try:
         for rights, check in ((reader, "privileges"), ("+select +client|setname +info +time", "privileges")):
             admin.execute_command("ACL", "SETUSER", "limited", "reset", "on", f">{place.server.password}", "~s")
@@ -486,12 +487,12 @@ def test_writers_and_readers_beside_it_lose_nothing(session: RedisSession, place
     stop, written, read = threading.Event(), [], []
 
     def write() -> None:
-        with redis.Redis.from_url(place.uri, decode_responses=True) as client:
+        with redis.Redis.from_url(place.admin_uri, decode_responses=True) as client:
             while not stop.is_set():
                 written.append(client.xadd("s", {"a": len(written)}))
 
     def consume() -> None:
-        with redis.Redis.from_url(place.uri, decode_responses=True) as client:
+        with redis.Redis.from_url(place.admin_uri, decode_responses=True) as client:
             while not stop.is_set():
                 for _, entries in client.xreadgroup("g", "c", {"s": ">"}, count=50):
                     read.extend(entry[0] for entry in entries)

@@ -19,6 +19,7 @@ import redis
 from local.process import free_port, with_libraries
 from local.servers import RedisServer, start_redis
 from local.servers.redis import redis_program
+from tests.harness import rights
 from tests.harness.jobs import session
 from tests.harness.looking import Looks
 from tests.harness.servers import alone
@@ -46,7 +47,7 @@ def client(server: RedisServer) -> Iterator[Any]:
 
 @pytest.fixture
 def ours(server: RedisServer) -> Iterator[Any]:
-    with session("redis", server.uri()) as opened:
+    with session("redis", rights.redis_uri(server)) as opened:
         yield opened
 
 
@@ -161,7 +162,7 @@ def test_connections(server: RedisServer, client: Any, ours: Any) -> None:
         assert seen.level(ours, "connections_used") == "INFO"
         assert seen.level(ours, "connections_used") == "ERROR"
         stack.enter_context(connect())
-        with pytest.raises(NoConnectionError) as caught, session("redis", server.uri()):
+        with pytest.raises(NoConnectionError) as caught, session("redis", rights.redis_uri(server)):
             pass
         job = rooms.job(seen.name, "redis")
         assert job is not None
@@ -224,7 +225,7 @@ def test_replicas(server: RedisServer, client: Any, ours: Any, monkeypatch: pyte
             os.kill(process, signal.SIGCONT)
         until(lambda: client.info()["slave0"]["lag"] == 0)
         assert seen.level(ours, "replication_lag", name, times=3) == "ok"
-        with session("redis", second.uri()) as theirs:
+        with session("redis", rights.redis_uri(second)) as theirs:
             assert there.level(theirs, "replica_state") == "ok"
             replica.config_set("masterauth", "wrong")
             client.execute_command("CLIENT", "KILL", "TYPE", "replica")
@@ -264,7 +265,11 @@ def start_node(directory: Path) -> Node:
 
 
 def test_cluster() -> None:
-    with alone(start_node) as node, redis.Redis.from_url(node.uri()) as client, session("redis", node.uri()) as ours:
+    with (
+        alone(start_node) as node,
+        redis.Redis.from_url(node.uri()) as client,
+        session("redis", rights.redis_uri(node)) as ours,
+    ):
         seen = looks()
         assert seen.level(ours, "cluster_state") == "CRITICAL"
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)

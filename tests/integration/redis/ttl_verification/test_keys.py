@@ -117,7 +117,7 @@ def test_what_our_user_may_not_see_is_said(place: Place) -> None:
     rights = ["+select", "+client|setname", "+info", "+time", "+scan"]
     place.client.execute_command("ACL", "SETUSER", USER, "reset", "on", password, "~other", *rights)
     try:
-        with place.session(place.uri.replace("redis://:", f"redis://{USER}:")) as limited:
+        with place.session(place.uri_of(USER)) as limited:
             found = looks().look(limited)
             assert {f.status.value for f in found.values()} == {"not_available"}
             assert {f.severity.value for f in found.values()} == {"WARNING"}

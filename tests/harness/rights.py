@@ -1,0 +1,40 @@
+"""Upkeep's own user on the tests' servers, made by the role file: whatever Upkeep does there, it does as that one.
+
+The administrator's connections are the tests', to make what is looked at and to inject faults.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any, Final
+from urllib.parse import quote
+
+import redis
+
+from local.servers import RedisServer
+from upkeep import rolefiles
+from upkeep.redis.rights import FILES
+
+USER: Final = "upkeep"
+
+
+def redis_uri(server: RedisServer, database: str = "0") -> str:
+    """Return the address of a Redis server for Upkeep's user, which is made at first; all keys are in its care."""
+    if f"user {USER}" not in server.settings:
+        with redis.Redis.from_url(server.uri(), decode_responses=True) as client:
+            make_redis_user(client, USER, server.password)
+            (rules,) = (line for line in client.acl_list() if line.startswith(f"user {USER} "))
+        # in the configuration: a server that was killed comes back with its users
+        server.settings[f"user {USER}"] = rules.removeprefix(f"user {USER} ")
+    return f"redis://{USER}:{quote(server.password, safe='')}@{server.host}:{server.port}/{database}"
+
+
+def make_redis_user(client: Any, user: str, password: str, *, mode: str = "enforce", keys: str = "~*") -> None:
+    """Make a user as the role file says, with other keys than those of its example."""
+    info = client.info("server")
+    major = int(str(info.get("valkey_version") or info["redis_version"]).partition(".")[0])
+    for section in rolefiles.sections("redis", FILES[mode]):
+        if section.holds(major):
+            acl, verb, _, *words = shlex.split(section.text)
+            client.execute_command(acl, verb, user, *(word for word in words if not word.startswith("~")))
+    client.execute_command("ACL", "SETUSER", user, f">{password}", *keys.split())
