@@ -6,57 +6,96 @@ retention rule that is commented out, because how long rows are needed is the ow
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 from upkeep.engines import Session
-from upkeep.fleet.drafting import MOST, likeliest, scalar, usual_length
+from upkeep.fleet.drafting import Draft, is_bookkeeping, likeliest, scalar, size, some, usual_length
 from upkeep.postgres import bounds, names
 from upkeep.postgres.session import PostgresSession, Row
+from upkeep.words import counted
 
-SECTION: Final = "tables"
+_SELDOM: Final = 0.05
+"""So small a share of updates is what a log has."""
+_FEW_ROWS: Final = 1_000
+_FEW_BYTES: Final = 2**20
+"""Of so few rows that use so little, nothing is to be won: a list of names, settings, what a framework notes."""
 
 
-def lines(session: Session) -> Iterator[str]:
-    """Yield the lines below ``tables:`` for a target, indented for it."""
+def sections(session: Session) -> dict[str, list[str]]:
+    """Return the lines of each section of a target, indented for it."""
     found = cast("PostgresSession", session).rows("introspect")
+    found.sort(key=lambda row: (-row["bytes"], -row["rows"], row["schema"], row["name"]))
+    return {"tables": list(_lines(found))}
+
+
+def _lines(found: Sequence[Row]) -> Iterator[str]:
+    yield from _unreadable(found)
     timed = [row for row in found if row["time_columns"] or row["strategy"]]
-    for row in timed[:MOST]:
-        yield from _table(row)
-    left_out = len(timed) - MOST
-    if left_out > 0:
-        yield f"      # … and {left_out} smaller tables with a time column"
+    draft = Draft()
+    for row in timed:
+        if _partition(row):
+            draft.continued.append([*_table(row)])
+        elif why := _kept(row):
+            draft.kept.append(f"{_name(row)} ({_facts(row)}): {why}")
+        else:
+            draft.aged.append([*_table(row)])
+    yield from draft.lines("tables with a time column")
     if len(found) > len(timed):
         yield f"      # {len(found) - len(timed)} tables have no time column: nothing here tells a row's age"
 
 
+def _unreadable(found: Sequence[Row]) -> Iterator[str]:
+    """Say of which schemas our role sees the catalog only: what is due there cannot be counted."""
+    for schema, count in Counter(row["schema"] for row in found if not row["readable"]).items():
+        place, role = names.quote(schema), names.quote(found[0]["role"])
+        yield f"      # our role may not read {counted(count, 'table')} of schema {place}, and counts nothing there"
+        yield f"      # → grant usage on schema {place} to {role};"
+        yield f"      #   grant select on all tables in schema {place} to {role}"
+
+
+def _kept(row: Row) -> str | None:
+    """Return why the rows of a table with a time hardly go by their age; ``None``: they may."""
+    if row["pointing"]:
+        return f"foreign keys of {some(row['pointing'])} point at it; those first"
+    if is_bookkeeping(row["name"]):
+        return "a framework's own notes of what it changed"
+    if not row["strategy"] and row["is_analysed"] and 0 < row["rows"] <= _FEW_ROWS and row["bytes"] <= _FEW_BYTES:
+        return "so few that nothing is to be won"
+    return None
+
+
+def _name(row: Row) -> str:
+    return names.display(row["schema"], row["name"])
+
+
 def _table(row: Row) -> Iterator[str]:
-    key = scalar(names.display(row["schema"], row["name"]))
-    yield ""
-    yield f"      # {_facts(row)}"
+    key = scalar(_name(row))
+    yield f"# {_facts(row)}"
     policy = _partition(row)
     retain = _retain(row)
     if policy:
-        yield f"      {key}:"
-        yield f"        {policy}"
+        yield f"{key}:"
+        yield f"  {policy}"
         if retain:
-            yield f"        # {retain}"
+            yield f"  # {retain}"
     else:
-        yield from (f"      # {line}" for line in _advice(row))
+        yield from (f"# {line}" for line in _advice(row))
         if retain is None:
-            yield f"      # {key} has no time column: nothing here tells a row's age"
+            yield f"# {key} has no time column: nothing here tells a row's age"
             return
-        yield f"      # {key}:"
-        yield f"      #   {retain}"
+        yield f"# {key}:"
+        yield f"#   {retain}"
 
 
 def _facts(row: Row) -> str:
-    size = row["bytes"] / 2**20
-    about = f"about {row['rows']:,} rows, {size:,.0f} MiB" if row["rows"] else "empty, or never analysed"
+    about = f"about {row['rows']:,} rows, {size(row['bytes'])}" if row["rows"] else "empty, or never analysed"
     if not row["strategy"]:
-        return about
+        grows = row["inserted"] and row["updated"] <= row["inserted"] * _SELDOM
+        return f"{about}, hardly ever changed" if row["rows"] and grows else about
     kind = {"r": "range", "l": "list", "h": "hash"}[row["strategy"]]
     default = ", with a default partition" if row["has_default"] else ""
     return f"{about}; {kind} partitions: {len(row['bounds'])}{default}"
@@ -76,7 +115,14 @@ def _retain(row: Row) -> str | None:
         return f"retain: {{by: {_column(row['key_column'])}, for: 90 days, then: delete}}"
     if not times:
         return None
-    return f"retain: {{by: {_column(_age_column(row['time_columns']))}, for: 90 days, then: delete, precision: row}}"
+    column = _age_column(row["time_columns"])
+    length = "1 day" if column in _ends(row) else "90 days"
+    return f"retain: {{by: {_column(column)}, for: {length}, then: delete, precision: row}}"
+
+
+def _ends(row: Row) -> list[str]:
+    """Return the columns whose values lay ahead: they say when a row ends."""
+    return [str(column["name"]) for column in row["time_columns"] if column["ahead"]]
 
 
 def _advice(row: Row) -> Iterator[str]:
@@ -85,6 +131,8 @@ def _advice(row: Row) -> Iterator[str]:
     if not row["time_columns"]:
         return
     column = _age_column(row["time_columns"])
+    if column in _ends(row):
+        yield f"{column} lies ahead in some rows: it says when a row ends, and from then on it is due"
     known = next((c for c in row["time_columns"] if c["name"] == column), None)
     if known and not known["indexed"]:
         subject = names.display(row["schema"], row["name"])
@@ -114,7 +162,8 @@ def _undeclared(row: Row) -> str:
 
 def _age_column(columns: Sequence[dict[str, Any]]) -> str:
     indexed = [str(column["name"]) for column in columns if column["indexed"]]
-    return likeliest([str(column["name"]) for column in columns], indexed) or "?"
+    past = [str(column["name"]) for column in columns if not column["ahead"]]
+    return likeliest(past or [str(column["name"]) for column in columns], indexed) or "?"
 
 
 def _column(name: str) -> str:

@@ -106,7 +106,8 @@ def coverage(look: Look, lives: Lives) -> tuple[frozenset[str], frozenset[str]]:
     """Return what the ledger is told of a look: the checks that saw something, and what could not be looked at."""
     seen = frozenset(f.check for f in look.found if f.status is FindingStatus.FINDING)
     blind = look.prints([f for f in look.found if f.unseen])
-    hidden = {key for key in blind if not lives.issues[key].unseen}
+    # a run that touches no life may be the first to see something: nothing is hidden that was never seen
+    hidden = {key for key in blind if (issue := lives.issues.get(key)) is not None and not issue.unseen}
     return seen, look.unseen | lives.kept | hidden
 
 

@@ -1,7 +1,7 @@
 """`upkeep init --from CONNECTION`: a commented first fleet file for an existing database.
 
 What exists is continued (partitions, time-series); how long rows are needed is the owner's to say, so retention rules
-are commented out. Each engine's room has an ``first_fleet`` module with ``SECTION`` and ``lines``.
+are commented out. Each engine's room has a ``first_fleet`` module with ``sections``.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 from upkeep import engines
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
-from upkeep.jobs import spec
 from upkeep.model import ENGINES
 
 _HEAD = """\
-# A first fleet file, made by looking at the database behind '{connection}'.
-# mode: observe means: plan and report, change nothing. Put in how long rows are really needed, read what comes of it
-# ({commands}), then write mode: enforce.
+# A first fleet file, made by looking at the database behind '{connection}'. It changes nothing: mode: observe plans and
+# reports only, and what would delete is a comment. The way from here
+#   1. upkeep check                    what works, what is only observed, which right is missing
+#   2. take the # away below where rows should go, and put in for how long you need them
+#   3. upkeep plan data_retention      what would go, and why; likewise partition_creation, index_analysis, health_check
+#   4. mode: enforce                   when the plans are what you want
 version: 1
 
 targets:
@@ -23,6 +25,8 @@ targets:
     engine: {engine}
     connection: {connection}
     mode: observe
+    # window: {{start: "01:00", end: "05:00", timezone: UTC}}  # when changes may be made; default: at any time
+    # backup: {{into: /srv/backups}}  # each night, and restored to prove it; or backup: external
 """
 
 
@@ -42,13 +46,15 @@ def first_fleet(connection_id: str, address: Address) -> str:
         raise ConfigurationError(f"connection '{connection_id}' is of type '{address.kind}'; known types: {known}")
     called = address.database if not address.database.isdigit() else ""  # Redis numbers its databases
     name = "".join(c if c.isalnum() else "_" for c in called or connection_id).lower()
-    plans = (f"upkeep plan {job}" for job, row in spec.JOBS.items() if engine in row.engines and row.cron)
-    text = _HEAD.format(connection=connection_id, name=name, engine=engine, commands=", ".join(plans))
     module = engines.room(engine, "first_fleet")
     with engines.engine(engine).open(address, application="upkeep init") as session:
-        found = list(module.lines(session))
-    if not found:
-        return text
-    declares = any(line.strip() and not line.strip().startswith("#") for line in found)
-    lines = ("\\n".join(line.splitlines()) for line in found)  # a name in a comment may hold line breaks
-    return f"{text}    {'' if declares else '# '}{module.SECTION}:\n" + "\n".join(lines) + "\n"
+        sections = module.sections(session)
+    head = _HEAD.format(connection=connection_id, name=name, engine=engine)
+    return head + "".join(_section(key, lines) for key, lines in sections.items() if lines)
+
+
+def _section(key: str, lines: list[str]) -> str:
+    """Return a section; a comment where nothing in it is one."""
+    declares = any(line.strip() and not line.strip().startswith("#") for line in lines)
+    plain = ("\\n".join(line.splitlines()) for line in lines)  # a name in a comment may hold line breaks
+    return f"    {'' if declares else '# '}{key}:\n" + "\n".join(plain) + "\n"

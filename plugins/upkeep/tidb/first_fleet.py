@@ -2,46 +2,96 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from typing import Final, cast
 from zoneinfo import ZoneInfo
 
+import pymysql
+
 from upkeep.engines import Session
-from upkeep.fleet.drafting import MOST, likeliest, scalar, usual_length
+from upkeep.fleet.drafting import MOST, Draft, is_bookkeeping, likeliest, scalar, size, some, usual_length
 from upkeep.jobs.partition_creation.axis import HIGHEST, LOWEST, UnknownBoundsError
-from upkeep.tidb import catalog, keys, names
+from upkeep.tidb import catalog, ddl, keys, names, ttl
 from upkeep.tidb.catalog import Table
 from upkeep.tidb.session import Row, TiDBSession
 
-SECTION: Final = "tables"
+_FEW: Final = 1_000
+"""Of so few rows nothing is to be won: a list of names, settings, what a framework notes."""
 
 
-def lines(session: Session) -> Iterator[str]:
-    """Yield the lines below ``tables:`` for a target, indented for it."""
-    tidb = cast("TiDBSession", session)
+def sections(session: Session) -> dict[str, list[str]]:
+    """Return the lines of each section of a target, indented for it."""
+    return {"tables": list(_lines(cast("TiDBSession", session)))}
+
+
+def _lines(tidb: TiDBSession) -> Iterator[str]:
     rows = catalog.tables(tidb, [names.parse("*")])
-    tables = sorted((Table(**row) for row in rows), key=lambda t: (-t.rows, -t.bytes, t.subject))
-    partitions = catalog.of_tables(tidb, "partitions", rows, "p")
-    columns = catalog.of_tables(tidb, "columns", rows, "c")
-    indexes = catalog.of_tables(tidb, "indexes", rows, "s")
-    said = [
-        (table, list(_table(table, _of(table, partitions), _of(table, columns), _of(table, indexes))))
-        for table in tables
-    ]
-    aged = [(table, text) for table, text in said if text]
-    for _, text in aged[:MOST]:
-        yield ""
-        yield from (f"      {line}" for line in text)
-    if len(aged) > MOST:
-        yield f"      # … and {len(aged) - MOST} smaller tables with a time column"
-    if len(tables) > len(aged):
-        yield f"      # {len(tables) - len(aged)} tables have no time column: nothing here tells a row's age"
+    tables = sorted((Table(**row) for row in rows), key=lambda t: (-t.bytes, -t.rows, t.subject))
+    parts, columns, indexes = (
+        _by_table(catalog.of_tables(tidb, name, rows, alias))
+        for name, alias in (("partitions", "p"), ("columns", "c"), ("indexes", "s"))
+    )
+    pointing = _by_table(
+        tidb.rows("pointing", {"schemas": sorted({t.schema.lower() for t in tables})}) if tables else []
+    )
+    draft, aged, without = Draft(), [], 0
+    for table in tables:
+        key = (table.schema.lower(), table.name.lower())
+        said = list(_table(table, parts[key], columns[key], indexes[key]))
+        why = None if parts[key] else _kept(table, pointing[key])
+        if not said:
+            without += 1
+        elif any(not line.startswith("#") for line in said):
+            draft.continued.append(said)
+        elif why:
+            draft.kept.append(f"{table.subject} ({_about(table)}): {why}")
+        else:
+            aged.append((table, said))
+    for place, (table, said) in enumerate(aged):
+        expires = _expiring(tidb, table) if place < MOST else []
+        (draft.continued if expires else draft.aged).append(expires or said)
+    yield from draft.lines("tables with a time column")
+    if without:
+        yield f"      # {without} tables have no time column: nothing here tells a row's age"
 
 
-def _of(table: Table, rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if (row["schema"], row["table"]) == (table.schema, table.name)]
+def _expiring(tidb: TiDBSession, table: Table) -> list[str]:
+    """Return what is declared of a table from which the server itself removes rows; nothing of others."""
+    try:
+        found = ttl.read(ddl.show_create(tidb, table.schema, table.name))
+    except pymysql.MySQLError:  # gone meanwhile, or not ours to see
+        return []
+    if found is None or found.length is None:
+        return []
+    off = "" if found.enabled else ", switched off"
+    rule = f"ttl: {{by: {scalar(names.quote(found.column))}, after: {found.length}}}"
+    about = f"# {_about(table)}; the server removes its rows itself, {found.text} after {found.column}{off}"
+    return [about, f"{scalar(table.subject)}:", f"  {rule}"]
+
+
+def _by_table(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Return rows of the catalog by the table that they are of."""
+    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row["schema"].lower(), row["table"].lower()].append(row)
+    return found
+
+
+def _kept(table: Table, pointing: Sequence[Row]) -> str | None:
+    """Return why the rows of a table with a time hardly go by their age; ``None``: they may."""
+    if pointing:
+        few = some([names.display(row["pointing_schema"], row["pointing"]) for row in pointing])
+        return f"foreign keys of {few} point at it; those first"
+    if is_bookkeeping(table.name):
+        return "a framework's own notes of what it changed"
+    return "so few that nothing is to be won" if 0 < table.rows <= _FEW else None
+
+
+def _about(table: Table) -> str:
+    return f"about {table.rows:,} rows, {size(table.bytes)}" if table.rows else "empty, or never analysed"
 
 
 def _table(table: Table, parts: Sequence[Row], columns: Sequence[Row], indexes: Sequence[Row]) -> Iterator[str]:
@@ -52,9 +102,8 @@ def _table(table: Table, parts: Sequence[Row], columns: Sequence[Row], indexes: 
     by = key.column if isinstance(key, keys.Key) else likeliest(times, leading)
     if by is None or (by not in times and not isinstance(key, keys.Key)):
         return
-    about = f"about {table.rows:,} rows" if table.rows else "empty, or never analysed"
     kind = f"; {len(parts)} partitions" if parts else ""
-    yield f"# {about}{kind}{f' ({key})' if isinstance(key, str) else ''}"
+    yield f"# {_about(table)}{kind}{f' ({key})' if isinstance(key, str) else ''}"
     name, column = scalar(table.subject), scalar(names.quote(by))
     every = _every(key, columns, parts) if isinstance(key, keys.Key) else None
     if every:
