@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from upkeep import settings
@@ -20,6 +22,7 @@ CONTROL = "upkeep_control"
 """Connection id of the control database, where the ledger lives."""
 MAIL = "upkeep_mail"
 """Connection id of the SMTP server, for ``notify: mailto:…``."""
+_SOCKET: Final = "unix"
 
 
 def resolve(connection_id: str) -> Address:
@@ -58,7 +61,11 @@ def parse(connection_id: str, text: str) -> Address:
 
 def require_engine(address: Address, engine: str) -> None:
     """Raise `ConfigurationError` when the connection's type cannot reach that engine."""
-    schemes = ENGINES[engine].schemes
+    schemes, refused = ENGINES[engine].schemes, ENGINES[engine].refused
+    if address.kind in refused:
+        raise ConfigurationError(
+            f"connection '{address.connection_id}' is of type '{address.kind}': {refused[address.kind]}"
+        )
     if address.kind and address.kind not in schemes:
         message = (
             f"connection '{address.connection_id}' is of type '{address.kind}', but the target's engine is {engine}; "
@@ -84,24 +91,28 @@ def _from_file(connection_id: str) -> str | None:
 
 def _from_uri(connection_id: str, text: str) -> Address:
     parts = urlsplit(text)
-    if not parts.scheme or not parts.netloc:
+    if "://" not in text or not parts.scheme or not (parts.netloc or parts.path or parts.query):
+        raise ValueError(connection_id)
+    if parts.fragment or "@" in parts.path:  # a password that is not encoded: what follows it would be taken for more
         raise ValueError(connection_id)
     userinfo, _, hosts = parts.netloc.rpartition("@")
     user, _, password = userinfo.partition(":")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     extra = options.pop("__extra__", None)
     if extra:
-        options |= _texts(json.loads(extra))
+        options |= json.loads(extra)
     several = "," in hosts
-    return Address(
-        connection_id=connection_id,
-        host=hosts if several else unquote(parts.hostname or ""),
+    path = unquote(hosts.partition(":")[0])
+    return address(
+        connection_id,
+        kind=parts.scheme,
+        # of a path neither Airflow nor we make small letters, as `hostname` does
+        host=unquote(hosts) if several else path if "/" in path else unquote(parts.hostname or ""),
         port=None if several else parts.port,
         user=unquote(user),
-        database=unquote(parts.path.lstrip("/")),
+        database=unquote(parts.path.removeprefix("/")),
         password=unquote(password),
-        options=options,
-        kind=parts.scheme,
+        extra=options,
     )
 
 
@@ -109,17 +120,62 @@ def _from_json(connection_id: str, data: dict[str, Any]) -> Address:
     extra = data.get("extra") or {}
     if isinstance(extra, str):
         extra = json.loads(extra)
-    return Address(
-        connection_id=connection_id,
+    return address(
+        connection_id,
+        kind=str(data.get("conn_type") or ""),
         host=str(data.get("host") or ""),
         port=int(data["port"]) if data.get("port") else None,
         user=str(data.get("login") or ""),
         database=str(data.get("schema") or ""),
         password=str(data.get("password") or ""),
-        options=_texts(extra),
-        kind=str(data.get("conn_type") or ""),
+        extra=extra,
     )
 
 
-def _texts(extra: dict[str, Any]) -> dict[str, str]:
-    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in extra.items()}
+def address(connection_id: str, *, kind: str, extra: Mapping[str, Any], **fields: Any) -> Address:
+    """Return the address that a connection means, whichever way it was written.
+
+    Parameters
+    ----------
+    kind
+        Its type: the scheme of a URI.
+    extra
+        Its options.
+    fields
+        ``host``, ``port``, ``user``, ``database`` and ``password``, as they stand in it.
+
+    Raises
+    ------
+    ConfigurationError
+        It says two things at once, or names several hosts where there can be one only.
+    ValueError
+        A port is no number.
+    """
+    options = {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in extra.items()}
+    spec = next((row for row in ENGINES.values() if kind in row.schemes), None)
+    if kind == _SOCKET:  # the path of the URI is the socket's
+        fields |= {"host": f"/{fields['database']}", "database": ""}
+    for option, name in (spec.fields if spec else {}).items():
+        value = options.pop(option, "")
+        if value and fields[name] and str(fields[name]) != value:
+            said = "" if name == "password" else f": '{fields[name]}' and '{value}'"
+            raise ConfigurationError(
+                f"connection '{connection_id}' names its {name} twice{said}; leave one of them out"
+            )
+        fields[name] = fields[name] or value
+    given = Address(
+        connection_id=connection_id,
+        options=options,
+        kind=kind,
+        **{**fields, "port": int(fields["port"]) if fields["port"] else None},
+    )
+    if len(given.hosts) > 1:
+        if spec is None or not spec.hosts:
+            raise ConfigurationError(f"connection '{connection_id}' names several hosts; write the one to be worked on")
+        return replace(given, host=",".join(_written(*one) for one in given.hosts), port=None)
+    ((host, port),) = given.hosts
+    return replace(given, host=host, port=port)
+
+
+def _written(host: str, port: int | None) -> str:
+    return host if port is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

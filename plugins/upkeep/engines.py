@@ -22,8 +22,9 @@ from upkeep.model import ENGINES, Finding, FindingStatus, ServerFacts, Severity
 class Address:
     """How to reach a server: a resolved Airflow connection, without Airflow.
 
-    ``password`` never appears in ``repr``. ``options`` are the connection's extras, as strings
-    (``sslmode``, ``connect_timeout`` …).
+    ``password`` never appears in ``repr``, nor do the ``options``, which may hold a key's: the connection's extras,
+    as strings (``sslmode``, ``connect_timeout`` …). ``host`` is a name, an IP address, the path of a Unix socket, or
+    several of them with their ports (``a:5432,[::1]:5433``).
     """
 
     connection_id: str
@@ -32,9 +33,35 @@ class Address:
     user: str
     database: str
     password: str = field(default="", repr=False)
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
     kind: str = ""
     """The connection's type (URI scheme), to notice a connection that belongs to another engine."""
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a Unix socket."""
+        return self.host.startswith("/")
+
+    @property
+    def hosts(self) -> tuple[tuple[str, int | None], ...]:
+        """Each host with its port, in the order written; one at least."""
+        return tuple(self._host(part.strip()) for part in self.host.split(","))
+
+    def _host(self, text: str) -> tuple[str, int | None]:
+        if text.startswith("["):  # an IPv6 address
+            name, _, port = text[1:].partition("]")
+            return name, int(port[1:]) if port else self.port
+        if text.count(":") != 1 or text.startswith("/"):
+            return text, self.port
+        name, _, port = text.partition(":")
+        return name, int(port)
+
+    def place(self, port: int) -> str:
+        """Return where it leads, for people: each host with its port, or with this one; a path as it is."""
+        return ", ".join(
+            name if name.startswith("/") else f"{f'[{name}]' if ':' in name else name}:{own or port}"
+            for name, own in self.hosts
+        )
 
 
 class Session(Protocol):
@@ -54,6 +81,10 @@ class Session(Protocol):
 
     def now(self) -> datetime:
         """Return the server's clock, in UTC."""
+
+    @property
+    def protection(self) -> str:
+        """How the connection is protected, in words: see `upkeep.tls`."""
 
     def facts(self) -> ServerFacts:
         """Return what the server is; asks for its clock."""

@@ -303,7 +303,7 @@ def no_io() -> Iterator[None]:
     try:
         with ExitStack() as doors:
             shut = AssertionError("a plan connects to nothing")
-            doors.enter_context(patch("upkeep.postgres.session._connect", side_effect=shut))
+            doors.enter_context(patch("upkeep.postgres.session.connect", side_effect=shut))
             yield
     finally:
         _HEARING.remove(heard)

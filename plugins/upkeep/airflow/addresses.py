@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
+from upkeep import connections
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
 
 
 def from_connection(connection: Any) -> Address:
     """Return the address that an Airflow connection describes (the SDK's or the core's)."""
-    extra: Mapping[str, Any] = connection.extra_dejson
-    return Address(
-        connection_id=str(connection.conn_id),
-        host=connection.host or "",
-        port=connection.port,
-        user=connection.login or "",
-        database=connection.schema or "",
-        password=connection.password or "",
-        options={str(k): v if isinstance(v, str) else json.dumps(v) for k, v in extra.items()},
-        kind=connection.conn_type or "",
-    )
+    try:
+        return connections.address(
+            str(connection.conn_id),
+            kind=connection.conn_type or "",
+            host=connection.host or "",
+            port=connection.port,
+            user=connection.login or "",
+            database=connection.schema or "",
+            password=connection.password or "",
+            extra=connection.extra_dejson,
+        )
+    except ValueError:  # a port that is none; without its text, which may be part of a password
+        raise ConfigurationError(
+            f"Airflow's connection '{connection.conn_id}' cannot be read: see its host and port"
+        ) from None
 
 
 def resolve(connection_id: str) -> Address:

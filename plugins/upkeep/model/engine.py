@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -31,6 +31,12 @@ class EngineSpec:
         ``files`` (archives in files), ``levels`` (list and hash partitions, sub-partitions), ``ttl`` (the server itself
         removes rows). ``rows``: jobs of other targets may ask it for rows (`upkeep.engines.Reader`).
         ``backups``: Upkeep can take them; ``replicas``: of a replica too.
+    fields
+        Options of a connection that say the same as one of its fields (host, port, user, password, database).
+    hosts
+        Whether a connection may name several hosts.
+    refused
+        Other schemes by which people reach it → why Upkeep does not.
     comment
         What begins a comment in its statements.
     statement_end
@@ -44,9 +50,15 @@ class EngineSpec:
     driver: str
     tested_versions: tuple[str, ...]
     also: frozenset[str] = frozenset()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    hosts: bool = False
+    refused: Mapping[str, str] = field(default_factory=dict)
     comment: str = "--"
     statement_end: str = ";"
 
+
+_SENTINEL: Final = "Sentinel is not asked for the primary yet: give the primary's own address (redis://…)"
+_CLUSTER: Final = "a node of a cluster has a part of the keys only: give the address of a primary that is no cluster's"
 
 _ROWS: Final = (
     EngineSpec(
@@ -57,6 +69,10 @@ _ROWS: Final = (
         driver="psycopg",
         tested_versions=("14", "15", "16", "17", "18"),
         also=frozenset({"quality", "files", "levels", "rows", "backups"}),
+        fields=MappingProxyType(
+            {**{name: name for name in ("host", "port", "user", "password")}, "dbname": "database"}
+        ),
+        hosts=True,
     ),
     EngineSpec(
         name="tidb",
@@ -66,6 +82,7 @@ _ROWS: Final = (
         driver="pymysql",
         tested_versions=("8.5",),
         also=frozenset({"ttl", "rows", "backups"}),
+        fields=MappingProxyType({"unix_socket": "host"}),
     ),
     EngineSpec(
         name="mongo",
@@ -75,16 +92,24 @@ _ROWS: Final = (
         driver="pymongo",
         tested_versions=("6.0",),
         also=frozenset({"rows", "backups"}),
+        hosts=True,
         comment="//",
     ),
     EngineSpec(
         name="redis",
         title="Redis",
-        schemes=("redis", "rediss"),
+        schemes=("redis", "rediss", "unix"),
         sections=("streams", "keys"),
         driver="redis",
         tested_versions=("6.2", "7.0", "7.4", "valkey 8.1"),
         also=frozenset({"backups", "replicas"}),
+        fields=MappingProxyType({"db": "database"}),
+        refused=MappingProxyType(
+            {
+                **dict.fromkeys(("sentinel", "redis+sentinel", "rediss+sentinel", "redis_sentinel"), _SENTINEL),
+                **dict.fromkeys(("cluster", "redis+cluster", "rediss+cluster", "redis_cluster"), _CLUSTER),
+            }
+        ),
         comment="#",
         statement_end="",
     ),

@@ -8,12 +8,14 @@ from typing import cast
 
 from pymongo.errors import PyMongoError
 
+from upkeep import tls
 from upkeep.engines import Address, Session, connected
 from upkeep.errors import UnreachableError
 from upkeep.fleet import Target
 from upkeep.model import Finding
 from upkeep.mongo import faults
 from upkeep.mongo.check import check
+from upkeep.mongo.protection import DEFAULT_PORT, WORDS
 from upkeep.mongo.reader import MongoReader
 from upkeep.mongo.session import TESTED_VERSIONS, MongoSession
 
@@ -32,8 +34,11 @@ class MongoEngine:
             reason = str(error).partition(", Timeout:")[0].partition(", full error")[0]
             if address.password:
                 reason = reason.replace(address.password, "…")
+            place = address.place(DEFAULT_PORT)
+            if trouble := tls.trouble(reason, place, address.connection_id, WORDS):
+                raise UnreachableError(trouble) from None
             message = (
-                f"{address.connection_id}: no MongoDB at {address.host}:{address.port or 27017} for user "
+                f"{address.connection_id}: no MongoDB at {place} for user "
                 f"'{address.user or 'none'}': {reason}; check host, port, password, replicaSet and TLS"
             )
             raise (faults.NoPrimaryError if faults.has_no_primary(error) else UnreachableError)(message) from error

@@ -26,7 +26,8 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from upkeep.engines import Address
 from upkeep.model import ENGINES, ServerFacts
-from upkeep.mongo import faults
+from upkeep.mongo import faults, protection
+from upkeep.mongo.protection import DEFAULT_PORT, is_srv
 
 Doc: TypeAlias = dict[str, Any]
 
@@ -55,10 +56,6 @@ RAW: Final = CodecOptions(document_class=RawBSONDocument, datetime_conversion=Da
 """Documents as the bytes that they are: what moves is not taken apart and put together again."""
 _LONGEST_NAME: Final = 40
 """The server takes 128 bytes for a client's name, and a database's has up to 63."""
-_AIRFLOW_OPTIONS: Final = ("srv", "ssl", "allow_insecure")
-"""Extras of Airflow's connection type that are not options of the driver."""
-_ELSEWHERE: Final = ("readpreference", "readpreferencetags", "maxstalenessseconds")
-"""Whatever the connection prefers: what is looked at before something is deleted comes from the primary."""
 
 
 def client_for(address: Address, application: str) -> pymongo.MongoClient[Doc]:
@@ -69,43 +66,29 @@ def client_for(address: Address, application: str) -> pymongo.MongoClient[Doc]:
     PyMongoError, ValueError, TypeError
         An option is wrong; nothing was sent yet.
     """
-    left_out = (*_AIRFLOW_OPTIONS, *_ELSEWHERE)
-    extras = {key: value for key, value in address.options.items() if key.lower() not in left_out}
-    options = {**OPTIONS, **extras}
-    if _is_on(address.options.get("ssl")):
-        options.setdefault("tls", "true")
-    if _is_on(address.options.get("allow_insecure")) and _is_on(options.get("tls")):
-        options.setdefault("tlsAllowInvalidCertificates", True)
-    host = f"{address.host}:{address.port}" if address.port else address.host
-    if _is_srv(address):
-        host = f"mongodb+srv://{address.host}"
-    elif host.startswith("/"):
-        host = f"mongodb://{quote_plus(host)}"  # a Unix socket
     return pymongo.MongoClient(
-        host,
+        [_seed(*one) for one in address.hosts] if not is_srv(address) else f"mongodb+srv://{address.host}",
         username=address.user or None,
         password=address.password or None,
         appname=application,
-        **options,
+        **{**OPTIONS, **protection.driver_options(address)},
     )
+
+
+def _seed(host: str, port: int | None) -> str:
+    if host.startswith("/"):
+        return quote_plus(host)  # a Unix socket
+    return f"{f'[{host}]' if ':' in host else host or 'localhost'}:{port or DEFAULT_PORT}"
 
 
 def client_for_member(session: MongoSession, member: str) -> pymongo.MongoClient[Doc]:
     """Return a client of one member alone (``host:port``), as the session's own: for what each counts for itself."""
     address, (host, _, port) = session.address, member.rpartition(":")
     options = {key: value for key, value in address.options.items() if key.lower() != "srv"}
-    if _is_srv(address):
+    if is_srv(address):
         options.setdefault("tls", "true")  # as the driver does for such names
     alone = replace(address, host=host, port=int(port), kind="mongodb", options={**options, "directConnection": "true"})
     return client_for(alone, session.application)
-
-
-def _is_srv(address: Address) -> bool:
-    return address.kind == "mongodb+srv" or _is_on(address.options.get("srv"))
-
-
-def _is_on(value: object) -> bool:
-    return str(value).lower() in ("true", "1", "yes")
 
 
 class MongoSession:
@@ -156,6 +139,11 @@ class MongoSession:
     def address(self) -> Address:
         """Where it was told to connect."""
         return self._address
+
+    @property
+    def protection(self) -> str:
+        """How the connection is protected, in words."""
+        return protection.of(self._address)
 
     @property
     def application(self) -> str:

@@ -15,14 +15,15 @@ from typing import Any, Final, LiteralString, TypeAlias, cast
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
 
 from upkeep import sqlfiles
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
-from upkeep.jobs.errors import ConnectionLostError, NoConnectionError
+from upkeep.jobs.errors import ConnectionLostError
 from upkeep.model import ENGINES, ServerFacts
-from upkeep.postgres import faults, names
+from upkeep.postgres import connection as connections
+from upkeep.postgres import faults
+from upkeep.postgres.connection import clean, connect, where
 
 Row: TypeAlias = dict[str, Any]
 Params: TypeAlias = Mapping[str, Any]
@@ -37,24 +38,6 @@ STATEMENT_TIMEOUT: Final = "10min"
 """Nothing single that this tool sends should take longer; long work goes in batches."""
 IDLE_TIMEOUT: Final = "60s"
 """A job that froze in a transaction must not hold its locks for longer."""
-# A server that vanished (a fail-over, a firewall that forgot us) is noticed after a minute. Linux alone would let two
-# hours pass before its first probe (tcp_keepalive_time).
-_KEEPALIVE: Final = {
-    "connect_timeout": "10",
-    "keepalives": "1",
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "60000",
-}
-_FULL: Final = ("too many clients", "too many connections for", "remaining connection slots")
-_LIBPQ: Final = frozenset(
-    {"sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslcompression", "sslsni", "passfile"}
-    | {"channel_binding", "gssencmode", "krbsrvname", "requirepeer", "target_session_attrs", "load_balance_hosts"}
-    | {"require_auth", "ssl_min_protocol_version", "ssl_max_protocol_version", "sslnegotiation", "hostaddr"}
-    | set(_KEEPALIVE)
-)
-"""Connection extras that libpq understands; others belong to Airflow and are left out."""
 
 
 class PostgresSession:
@@ -76,7 +59,7 @@ class PostgresSession:
 
     def __init__(self, connection: psycopg.Connection[Row], address: Address) -> None:
         self._connection = connection
-        self._where = _where(address)
+        self._where = where(address)
         self._address = address
         self._second: psycopg.Connection[Row] | None = None
         self._cancelled = False
@@ -103,7 +86,8 @@ class PostgresSession:
         ConfigurationError
             A transaction pooler stands between, the server is too old, or a connection option is wrong.
         """
-        connection = _connect(address, application)
+        connection = connect(address, application)
+        address = connections.reached(connection, address)
         try:
             session = cls(connection, address)
             session.refuse_old_version()
@@ -111,7 +95,7 @@ class PostgresSession:
                 session.refuse_transaction_pooling(address, application)
         except psycopg.Error as error:
             connection.close()
-            raise UnreachableError(f"{_where(address)}: {_clean(error, address)}") from error
+            raise UnreachableError(f"{where(address)}: {clean(error, address)}") from error
         except BaseException:
             connection.close()
             raise
@@ -139,8 +123,13 @@ class PostgresSession:
 
     @property
     def address(self) -> Address:
-        """Where it is connected to, for programs that connect themselves."""
+        """Where it is connected to, for programs that connect themselves: of several hosts the one that was taken."""
         return self._address
+
+    @property
+    def protection(self) -> str:
+        """How the connection is protected, in words."""
+        return connections.protection(self._connection)
 
     def dumping(self) -> str | None:
         """Return who dumps this database right now, in words; ``None``: nobody that can be seen."""
@@ -265,7 +254,7 @@ class PostgresSession:
         with contextlib.suppress(psycopg.Error, UnreachableError):
             # Not on our own connection: a transaction is open there, and a commit would end it.
             if self._second is None or self._second.closed:
-                self._second = _connect(self._address, "flush")
+                self._second = connect(self._address, "flush")
                 self._second.execute(self.statement("flush_settings"))
             with contextlib.suppress(psycopg.Error):  # no PL/pgSQL for us
                 self._second.execute(self.statement("witness", bits=sql.Literal(bits)))
@@ -318,7 +307,7 @@ class PostgresSession:
         Called when the process id that the login returned is not the backend's: something stands between.
         A session pooler keeps the backend for us alone; a transaction pooler lends it to the next.
         """
-        with contextlib.closing(_connect(address, application)) as second:
+        with contextlib.closing(connect(address, application)) as second:
             # More than once: a pooler with several free backends may lend us one each for a while.
             for _ in range(3):
                 ours = self.rows("backend_pid")[0]["pid"]
@@ -358,61 +347,3 @@ def statement(name: str, version: int | None = None, /, **parts: sql.Composable)
 def _bare(name: str, version: int | None) -> LiteralString:
     lines = sqlfiles.load("postgres", name, version).splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith("--")).strip().rstrip(";")
-
-
-def _connect(address: Address, application: str) -> psycopg.Connection[Row]:
-    options = {k: v for k, v in address.options.items() if k in _LIBPQ}
-    wanted = {
-        "host": address.host or None,
-        "port": address.port,
-        "user": address.user or None,
-        "password": address.password or None,
-        "dbname": address.database or None,
-        # The server shows no more of it (NAMEDATALEN - 1).
-        "application_name": f"upkeep {application}".replace("upkeep upkeep", "upkeep")[:63],
-        "client_encoding": "UTF8",  # names are Unicode, whatever the role's setting
-    }
-    try:
-        return psycopg.Connection[Row].connect(
-            **{**_KEEPALIVE, **options, **{k: v for k, v in wanted.items() if v is not None}},  # type: ignore[arg-type]
-            # Else the driver opens a transaction with the first statement, whatever it is, and keeps its locks and
-            # snapshot.
-            autocommit=True,
-            row_factory=cast("Any", dict_row),
-        )
-    except psycopg.ProgrammingError as error:
-        # Not chained ("from None"): the driver's own text and its traceback may show the password.
-        text = f"{_where(address)}: a connection option is wrong: {_clean(error, address)}"
-        raise ConfigurationError(text) from None
-    except psycopg.Error as error:
-        text = f"{_where(address)}: cannot connect: {_clean(error, address)}; {_remedy(error, address)}"
-        full = any(words in str(error).lower() for words in _FULL)
-        raise (NoConnectionError if full else UnreachableError)(text) from None
-
-
-def _where(address: Address) -> str:
-    user, database = address.user or "(default)", address.database or "(default)"
-    return (
-        f"PostgreSQL at {address.host or 'the local socket'}:{address.port or 5432}, user {user}, "
-        f"database {database} (connection '{address.connection_id}')"
-    )
-
-
-def _clean(error: BaseException, address: Address) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.replace(address.password, "***") if address.password else text
-
-
-def _remedy(error: BaseException, address: Address) -> str:
-    text = str(error).lower()
-    if "permission denied for database" in text:
-        return f"grant connect on database {names.quote(address.database)} to {names.quote(address.user)}"
-    if "password" in text or "pg_hba" in text or "role" in text:
-        return "check user and password, and that pg_hba.conf lets this host in"
-    if "does not exist" in text:
-        return "check the name of the database"
-    if any(words in text for words in _FULL):
-        return "the server has no free connection: raise max_connections or close idle ones"
-    if any(words in text for words in ("starting up", "shutting down", "recovery mode", "not currently accepting")):
-        return "the server is not ready: the next run tries again"
-    return "check host and port, and that the server is running and reachable from here"

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 
 import redis
 
+from upkeep import tls
 from upkeep.engines import Address, connected
 from upkeep.errors import UnreachableError
 from upkeep.fleet import Target
 from upkeep.jobs.errors import NoConnectionError
 from upkeep.model import Finding
 from upkeep.redis.check import check
+from upkeep.redis.connection import DEFAULT_PORT, WORDS
 from upkeep.redis.session import NEEDS, TESTED_VERSIONS, RedisSession
 
 
@@ -27,13 +29,16 @@ class RedisEngine:
         try:
             session = RedisSession(address, application)
         except (redis.RedisError, ValueError) as error:
+            place = address.place(DEFAULT_PORT)
+            if trouble := tls.trouble(str(error), place, address.connection_id, WORDS):
+                raise UnreachableError(trouble) from None
             remedy = "check host, port, password and TLS of the connection"
             if isinstance(error, redis.exceptions.NoPermissionError):
                 remedy = f"grant our user what it needs: ACL SETUSER … {NEEDS}"
             elif "protected mode" in str(error):
                 remedy = "give the server a password (requirepass, or an ACL user), and the connection the same"
             message = (
-                f"{address.connection_id}: no Redis at {address.host}:{address.port or 6379} for user "
+                f"{address.connection_id}: no Redis at {place} for user "
                 f"'{address.user or 'default'}': {error}; {remedy}"
             )
             full = "max number of clients" in str(error)

@@ -18,6 +18,7 @@ from upkeep import settings
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
 from upkeep.model import ENGINES, ServerFacts
+from upkeep.redis import connection
 
 TESTED_VERSIONS: Final = ENGINES["redis"].tested_versions
 OLDEST: Final = (6, 2)
@@ -42,13 +43,8 @@ class RedisSession:
     def __init__(self, address: Address, application: str) -> None:
         self.address = address
         self.client = redis.Redis(
-            unix_socket_path=address.host if address.host.startswith("/") else None,
-            host=address.host,
-            port=address.port or 6379,
+            **connection.driver_options(address),
             db=int(address.database or 0),
-            username=address.user or None,
-            password=address.password or None,
-            ssl=address.kind == "rediss" or address.options.get("ssl") == "true",
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
             retry=Retry(NoBackoff(), 0),
@@ -84,6 +80,11 @@ class RedisSession:
     def numbers(self) -> tuple[int, ...]:
         """The version as numbers; empty where it has none."""
         return tuple(int(part) for part in self.version.rpartition(" ")[2].split(".") if part.isdigit())
+
+    @property
+    def protection(self) -> str:
+        """How the connection is protected, in words."""
+        return connection.protection(self.address)
 
     @property
     def tested(self) -> bool:

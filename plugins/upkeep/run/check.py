@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from upkeep import connections, engines
-from upkeep.engines import Address
+from upkeep.engines import Address, Session
 from upkeep.errors import ConfigurationError, UnreachableError
 from upkeep.fleet import Fleet, Target
 from upkeep.fleet.policies.backup import BackupPolicy
@@ -63,7 +63,7 @@ def check_target(target: Target, addresses: Callable[[str], Address]) -> TargetC
         connections.require_engine(address, target.engine)
         engine = engines.engine(target.engine)
         with engine.open(address, application="upkeep check") as session:
-            found = [*engine.check(session, target), *_backup(session, target)]
+            found = [*engine.check(session, target), _protection(session, target), *_backup(session, target)]
     except (UnreachableError, ConfigurationError) as error:
         severity = Severity.ERROR
         finding = Finding(
@@ -71,6 +71,12 @@ def check_target(target: Target, addresses: Callable[[str], Address]) -> TargetC
         )
         return TargetCheck(target.name, target.engine, (finding,), unreachable=isinstance(error, UnreachableError))
     return TargetCheck(target.name, target.engine, tuple(found))
+
+
+def _protection(session: Session, target: Target) -> Finding:
+    """Return how the connection is protected."""
+    text = f"the connection: {session.protection}"
+    return Finding.of("protection", target.name, Severity.INFO, text, status=FindingStatus.OK)
 
 
 def _backup(session: Any, target: Target) -> list[Finding]:

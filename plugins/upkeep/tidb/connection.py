@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import Any, Final, TypeAlias
 
 import pymysql
 from pymysql.constants import CR
 from pymysql.cursors import Cursor, DictCursor
 
+from upkeep import tls
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
+from upkeep.tidb import protection
 
 Connection: TypeAlias = "pymysql.connections.Connection[Any]"
 
@@ -24,10 +27,6 @@ _TIMEOUTS: Final = {
     "read_timeout": READ_TIMEOUT_SECONDS,
     "write_timeout": WRITE_TIMEOUT_SECONDS,
 }
-_TLS: Final = ("ssl_ca", "ssl_cert", "ssl_key", "ssl_key_password")
-_TLS_FLAGS: Final = ("ssl_verify_cert", "ssl_verify_identity", "ssl_disabled")
-_TRUE: Final = ("1", "true", "yes", "on")
-_FALSE: Final = ("0", "false", "no", "off")
 
 
 def connect(address: Address, *, application: str = "upkeep", as_dict: bool = False) -> Connection:
@@ -40,14 +39,13 @@ def connect(address: Address, *, application: str = "upkeep", as_dict: bool = Fa
     pymysql.MySQLError, OSError
         The server does not answer, or refuses the login.
     """
-    local = address.host.startswith("/")
     connection = pymysql.connect(
         host=address.host or "127.0.0.1",
-        unix_socket=address.host if local else None,
-        defer_connect=local,
+        unix_socket=address.host if address.local else None,
+        defer_connect=address.local,
         port=address.port or DEFAULT_PORT,
         user=address.user or "root",
-        password=address.password,
+        password=address.password.encode(),  # of a text the driver takes the bytes of Latin-1, and fails beyond it
         database=address.database or None,
         charset="utf8mb4",
         autocommit=True,
@@ -55,7 +53,7 @@ def connect(address: Address, *, application: str = "upkeep", as_dict: bool = Fa
         program_name=application[:63],
         **_options(address),
     )
-    if local:
+    if address.local:
         connection.connect(_dialled(address.host))
     return connection
 
@@ -73,10 +71,8 @@ def _dialled(path: str) -> socket.socket:
 
 
 def _options(address: Address) -> dict[str, Any]:
-    options: dict[str, Any] = {k: address.options[k] for k in _TLS if address.options.get(k)}
-    for key in _TLS_FLAGS:
-        if key in address.options:
-            options[key] = _flag(address, key)
+    how = protection.wanted(address)
+    options: dict[str, Any] = {} if how is True else {"ssl": how.context()} if how else {"ssl_disabled": True}
     for key, default in _TIMEOUTS.items():
         text = address.options.get(key, str(default))
         if not text.isdigit() or int(text) < 1:
@@ -85,8 +81,18 @@ def _options(address: Address) -> dict[str, Any]:
     return options
 
 
-def _flag(address: Address, key: str) -> bool:
-    text = address.options[key].strip('"').lower()
-    if text not in _TRUE + _FALSE:
-        raise ConfigurationError(f"connection '{address.connection_id}': {key} is {text!r}; write true or false")
-    return text in _TRUE
+def protection_of(connection: Connection, address: Address) -> str:
+    """Return how an open connection is protected, in words."""
+    how = protection.wanted(address)
+    if address.local:
+        return tls.SOCKET
+    if not isinstance(getattr(connection, "_sock", None), ssl.SSLSocket):
+        return tls.PLAIN
+    return how.protection if isinstance(how, tls.Tls) else tls.protection(certificate=False, name=False)
+
+
+def certificate_of(connection: Connection) -> str | None:
+    """Return the server's certificate as text (PEM); ``None``: the connection is not encrypted."""
+    found = getattr(connection, "_sock", None)
+    shown = found.getpeercert(binary_form=True) if isinstance(found, ssl.SSLSocket) else None
+    return ssl.DER_cert_to_PEM_cert(shown) if shown else None

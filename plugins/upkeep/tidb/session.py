@@ -11,19 +11,21 @@ import socket
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, cast
 
 import pymysql
 from pymysql.cursors import SSDictCursor
 
+from upkeep import tls
 from upkeep.engines import Address
 from upkeep.errors import CancelledError, ConfigurationError, UnreachableError
 from upkeep.jobs.errors import ConnectionLostError, NoConnectionError
 from upkeep.model import ENGINES, ServerFacts
 from upkeep.tidb import faults, sql
-from upkeep.tidb.connection import DEFAULT_PORT, Connection, connect
+from upkeep.tidb.connection import DEFAULT_PORT, Connection, certificate_of, connect, protection_of
+from upkeep.tidb.protection import WORDS
 from upkeep.tidb.sql import Params, Sql
 
 Row: TypeAlias = dict[str, Any]
@@ -97,6 +99,10 @@ class TiDBSession:
         try:
             connection = connect(address, application=application, as_dict=True)
         except (pymysql.MySQLError, OSError) as error:
+            if trouble := tls.trouble(
+                f"{type(error).__name__} {error}", address.place(DEFAULT_PORT), address.connection_id, WORDS
+            ):
+                raise UnreachableError(trouble) from None
             kind = NoConnectionError if faults.code(error) in faults.NO_CONNECTION else UnreachableError
             raise kind(f"{where(address)}: cannot connect: {_clean(error, address)}; {_remedy(error)}") from None
         try:
@@ -133,6 +139,16 @@ class TiDBSession:
     def address(self) -> Address:
         """Where it is connected to."""
         return self._address
+
+    @property
+    def protection(self) -> str:
+        """How the connection is protected, in words."""
+        return protection_of(self._connection, self._address)
+
+    @property
+    def certificate(self) -> str | None:
+        """The server's certificate as text (PEM), where the connection is encrypted."""
+        return certificate_of(self._connection)
 
     @property
     def closed(self) -> bool:
@@ -263,10 +279,9 @@ _GRANT: Final = "grant select on mysql.tidb to the user"
 
 def where(address: Address) -> str:
     """Return which server an address leads to, for messages; never the password."""
-    return (
-        f"TiDB at {address.host or '127.0.0.1'}:{address.port or DEFAULT_PORT}, user {address.user or 'root'}, "
-        f"database {address.database or '(none)'} (connection '{address.connection_id}')"
-    )
+    place = replace(address, host=address.host or "127.0.0.1").place(DEFAULT_PORT)
+    user, database = address.user or "root", address.database or "(none)"
+    return f"TiDB at {place}, user {user}, database {database} (connection '{address.connection_id}')"
 
 
 def _quietly_close(connection: Connection) -> None:
@@ -295,11 +310,9 @@ def _clean(error: BaseException, address: Address) -> str:
 def _remedy(error: BaseException) -> str:
     number = faults.code(error)
     if number in {1044, 1045}:
-        return "check user and password"
+        return f"check user and password, and whether the user is to show a client certificate ({WORDS.client})"
     if number == 1049:  # noqa: PLR2004 - unknown database
         return "check the name of the database"
     if number in faults.NO_CONNECTION:
         return "the server has no free connection: close idle ones or raise max_connections"
-    if "SSL" in str(error) or "certificate" in str(error):
-        return "check the TLS options in the connection's extras (ssl_ca, ssl_cert, ssl_key, ssl_verify_identity)"
     return "check host and port, and that the server is running and reachable from here"

@@ -19,6 +19,7 @@ from upkeep.jobs.backup.manifest import Contents, Manifest
 from upkeep.jobs.backup.verify import DamagedError
 from upkeep.redis.backup import rdb
 from upkeep.redis.backup.source import FUNCTIONS, functions
+from upkeep.redis.connection import driver_options
 
 SERVER: Final = "redis-server"
 _ROOM: Final = 0.8
@@ -127,9 +128,7 @@ def restore(place: Path, manifest: Manifest, address: Address, bench: Bench) -> 
 
     Keys whose time to live is over by now are left out, as the server itself would do.
     """
-    secure = address.kind == "rediss" or address.options.get("ssl") == "true"
-    how: dict[str, Any] = {"host": address.host, "port": address.port or 6379, "ssl": secure}
-    how |= {"username": address.user or None, "password": address.password or None}
+    how = driver_options(address)
     with redis.Redis(**how) as there:
         if full := _keyspace(there):
             raise ConfigurationError(
