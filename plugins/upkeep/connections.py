@@ -33,16 +33,19 @@ def resolve(connection_id: str) -> Address:
     ConfigurationError
         When it is defined nowhere, or cannot be read; the message never shows the URI.
     """
-    variable = f"AIRFLOW_CONN_{connection_id.upper()}"
-    text = os.environ.get(variable) or _from_file(connection_id)
+    name = variable(connection_id)
+    text = os.environ.get(name) or _from_file(connection_id)
     if not text:
-        message = (
-            f"connection '{connection_id}' is not defined: set {variable}=scheme://user:password@host:port/database"
-        )
+        message = f"connection '{connection_id}' is not defined: set {name}=scheme://user:password@host:port/database"
         if not settings.installed():
             message += f", or start the local stack with `make run` (its connections: {settings.connections_file()})"
         raise ConfigurationError(message)
     return parse(connection_id, text)
+
+
+def variable(connection_id: str) -> str:
+    """Return the environment variable that may hold a connection."""
+    return f"AIRFLOW_CONN_{connection_id.upper()}"
 
 
 def parse(connection_id: str, text: str) -> Address:

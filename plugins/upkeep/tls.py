@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from upkeep.errors import ConfigurationError
+from upkeep.errors import ConfigurationError, UnreachableError
 
 SOCKET: Final = "a Unix socket of this machine"
 PLAIN: Final = "plain: nothing is encrypted"
@@ -19,6 +19,7 @@ _UNVERIFIED: Final = "TLS, not verified: whoever stands between could pass for t
 _TRUE: Final = ("1", "true", "yes", "on")
 _FALSE: Final = ("0", "false", "no", "off")
 _PREFIXES: Final = ("ssl", "tls")
+_LONGEST_CHAIN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,15 @@ _TROUBLES: Final[tuple[tuple[str, tuple[str, str]], ...]] = (
         _NO_AUTHORITY,
     ),
     (
-        r"not support SSL|SSL is required but|wrong.version.number|unexpected.eof|handshake .*timed",
+        r"not support SSL|SSL is required but|wrong.version.number|handshake .*timed",
         ("the server offers no TLS, and is asked for it", "switch it on at the server; it is asked for by {words.on}"),
+    ),
+    (
+        r"unexpected.eof",
+        (
+            "the server offers no TLS, or has no free connection: it hung up when it was asked",
+            "switch TLS on at the server, or see how many connections it has; it is asked for by {words.on}",
+        ),
     ),
     (
         r"key.values.mismatch",
@@ -124,6 +132,33 @@ _TROUBLES: Final[tuple[tuple[str, tuple[str, str]], ...]] = (
     ),
 )
 """What OpenSSL, libpq and the drivers say → what it is, what to do; the first that fits."""
+
+
+def said(error: BaseException) -> str:
+    """Return what an error says, and those that it came from: some drivers leave out what OpenSSL said."""
+    texts: list[str] = []
+    one: BaseException | None = error
+    while one is not None and len(texts) < _LONGEST_CHAIN:
+        texts.append(str(one))
+        one = one.__cause__ or one.__context__
+    return "; ".join(texts)
+
+
+def unspoken(text: str, signs: str, *, shown: bool) -> str:
+    """Return what an error says, and what the server would say if it did: by then the handshake was over.
+
+    One that minds our certificate, or that there is none, often just hangs up. One that is full has done so before.
+
+    Parameters
+    ----------
+    signs
+        How the driver says that the server has hung up (a regular expression).
+    shown
+        Whether it was shown a certificate of ours.
+    """
+    if not re.search(signs, text):
+        return text
+    return f"{text}; alert bad certificate" if shown else f"{text}; certificate required"
 
 
 def trouble(text: str, place: str, connection_id: str, words: Words) -> str | None:
@@ -145,12 +180,12 @@ def flag(connection_id: str, options: Mapping[str, str], key: str) -> bool | Non
 
 
 def require_files(connection_id: str, options: Mapping[str, str], keys: Iterable[str]) -> None:
-    """Raise `ConfigurationError` when an option names a file that cannot be read."""
+    """Raise `UnreachableError` when an option names a file that cannot be read from here."""
     for key in keys:
         path = options.get(key)
         if path and not os.access(path, os.R_OK):
             why = "may not be read by our user" if os.path.exists(path) else "is not on this machine"  # noqa: PTH110
-            raise ConfigurationError(f"connection '{connection_id}': {key} names {path}, which {why}; correct it")
+            raise UnreachableError(f"connection '{connection_id}': {key} names {path}, which {why}; correct it")
 
 
 def refuse_unknown(connection_id: str, options: Mapping[str, str], known: Collection[str]) -> None:

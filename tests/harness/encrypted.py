@@ -1,4 +1,4 @@
-"""Servers that encrypt, each with a certificate of an authority made up for the tests; and how connections ask for it."""
+"""Servers that encrypt, with certificates of an authority made up for the tests, and how connections ask for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import ipaddress
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -131,7 +132,7 @@ class EncryptedPostgres(PostgresServer):
     def prepare(self) -> None:
         super().prepare()
         hba = self.data / "pg_hba.conf"
-        rule = "hostssl all stamped all scram-sha-256 clientcert=verify-ca\n"
+        rule = "hostssl all stamped all scram-sha-256 clientcert=verify-ca\nhostnossl all stamped all reject\n"
         if rule not in hba.read_text():
             hba.write_text(rule + hba.read_text())
 
@@ -187,9 +188,9 @@ class Encrypted:
             found |= {"authSource": "admin", "replicaSet": "upkeep", "serverSelectionTimeoutMS": "900"}
         return {**found, **more}
 
-    def client(self) -> dict[str, str]:
-        """Return the options that show our certificate."""
-        path = self.certificates.client
+    def client(self, certificate: Path | None = None) -> dict[str, str]:
+        """Return the options that show our certificate, or another one."""
+        path = certificate or self.certificates.client
         files = [path.with_suffix(".pem")] if self.engine == "mongo" else [path, path.with_suffix(".key")]
         return dict(zip(CLIENT[self.engine], map(str, files), strict=True))
 
@@ -207,6 +208,17 @@ class Encrypted:
                 **fields,
             }
         )
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Have Redis ask everybody for a certificate; the others do as it is, some of them a user alone."""
+        if self.engine != "redis":
+            yield
+            return
+        with redis.Redis(port=self.server.port, password=self.server.password) as client:
+            client.config_set("tls-auth-clients", "yes")
+            yield
+            client.config_set("tls-auth-clients", "optional")
 
     def expire(self) -> None:
         """Have it show a certificate whose time is over."""
@@ -245,7 +257,10 @@ def postgres(directory: Path, certificates: Certificates) -> Encrypted:
                 time.sleep(0.02)
 
     with psycopg.connect(server.uri(), autocommit=True) as db:
-        db.execute("create role stamped login password 'x'")
+        db.execute("create role stamped login superuser password 'x'")
+        db.execute("create database shop")
+    with psycopg.connect(server.uri("shop"), autocommit=True) as db:
+        db.execute("create table three as select generate_series(1, 3) as n")
     return Encrypted("postgres", server, certificates, reload, server.port)
 
 
@@ -257,10 +272,15 @@ def tidb(directory: Path, certificates: Certificates) -> Encrypted:
 
     def execute(statement: str) -> None:
         password = server.password.encode()
-        with pymysql.connect(host=server.host, port=server.port, user="root", password=password) as db:  # type: ignore[arg-type]
+        how = {"host": server.host, "port": server.port, "user": "root", "password": password, "autocommit": True}
+        with pymysql.connect(**how) as db:
             db.cursor().execute(statement)
 
     execute("create user stamped identified by 'x' require x509")
+    execute("grant all on *.* to stamped")
+    execute("create database shop")
+    execute("create table shop.three (n int primary key)")
+    execute("insert into shop.three values (1), (2), (3)")
     return Encrypted("tidb", server, certificates, lambda: execute("alter instance reload tls"), server.port)
 
 
@@ -274,6 +294,8 @@ def mongo(directory: Path, certificates: Certificates) -> Encrypted:
         with pymongo.MongoClient[Any](server.uri()) as client:
             client.admin.command("rotateCertificates")
 
+    with pymongo.MongoClient[Any](server.uri()) as client:
+        client["shop"]["three"].insert_many([{"n": n} for n in range(3)])
     return Encrypted("mongo", server, certificates, reload, server.port)
 
 
@@ -295,6 +317,8 @@ def redis_(directory: Path, certificates: Certificates) -> Encrypted:
         with redis.Redis(port=server.port, password=server.password) as client:
             client.config_set("tls-cert-file", str(directory / "server.crt"))
 
+    with redis.Redis(port=server.port, password=server.password) as client:
+        client.mset({"one": "1", "two": "2", "three": "3"})
     return Encrypted("redis", server, certificates, reload, port)
 
 

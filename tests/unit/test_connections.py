@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import addresses
 from upkeep import connections
 from upkeep.errors import ConfigurationError
+from upkeep.model import ENGINES
 
 
 def test_a_uri_with_percent_encoded_parts() -> None:
@@ -73,3 +75,31 @@ def test_a_connection_of_another_engine_is_refused() -> None:
     address = connections.parse("c", "redis://h:6379/0")
     with pytest.raises(ConfigurationError, match="engine is postgres"):
         connections.require_engine(address, "postgres")
+
+
+@pytest.mark.parametrize(("text", "meant"), addresses.FORMS)
+def test_every_form_of_an_address(text: str, meant: addresses.Meaning) -> None:
+    address = connections.parse("c", text)
+    assert addresses.meaning(address) == meant
+    connections.require_engine(address, next(name for name, row in ENGINES.items() if address.kind in row.schemes))
+    assert addresses.SECRET not in repr(address)
+
+
+@pytest.mark.parametrize(("text", "says"), addresses.REFUSED)
+def test_an_address_that_means_two_things_is_refused(text: str, says: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        connections.parse("c", text)
+    assert says in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["redis+sentinel", "sentinel", "redis+cluster"])
+def test_what_is_not_followed_yet_is_refused_with_the_reason(scheme: str) -> None:
+    address = connections.parse("c", f"{scheme}://a:26379/mymaster")
+    with pytest.raises(ConfigurationError, match="primary"):
+        connections.require_engine(address, "redis")
+
+
+def test_places_for_people() -> None:
+    assert connections.parse("c", "postgres://a,[::1]:5433/d").place(5432) == "a:5432, [::1]:5433"
+    assert connections.parse("c", "unix:///run/x.sock").place(6379) == "/run/x.sock"

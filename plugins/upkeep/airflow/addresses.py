@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from upkeep import connections
@@ -28,6 +29,12 @@ def from_connection(connection: Any) -> Address:
         ) from None
 
 
+def of_environment(connection_id: str) -> Address | None:
+    """Return the address that the environment has, which Airflow itself cannot read: several hosts with their ports."""
+    text = os.environ.get(connections.variable(connection_id))
+    return connections.parse(connection_id, text) if text else None
+
+
 def resolve(connection_id: str) -> Address:
     """Return the address behind a connection id, in a task.
 
@@ -42,7 +49,9 @@ def resolve(connection_id: str) -> Address:
     try:
         return from_connection(BaseHook.get_connection(connection_id))
     except AirflowNotFoundException as error:
+        if known := of_environment(connection_id):
+            return known
         raise ConfigurationError(
             f"Airflow has no connection '{connection_id}'; add it under Admin → Connections, in airflow_settings.yaml, "
-            f"or as AIRFLOW_CONN_{connection_id.upper()}"
+            f"or as {connections.variable(connection_id)}"
         ) from error

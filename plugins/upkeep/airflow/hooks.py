@@ -18,7 +18,7 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.providers.redis.hooks.redis import RedisHook
 
 from upkeep import engines
-from upkeep.airflow.addresses import from_connection
+from upkeep.airflow.addresses import resolve
 
 if TYPE_CHECKING:
     from upkeep.engines import Address, Session
@@ -32,8 +32,7 @@ class _Reach:
 
     def address(self) -> Address:
         """Return the address behind the hook's connection id."""
-        connection_id = str(getattr(self, self.conn_name_attr))
-        return from_connection(self.get_connection(connection_id))  # type: ignore[attr-defined]
+        return resolve(str(getattr(self, self.conn_name_attr)))
 
     def session(self, application: str = "airflow") -> AbstractContextManager[Session]:
         """Open a session of the engine's room. Raises `UnreachableError` without showing the password."""

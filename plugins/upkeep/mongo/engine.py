@@ -15,7 +15,7 @@ from upkeep.fleet import Target
 from upkeep.model import Finding
 from upkeep.mongo import faults
 from upkeep.mongo.check import check
-from upkeep.mongo.protection import DEFAULT_PORT, WORDS
+from upkeep.mongo.protection import DEFAULT_PORT, WORDS, explained
 from upkeep.mongo.reader import MongoReader
 from upkeep.mongo.session import TESTED_VERSIONS, MongoSession
 
@@ -35,7 +35,7 @@ class MongoEngine:
             if address.password:
                 reason = reason.replace(address.password, "…")
             place = address.place(DEFAULT_PORT)
-            if trouble := tls.trouble(reason, place, address.connection_id, WORDS):
+            if trouble := tls.trouble(explained(address, reason), place, address.connection_id, WORDS):
                 raise UnreachableError(trouble) from None
             message = (
                 f"{address.connection_id}: no MongoDB at {place} for user "

@@ -30,7 +30,9 @@ def driver_options(address: Address) -> dict[str, Any]:
     Raises
     ------
     ConfigurationError
-        A switch is neither on nor off, or a file of a certificate cannot be read.
+        A switch is neither on nor off.
+    UnreachableError
+        A file of a certificate cannot be read.
     """
     called, given = address.connection_id, address.options
     options: dict[str, Any] = {
@@ -58,3 +60,11 @@ def of(address: Address) -> str:
         return tls.PLAIN
     insecure = any(options.get(key) for key in _CERTIFICATE)
     return tls.protection(certificate=not insecure, name=not options.get(_NAME))
+
+
+def explained(address: Address, reason: str) -> str:
+    """Return an error's reason, and what the server would say of our certificate if it said anything."""
+    if of(address) in (tls.PLAIN, tls.SOCKET):
+        return reason
+    shown = any(key.lower() == "tlscertificatekeyfile" for key in address.options)
+    return tls.unspoken(reason, "connection closed", shown=shown)

@@ -56,7 +56,9 @@ def options(address: Address) -> dict[str, str]:
     Raises
     ------
     ConfigurationError
-        One about TLS is not known, or names a file that cannot be read.
+        One about TLS is not known.
+    UnreachableError
+        A file of a certificate cannot be read.
     """
     tls.refuse_unknown(address.connection_id, address.options, _LIBPQ)
     found = {key: value for key, value in address.options.items() if key in _LIBPQ}

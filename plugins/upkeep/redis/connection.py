@@ -13,6 +13,7 @@ DEFAULT_PORT: Final = 6379
 WORDS: Final = tls.Words("rediss:// or ssl", "ssl_ca_certs", "ssl_certfile and ssl_keyfile")
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _KNOWN: Final = frozenset({*_FILES, "ssl", "ssl_password", "ssl_cert_reqs", "ssl_check_hostname"})
+_HUNG_UP: Final = "while (writing to|reading from) socket|Connection closed by server"
 _UNVERIFIED: Final = ("none", "cert_none", "0")
 _VERIFIED: Final = ("required", "cert_required", "2")
 
@@ -24,6 +25,8 @@ def wanted(address: Address) -> Tls | None:
     ------
     ConfigurationError
         An option is wrong.
+    UnreachableError
+        A file of a certificate cannot be read.
     """
     called, options = address.connection_id, address.options
     tls.refuse_unknown(called, options, _KNOWN)
@@ -73,3 +76,9 @@ def protection(address: Address) -> str:
     """Return how a connection that stands is protected, in words: the driver does what it is told, or fails."""
     how = wanted(address)
     return tls.SOCKET if address.local else how.protection if how else tls.PLAIN
+
+
+def explained(address: Address, reason: str) -> str:
+    """Return an error's reason, and what the server would say of our certificate if it said anything."""
+    how = wanted(address)
+    return reason if how is None else tls.unspoken(reason, _HUNG_UP, shown=how.cert is not None)

@@ -14,7 +14,7 @@ from upkeep.fleet import Target
 from upkeep.jobs.errors import NoConnectionError
 from upkeep.model import Finding
 from upkeep.redis.check import check
-from upkeep.redis.connection import DEFAULT_PORT, WORDS
+from upkeep.redis.connection import DEFAULT_PORT, WORDS, explained
 from upkeep.redis.session import NEEDS, TESTED_VERSIONS, RedisSession
 
 
@@ -30,7 +30,7 @@ class RedisEngine:
             session = RedisSession(address, application)
         except (redis.RedisError, ValueError) as error:
             place = address.place(DEFAULT_PORT)
-            if trouble := tls.trouble(str(error), place, address.connection_id, WORDS):
+            if trouble := tls.trouble(explained(address, tls.said(error)), place, address.connection_id, WORDS):
                 raise UnreachableError(trouble) from None
             remedy = "check host, port, password and TLS of the connection"
             if isinstance(error, redis.exceptions.NoPermissionError):

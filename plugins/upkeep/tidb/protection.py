@@ -33,6 +33,8 @@ def wanted(address: Address) -> Tls | bool:
     ------
     ConfigurationError
         An option is wrong.
+    UnreachableError
+        A file of a certificate cannot be read.
     """
     options, called = dict(address.options), address.connection_id
     tls.refuse_unknown(called, options, _KNOWN)

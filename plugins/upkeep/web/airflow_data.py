@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.utils.session import create_session
 from sqlalchemy import or_, select
 
-from upkeep.airflow.addresses import from_connection
+from upkeep.airflow.addresses import from_connection, of_environment
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError
 from upkeep.run.fleet_facts import DagFacts
@@ -30,6 +30,8 @@ def address(connection_id: str) -> Address:
     try:
         return from_connection(Connection.get_connection_from_secrets(connection_id))
     except AirflowNotFoundException as error:
+        if known := of_environment(connection_id):
+            return known
         raise ConfigurationError(
             f"Airflow has no connection '{connection_id}'; add it under Admin → Connections"
         ) from error

@@ -3,20 +3,28 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.process import temporary_directory
 from tests.harness import encrypted
+from tests.harness.copying import Copying
 from tests.harness.encrypted import Certificates, Encrypted
 from upkeep import engines
 from upkeep.connections import parse
 from upkeep.errors import UnreachableError
+from upkeep.jobs.errors import ConnectionLostError
+from upkeep.redis.backup.relay import relay
+from upkeep.redis.connection import wanted
 
 pytestmark = pytest.mark.tidb
 ENGINES = ("postgres", "tidb", "mongo", "redis")
-DATABASE = {"postgres": "postgres", "tidb": "test", "mongo": "shop", "redis": "0"}
+DATABASE = {"postgres": "shop", "tidb": "shop", "mongo": "shop", "redis": "0"}
+ROWS = 3
+STAMPED = {engine: {"login": "stamped", "password": "x"} for engine in ("postgres", "tidb")}
+"""Who may come with a certificate alone; the other two ask everybody for one, whom Redis is told to ask."""
 SECRET = "p@ss"
 
 
@@ -93,3 +101,50 @@ def test_what_is_encrypted_is_verified_or_refused(engine: str, servers: dict[str
     finally:
         server.show(server.certificates.server)
     assert expired == f"connection 'shop': the server's certificate has expired {place}; have it renewed"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_backup_is_encrypted_as_the_session_is(engine: str, servers: dict[str, Encrypted], tmp_path: Path) -> None:
+    server = servers[engine]
+    uri = server.connection(DATABASE[engine], server.options(client=True), **STAMPED.get(engine, {}))
+    found = Copying(engine, uri, tmp_path).take()
+    assert sum(thing.rows or 0 for thing in found.manifest.objects) == ROWS
+
+
+def test_a_tool_takes_no_other_server_than_the_session_did(servers: dict[str, Encrypted]) -> None:
+    server = servers["redis"]
+    address = parse("shop", server.connection("0", server.options(), host="localhost"))
+    how = wanted(address)
+    assert how is not None
+    with pytest.raises(ConnectionLostError), relay(address, how):
+        pass
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_server_may_want_a_certificate_of_ours(engine: str, servers: dict[str, Encrypted]) -> None:
+    server, login = servers[engine], STAMPED.get(engine, {})
+    shown = server.options(client=True)
+    hidden = {key: value for key, value in shown.items() if key not in encrypted.CLIENT[engine]}
+    stranger = server.certificates.other.issue("somebody")
+    with server.asking():
+        with opened(server, shown, **login) as session:
+            assert session.now()
+        missing = refused(server, hidden, **login)
+        wrong = refused(server, {**shown, **server.client(stranger)}, **login)
+    if engine == "tidb":  # its server says no more than to one who is not known
+        assert "and whether the user is to show a client certificate (ssl_cert and ssl_key)" in missing
+    else:
+        assert missing.startswith("connection 'shop': the server wants a client certificate, and was shown none")
+    assert wrong.startswith("connection 'shop': the server does not accept our client certificate"), wrong
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_without_tls_nothing_goes_in_plain(
+    engine: str, servers: dict[str, Encrypted], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a server of the one kind waits for more of what is none of its words
+    monkeypatch.setattr("upkeep.redis.session.CONNECT_SECONDS", 1.0)
+    server, plain = servers[engine], request.getfixturevalue(f"{engine}_server")
+    said = refused(server, server.options(), port=plain.port)
+    assert said.startswith("connection 'shop': the server offers no TLS, ")
+    assert f"(127.0.0.1:{plain.port}); switch" in said

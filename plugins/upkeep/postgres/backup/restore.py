@@ -25,6 +25,7 @@ def restore(place: Path, manifest: Manifest, address: Address, bench: Bench) -> 
     session = PostgresSession.connect(address, application="restore")
     try:
         _look(session, manifest)
+        address = session.address
     finally:
         session.close()
     command = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Final
 
 from upkeep import programs
 from upkeep.engines import Address
-from upkeep.errors import NotAvailableError
+from upkeep.errors import ConfigurationError, NotAvailableError
+from upkeep.postgres import connection
 from upkeep.programs import Output
 
 _VARIABLES: Final[Mapping[str, str]] = {
@@ -18,6 +20,11 @@ _VARIABLES: Final[Mapping[str, str]] = {
     "sslkey": "PGSSLKEY",
     "sslrootcert": "PGSSLROOTCERT",
     "sslcrl": "PGSSLCRL",
+    "sslcrldir": "PGSSLCRLDIR",
+    "sslcertmode": "PGSSLCERTMODE",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
     "sslsni": "PGSSLSNI",
     "passfile": "PGPASSFILE",
     "channel_binding": "PGCHANNELBINDING",
@@ -60,16 +67,27 @@ def clean(line: str) -> str:
 
 
 def environment(address: Address, application: str) -> dict[str, str]:
-    """Return what makes a tool of PostgreSQL log in at an address, the password too: it is in no argument."""
+    """Return what makes a tool of PostgreSQL log in at an address, the password too: it is in no argument.
+
+    Raises `ConfigurationError` when it has an option that the tools cannot be given.
+    """
+    host, port = connection.hosts(address)
+    known = connection.options(address)
+    if known.get("sslpassword"):
+        raise ConfigurationError(
+            f"connection '{address.connection_id}': PostgreSQL's tools take no password of a key (sslpassword): "
+            "give it a key without one"
+        )
+    ours = {key: os.environ[name] for key, name in _VARIABLES.items() if name in os.environ}  # the session minds them
     wanted = {
-        "PGHOST": address.host,
-        "PGPORT": str(address.port or ""),
+        "PGHOST": host,
+        "PGPORT": port,
         "PGUSER": address.user,
         "PGPASSWORD": address.password,
         "PGDATABASE": address.database,
         "PGAPPNAME": application,
         "PGCONNECT_TIMEOUT": "10",
-        **{name: address.options[key] for key, name in _VARIABLES.items() if key in address.options},
+        **{_VARIABLES[key]: value for key, value in {**ours, **known}.items() if key in _VARIABLES},
     }
     return {name: value for name, value in wanted.items() if value}
 

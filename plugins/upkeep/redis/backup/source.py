@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,6 +20,8 @@ from upkeep.jobs.backup.manifest import Contents
 from upkeep.jobs.backup.verify import DamagedError
 from upkeep.jobs.contract import Ask
 from upkeep.redis.backup import rdb
+from upkeep.redis.backup.relay import relay
+from upkeep.redis.connection import DEFAULT_PORT, wanted
 from upkeep.redis.session import RedisSession
 
 CLIENT: Final = "redis-cli"
@@ -36,7 +39,7 @@ def survey(ask: Ask[RedisSession]) -> Survey:
     info = ask.session.info()
     policy = BackupPolicy.of(ask.target)
     source = _source(ask.session, info, policy.source if policy else "primary")
-    where = f"{source.host}:{source.port or 6379}" if source else "the server"
+    where = source.place(DEFAULT_PORT) if source else "the server"
     return Survey(
         bytes=int(info.get("used_memory_dataset", info.get("used_memory", 0))),
         database="all databases",
@@ -76,7 +79,8 @@ def take(order: Order[RedisSession]) -> Taken:
     source = _source(session, info, order.policy.source) or session.address
     path = order.place / rdb.FILE
     program = programs.find(CLIENT)
-    bench.run([str(program), *_where(source), "--rdb", str(path)], environment=_secret(source)).fine()
+    with _way(source) as where:
+        bench.run([str(program), *where, "--rdb", str(path)], environment=_secret(source)).fine()
     path.chmod(0o600)
     try:
         content = rdb.read(path, bench, _major(session))
@@ -95,7 +99,7 @@ def take(order: Order[RedisSession]) -> Taken:
         position={
             "replication_id": content.fields.get("repl-id"),
             "offset": content.fields.get("repl-offset"),
-            "from": f"{source.host}:{source.port or 6379}",
+            "from": source.place(DEFAULT_PORT),
         },
         objects=tuple(objects),
         needs={"major": _major(session), "memory": int(content.fields.get("used-mem", 0))},
@@ -141,14 +145,21 @@ def _source(session: RedisSession, info: dict[str, Any], wanted: str) -> Address
     return None
 
 
-def _where(address: Address) -> list[str]:
-    secure = address.kind == "rediss" or address.options.get("ssl") == "true"
-    user = ["--user", address.user] if address.user and address.password else []
-    return ["-h", address.host, "-p", str(address.port or 6379), *user, *(["--tls"] if secure else [])]
+@contextmanager
+def _way(address: Address) -> Iterator[list[str]]:
+    """Give the options that lead the tool to a server, for as long as the block lasts."""
+    user, how = ["--user", address.user] if address.user else [], wanted(address)
+    if how is not None:
+        with relay(address, how) as path:
+            yield ["-s", str(path), *user]
+    elif address.local:
+        yield ["-s", address.host, *user]
+    else:
+        yield ["-h", address.host or "localhost", "-p", str(address.port or DEFAULT_PORT), *user]
 
 
 def _secret(address: Address) -> dict[str, str]:
-    return {"REDISCLI_AUTH": address.password} if address.password else {}
+    return {"REDISCLI_AUTH": address.password} if address.password or address.user else {}
 
 
 def _major(session: RedisSession) -> int:

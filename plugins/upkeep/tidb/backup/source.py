@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ from upkeep.jobs.backup.copier import Order, Survey, Taken
 from upkeep.jobs.backup.manifest import Contents
 from upkeep.jobs.contract import Ask
 from upkeep.model import Json
-from upkeep.tidb import faults, marking, sql
+from upkeep.tidb import faults, marking, protection, sql
 from upkeep.tidb.backup import files
 from upkeep.tidb.names import Name
 from upkeep.tidb.session import TiDBSession
+from upkeep.tls import Tls
 
 TOOL: Final = "upkeep-dumpling"
 THREADS: Final = 4
@@ -30,7 +32,6 @@ LACKS: Final = (
     "what was written after the snapshot",
 )
 NO_SNAPSHOT: Final = "one instant: an embedded store gives no snapshots, each table is as it was when it was read"
-_TLS: Final = {"ssl_ca": "--ca", "ssl_cert": "--cert", "ssl_key": "--key"}
 
 
 def survey(ask: Ask[TiDBSession]) -> Survey:
@@ -54,8 +55,8 @@ def _lacks(session: TiDBSession) -> tuple[str, ...]:
 def _refusals(session: TiDBSession) -> Iterator[tuple[str, str]]:
     if not session.database:
         yield "the connection names no database", "write the database into the connection"
-    if "," in session.database:
-        yield "the tool takes no database with a comma in its name", "rename it"
+    if session.address.options.get("ssl_key_password"):
+        yield "the tool takes no key with a password (ssl_key_password)", "give the connection a key without one"
     try:
         programs.find(TOOL)
     except NotAvailableError as error:
@@ -71,20 +72,16 @@ def take(order: Order[TiDBSession]) -> Taken:
     """Dump the database at a snapshot, count the rows in the files, and read checksums of it at the same one."""
     session, bench = order.work.session, order.bench
     address, program, lacks = session.address, programs.find(TOOL), _lacks(session)
-    with _held(session) as position:
+    with _held(session) as position, _certificates(session) as certificates:
         # Told as a plain setting: by itself the tool silently leaves the snapshot out where it knows no such store.
         params = f"time_zone=+00:00,tidb_snapshot={position['tso']}" if lacks == LACKS else "time_zone=+00:00"
         command = [
             *(str(program), "-h", address.host or "127.0.0.1", "-P", str(address.port or 4000)),
-            *("-u", address.user or "root", "-B", session.database, "-o", str(order.place), "-t", str(THREADS)),
+            *("-u", address.user or "root", "-B", _quoted(session.database)),
+            *("-o", str(order.place), "-t", str(THREADS)),
             *("--consistency", "snapshot", "--snapshot", str(position["tso"]), "--params", params),
             *("--filetype", "sql", "-F", "256MiB", "--no-sequences=false", "--status-addr", "", "--loglevel", "error"),
-            *(
-                word
-                for key, option in _TLS.items()
-                if key in address.options
-                for word in (option, address.options[key])
-            ),
+            *certificates,
         ]
         secret = {"UPKEEP_DUMPLING_PASSWORD": address.password}
         bench.run(command, environment=secret, clean=_clean).fine()
@@ -113,6 +110,29 @@ def take(order: Order[TiDBSession]) -> Taken:
         needs={"major": int(session.version.partition(".")[0]), "new_collation": str(collation["newer"])},
         lacks=lacks,
     )
+
+
+@contextmanager
+def _certificates(session: TiDBSession) -> Iterator[list[str]]:
+    """Give the options by which the tool verifies what our session has verified.
+
+    By itself it looks at the authority of a certificate and never at its name. Told that the server's own certificate
+    is the authority, it takes no other server's.
+    """
+    how = protection.wanted(session.address)
+    if not isinstance(how, Tls):
+        yield []
+        return
+    client = {"--cert": how.cert, "--key": how.key}
+    with tempfile.NamedTemporaryFile("w", prefix="upkeep-", suffix=".pem") as file:
+        file.write(session.certificate or "")
+        file.flush()
+        yield ["--ca", file.name, *(word for option, path in client.items() if path for word in (option, path))]
+
+
+def _quoted(name: str) -> str:
+    """Return a name as the tool takes it in a list (CSV)."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _clean(line: str) -> str:
