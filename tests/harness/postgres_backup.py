@@ -60,6 +60,8 @@ ODD = [
     "create publication news for table odd",
     "create unlogged table fleeting as select 1 as a",
     "create sequence counter increment 3 maxvalue 99 cycle",
+    "select nextval('counter'), nextval('counter')",
+    """create sequence "we.ird ""sch"."Se'q ; %s" increment -1 start -7""",
     "select lo_from_bytea(0, 'large'), lo_from_bytea(0, 'larger')",
     "comment on event trigger bang is 'x'",
 ]

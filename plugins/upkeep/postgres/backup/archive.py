@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from upkeep.jobs.backup.copier import Bench
-from upkeep.jobs.backup.manifest import Manifest
+from upkeep.jobs.backup.manifest import Contents, Manifest
 from upkeep.jobs.backup.verify import DamagedError
+from upkeep.postgres import names
 from upkeep.postgres.backup import tools
 
 LARGE_OBJECTS: Final = "large objects"
+SEQUENCE: Final = "sequence"
+"""The kind of what a dump sets to a value."""
 _ENTRY: Final = re.compile(r"^(\d+); (\d+) (\d+) (.*)$")
 _ROWS: Final = "TABLE DATA "
+_SET: Final = "SEQUENCE SET "
+_SETVAL: Final = re.compile(r"^SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);", re.MULTILINE)
 _END: Final = b"\\.\n"
 _PIECE: Final = 1 << 20
 _THREADS: Final = 4
@@ -47,14 +52,44 @@ def for_proof(lines: list[str]) -> list[str]:
     return kept
 
 
-def files(lines: list[str], names: Mapping[int, str]) -> dict[str, str]:
+def files(lines: list[str], tables: Mapping[int, str]) -> dict[str, str]:
     """Return which file holds the rows of which table, by the tables' object ids."""
     found = {}
     for line in lines:
         entry = _ENTRY.match(line)
-        if entry and entry[4].startswith(_ROWS) and (name := names.get(int(entry[3]))) is not None:
+        if entry and entry[4].startswith(_ROWS) and (name := tables.get(int(entry[3]))) is not None:
             found[f"{entry[1]}.dat.gz"] = name
     return found
+
+
+def sequences(place: Path, lines: list[str], dumped_by: int, bench: Bench, folder: Path) -> list[Contents]:
+    """Return the sequences that a dump sets, and to what: values of a sequence are in no snapshot, but in the dump.
+
+    Parameters
+    ----------
+    folder
+        An empty one, for what is printed.
+    """
+    entries = [line for line in lines if (entry := _ENTRY.match(line)) and entry[4].startswith(_SET)]
+    if not entries:
+        return []
+    wanted, said = folder / "sequences", folder / "values"
+    wanted.write_text("\n".join(entries) + "\n", encoding="utf-8")
+    command = [str(tools.restorer(dumped_by)), f"--use-list={wanted}", f"--file={said}", str(place)]
+    output = bench.run(command, clean=tools.clean)
+    found = _SETVAL.findall(said.read_text(encoding="utf-8")) if not output.status else []
+    if len(found) != len(entries):
+        raise DamagedError(f"of {len(entries)} sequences the values of {len(found)} can be read: {output.text}")
+    return [
+        sequence(names.parse(name.replace("''", "'")).exact, int(value), called=called == "true")
+        for name, value, called in found
+    ]
+
+
+def sequence(name: names.Name, value: int, *, called: bool) -> Contents:
+    """Return a sequence as a manifest has it."""
+    how = "which was given out" if called else "which was not given out yet"
+    return Contents(name=str(name), kind=SEQUENCE, structures=(f"stands at {value}, {how}",))
 
 
 def count(place: Path, manifest: Manifest, bench: Bench) -> dict[str, int]:

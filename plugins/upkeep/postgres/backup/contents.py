@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from psycopg import sql
 from upkeep.engines import Address
 from upkeep.jobs.backup.manifest import Contents, Manifest
 from upkeep.postgres import names
-from upkeep.postgres.backup.archive import LARGE_OBJECTS
+from upkeep.postgres.backup.archive import LARGE_OBJECTS, SEQUENCE, sequence
 from upkeep.postgres.session import PostgresSession
 
 DEFINITIONS: Final = "definitions"
@@ -105,7 +105,18 @@ def _looked(session: PostgresSession, manifest: Manifest) -> list[Contents]:
                 "rows"
             ]
         found.append(relation.contents(rows, sum_))
+    found += _sequences(session, manifest)
     objects = session.rows("backup/large_objects")[0]["rows"]
     if objects or LARGE_OBJECTS in wanted:
         found.append(Contents(name=LARGE_OBJECTS, kind=LARGE_OBJECTS, rows=objects))
     return found
+
+
+def _sequences(session: PostgresSession, manifest: Manifest) -> Iterator[Contents]:
+    """Read where those sequences stand of which the manifest tells it."""
+    held = {thing.name for thing in manifest.objects if thing.kind == SEQUENCE}
+    for row in session.rows("backup/sequences") if held else ():
+        name = names.Name(row["schema"], row["name"])
+        if str(name) in held:
+            (now,) = session.execute(session.statement("backup/sequence", sequence=name.identifier)).fetchall()
+            yield sequence(name, now["value"], called=now["called"])

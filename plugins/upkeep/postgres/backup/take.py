@@ -46,7 +46,9 @@ def take(order: Order[PostgresSession]) -> Taken:
         needs = session.rows("backup/needs")[0]
         _dump(order, dumper, snapshot["snapshot"])
         with tempfile.TemporaryDirectory() as folder:
-            lines = archive.listing(order.place, tools.major(dumper), bench, Path(folder) / "list")
+            made_by, room = tools.major(dumper), Path(folder)
+            lines = archive.listing(order.place, made_by, bench, room / "list")
+            others += archive.sequences(order.place, lines, made_by, bench, room)
         data = archive.files(lines, {r.oid: str(r.name) for r in relations if r.has_rows})
         bench.tell("counting the rows of the dump")
         rows = archive.counts(order.place, data, bench.checkpoint)

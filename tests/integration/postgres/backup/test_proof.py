@@ -28,6 +28,8 @@ FAULTS: list[Any] = [
     "delete from parent where id = 3",
     "drop view seen",
     "drop table empty",
+    "select setval('counter', 1)",
+    """drop sequence "we.ird ""sch"."Se'q ; %s\"""",
 ]
 
 
@@ -139,10 +141,15 @@ def test_nothing_leads_out_and_what_is_not_as_it_was_is_named(copying: Copying, 
                 db.execute(fault)
         found = sorted(differences(backup.manifest, COPIER.look(there, backup.manifest)), key=lambda f: f.subject)
     assert [f.subject for f in found] == [
-        *("definitions", "public.child", "public.empty", "public.odd", "public.parent_1")
+        *(""""we.ird ""sch"."Se'q ; %s\"""", "definitions", "definitions", "public.child"),
+        *("public.counter", "public.counter", "public.empty", "public.odd", "public.parent_1"),
     ]
-    assert "not there after the restore: CREATE UNIQUE INDEX odd_f" in found[3].summary
-    assert "rows are there after the restore" in found[4].summary
+    said = {f.subject: f.summary for f in reversed(found)}
+    assert "not there after the restore: CREATE UNIQUE INDEX odd_f" in said["public.odd"]
+    assert "rows are there after the restore" in said["public.parent_1"]
+    assert said["public.counter"].endswith("not there after the restore: stands at 4, which was given out")
+    assert found[5].summary.endswith("there only after the restore: stands at 1, which was given out")
+    assert "the sequence is not there after the restore" in found[0].summary
     assert no_places()
 
 
