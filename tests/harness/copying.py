@@ -6,7 +6,10 @@ import atexit
 import importlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.harness import jobs
+from tests.harness import jobs, scratching
 from tests.harness.contract import Case
-from upkeep import fleet
+from upkeep import fleet, programs
 from upkeep.fleet.policies.backup import BackupPolicy
 from upkeep.jobs.backup import manifest as manifests
 from upkeep.jobs.backup import publish
@@ -26,6 +29,26 @@ from upkeep.jobs.backup.manifest import Manifest
 from upkeep.jobs.backup.verify import Verdict, verify
 from upkeep.jobs.contract import Ask, Work, go_on
 from upkeep.model import NOTHING_ASKED, Action, Artefact, Backup, Memory, Observation
+
+_ROOT = Path(programs.__file__).parents[2]
+_KILLED = textwrap.dedent("""
+    import os, signal, sys
+    from pathlib import Path
+    from tests.harness.copying import Copying
+    from upkeep import programs
+    from upkeep.jobs.backup.copier import Bench
+
+    engine, uri, into, stage = sys.argv[1:]
+    def tell(text):
+        if stage and stage in text:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def checkpoint(*_, **__):
+        if not stage:
+            os.kill(os.getpid(), signal.SIGKILL)
+    programs.CHECK_SECONDS = 0.02
+    copying = Copying(engine, uri, Path(into), bench=Bench(checkpoint, tell, 60))
+    copying.verify(copying.take())
+""")
 
 
 @dataclass
@@ -91,6 +114,22 @@ class Copying:
         """Return the manifest with the digests of the files as they are now: what differs must be found otherwise."""
         files = manifests.files(found.place, go_on)
         return found.manifest.model_copy(update={"files": files})
+
+    def killed(self, stage: str) -> list[Path]:
+        """Take and prove in a process that kills itself once it says so (empty: at its first checkpoint).
+
+        Returns what is published then; whatever it had started has ended.
+        """
+        environment = {**os.environ, "PYTHONPATH": f"{_ROOT}:{_ROOT / 'plugins'}"}
+        command = [sys.executable, "-c", _KILLED, self.engine, self.uri, str(self.into), stage]
+        assert subprocess.run(command, env=environment, check=False).returncode == -9
+        assert scratching.gone(str(self.into))
+        assert scratching.gone(scratching.mark(self.engine))
+        return [path for path in self.into.glob("t/*") if not path.name.startswith(".")]
+
+    def left(self) -> list[Path]:
+        """Return what lies there, hidden or not, and what a scratch server left."""
+        return [*self.into.glob("t/*"), *self.into.glob("t/.*"), *scratching.places(self.engine)]
 
     @contextmanager
     def restored(self, found: publish.Found) -> Iterator[Any]:

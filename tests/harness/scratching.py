@@ -3,8 +3,10 @@
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from upkeep.scratch import PREFIX
@@ -33,3 +35,19 @@ def places(engine: str) -> list[Path]:
 def mark(engine: str) -> str:
     """Return what the commands of such servers hold."""
     return f"{os.environ['UPKEEP_SCRATCH']}/{PREFIX}{engine}-"
+
+
+def running(name: str, mark: str) -> list[psutil.Process]:
+    """Return the programs of a name (any: of whatever name, and their guards) with a mark in their command."""
+    seen = psutil.process_iter(["name", "cmdline"])
+    return [
+        p for p in seen if name in (p.info["name"], "any") and any(mark in word for word in p.info["cmdline"] or ())
+    ]
+
+
+def gone(mark: str) -> bool:
+    """Return whether programs with a mark in their command have ended, or end soon."""
+    until = time.monotonic() + 20
+    while running("any", mark) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not running("any", mark)

@@ -8,19 +8,18 @@ import resource
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
 
 from local.servers import PostgresServer
 from tests.harness import scratching
 from tests.harness.copying import Copying, words
+from tests.harness.scratching import gone, running
 from tests.harness.servers import fresh_database
 from upkeep import programs
 from upkeep.errors import CancelledError, ProgramError
@@ -103,21 +102,6 @@ class Stage:
 def left(copying: Copying) -> list[Path]:
     """Return what lies there, hidden or not, and what a scratch server left."""
     return [*copying.into.glob("t/*"), *copying.into.glob("t/.*"), *scratching.places("postgres")]
-
-
-def running(name: str, mark: str) -> list[psutil.Process]:
-    """Return the programs of a name (any: of whatever name, and their guards) with a mark in their command."""
-    seen = psutil.process_iter(["name", "cmdline"])
-    return [
-        p for p in seen if name in (p.info["name"], "any") and any(mark in word for word in p.info["cmdline"] or ())
-    ]
-
-
-def gone(mark: str) -> bool:
-    until = time.monotonic() + 20
-    while running("any", mark) and time.monotonic() < until:
-        time.sleep(0.05)
-    return not running("any", mark)
 
 
 def cancel() -> None:

@@ -138,6 +138,16 @@ def test_nothing_half_is_left(server: RedisServer, copying: Copying, tmp_path: P
         assert scratching.places("redis") == []
 
 
+def test_what_a_killed_run_left_the_next_one_removes(server: RedisServer, copying: Copying) -> None:
+    fill(server)
+    assert copying.killed("") == []
+    (first,) = copying.killed("comparing what is there")
+    found = copying.take()
+    verdict = copying.verify(found)
+    assert (verdict.level, words(verdict)) == ("restored", [])
+    assert sorted(copying.left()) == sorted([first, found.place])
+
+
 def test_it_goes_into_an_empty_server_only(server: RedisServer, copying: Copying) -> None:
     fill(server)
     found, data = copying.take(), None

@@ -172,6 +172,15 @@ def test_damage_is_found_and_nothing_half_is_left(db: Db, copying: Copying) -> N
         weak.take()
 
 
+def test_what_a_killed_run_left_the_next_one_removes(copying: Copying) -> None:
+    assert copying.killed("") == []
+    (first,) = copying.killed("files are loaded")
+    found = copying.take()
+    verdict = copying.verify(found)
+    assert (verdict.level, words(verdict)) == ("compared", [])
+    assert sorted(copying.left()) == sorted([first, found.place])
+
+
 def test_it_goes_into_an_empty_database_only(db: Db, copying: Copying, tidb_server: TidbServer) -> None:
     db.run("drop view seen")
     found = copying.take()
