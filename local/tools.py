@@ -13,7 +13,7 @@ from local.obtain import tidb, versions
 from local.process import reachable_cache
 from local.servers.mongo import mongod_program
 from local.servers.postgres import postgres_bin, unpacked_postgres
-from local.servers.redis import redis_program
+from local.servers.redis import redis_tools
 from upkeep import settings
 from upkeep.model import ENGINES
 
@@ -38,10 +38,7 @@ def _programs() -> Iterator[tuple[Path, str]]:
     packages = unpacked_postgres()
     for path in sorted(postgres_bin().iterdir()):
         yield path, packages.libraries() if packages else ""
-    server, libraries = redis_program()
-    for path in (server, server.with_name("redis-cli"), server.with_name("redis-check-rdb")):
-        if path.exists():  # some archives hold the server alone
-            yield path, libraries
+    yield from (tool for tool in redis_tools() if tool[0].exists())
     yield mongod_program()
     for name in ("tidb-server", tidb.DUMPLING):
         if (built := tidb.installed(name)) is not None:

@@ -45,6 +45,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> groups.ByGro
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in item.iter_markers("since"):
+            servers.leave_out(item, mark.kwargs)
     if hasattr(config, "workerinput"):  # a process of several
         groups.longest_first(items)
 
@@ -64,7 +67,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def tools(request: pytest.FixtureRequest) -> None:
     """The programs that backups run, where Upkeep finds them (``upkeep.settings.tools_dir``)."""
-    if any(name.endswith("_server") for item in request.session.items for name in getattr(item, "fixturenames", ())):
+    if any(name.endswith("server") for item in request.session.items for name in getattr(item, "fixturenames", ())):
         folder = local.tools.lay()
         if folder != settings.tools_dir():  # those of another version (``UPKEEP_POSTGRES_VERSION`` and the like)
             os.environ["UPKEEP_TOOLS"] = str(folder)

@@ -1,5 +1,6 @@
 """Redis: Debian's, unpacked into the cache, ``redis-server`` on PATH where there is no apt, or a version by name."""
 
+import contextlib
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
@@ -28,15 +29,35 @@ def redis_program() -> tuple[Path, str]:
         When it can neither be fetched nor found.
     """
     if version := versions.wanted("redis"):
-        return versions.single(versions.REDIS, version, "Redis")
+        program, libraries = versions.single(versions.REDIS, version, "Redis")
+        for name in ("redis-server", "redis-check-rdb"):  # one program that looks at how it was called
+            with contextlib.suppress(FileExistsError):
+                program.with_name(name).symlink_to(program.name)
+        return program.with_name("redis-server"), libraries
+    return _debians("redis-server")
+
+
+def redis_tools() -> list[tuple[Path, str]]:
+    """Return what backups of Redis run, each with the folders of the libraries that it needs."""
+    server, libraries = redis_program()
+    client, checker = (server.with_name(name) for name in ("redis-cli", "redis-check-rdb"))
+    # wheels hold the server alone, and a client of any version has the snapshot sent
+    return [
+        (server, libraries),
+        (checker, libraries),
+        (client, libraries) if client.exists() else _debians(client.name),
+    ]
+
+
+def _debians(name: str) -> tuple[Path, str]:
     try:
         unpacked = debs.obtain("redis", ["redis-server", "redis-tools"])
     except LocalError:
-        found = shutil.which("redis-server")
+        found = shutil.which(name)
         if found is None:
             raise
         return Path(found), ""
-    return unpacked.root / "usr" / "bin" / "redis-server", unpacked.libraries()
+    return unpacked.root / "usr" / "bin" / name, unpacked.libraries()
 
 
 class RedisServer(Server):

@@ -96,19 +96,34 @@ def _number(folder: Path) -> int:
     return int((re.findall(r"\d+", str(folder)) or ["0"])[-1])
 
 
-def find(name: str, *, major: int | None = None) -> Path:
+def find(name: str, *, major: int | None = None, twin: str | None = None) -> Path:
     """Return the program called so: the first, or where a major version is given, the newest of it.
+
+    Parameters
+    ----------
+    twin
+        A program of the same build in the same folder, which tells its version where ``name`` does not.
 
     Raises
     ------
     NotAvailableError
         It is not on this machine.
     """
-    found = [path for path in candidates(name) if major is None or major_of(version(path)) == major]
+    found = [path for path in candidates(name) if major is None or major_of(_told(path, twin)) == major]
     if found:
-        return found[0] if major is None else newest(found)
+        return found[0] if major is None else newest(found, twin)
     wanted = name if major is None else f"{name} of version {major}"
     raise NotAvailableError(f"{wanted} is not on this machine: install it, or name its folder in UPKEEP_TOOLS")
+
+
+def _told(path: Path, twin: str | None) -> str:
+    try:
+        return version(path)
+    except NotAvailableError:
+        other = path.with_name(twin or "")
+        if twin is None or not other.exists():
+            raise
+        return version(other)
 
 
 def version(path: Path, option: str = "--version") -> str:
@@ -136,10 +151,10 @@ def _version(path: Path, option: str, _: int) -> str:
     return lines[0]
 
 
-def newest(paths: Sequence[Path]) -> Path:
+def newest(paths: Sequence[Path], twin: str | None = None) -> Path:
     """Return the program of the newest version, of equal ones the first."""
     # A server may have written what its own minor version understands, and an older one does not.
-    return max(paths, key=lambda path: _numbers(version(path)))
+    return max(paths, key=lambda path: _numbers(_told(path, twin)))
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from unittest.mock import patch
 import psycopg
 import pymongo
 import pymysql
+import pytest
 import redis
 from bson import json_util
 from pymongo import monitoring
@@ -74,6 +75,8 @@ class Case:
         What the ledger remembers besides with ``wrong``.
     beside
         A directory that the job writes into, which belongs to the picture.
+    since
+        The server's version that all of it needs (docs/versions.md); empty: any that is tested.
     """
 
     make: Callable[[Any], None]
@@ -89,6 +92,7 @@ class Case:
     asked_wrong: Mapping[str, Any] = field(default_factory=dict)
     remembered: tuple[Backup, ...] = ()
     beside: Path | None = None
+    since: str = ""
 
 
 def pairs() -> list[tuple[str, str]]:
@@ -113,6 +117,8 @@ def case_of(job: str, engine: str) -> Case:
             f"kinds, undone, at) of tests/harness/contract.py; the ones of other jobs on {engine} show how ({error})"
         )
         raise AssertionError(message) from error
+    if found.since and servers.is_older(engine, found.since):
+        pytest.skip(f"all of {job} needs {found.since}")
     return found
 
 

@@ -3,15 +3,17 @@
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 from psycopg import sql
 
+from local.obtain.versions import wanted
 from local.servers import PostgresServer, Server, temporary_directory
 from upkeep.connections import CONTROL, parse
 from upkeep.ledger import Ledger
@@ -52,6 +54,23 @@ def fresh_database(server: PostgresServer, prefix: str, *, template: str = "temp
     finally:
         server.start()  # a test that killed the server may have left it down; a no-op otherwise
         _execute(server, sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def leave_out(item: pytest.Item, needed: Mapping[str, str]) -> None:
+    """Leave out a test where the environment chose a server older than it needs (`make test-versions` does)."""
+    for engine, since in needed.items():
+        if is_older(engine, since):
+            item.add_marker(pytest.mark.skip(f"{engine} {wanted(engine)} has none of this"))
+
+
+def is_older(engine: str, than: str) -> bool:
+    """Return whether the environment chose a server of an older version."""
+    chosen = wanted(engine)
+    return bool(chosen) and _numbers_of(chosen) < _numbers_of(than)
+
+
+def _numbers_of(version: str) -> list[int]:
+    return [int(part) for part in version.rpartition("-")[2].split(".")]
 
 
 @contextmanager

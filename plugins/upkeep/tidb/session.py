@@ -32,7 +32,7 @@ Row: TypeAlias = dict[str, Any]
 
 TESTED_VERSIONS: Final = ENGINES["tidb"].tested_versions
 """Releases that the test suite has run on."""
-OLDEST_VERSION: Final = (7, 5)
+OLDEST_VERSION: Final = (8, 0)
 """`information_schema.partitions` with ids, metadata locks and foreign keys are all there since then."""
 LOCK_WAIT_SECONDS: Final = 2
 """For rows that others hold; DDL waits through its job instead (`ddl`)."""

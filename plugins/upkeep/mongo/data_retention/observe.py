@@ -143,6 +143,8 @@ def _archived(session: MongoSession, view: View) -> Doc:
         exposed_before = min(before(view.now, view.expires) + NIGHT, view.now)
 
     def same(high: datetime, limit_ms: int) -> bool | None:
+        if not view.comparable:
+            return None
         found: bool | None = known(lambda: pair.is_archived(high, limit_ms=limit_ms))
         return found
 

@@ -18,6 +18,8 @@ SMALL_ROWS: Final = 10_000
 """A collection so small is read in a few milliseconds: it needs no index on its age field."""
 NIGHT: Final = timedelta(hours=26)
 """From one nightly run to the next, with room: what the server would expire before it must be archived by now."""
+SORTS_FIELDS: Final = (5, 2)
+"""Since then a pipeline sorts an array (``$sortArray``): measurements come back with their fields in any order."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ class View:
     def is_series(self) -> bool:
         """Whether it is a time-series collection, declared or not."""
         return self.row is not None and self.row["kind"] == "timeseries"
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the server can compare measurements with their copies."""
+        return tuple(map(int, self.server["version"].split(".")[:2])) >= SORTS_FIELDS
 
     @property
     def archives(self) -> bool:

@@ -18,6 +18,8 @@ from upkeep.jobs.backup.copier import Bench
 from upkeep.jobs.backup.verify import DamagedError
 
 CHECKER: Final = "redis-check-rdb"
+_SERVER: Final = "redis-server"
+"""The same program by its other name: before 7.0 the checker does not tell its version."""
 FILE: Final = "dump.rdb"
 _FIELD: Final = re.compile(r"AUX FIELD (\S+) = '(.*)'$")
 _DATABASE: Final = re.compile(r"\[offset (\d+)\] Selecting DB ID (\d+)$")
@@ -42,6 +44,11 @@ class Content:
     keys: Mapping[int, int]
 
 
+def checker(major: int) -> Path:
+    """Return the checker of the server's version. Raises `NotAvailableError` when there is none here."""
+    return programs.find(CHECKER, major=major, twin=_SERVER)
+
+
 def read(path: Path, bench: Bench, major: int) -> Content:
     """Read a whole file.
 
@@ -58,7 +65,7 @@ def read(path: Path, bench: Bench, major: int) -> Content:
         lines.append(line.strip())
         return "" if "key '" in line else line  # it names the key at which it stopped
 
-    command = [str(programs.find(CHECKER, major=major)), str(path)]
+    command = [str(checker(major)), str(path)]
     done = bench.run(command, clean=listen)
     if "RDB format version" in done.text:
         raise NotAvailableError(f"{CHECKER} here is older than the server: install the server's version of it")

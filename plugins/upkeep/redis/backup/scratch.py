@@ -137,8 +137,9 @@ def restore(place: Path, manifest: Manifest, address: Address, bench: Bench) -> 
             )
         with restored(place, manifest, bench) as scratched:
             with client(scratched) as source:
-                code: Any = source.function_dump()
-                there.function_restore(code)
+                if functions(source):  # before 7 there are none
+                    code: Any = source.function_dump()
+                    there.function_restore(code)
             for thing in manifest.objects:
                 if thing.kind == "database":
                     with redis.Redis(**how, db=int(thing.name[2:])) as into:
@@ -155,12 +156,15 @@ def _copy(source: redis.Redis, into: redis.Redis, bench: Bench, thing: Contents)
             with source.pipeline(transaction=False) as asked:
                 for key in keys:
                     asked.dump(key)
-                    asked.pexpiretime(key)
-                answers = asked.execute()
+                    asked.pttl(key)
+                asked.time()  # PEXPIRETIME is there since 7.0 only; asked last, no key expires too early
+                *answers, (seconds, micros) = asked.execute()
+                now = seconds * 1000 + micros // 1000
             with into.pipeline(transaction=False) as given:
-                for key, value, until in zip(keys, answers[::2], answers[1::2], strict=True):
+                for key, value, left in zip(keys, answers[::2], answers[1::2], strict=True):
                     if value is not None:  # else its time was over meanwhile
-                        given.restore(key, max(int(until), 0), value, replace=True, absttl=until > 0)
+                        until = now + left if left >= 0 else 0
+                        given.restore(key, until, value, replace=True, absttl=until > 0)
                 given.execute()
             done += len(keys)
             bench.tell(f"{thing.name}: {done:,} of {thing.rows or 0:,} keys")

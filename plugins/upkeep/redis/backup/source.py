@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import redis
@@ -56,9 +57,9 @@ def _refusals(session: RedisSession, info: dict[str, Any]) -> Iterator[tuple[str
             f"it runs as {info.get('redis_mode')}: one node has a part of the keys at the most",
             "point the connection at a single primary; back a cluster up node by node with its own tools",
         )
-    for name, major in ((CLIENT, None), (rdb.CHECKER, _major(session))):
+    for name, find in ((CLIENT, partial(programs.find, CLIENT)), (rdb.CHECKER, partial(rdb.checker, _major(session)))):
         try:
-            programs.find(name, major=major)
+            find()
         except NotAvailableError as error:
             yield str(error), f"install {name} of the server's version, or name its folder in UPKEEP_TOOLS"
     user = session.address.user or "default"

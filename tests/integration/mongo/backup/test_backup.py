@@ -21,6 +21,8 @@ from upkeep.jobs.backup import publish
 from upkeep.jobs.backup.verify import differences
 from upkeep.mongo.session import MongoSession
 
+pytestmark = pytest.mark.since(mongo="6.0")
+
 
 @pytest.fixture(scope="module")
 def place(mongo_server: MongoServer) -> Iterator[Place]:

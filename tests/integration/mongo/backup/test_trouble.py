@@ -29,6 +29,7 @@ from upkeep.jobs.contract import go_on
 from upkeep.jobs.errors import ActionError, StateChangedError
 from upkeep.mongo.backup import files, source
 
+pytestmark = pytest.mark.since(mongo="6.0")
 ROOT = Path(programs.__file__).parents[2]
 READING = "reading 4 collections"
 ACCOUNTS, MONEY = 400, 100

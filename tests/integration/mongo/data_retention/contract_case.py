@@ -45,4 +45,5 @@ collections:
     at=NOW,
     # The server expires by its own clock: what an approval covers is what it would expire at once at that moment.
     by_clock=frozenset({"set_expiry"}),
+    since="6.0",
 )

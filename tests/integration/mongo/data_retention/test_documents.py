@@ -223,6 +223,7 @@ def test_a_ttl_index_beside_a_deleting_policy_is_reported(
     assert run(session, target(DELETE), JOB).finding(check).severity is severity
 
 
+@pytest.mark.since(mongo="6.0")
 def test_nan_on_a_ttl_index_is_reported(session: MongoSession, place: Place) -> None:
     place.db.events.insert_one({"at": datetime.now(UTC)})
     place.db.events.create_index("at", expireAfterSeconds=float("nan"))

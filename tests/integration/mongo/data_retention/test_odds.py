@@ -180,6 +180,7 @@ def test_an_archive_that_takes_two_ids_for_one_stops_the_work(session: MongoSess
     assert place.db.kept.count_documents({}) == 0
 
 
+@pytest.mark.since(mongo="6.0")
 @pytest.mark.parametrize("policy", [DELETE, ARCHIVE])
 def test_a_clustered_collection(session: MongoSession, place: Place, policy: str) -> None:
     place.db.create_collection("events", clusteredIndex={"key": {"_id": 1}, "unique": True})
@@ -188,6 +189,7 @@ def test_a_clustered_collection(session: MongoSession, place: Place, policy: str
     assert place.db.events.count_documents({}) == 9
 
 
+@pytest.mark.since(mongo="6.0")
 def test_a_clustered_collection_that_expires_by_itself_waits_for_nobody(session: MongoSession, place: Place) -> None:
     clustered: Any = {"clusteredIndex": {"key": {"_id": 1}, "unique": True}, "expireAfterSeconds": 10**9}
     place.db.create_collection("events", **clustered)
@@ -254,6 +256,7 @@ def series(place: Place, days: int = 120) -> None:
     place.db.m.insert_many(documents, ordered=False)
 
 
+@pytest.mark.since(mongo="6.0")
 def test_what_has_expired_already_does_not_suspend_the_expiry(session: MongoSession, place: Place) -> None:
     """The server expires whole buckets, each in its own time: the archive then holds more than is still there."""
     series(place)
@@ -273,6 +276,7 @@ def test_what_has_expired_already_does_not_suspend_the_expiry(session: MongoSess
     assert run(session, target(SERIES), JOB, at=NOW).kinds == []
 
 
+@pytest.mark.since(mongo="6.0")
 @pytest.mark.parametrize("change", [{"$set": {"more.x": -1}}, {"$unset": {"value": 1}}, {"$set": {"new": None}}])
 def test_a_changed_copy_is_found_also_after_some_have_expired(
     session: MongoSession, place: Place, change: dict[str, Any]
@@ -287,6 +291,7 @@ def test_a_changed_copy_is_found_also_after_some_have_expired(
     assert done.outcome("archive_measurements").reason_code == "conservation_violated"
 
 
+@pytest.mark.since(mongo="6.0")
 def test_measurements_without_an_id(session: MongoSession, place: Place) -> None:
     series(place, days=100)
     document = {"at": NOW - 95 * DAY, "meta": {"asset": "a1"}, "value": 1}

@@ -99,6 +99,7 @@ def test_a_user_that_may_only_read_is_said_once(place: Place) -> None:
         assert run(session, target(DELETE), JOB).ends == ["done"] * 3
 
 
+@pytest.mark.since(mongo="6.0")
 def test_writes_that_are_blocked_for_users_say_what_mends_it(place: Place) -> None:
     place.client.admin.command({"setUserWriteBlockMode": 1, "global": True})
     try:

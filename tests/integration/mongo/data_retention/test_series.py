@@ -14,7 +14,7 @@ from upkeep.jobs import rooms
 from upkeep.jobs.errors import ConservationError
 from upkeep.model import Severity
 from upkeep.mongo import ddl
-from upkeep.mongo.data_retention import apply, measurements
+from upkeep.mongo.data_retention import apply, measurements, view
 from upkeep.mongo.data_retention.measurements import Pair
 from upkeep.mongo.session import MongoSession
 
@@ -75,6 +75,20 @@ def contents(place: Place, *, source: bool) -> list[str]:
     for document in documents:
         document["_id"] = document["_id"] if source else document["_id"]["id"]
     return sorted(repr(sorted(d.items())) for d in documents)
+
+
+def test_a_server_that_cannot_compare_archives_nothing_and_expires_nothing(
+    session: MongoSession, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "SORTS_FIELDS", (6, 99))  # as if it were MongoDB 5.0, which `make test-versions` has
+    due = fill(place, expire=WITH_GRACE)
+    for kinds in (["suspend_expiry", "archive_measurements", "set_expiry"], ["archive_measurements", "set_expiry"]):
+        done = run(session, target(ARCHIVE), JOB, at=NOW)
+        assert [a.kind for a in done.plan.actions if a.kind != "create_archive"] == kinds
+        assert {f.check for f in done.plan.findings if f.severity == Severity.ERROR} >= {"version"}
+        assert expiry(place) is None
+        assert "kept" not in place.db.list_collection_names()
+    assert place.db.m.count_documents({"at": {"$lt": NOW - 90 * DAY}}) == due
 
 
 # -- deleting ----------------------------------------------------------------------------------------
@@ -159,6 +173,7 @@ def test_undo_restores_what_deletes_less_and_refuses_what_deletes_more(session: 
 # -- archiving ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.since(mongo="6.0")
 def test_archived_first_then_expired_a_grace_later(session: MongoSession, place: Place, small_ranges: None) -> None:
     due = fill(place)
     done = run(session, target(ARCHIVE), JOB, at=NOW)
@@ -175,6 +190,7 @@ def test_archived_first_then_expired_a_grace_later(session: MongoSession, place:
     assert run(session, target(ARCHIVE), JOB, at=NOW).kinds == []
 
 
+@pytest.mark.since(mongo="6.0")
 def test_equal_measurements_are_all_kept_and_ids_that_are_not_unique_too(session: MongoSession, place: Place) -> None:
     """In such a collection ``_id`` is not unique: a plain $merge made one document of two."""
     fill(place)
@@ -189,6 +205,7 @@ def test_equal_measurements_are_all_kept_and_ids_that_are_not_unique_too(session
     assert contents(place, source=True) == contents(place, source=False)
 
 
+@pytest.mark.since(mongo="6.0")
 def test_copied_again_nothing_is_doubled_and_late_arrivals_are_added(
     session: MongoSession, place: Place, small_ranges: None
 ) -> None:
@@ -203,6 +220,7 @@ def test_copied_again_nothing_is_doubled_and_late_arrivals_are_added(
     assert contents(place, source=True) == contents(place, source=False)
 
 
+@pytest.mark.since(mongo="6.0")
 def test_equal_counts_of_other_measurements_are_not_taken_for_archived(session: MongoSession, place: Place) -> None:
     fill(place)
     run(session, target(ARCHIVE), JOB, at=NOW)
@@ -213,6 +231,7 @@ def test_equal_counts_of_other_measurements_are_not_taken_for_archived(session: 
     assert place.db.kept.count_documents({}) == place.db.m.count_documents({"at": {"$lt": NOW - 90 * DAY}}) + 1
 
 
+@pytest.mark.since(mongo="6.0")
 def test_a_changed_copy_in_the_archive_stops_the_expiry(session: MongoSession, place: Place) -> None:
     fill(place)
     run(session, target(ARCHIVE), JOB, at=NOW, only=["create_archive", "archive_measurements"])
@@ -222,6 +241,7 @@ def test_a_changed_copy_in_the_archive_stops_the_expiry(session: MongoSession, p
     assert expiry(place) is None
 
 
+@pytest.mark.since(mongo="6.0")
 def test_measurements_that_cannot_be_told_apart_stop_the_archive(session: MongoSession, place: Place) -> None:
     if place.db.client.server_info()["versionArray"][:3] >= [6, 0, 27]:
         pytest.skip("numbers that differ in their last digit only are told apart there")
@@ -234,6 +254,7 @@ def test_measurements_that_cannot_be_told_apart_stop_the_archive(session: MongoS
     assert expiry(place) is None
 
 
+@pytest.mark.since(mongo="6.0")
 def test_an_expiry_that_would_delete_before_the_archive_is_suspended_until_it_is_there(
     session: MongoSession, place: Place
 ) -> None:
@@ -247,6 +268,7 @@ def test_an_expiry_that_would_delete_before_the_archive_is_suspended_until_it_is
     assert [a.destructive for a in done.plan.actions] == [False, False, False, True]
 
 
+@pytest.mark.since(mongo="6.0")
 def test_expiry_is_not_set_when_something_is_missing_in_the_archive_at_that_moment(
     session: MongoSession, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +286,7 @@ def test_expiry_is_not_set_when_something_is_missing_in_the_archive_at_that_mome
     assert expiry(place) is None
 
 
+@pytest.mark.since(mongo="6.0")
 def test_an_approval_sets_the_longer_expiry_of_today(session: MongoSession, place: Place) -> None:
     fill(place)
     runs, longer = Runs(JOB, target(DELETE)), Runs(JOB, target(DELETE.replace("90 days", "100 days")))
@@ -282,6 +305,7 @@ def test_an_approval_sets_the_longer_expiry_of_today(session: MongoSession, plac
     assert frames["tables"][0]["due_remaining"] == 0
 
 
+@pytest.mark.since(mongo="6.0")
 def test_a_past_date_archives_too_little_for_an_expiry(session: MongoSession, place: Place) -> None:
     fill(place)
     done = run(session, target(ARCHIVE), JOB, at=NOW - 20 * DAY)
@@ -289,6 +313,7 @@ def test_a_past_date_archives_too_little_for_an_expiry(session: MongoSession, pl
     assert done.outcomes == []
 
 
+@pytest.mark.since(mongo="6.0")
 def test_what_has_expired_meanwhile_stays_in_the_archive(
     session: MongoSession, place: Place, small_ranges: None
 ) -> None:
@@ -301,6 +326,7 @@ def test_what_has_expired_meanwhile_stays_in_the_archive(
     assert place.db.kept.count_documents({}) == due + 1
 
 
+@pytest.mark.since(mongo="6.0")
 def test_expiry_really_deletes_only_what_is_archived(session: MongoSession, place: Place) -> None:
     due = fill(place)
     run(session, target(ARCHIVE), JOB, at=NOW)
@@ -346,6 +372,7 @@ def test_other_meanings_are_refused(session: MongoSession, place: Place) -> None
     assert run(session, target(DELETE), JOB, at=NOW).finding("kind").severity is Severity.ERROR
 
 
+@pytest.mark.since(mongo="6.0")
 def test_a_conflict_that_never_ends_is_said(
     session: MongoSession, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

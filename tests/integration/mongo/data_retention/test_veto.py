@@ -209,7 +209,7 @@ def test_documents_that_arrive_later_are_counted(
 def test_an_untested_version_is_only_observed(place: Place, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(place)
     upkeep.text = FLEET.replace(DELETE, f"{DELETE}, requires: nothing")
-    monkeypatch.setattr(session, "TESTED_VERSIONS", ("5.0",))
+    monkeypatch.setattr(session, "TESTED_VERSIONS", ("4.4",))
     assert code(upkeep.run()) == "observe_only"
     assert count(place) == 70
     upkeep.text = upkeep.text.replace("mode: enforce", "allow_untested: true")
@@ -220,6 +220,7 @@ def test_an_untested_version_is_only_observed(place: Place, upkeep: Upkeep, monk
 # -- an expiry that the server carries out -----------------------------------------------------------
 
 
+@pytest.mark.since(mongo="6.0")
 @pytest.mark.parametrize("then", [DELETE, ARCHIVE])
 def test_an_unchanged_expiry_goes_through(place: Place, upkeep: Upkeep, then: str) -> None:
     fill_series(place)
@@ -231,6 +232,7 @@ def test_an_unchanged_expiry_goes_through(place: Place, upkeep: Upkeep, then: st
     assert expires(place) == (30 if then == DELETE else 37) * DAY
 
 
+@pytest.mark.since(mongo="6.0")
 @pytest.mark.parametrize(
     ("change", "reason", "seconds"),
     [
@@ -293,6 +295,7 @@ def test_an_expiry_whose_policy_is_gone_is_said(place: Place, upkeep: Upkeep) ->
     assert left_behind(upkeep.run()) == []
 
 
+@pytest.mark.since(mongo="6.0")
 def test_a_suspended_expiry_whose_policy_is_gone_is_said(place: Place, upkeep: Upkeep) -> None:
     fill_series(place)
     place.db.command("collMod", "m", expireAfterSeconds=37 * DAY)
