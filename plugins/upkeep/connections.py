@@ -105,6 +105,8 @@ def _from_uri(connection_id: str, text: str) -> Address:
     if extra:
         options |= json.loads(extra)
     several = "," in hosts
+    if several and "[" in hosts:  # of these Airflow would take the one in brackets alone, without a word
+        raise ValueError(connection_id)
     path = unquote(hosts.partition(":")[0])
     return address(
         connection_id,
@@ -172,8 +174,10 @@ def address(connection_id: str, *, kind: str, extra: Mapping[str, Any], **fields
         kind=kind,
         **{**fields, "port": int(fields["port"]) if fields["port"] else None},
     )
+    if spec is None:  # of no engine (mail): whatever its host may look like
+        return given
     if len(given.hosts) > 1:
-        if spec is None or not spec.hosts:
+        if not spec.hosts:
             raise ConfigurationError(f"connection '{connection_id}' names several hosts; write the one to be worked on")
         return replace(given, host=",".join(_written(*one) for one in given.hosts), port=None)
     ((host, port),) = given.hosts

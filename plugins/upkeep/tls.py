@@ -127,6 +127,10 @@ _TROUBLES: Final[tuple[tuple[str, tuple[str, str]], ...]] = (
         ("the key of our client certificate cannot be opened", "see its password, or take a key without one"),
     ),
     (
+        r"has group or world access|must be owned by",
+        ("the key of our client certificate may be read by others", "chmod 600 on it, as its owner"),
+    ),
+    (
         r"no.certificate.or.crl|no.start.line|PEM lib|not.enough.data|bad.end.line",
         ("a file of a certificate or a key is none", "see what is in {words.ca} and {words.client}"),
     ),

@@ -29,7 +29,7 @@ FORMS: Final[list[tuple[str, Meaning]]] = [
     ("redis://h:6379?db=2&ssl=true", ("h", 6379, "", "", "2", {"ssl": "true"})),
     ("rediss://u:p@h:6380/1?ssl_cert_reqs=none", ("h", 6380, "u", "p", "1", {"ssl_cert_reqs": "none"})),
     (
-        "postgres://u:p@a:5432,[::1]:5433/d?target_session_attrs=read-write",
+        "postgres://u:p@a%3A5432%2C%5B%3A%3A1%5D%3A5433/d?target_session_attrs=read-write",
         ("a:5432,[::1]:5433", None, "u", "p", "d", {"target_session_attrs": "read-write"}),
     ),
     ("postgres://u:p@a,b/d", ("a,b", None, "u", "p", "d", {})),
@@ -53,6 +53,7 @@ REFUSED: Final = [
     ("postgres://u:p@a/d?host=b", "names its host twice: 'a' and 'b'"),
     ("redis://a:1,b:2/0", "names several hosts; write the one to be worked on"),
     ("tidb://u:p@a,b/d", "names several hosts"),
+    ("postgres://u:p@a:5432,[::1]:5433/d", "special characters percent-encoded"),
     ("postgres://u:hush#1@h/d", "special characters percent-encoded"),
     ("postgres://u:12/hush@h/d", "special characters percent-encoded"),
     ("postgres://u:hush[@h/d", "special characters percent-encoded"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +48,19 @@ CLIENT: Final = {
     "redis": ("ssl_certfile", "ssl_keyfile"),
 }
 SCHEMES: Final = {"postgres": "postgres", "tidb": "tidb", "mongo": "mongodb", "redis": "redis"}
+
+
+def _ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+IPV6: Final = _ipv6()
+"""Whether this machine has IPv6 at all; many a container has not."""
 
 
 class Authority:
@@ -102,6 +116,12 @@ def _host(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
+ODD: Final = {"postgres": "o\"d'd\\ é", "tidb": "o\"d'd\\ é", "mongo": "o\"d'd\\ é%@", "redis": "odd-é"}
+"""A user of each server whose name and password hold what is special (Redis takes no blanks in its rules)."""
+ODD_SECRET: Final = {**dict.fromkeys(ODD, "@:/?#%[] \"'\\é€"), "redis": "@:/?#%[]\"'\\é€"}
+ODD_DATABASE: Final = {"postgres": "a=b 'c\"\\é", "tidb": "a,b 'c\"`é", "mongo": "a=b'c%é", "redis": "0"}
+
+
 @dataclass
 class Certificates:
     """All that the tests need, in one folder."""
@@ -155,7 +175,8 @@ class EncryptedMongo(MongoServer):
         super().prepare()
         conf = self.directory / "mongod.conf"
         files = f"certificateKeyFile: {self.directory / 'server.pem'}, CAFile: {self.directory / 'ca.crt'}"
-        sockets = f"unixDomainSocket: {{pathPrefix: {self.directory}}}, ipv6: true, bindIp: '127.0.0.1,::1'"
+        sockets = f"unixDomainSocket: {{pathPrefix: {self.directory}}}, bindIp: '127.0.0.1{',::1' if IPV6 else ''}'"
+        sockets += f", ipv6: {str(IPV6).lower()}"
         text = conf.read_text().replace("unixDomainSocket: {enabled: false}", f"tls: {{mode: preferTLS, {files}}}")
         conf.write_text(text.replace(f"bindIp: {self.host}", sockets))
         give_to_account(conf)
@@ -305,7 +326,9 @@ def redis_(directory: Path, certificates: Certificates) -> Encrypted:
     files = {"tls-cert-file": "server.crt", "tls-key-file": "server.key", "tls-ca-cert-file": "ca.crt"}
     settings = {
         **{name: str(directory / file) for name, file in files.items()},
+        "bind": "127.0.0.1 -::1",
         "tls-port": str(port),
+        "repl-diskless-sync-delay": "0",
         "tls-auth-clients": "optional",
         "unixsocket": str(directory / "redis.sock"),
     }

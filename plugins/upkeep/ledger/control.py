@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg.rows import dict_row
 
+from upkeep import libpq
 from upkeep.engines import Address
-from upkeep.errors import LedgerError
+from upkeep.errors import LedgerError, UpkeepError
 from upkeep.sqlfiles import load
 
 Row: TypeAlias = dict[str, Any]
@@ -62,14 +63,13 @@ def connect(address: Address, application: str) -> Connection:
     known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
     parameters: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **KEEPALIVE}
     parameters |= {key: value for key, value in address.options.items() if key in known}
-    named = {
-        "host": address.host,
-        "port": address.port,
-        "user": address.user,
-        "password": address.password,
-        "dbname": address.database,
-    }
-    parameters |= {key: value for key, value in named.items() if value}
+    try:
+        secured = libpq.options(address)
+    except UpkeepError as error:
+        raise LedgerError(f"the control database: {error}") from None
+    host, port = libpq.hosts(address)
+    named = {"host": host, "port": port, "user": address.user, "password": address.password, "dbname": address.database}
+    parameters |= secured | {key: value for key, value in named.items() if value}
     parameters |= {"application_name": application, "client_encoding": "UTF8"}
     connection: Connection | None = None
     try:
@@ -80,6 +80,8 @@ def connect(address: Address, application: str) -> Connection:
     except psycopg.Error as error:
         if connection is not None:
             connection.close()
+        if trouble := libpq.trouble(reason(error), address, secured):
+            raise LedgerError(f"the control database: {trouble}; without the ledger nothing is changed") from None
         message = (
             f"the control database (connection '{address.connection_id}', {where(address)}) cannot be reached: "
             f"{reason(error)}; check that the server runs and that the connection is right: "
@@ -91,9 +93,8 @@ def connect(address: Address, application: str) -> Connection:
 
 def where(address: Address) -> str:
     """Return host, port, database and user for messages, never the password."""
-    host = address.options.get("host", "") or address.host or "the local socket"
-    port = f":{address.port}" if address.port else ""
-    return f"{host}{port}/{address.database} as {address.user or 'the default user'}"
+    host = address.place(libpq.DEFAULT_PORT) if address.host else "the local socket"
+    return f"{host}/{address.database} as {address.user or 'the default user'}"
 
 
 class Control:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import ssl
-import struct
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeAlias, cast
 
 import psycopg
 from psycopg.rows import dict_row
 
-from upkeep import tls
+from upkeep import libpq, tls
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError, UnreachableError
 from upkeep.jobs.errors import NoConnectionError
+from upkeep.libpq import DEFAULT_PORT
 from upkeep.postgres import names
 
 Row: TypeAlias = dict[str, Any]
 
-DEFAULT_PORT: Final = 5432
 # A server that vanished (a fail-over, a firewall that forgot us) is noticed after a minute. Linux alone would let two
 # hours pass before its first probe (tcp_keepalive_time).
 _KEEPALIVE: Final = {
@@ -32,48 +27,8 @@ _KEEPALIVE: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
-_FULL: Final = ("too many clients", "too many connections for", "remaining connection slots")
-_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-_SYSTEM: Final = "system"
-"""As ``sslrootcert``: the authorities that this machine trusts."""
 _VERIFIED: Final = ("verify-ca", "verify-full")
-_LIBPQ: Final = frozenset(
-    {*_FILES, "sslmode", "sslcrldir", "sslpassword", "sslcompression", "sslsni", "sslcertmode", "sslnegotiation"}
-    | {"ssl_min_protocol_version", "ssl_max_protocol_version", "channel_binding", "require_auth", "passfile"}
-    | {"gssencmode", "krbsrvname", "requirepeer", "target_session_attrs", "load_balance_hosts", "hostaddr"}
-    | set(_KEEPALIVE)
-)
-"""Connection extras that libpq understands; others belong to Airflow and are left out."""
-_WORDS: Final = tls.Words("sslmode", "sslrootcert", "sslcert and sslkey")
-_PROBE_SECONDS: Final = 5.0
-_SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)
-"""What asks a server to go on in TLS (https://www.postgresql.org/docs/current/protocol-message-formats.html)."""
-
-
-def options(address: Address) -> dict[str, str]:
-    """Return the extras of a connection that libpq understands.
-
-    Raises
-    ------
-    ConfigurationError
-        One about TLS is not known.
-    UnreachableError
-        A file of a certificate cannot be read.
-    """
-    tls.refuse_unknown(address.connection_id, address.options, _LIBPQ)
-    found = {key: value for key, value in address.options.items() if key in _LIBPQ}
-    named = {key: value for key, value in found.items() if value != _SYSTEM}
-    tls.require_files(address.connection_id, named, _FILES)
-    if found.get("sslrootcert") and not address.local:
-        # libpq itself would not even look at it
-        found.setdefault("sslmode", "verify-full")
-    return found
-
-
-def hosts(address: Address) -> tuple[str, str]:
-    """Return hosts and ports as libpq takes them: lists of equal length; empty where libpq's own defaults count."""
-    ports = [str(port or "") for _, port in address.hosts]
-    return ",".join(host for host, _ in address.hosts), ",".join(ports) if any(ports) else ""
+_FULL: Final = ("too many clients", "too many connections for", "remaining connection slots")
 
 
 def connect(address: Address, application: str) -> psycopg.Connection[Row]:
@@ -86,7 +41,7 @@ def connect(address: Address, application: str) -> psycopg.Connection[Row]:
     ConfigurationError
         A connection option is wrong.
     """
-    host, port = hosts(address)
+    host, port = libpq.hosts(address)
     wanted = {
         "host": host,
         "port": port,
@@ -97,7 +52,7 @@ def connect(address: Address, application: str) -> psycopg.Connection[Row]:
         "application_name": f"upkeep {application}".replace("upkeep upkeep", "upkeep")[:63],
         "client_encoding": "UTF8",  # names are Unicode, whatever the role's setting
     }
-    known = options(address)
+    known = libpq.options(address)
     try:
         return psycopg.Connection[Row].connect(
             **{**_KEEPALIVE, **known, **{key: value for key, value in wanted.items() if value}},  # type: ignore[arg-type]
@@ -111,31 +66,11 @@ def connect(address: Address, application: str) -> psycopg.Connection[Row]:
         text = f"{where(address)}: a connection option is wrong: {clean(error, address)}"
         raise ConfigurationError(text) from None
     except psycopg.Error as error:
-        said = f"{clean(error, address)} {_verdict(error, address, known)}"
-        if trouble := tls.trouble(said, address.place(DEFAULT_PORT), address.connection_id, _WORDS):
+        if trouble := libpq.trouble(clean(error, address), address, known):
             raise UnreachableError(trouble) from None
         text = f"{where(address)}: cannot connect: {clean(error, address)}; {_remedy(error, address)}"
         full = any(words in str(error).lower() for words in _FULL)
         raise (NoConnectionError if full else UnreachableError)(text) from None
-
-
-def _verdict(error: psycopg.Error, address: Address, known: Mapping[str, str]) -> str:
-    """Return why a server's certificate is not taken: libpq says only that it is not."""
-    if "certificate verify failed" not in str(error):
-        return ""
-    ca = known.get("sslrootcert")
-    context = tls.Tls(name=False, ca=None if ca == _SYSTEM else ca).context()
-    for host, port in address.hosts:
-        with contextlib.suppress(OSError):
-            try:
-                with socket.create_connection((host, port or DEFAULT_PORT), _PROBE_SECONDS) as plain:
-                    if known.get("sslnegotiation") != "direct":
-                        plain.sendall(_SSL_REQUEST)
-                        plain.recv(1)
-                    context.wrap_socket(plain).close()
-            except ssl.SSLCertVerificationError as refused:
-                return refused.verify_message
-    return ""
 
 
 def reached(connection: psycopg.Connection[Any], address: Address) -> Address:

@@ -39,8 +39,7 @@ def wanted(address: Address) -> Tls | bool:
     options, called = dict(address.options), address.connection_id
     tls.refuse_unknown(called, options, _KNOWN)
     if options.get("ssl", "").startswith("{"):  # as Airflow's own hook for MySQL takes it
-        given = json.loads(options.pop("ssl"))
-        options |= {f"ssl_{key}": str(value) for key, value in given.items() if f"ssl_{key}" in _FILES}
+        options |= _of_airflow(called, options.pop("ssl"))
     tls.require_files(called, options, _FILES)
     mode = options.get("ssl_mode", "").upper()
     if mode and mode not in _MODES:
@@ -63,3 +62,10 @@ def wanted(address: Address) -> Tls | bool:
         key=options.get("ssl_key") or None,
         password=options.get("ssl_key_password") or None,
     )
+
+
+def _of_airflow(called: str, text: str) -> dict[str, str]:
+    try:
+        return {f"ssl_{key}": str(value) for key, value in json.loads(text).items() if f"ssl_{key}" in _FILES}
+    except ValueError:
+        raise ConfigurationError(f"connection '{called}': ssl is no JSON; write true, or the ssl_… options") from None

@@ -1,14 +1,22 @@
 """TLS to every engine: verified or refused, in the same words; a certificate of each kind on a real server."""
 
+import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import dns.name
+import dns.resolver
+import psycopg
 import pytest
+from psycopg import sql
 
 from local.process import temporary_directory
+from local.servers import PostgresServer
 from tests.harness import encrypted
 from tests.harness.copying import Copying
 from tests.harness.encrypted import Certificates, Encrypted
@@ -148,3 +156,118 @@ def test_without_tls_nothing_goes_in_plain(
     said = refused(server, server.options(), port=plain.port)
     assert said.startswith("connection 'shop': the server offers no TLS, ")
     assert f"(127.0.0.1:{plain.port}); switch" in said
+
+
+def make_odd(engine: str, server: Encrypted) -> dict[str, Any]:
+    """Make a user and a database with odd names, and something in it; return what leads there through a socket."""
+    user, secret, database = (known[engine] for known in (encrypted.ODD, encrypted.ODD_SECRET, encrypted.ODD_DATABASE))
+    directory = server.server.directory
+    if engine == "postgres":
+        with psycopg.connect(server.server.uri(), autocommit=True) as db:
+            who, name = sql.Identifier(user), sql.Identifier(database)
+            db.execute(sql.SQL("create role {} superuser login password {}").format(who, sql.Literal(secret)))
+            db.execute(sql.SQL("create database {} template shop").format(name))
+    elif engine == "tidb":
+        with opened(server, server.options()) as session, session._connection.cursor() as cursor:
+            cursor.execute("create user %s identified by %s", (user, secret))
+            cursor.execute("grant all on *.* to %s", (user,))
+            quoted = f"`{database.replace('`', '``')}`"
+            cursor.execute(f"create database {quoted}")
+            cursor.execute(f"create table {quoted}.three (n int primary key)")
+            cursor.execute(f"insert into {quoted}.three select n from shop.three")
+    elif engine == "mongo":
+        with opened(server, server.options()) as session:
+            session.client.admin.command("createUser", user, pwd=secret, roles=["root"])
+            session.client[database]["three"].insert_many([{"n": n} for n in range(ROWS)])
+    else:
+        with opened(server, server.options()) as session:
+            session.command("ACL", "SETUSER", user, "on", f">{secret}", "~*", "+@all")
+    sockets = {
+        "postgres": str(directory),
+        "tidb": str(directory / "tidb.sock"),
+        "mongo": str(directory / f"mongodb-{server.port}.sock"),
+        "redis": str(directory / "redis.sock"),
+    }
+    port = server.port if engine == "postgres" else None  # it is part of the socket's name
+    return {"host": sockets[engine], "port": port, "login": user, "password": secret, "schema": database}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_odd_names_through_a_socket_for_the_session_and_for_the_tools(
+    engine: str, servers: dict[str, Encrypted], tmp_path: Path
+) -> None:
+    server = servers[engine]
+    there = make_odd(engine, server)
+    options = {"directConnection": "true", "authSource": "admin"} if engine == "mongo" else {}
+    with opened(server, options, **there) as session:
+        assert session.protection == "a Unix socket of this machine"
+    found = Copying(engine, server.connection(there["schema"], options, **there), tmp_path).take()
+    assert sum(thing.rows or 0 for thing in found.manifest.objects) == ROWS
+
+
+@pytest.mark.skipif(not encrypted.IPV6, reason="this machine has no IPv6")
+@pytest.mark.parametrize("engine", ["postgres", "mongo", "redis"])
+def test_ipv6_verified(engine: str, servers: dict[str, Encrypted]) -> None:
+    server = servers[engine]
+    options = server.options()
+    options.pop("replicaSet", None)  # the set knows its member by the other address
+    with opened(
+        server, {**options, **({"directConnection": "true"} if engine == "mongo" else {})}, host="::1"
+    ) as session:
+        assert session.protection == "TLS, the server's certificate and name are verified"
+
+
+def test_of_several_hosts_the_one_that_takes_writes_is_taken_by_the_tools_too(
+    servers: dict[str, Encrypted], postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    first, second = servers["postgres"].server, postgres_server
+    secret, name = "a,b=c 'd", f"several_{os.getpid()}"
+    for server, settings in ((first, "set default_transaction_read_only = on"), (second, "connection limit -1")):
+        with psycopg.connect(server.uri("postgres"), autocommit=True) as db:
+            db.execute(
+                sql.SQL("create role {} superuser login password {}").format(sql.Identifier(name), sql.Literal(secret))
+            )
+            db.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+            db.execute(sql.SQL("alter role {} " + settings).format(sql.Identifier(name)))
+    try:
+        with psycopg.connect(second.uri(name), autocommit=True) as db:
+            db.execute("create table three as select generate_series(1, 3) as n")
+        hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
+        fields = {"host": hosts, "port": None, "login": name, "password": secret}
+        uri = servers["postgres"].connection(name, {"target_session_attrs": "read-write"}, **fields)
+        with engines.engine("postgres").open(parse("shop", uri), application="upkeep test") as session:
+            assert session.address.port == second.port
+            assert session.protection.startswith("plain")
+        found = Copying("postgres", uri, tmp_path).take()
+        assert sum(thing.rows or 0 for thing in found.manifest.objects) == ROWS
+    finally:
+        with psycopg.connect(second.uri("postgres"), autocommit=True) as db:
+            db.execute(sql.SQL("drop database {}").format(sql.Identifier(name)))
+            db.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+
+
+def test_mongodb_by_the_name_service(servers: dict[str, Encrypted], monkeypatch: pytest.MonkeyPatch) -> None:
+    server, resolved = servers["mongo"], socket.getaddrinfo
+
+    def records(name: str, kind: str, **_: Any) -> list[Any]:
+        if (str(name), kind) != ("_mongodb._tcp.cluster.upkeep.test", "SRV"):
+            raise dns.resolver.NXDOMAIN
+        return [SimpleNamespace(target=dns.name.from_text("db.upkeep.test."), port=server.port)]
+
+    def addresses(host: Any, *rest: Any, **more: Any) -> Any:
+        return resolved("127.0.0.1" if host == "db.upkeep.test" else host, *rest, **more)
+
+    monkeypatch.setattr(dns.resolver, "resolve", records)
+    monkeypatch.setattr(socket, "getaddrinfo", addresses)
+    options = server.options()
+    del options["tls"]  # such a name means it
+    there = {"conn_type": "mongodb+srv", "host": "cluster.upkeep.test", "port": None}
+    with opened(server, options, **there) as session:
+        assert session.identity == identity_of(server)
+        assert session.protection == "TLS, the server's certificate and name are verified"
+    assert "does not exist" in refused(server, options, **there | {"host": "nowhere.upkeep.test"})
+
+
+def identity_of(server: Encrypted) -> str:
+    with opened(server, server.options()) as session:
+        return str(session.identity)

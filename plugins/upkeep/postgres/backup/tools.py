@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from upkeep import programs
+from upkeep import libpq, programs
 from upkeep.engines import Address
 from upkeep.errors import ConfigurationError, NotAvailableError
-from upkeep.postgres import connection
 from upkeep.programs import Output
 
 _VARIABLES: Final[Mapping[str, str]] = {
@@ -71,8 +70,8 @@ def environment(address: Address, application: str) -> dict[str, str]:
 
     Raises `ConfigurationError` when it has an option that the tools cannot be given.
     """
-    host, port = connection.hosts(address)
-    known = connection.options(address)
+    host, port = libpq.hosts(address)
+    known = libpq.options(address)
     if known.get("sslpassword"):
         raise ConfigurationError(
             f"connection '{address.connection_id}': PostgreSQL's tools take no password of a key (sslpassword): "
