@@ -119,7 +119,7 @@ def _host(name: str) -> x509.GeneralName:
 ODD: Final = {"postgres": "o\"d'd\\ é", "tidb": "o\"d'd\\ é", "mongo": "o\"d'd\\ é%@", "redis": "odd-é"}
 """A user of each server whose name and password hold what is special (Redis takes no blanks in its rules)."""
 ODD_SECRET: Final = {**dict.fromkeys(ODD, "@:/?#%[] \"'\\é€"), "redis": "@:/?#%[]\"'\\é€"}
-ODD_DATABASE: Final = {"postgres": "a=b 'c\"\\é", "tidb": "a,b 'c\"`é", "mongo": "a=b'c%é", "redis": "0"}
+ODD_DATABASE: Final = {"postgres": "a=b 'c\"\\é", "tidb": "a,b 'c\"é", "mongo": "a=b'c%é", "redis": "0"}
 
 
 @dataclass

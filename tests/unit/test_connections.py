@@ -101,5 +101,5 @@ def test_what_is_not_followed_yet_is_refused_with_the_reason(scheme: str) -> Non
 
 
 def test_places_for_people() -> None:
-    assert connections.parse("c", "postgres://a,[::1]:5433/d").place(5432) == "a:5432, [::1]:5433"
+    assert connections.parse("c", "postgres:///d?host=a,[::1]:5433").place(5432) == "a:5432, [::1]:5433"
     assert connections.parse("c", "unix:///run/x.sock").place(6379) == "/run/x.sock"
