@@ -20,12 +20,14 @@ from local.servers import PostgresServer
 from tests.harness import encrypted
 from tests.harness.copying import Copying
 from tests.harness.encrypted import Certificates, Encrypted
-from upkeep import engines
+from upkeep import engines, fleet
 from upkeep.connections import parse
-from upkeep.errors import UnreachableError
+from upkeep.errors import LedgerError, UnreachableError
 from upkeep.jobs.errors import ConnectionLostError
+from upkeep.ledger import control
 from upkeep.redis.backup.relay import relay
 from upkeep.redis.connection import wanted
+from upkeep.run.check import check_target
 
 pytestmark = pytest.mark.tidb
 ENGINES = ("postgres", "tidb", "mongo", "redis")
@@ -96,6 +98,11 @@ def test_what_is_encrypted_is_verified_or_refused(engine: str, servers: dict[str
     with opened(server, server.options()) as session:
         assert seen_by_the_server(engine, session) in {"TLSv1.3", f"port {server.port}"}
         assert session.protection == "TLS, the server's certificate and name are verified"
+
+    uri = server.connection(DATABASE[engine], server.options())
+    target = fleet.parse(f"version: 1\ntargets:\n  t: {{engine: {engine}, connection: shop}}\n").targets["t"]
+    found = check_target(target, lambda _: parse("shop", uri)).findings
+    assert [f.summary for f in found if f.check == "protection"] == [f"the connection: {session.protection}"]
 
     stranger = refused(server, server.options(ca=server.certificates.other.certificate))
     assert stranger.startswith(
@@ -271,3 +278,13 @@ def test_mongodb_by_the_name_service(servers: dict[str, Encrypted], monkeypatch:
 def identity_of(server: Encrypted) -> str:
     with opened(server, server.options()) as session:
         return str(session.identity)
+
+
+def test_the_ledger_is_verified_too(servers: dict[str, Encrypted]) -> None:
+    server = servers["postgres"]
+    address = parse("upkeep_control", server.connection("shop", server.options()))
+    with control.connect(address, "upkeep test") as connection:
+        assert connection.pgconn.ssl_in_use
+    other = parse("upkeep_control", server.connection("shop", server.options(), host="localhost"))
+    with pytest.raises(LedgerError, match="the server's certificate is for another host name"):
+        control.connect(other, "upkeep test")
