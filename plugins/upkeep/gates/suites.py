@@ -5,6 +5,7 @@ A suite is ``include/expectations/<job>.<stage>.json``, with additions for one e
 Expectations names them, and in ``meta`` what it ``expects`` in words, ``why``, the ``remedy``, ``stops`` and
 ``null``. ``stops`` says whether a failure stops the whole ``target`` or only the failing ``subject``s. ``null``
 says what a missing value means: ``fails`` (the default: could not look is never fine) or ``passes``.
+``mode: enforce`` is asked only where changes may be made: rights to change are nothing that an observer needs.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Check:
         ``target`` or ``subject``.
     null_passes
         Whether a missing value is fine.
+    enforce
+        Whether it is asked only where changes may be made.
     implied
         Derived from another check (its values must be there), not written in the suite.
     """
@@ -57,6 +60,7 @@ class Check:
     remedy: str | None
     stops: str
     null_passes: bool = False
+    enforce: bool = False
     implied: bool = False
 
     @property
@@ -122,9 +126,10 @@ def _check(where: str, frame: str, entry: Json) -> Check:
             remedy=meta.get("remedy"),
             stops=meta["stops"],
             null_passes={"fails": False, "passes": True}[meta.get("null", "fails")],
+            enforce={"any": False, "enforce": True}[meta.get("mode", "any")],
         )
     except (KeyError, TypeError) as error:
-        message = f"{where}: needs type, kwargs, meta (expects, why, stops; null: fails or passes); wrong: {error}"
+        message = f"{where}: needs type, kwargs, meta (expects, why, stops; null: fails or passes; mode: enforce); wrong: {error}"
         raise ConfigurationError(message) from error
     if check.stops not in _STOPS:
         raise ConfigurationError(f"{where}: stops is {check.stops!r}; write 'target' or 'subject'")
@@ -153,6 +158,7 @@ def _with_implied(checks: Iterable[Check]) -> list[Check]:
                 why="what cannot be seen cannot be called fine",
                 remedy=check.remedy,
                 stops=check.stops,
+                enforce=check.enforce,
                 implied=True,
             )
         )

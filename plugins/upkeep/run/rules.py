@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from upkeep.errors import NotSupportedError, StopError, UnreachableError
 from upkeep.fleet import Target
+from upkeep.jobs import rights
 from upkeep.model import (
     ON_PURPOSE,
     WAITING,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 LEASE = frozenset({ReasonCode.LEASE_BUSY, ReasonCode.LEASE_LOST})
 """Another run is at work on the database, or nobody can say that none is: an action, or the whole target, stops."""
+_SERVER = "server"
+"""The subject of what is alike for all objects of a target."""
 INCOMPLETE = LEASE | {
     ReasonCode.LOCK_NOT_OBTAINED,
     ReasonCode.OVERLOADED,
@@ -201,10 +204,30 @@ def stopped_by_gate(plan: Plan, gate: GateResult) -> Plan:
 
 
 def observe_only(plan: Plan) -> Plan:
-    """Return the plan with every action blocked: the target is only observed, so nothing waits for approval either."""
+    """Return the plan with every action blocked: the target is only observed, so nothing waits for approval either.
+
+    A right to change that our role lacks stands in the way of nothing here: it is told as what enforcing will need.
+    """
     reason = (ReasonCode.OBSERVE_ONLY, "mode: observe – reported, not done")
-    actions = (a if a.blocked else a.model_copy(update={"blocked": reason}) for a in plan.actions)
-    return plan.model_copy(update={"actions": tuple(actions)})
+    found = tuple(_needed_later(finding) for finding in plan.findings)
+    lowered = {new.subject for new, old in zip(found, plan.findings, strict=True) if new is not old}
+    refused = {finding.subject for finding in found if _serious(finding)}
+
+    def blocked(action: Action) -> Action:
+        lacks = bool({action.subject, _SERVER} & lowered) and not {action.subject, _SERVER} & refused
+        if action.blocked and not (lacks and action.blocked[0] is ReasonCode.NOT_SUPPORTED):
+            return action
+        return action.model_copy(update={"blocked": reason})
+
+    return plan.model_copy(update={"actions": tuple(map(blocked, plan.actions)), "findings": found})
+
+
+def _needed_later(finding: Finding) -> Finding:
+    """Return what is said of a missing right where nothing is changed; what could not be looked at stays as it is."""
+    if finding.check != rights.CHECK or finding.status is not FindingStatus.FINDING or not _serious(finding):
+        return finding
+    summary = f"{finding.summary}: nothing that observing needs, but enforcing will"
+    return finding.model_copy(update={"severity": Severity.WARNING, "summary": summary})
 
 
 def awaiting_part(plan: Plan) -> Plan:

@@ -178,9 +178,8 @@ class Runner:
             job = self.job(run.job, declared)
             observation = self.ledger.load_observation(run_id, target, stage)
             if stage == "before":
-                result = gates.evaluate(
-                    run.job, declared.engine, stage, job.frames(observation, declared, stage, None, ())
-                )
+                frames = job.frames(observation, declared, stage, None, ())
+                result = gates.evaluate(run.job, declared.engine, stage, frames, observed=declared.mode == "observe")
             else:
                 plan, outcomes = self.ledger.load_plan(run_id, target), self.ledger.outcomes(run_id, target)
                 frames = job.frames(observation, declared, stage, plan, outcomes)
