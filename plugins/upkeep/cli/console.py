@@ -33,7 +33,6 @@ from upkeep.words import Word, count
 
 if TYPE_CHECKING:
     from upkeep.ledger import OpenIssue, PendingPlan, RunRecord, RunSummary
-    from upkeep.run.check import TargetCheck
 
 PIPE_COLUMNS: Final = 120
 """Width of what does not go to a terminal: a log, a file, a page of CI."""
@@ -44,8 +43,6 @@ _NAMED: Final = 4
 """Names in a line that stands for many."""
 _SHORT: Final = 10
 """Characters of a fingerprint that are enough to name one of very many."""
-_FEW_FINE: Final = 20
-"""Objects of a target that are named although nothing is wrong with them."""
 
 
 def screen(*, stderr: bool = False) -> Console:
@@ -91,7 +88,7 @@ def report(
     for note in run.notes:
         say(console, f"note: {note}", "warn")
     for finding in run.findings:
-        _finding(console, finding)
+        show_finding(console, finding)
     say(console, brief.line(run.targets))
     looked = run.job in JOBS and JOBS[run.job].looks_only
     ordered = sorted(run.targets, key=lambda t: (words.ATTENTION.index(t.status), t.target))
@@ -134,7 +131,7 @@ def _target(console: Console, target: TargetReport, *, statements: bool, short: 
         say(console, target.error, "bad", indent=2)
     for finding in words.by_weight(target.findings):
         if finding.status is not FindingStatus.OK and not short:
-            _finding(console, finding)
+            show_finding(console, finding)
     for alike in brief.fold(target.actions, target.outcomes):
         _actions(console, alike, short=short)
     if not short:
@@ -204,7 +201,8 @@ def _statements(console: Console, target: TargetReport) -> None:
             say(console, text, wrap=False)
 
 
-def _finding(console: Console, finding: Finding) -> None:
+def show_finding(console: Console, finding: Finding) -> None:
+    """Print a finding, with what to do."""
     word, tone = words.finding(finding)
     state = "" if finding.status is FindingStatus.FINDING else f" ({words.plain(finding.status.value)})"
     life = words.life(finding)
@@ -219,36 +217,6 @@ def _finding(console: Console, finding: Finding) -> None:
     _put(console, text, 2, hang=2)
     if finding.remedy and finding.state != "mended":
         say(console, f"→ {finding.remedy}", "dim", indent=4)
-
-
-def checks(console: Console, found: Sequence[TargetCheck]) -> None:
-    """Print what `check` found: what needs somebody in full, what is fine in short."""
-    states = [check.status for check in found]
-    parts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states, reverse=True))]
-    severities = brief.severities(f for check in found for f in check.findings)
-    say(
-        console,
-        "; ".join(filter(None, (f"{words.counted(len(found), 'target')}: {', '.join(parts)}", severities))),
-        "bold",
-    )
-    fine = [check for check in found if all(f.status is FindingStatus.OK for f in check.findings)]
-    for check in found:
-        if check not in fine or len(found) == 1:
-            _check(console, check)
-    if fine and len(found) > 1:
-        say(console, f"ok: {names([check.target for check in fine])}", "good")
-
-
-def _check(console: Console, check: TargetCheck) -> None:
-    say(console, check.heading, "bold")
-    good = [f for f in check.findings if f.status is FindingStatus.OK]
-    for finding in check.findings:
-        if finding.status is not FindingStatus.OK:
-            _finding(console, finding)
-    for finding in good[:_FEW_FINE]:
-        say(console, f"ok {finding.subject} {finding.summary}", "green", indent=2)
-    if good[_FEW_FINE:]:
-        say(console, f"ok {count(len(good) - _FEW_FINE)} more", "green", indent=2)
 
 
 def pending(console: Console, entry: PendingPlan) -> None:

@@ -19,7 +19,6 @@ from upkeep.cli.base import (
     load_fleet,
     mend,
     open_ledger,
-    out,
     result,
     target_option,
 )
@@ -31,10 +30,12 @@ from upkeep.run import rules
 @click.command()
 @json_option
 @target_option
+@click.option("--verbose", is_flag=True, help="Tell everything one by one, what is well too.")
 @click.pass_obj
 @mend
-def check(path: Path | None, targets: Sequence[str], *, as_json: bool) -> int:
+def check(path: Path | None, targets: Sequence[str], *, as_json: bool, verbose: bool) -> int:
     """Check the fleet file, the connections, server versions and privileges. Changes nothing."""
+    from upkeep.cli import check_text  # noqa: PLC0415 - not needed for `--help`
     from upkeep.run.check import check_fleet  # noqa: PLC0415 - imports no driver until a target asks for it
 
     results = check_fleet(load_fleet(path), connections.resolve, targets)
@@ -49,7 +50,7 @@ def check(path: Path | None, targets: Sequence[str], *, as_json: bool) -> int:
     if as_json:
         echo({"schema_version": 1, "targets": [r.document() for r in results]})
     else:
-        console.checks(out, results)
+        check_text.show(results, path, verbose=verbose)
     found = [f for r in results for f in r.findings]
     if any(f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank for f in found):
         return 3 if all(r.unreachable for r in results if r.bad) else 1

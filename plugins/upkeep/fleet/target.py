@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -72,6 +72,15 @@ class Target(Strict):
     streams: dict[str, StreamPolicy] = Field(default_factory=dict)
     keys: dict[str, KeyPolicy] = Field(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_yet(cls, data: Any) -> Any:
+        """Take a section with comments only for an empty one: what YAML has of it is no value."""
+        known = {section for spec in ENGINES.values() for section in spec.sections}
+        if not isinstance(data, dict):
+            return data
+        return {key: {} if value is None and key in known else value for key, value in data.items()}
+
     @model_validator(mode="after")
     def _possible(self) -> Target:
         known = ENGINES[self.engine]
@@ -135,6 +144,12 @@ class Target(Strict):
             yield self.name
         for section, policies in self.sections.items():
             yield from (name for name, policy in policies.items() if policy.declares(_in(section, keys)))
+
+
+def object_keys(engine: str) -> frozenset[str]:
+    """Return the keys that a table, collection, stream or pattern of keys may have on an engine."""
+    policies = (get_args(Target.model_fields[section].annotation)[1] for section in ENGINES[engine].sections)
+    return frozenset(key for policy in policies for key in policy.model_fields)
 
 
 TARGET: Final = "target"

@@ -129,7 +129,8 @@ def _check(where: str, frame: str, entry: Json) -> Check:
             enforce={"any": False, "enforce": True}[meta.get("mode", "any")],
         )
     except (KeyError, TypeError) as error:
-        message = f"{where}: needs type, kwargs, meta (expects, why, stops; null: fails or passes; mode: enforce); wrong: {error}"
+        meant = "expects, why, stops; null: fails or passes; mode: enforce"
+        message = f"{where}: needs type, kwargs, meta ({meant}); wrong: {error}"
         raise ConfigurationError(message) from error
     if check.stops not in _STOPS:
         raise ConfigurationError(f"{where}: stops is {check.stops!r}; write 'target' or 'subject'")

@@ -41,6 +41,8 @@ class MongoEngine:
                 f"{address.connection_id}: no MongoDB at {place} for user "
                 f"'{address.user or 'none'}': {reason}; check host, port, password, replicaSet and TLS"
             )
+            if isinstance(error, PyMongoError) and faults.code(error) in faults.UNAUTHORIZED and address.database:
+                message += f"; a user that was made in its own database needs ?authSource={address.database}"
             raise (faults.NoPrimaryError if faults.has_no_primary(error) else UnreachableError)(message) from error
         try:
             yield session

@@ -35,7 +35,7 @@ _NEVER: Final = -1
 def sections(session: Session) -> dict[str, list[str]]:
     """Return the lines of each section of a target, indented for it."""
     redis = cast("RedisSession", session)
-    return {"keys": list(_keys(redis)), "streams": list(_streams(redis))}
+    return {"streams": list(_streams(redis)), "keys": list(_keys(redis))}
 
 
 def _streams(redis: RedisSession) -> Iterator[str]:

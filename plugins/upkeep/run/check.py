@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from upkeep import connections, engines
@@ -11,6 +11,8 @@ from upkeep.engines import Address, Session
 from upkeep.errors import ConfigurationError, UnreachableError
 from upkeep.fleet import Fleet, Target
 from upkeep.fleet.policies.backup import BackupPolicy
+from upkeep.fleet.target import object_keys
+from upkeep.jobs import rights, spec
 from upkeep.jobs.contract import Ask
 from upkeep.model import NOTHING_ASKED, Finding, FindingStatus, Json, Memory, Severity
 from upkeep.run import verifying
@@ -18,17 +20,44 @@ from upkeep.run import verifying
 
 @dataclass(frozen=True, slots=True)
 class TargetCheck:
-    """What was found about one target."""
+    """What was found about one target.
+
+    Attributes
+    ----------
+    observed
+        Why nothing is changed there; ``None``: what is declared is done.
+    jobs, idle
+        The jobs for which the fleet file declares something; those for which it could, and by which key.
+    """
 
     target: str
     engine: str
     findings: tuple[Finding, ...]
     unreachable: bool = False
+    observed: str | None = None
+    jobs: tuple[str, ...] = ()
+    idle: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def heading(self) -> str:
         """The line above its findings."""
         return f"{self.target} ({self.engine})"
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        """What will come of it, in a line, and whether that is ``red``, ``yellow`` or ``green``."""
+        if self.unreachable:
+            return "out of reach, so nothing was looked at", "red"
+        if self.bad:
+            return "not ready: what is ERROR stands in the way", "red"
+        if self.observed:
+            return f"works, observed only ({self.observed}): plans and reports, changes nothing", "yellow"
+        return "works: what is declared is done, and what deletes as its rules require", "green"
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """The jobs with something declared that do more than look."""
+        return tuple(name for name in self.jobs if not spec.require(name).looks_only)
 
     @property
     def bad(self) -> bool:
@@ -47,7 +76,16 @@ class TargetCheck:
     def document(self) -> Json:
         """Return its part of the ``--json`` document."""
         findings = [f.model_dump(mode="json", exclude_none=True) for f in self.findings]
-        return {"target": self.target, "engine": self.engine, "status": self.status, "findings": findings}
+        return {
+            "target": self.target,
+            "engine": self.engine,
+            "status": self.status,
+            "verdict": self.verdict[0],
+            "observed_only": self.observed is not None,
+            "declared": [*self.jobs],
+            "not_declared": dict(self.idle),
+            "findings": findings,
+        }
 
 
 def check_fleet(fleet: Fleet, addresses: Callable[[str], Address], names: Sequence[str] = ()) -> list[TargetCheck]:
@@ -64,13 +102,34 @@ def check_target(target: Target, addresses: Callable[[str], Address]) -> TargetC
         engine = engines.engine(target.engine)
         with engine.open(address, application="upkeep check") as session:
             found = [*engine.check(session, target), _protection(session, target), *_backup(session, target)]
+            observed = _observed(target, tested=session.facts().tested)
     except (UnreachableError, ConfigurationError) as error:
         severity = Severity.ERROR
         finding = Finding(
             check="connection", subject=target.name, status=FindingStatus.FAILED, severity=severity, summary=str(error)
         )
         return TargetCheck(target.name, target.engine, (finding,), unreachable=isinstance(error, UnreachableError))
-    return TargetCheck(target.name, target.engine, tuple(found))
+    jobs = tuple(job.name for job, _ in rights.declared(target))
+    idle = {job.name: key for job in spec.JOBS.values() if job.name not in jobs and (key := _key(job, target))}
+    return TargetCheck(target.name, target.engine, tuple(found), observed=observed, jobs=jobs, idle=idle)
+
+
+def _key(job: spec.JobSpec, target: Target) -> str | None:
+    """Return a key by which something could be declared for a job; ``None``: it is not of this engine, or refused."""
+    if target.engine not in job.engines or job.cron is None:
+        return None
+    of_objects = object_keys(target.engine)
+    for place, _, key in (key.rpartition(".") for key in job.policy_keys):
+        if key in of_objects or (place == "target" and not target.refuses(key)):
+            return key
+    return None
+
+
+def _observed(target: Target, *, tested: bool) -> str | None:
+    """Return why nothing is changed on a target; ``None`` where its policies are carried out."""
+    if target.mode == "observe":
+        return "mode: observe"
+    return None if tested or target.allow_untested else "its version is not tested"
 
 
 def _protection(session: Session, target: Target) -> Finding:

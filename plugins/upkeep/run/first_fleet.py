@@ -54,7 +54,5 @@ def first_fleet(connection_id: str, address: Address) -> str:
 
 
 def _section(key: str, lines: list[str]) -> str:
-    """Return a section; a comment where nothing in it is one."""
-    declares = any(line.strip() and not line.strip().startswith("#") for line in lines)
     plain = ("\\n".join(line.splitlines()) for line in lines)  # a name in a comment may hold line breaks
-    return f"    {'' if declares else '# '}{key}:\n" + "\n".join(plain) + "\n"
+    return f"    {key}:\n" + "\n".join(plain) + "\n"

@@ -226,7 +226,7 @@ def _needed_later(finding: Finding) -> Finding:
     """Return what is said of a missing right where nothing is changed; what could not be looked at stays as it is."""
     if finding.check != rights.CHECK or finding.status is not FindingStatus.FINDING or not _serious(finding):
         return finding
-    summary = f"{finding.summary}: nothing that observing needs, but enforcing will"
+    summary = f"{finding.summary} (mode: enforce will need it)"
     return finding.model_copy(update={"severity": Severity.WARNING, "summary": summary})
 
 

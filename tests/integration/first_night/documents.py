@@ -10,12 +10,12 @@ def fill(db: Any) -> None:
     """Make it: in an empty database."""
     now = datetime.now(UTC)
     db.sessions.insert_many(
-        [{"user": n, "token": f"t{n}", "expires_at": now + timedelta(minutes=n - 200)} for n in range(800)]
+        [{"user": n, "token": f"t{n}", "expires_at": now + timedelta(minutes=n + 30)} for n in range(800)]
     )
     db.sessions.create_index("expires_at", expireAfterSeconds=0)
     db.events.insert_many(
         [
-            {"type": "click", "ts": now - timedelta(minutes=10 * n), "page": f"/p/{n % 50}", "visitor": {"id": n % 90}}
+            {"type": "click", "ts": now - timedelta(hours=n), "page": f"/p/{n % 50}", "visitor": {"id": n % 90}}
             for n in range(4000)
         ]
     )
