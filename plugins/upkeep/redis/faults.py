@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import redis
 
+from upkeep.errors import UnreachableError
 from upkeep.jobs.errors import ActionError, ConnectionLostError, OverloadedError
 from upkeep.redis import server_refusals
 from upkeep.redis.session import NEEDS
@@ -31,6 +34,28 @@ def classify(error: Exception) -> ActionError | None:
         return ActionError(f"the server refused: {describe(error)}; our user needs {NEEDS}")
     kind = OverloadedError if refusal in server_refusals.OVERLOADED else ActionError
     return kind(f"{refusal.text}; {refusal.remedy}")
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """Say of a server that refuses everybody, or is lost, that it is out of reach: for who only looks."""
+    try:
+        yield
+    except redis.RedisError as error:
+        # first: that the server loads its data is a ConnectionError to the driver, and says what mends it
+        refusal = server_refusals.of(error)
+        if refusal is not None:
+            raise UnreachableError(f"{refusal.text}; {refusal.remedy}") from error
+        if gone := lost(error):
+            raise gone from error
+        raise
+
+
+def lost(error: redis.RedisError) -> UnreachableError | None:
+    """Return that the connection was lost, if that is what an error means."""
+    if not isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
+        return None
+    return UnreachableError(f"the connection to the server was lost ({describe(error)}); the next run looks again")
 
 
 def describe(error: redis.RedisError) -> str:

@@ -300,8 +300,7 @@ class Runner:
             Whether it is to be looked at only: then there is no plan yet.
         """
         run, declared = self.ledger.run(run_id), self.fleet.target(target)
-        plan = None if looks else self.ledger.load_plan(run_id, target)
-        since = run.started_at if looks else self.ledger.planned_at(run_id, target)
+        plan, since = (None, run.started_at) if looks else self.ledger.planned(run_id, target)
         return waiting.waits(self.ledger, run, declared, plan, since=since, now=self.now())
 
     def finish(self, run_id: str, target: str, error: str | None = None) -> TargetReport:

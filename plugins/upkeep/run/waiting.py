@@ -19,6 +19,7 @@ from upkeep.run import covering, schedule
 
 if TYPE_CHECKING:
     from upkeep.ledger import Ledger, RunRecord
+    from upkeep.ledger.backups import Begun
 
 LONGEST: Final = timedelta(hours=4)
 """After so long a wait nobody waits any more."""
@@ -53,7 +54,9 @@ def waits(
         if not any(True for _ in rooms.policies(target, name)):
             continue
         follows = last and spec.require(name).verifies  # it waits for us
-        why = _unended(ledger, target, name, now, scheduled=run.trigger == SCHEDULED and not follows)
+        why = _unended(
+            ledger.last_begun(target.name, name), name, now, scheduled=run.trigger == SCHEDULED and not follows
+        )
         if why is not None:
             return why
     return None
@@ -64,11 +67,12 @@ def _comes_first(ledger: Ledger, run: RunRecord, target: Target, now: datetime) 
     for row in spec.JOBS.values():
         if run.job not in row.waits_for or row.cron is None or not any(True for _ in rooms.policies(target, row.name)):
             continue
-        why = _unended(ledger, target, row.name, now, scheduled=True)
+        begun = ledger.last_begun(target.name, row.name)
+        why = _unended(begun, row.name, now, scheduled=True)
         if why is not None:
             return why
         due = schedule.following(row.cron, now)
-        if due - now < LONGEST and ledger.last_begun(target.name, row.name) is not None:
+        if due - now < LONGEST and begun is not None:
             return f"{row.name} is due at {due:%H:%M} UTC, and goes first (backup: last)"
     return None
 
@@ -91,12 +95,12 @@ def _busy(ledger: Ledger, target: Target, job: str) -> bool:
     return begun is not None and begun.alive
 
 
-def _unended(ledger: Ledger, target: Target, job: str, now: datetime, *, scheduled: bool) -> str | None:
+def _unended(begun: Begun | None, job: str, now: datetime, *, scheduled: bool) -> str | None:
     """Return that a job has not ended at the target tonight: it is at work, or it was due and has not begun.
 
     One that has never begun there is not waited for: it may not be switched on at all.
     """
-    begun, cron = ledger.last_begun(target.name, job), spec.require(job).cron
+    cron = spec.require(job).cron
     if begun is not None and begun.alive:
         return f"{job} is at work since {begun.started_at:%H:%M} (run {begun.run_id})"
     if begun is None or cron is None or not scheduled:

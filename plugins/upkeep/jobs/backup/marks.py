@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from upkeep.fleet import BackupRule, RetainPolicy, elapsed
+from upkeep.jobs.backup.manifest import Manifest
 from upkeep.model import Json
 
 NAME: Final = "marks.json"
 AHEAD: Final = timedelta(days=2)
 """So much longer than a backup may authorise anything its marks reach: a night may be late."""
+MOST_COUNTED: Final = 10_000
+"""Of what stays."""
 _MOST_TOLD: Final = 3
 """Of the hours that stay."""
 Marks: TypeAlias = Mapping[str, Json]
@@ -76,6 +79,22 @@ def neighbours(ranges: Iterable[R], size: Callable[[], int]) -> Iterator[list[R]
         group.append(one)
     if group:
         yield group
+
+
+def left_behind(left: int | None, word: str, backup: Manifest, hours: Sequence[str]) -> str:
+    """Return what is told of that which is due and stays.
+
+    Parameters
+    ----------
+    left
+        How many, counted up to `MOST_COUNTED`; ``None``: not counted.
+    word
+        What they are: "rows", "documents".
+    """
+    more = " or more" if left == MOST_COUNTED else ""
+    many = word if left is None else f"{left:,} {word}{more}"
+    of = f"backup {backup.id} of {backup.snapshot_at:%Y-%m-%d %H:%M} UTC"
+    return f"{many} that are due stay: {of} does not hold them as they are now{came_since(hours)}"
 
 
 def came_since(hours: Sequence[str]) -> str:

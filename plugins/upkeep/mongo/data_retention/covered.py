@@ -16,7 +16,7 @@ from typing import Any, Final
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
-from upkeep.jobs.backup.marks import Mark, came_since, neighbours
+from upkeep.jobs.backup.marks import MOST_COUNTED, Mark, left_behind, neighbours
 from upkeep.jobs.contract import Work
 from upkeep.jobs.errors import ConservationError, NotCoveredError
 from upkeep.jobs.outcomes import DoneSoFar
@@ -26,7 +26,6 @@ from upkeep.mongo.data_retention.doomed import Doomed
 from upkeep.mongo.elections import persist
 from upkeep.mongo.session import LOOK_MS, Doc, MongoSession
 
-MOST_COUNTED: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -162,11 +161,7 @@ def tell(sweep: CoveredSweep, done: DoneSoFar) -> None:
     left, backup = sweep.left(), sweep.work.backup
     if left == 0 or backup is None:
         return
-    at = f"{backup.snapshot_at:%Y-%m-%d %H:%M}"
-    text = f"{left:,} documents {'or more ' if left == MOST_COUNTED else ''}that are due stay: backup {backup.id} of "
-    text += f"{at} UTC does not hold them as they are now"
-    hours = [f"from {one.low:%Y-%m-%d %H:%M}" for one in sweep.different]
-    text += came_since(hours)
+    text = left_behind(left, "documents", backup, [f"from {one.low:%Y-%m-%d %H:%M}" for one in sweep.different])
     if not done.rows:
         raise NotCoveredError(text)
     done.message = text

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import redis
-
 from upkeep.errors import UnreachableError, UpkeepError
 from upkeep.fleet.policies.warm import WarmEntry, WarmPolicy
 from upkeep.jobs.contract import Ask
 from upkeep.model import Json, Observation, digest
-from upkeep.redis import faults, server_refusals, streams
+from upkeep.redis import faults, streams
 from upkeep.redis.cache_warming import memory
 from upkeep.redis.cache_warming.store import Store
 from upkeep.redis.session import RedisSession
@@ -21,19 +19,11 @@ def observe(ask: Ask[RedisSession]) -> Observation:
     policy = WarmPolicy.of(ask.target)
     entries = policy.entries if policy is not None else {}
     frames: dict[str, list[dict[str, Any]]] = {"server": [], "entries": []}
-    try:
+    with faults.looking():
         frames["server"] = [streams.server(ask.session) | memory.seen(ask.session)]
         for name, entry in entries.items():
             keys, held = Store(ask.session, name, entry.seconds).held()
             frames["entries"].append({"subject": name, "keys": keys, "bytes": held, **_source(ask, entry)})
-    except redis.RedisError as error:
-        refusal = server_refusals.of(error)
-        if refusal is not None:
-            raise UnreachableError(f"{refusal.text}; {refusal.remedy}") from error
-        if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
-            text = f"the connection to the server was lost ({faults.describe(error)}); the next run looks again"
-            raise UnreachableError(text) from error
-        raise
     return ask.answer(frames)
 
 

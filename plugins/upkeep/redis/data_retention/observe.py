@@ -7,7 +7,6 @@ from typing import Any
 
 import redis
 
-from upkeep.errors import UnreachableError
 from upkeep.jobs.contract import Ask
 from upkeep.model import Json, Observation
 from upkeep.redis import faults, server_refusals, streams
@@ -28,9 +27,8 @@ def observe(ask: Ask[RedisSession]) -> Observation:
         refusal = server_refusals.of(error)
         if refusal is not None:
             server |= {"refuses": refusal.text, "remedy": refusal.remedy}
-        elif isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
-            text = f"the connection to the server was lost ({faults.describe(error)}); the next run looks again"
-            raise UnreachableError(text) from error
+        elif gone := faults.lost(error):
+            raise gone from error
         else:
             raise
     return ask.answer(frames)

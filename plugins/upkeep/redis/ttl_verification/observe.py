@@ -8,12 +8,11 @@ from typing import Any, Final
 
 import redis
 
-from upkeep.errors import UnreachableError
 from upkeep.fleet.ttl import seconds_of
 from upkeep.jobs.contract import Ask
 from upkeep.jobs.ttl_verification.overdue import SHOWN, earlier, identified
 from upkeep.model import Json, Observation
-from upkeep.redis import faults, server_refusals, streams
+from upkeep.redis import faults, streams
 from upkeep.redis.session import RedisSession
 from upkeep.redis.ttl_verification.decide import WITHOUT
 
@@ -31,20 +30,12 @@ def observe(ask: Ask[RedisSession]) -> Observation:
     """Read what is judged."""
     session = ask.session
     frames: dict[str, list[dict[str, Any]]] = {"earlier": earlier(ask.memory.looks, {WITHOUT})}
-    try:
+    with faults.looking():
         frames["server"] = [streams.server(session)]
         keys = int((session.info().get(f"db{_number(session)}") or {}).get("keys", 0))
         frames["patterns"] = [
             _pattern(session, name, seconds_of(policy.ttl.at_most), keys) for name, policy in ask.target.keys.items()
         ]
-    except redis.RedisError as error:
-        refusal = server_refusals.of(error)
-        if refusal is not None:
-            raise UnreachableError(f"{refusal.text}; {refusal.remedy}") from error
-        if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
-            text = f"the connection to the server was lost ({faults.describe(error)}); the next run looks again"
-            raise UnreachableError(text) from error
-        raise
     return ask.answer(frames)
 
 

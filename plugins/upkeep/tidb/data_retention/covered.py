@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pymysql
 
-from upkeep.jobs.backup.marks import Mark, came_since, neighbours
+from upkeep.jobs.backup.marks import MOST_COUNTED, Mark, left_behind, neighbours
 from upkeep.jobs.contract import Work
 from upkeep.jobs.errors import NotCoveredError
 from upkeep.jobs.outcomes import DoneSoFar
@@ -28,8 +28,6 @@ from upkeep.tidb.data_retention.doomed import Doomed, delete
 from upkeep.tidb.names import Name
 from upkeep.tidb.session import TiDBSession
 from upkeep.tidb.sql import Sql
-
-MOST_COUNTED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +204,8 @@ def tell(work: Work[TiDBSession], sweep: CoveredSweep, done: DoneSoFar) -> None:
     left = server.count(work.session, doomed.source, doomed.predicate, MOST_COUNTED)
     if left == 0 or backup is None:
         return
-    many = "rows" if left is None else f"{left:,} rows or more" if left == MOST_COUNTED else f"{left:,} rows"
-    at = f"{backup.snapshot_at:%Y-%m-%d %H:%M}"
-    text = f"{many} that are due stay: backup {backup.id} of {at} UTC does not hold them as they are now"
     hours = [f"from {one.low}" for one in sweep.different if one.low is not None]
-    text += came_since(hours)
+    text = left_behind(left, "rows", backup, hours)
     if not done.rows:
         raise NotCoveredError(text)
     done.message = text
