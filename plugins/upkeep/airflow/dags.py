@@ -7,7 +7,7 @@ failed; `hand_over` starts one `approved_changes` run for each plan that waits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -141,7 +141,7 @@ def _params(row: spec.JobSpec) -> dict[str, Param]:
             items={"type": "string"},
             title="Targets",
             description="Names from the fleet file; none means all that declare something for this job.",
-            examples=target_names(settings.fleet_file()),
+            examples=target_names(settings.fleet_file(), row.engines),
         ),
         **({} if row.looks_only else mode),
     }
@@ -167,10 +167,10 @@ def _resolved(kind: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str
     return shared[kind["$ref"].rpartition("/")[2]] if "$ref" in kind else kind
 
 
-def target_names(path: Path) -> list[str]:
-    """Return the targets' names, for the form; a fleet file that cannot be read fails the run, not the DAG file."""
+def target_names(path: Path, engines: Collection[str]) -> list[str]:
+    """Return the names of targets on these engines, for the form; that a fleet file cannot be read fails the run."""
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
-        return sorted(map(str, data["targets"]))
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return sorted(str(name) for name, target in data["targets"].items() if target.get("engine") in engines)
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         return []

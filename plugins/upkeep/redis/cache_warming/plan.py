@@ -15,7 +15,7 @@ def plan(observation: Observation, target: Target, request: Request) -> Plan:
     """Return an action for each entry that can be warmed, and why others cannot."""
     policy = WarmPolicy.of(target)
     entries = policy.entries if policy is not None else {}
-    wanted = request.entry if isinstance(request, WarmRequest) else []
+    wanted = (request.entry if isinstance(request, WarmRequest) else None) or []
     refused = refusals(observation, target)
     actions: list[Action] = []
     found: list[Finding] = [unknown(name, entries) for name in wanted if name not in entries]
