@@ -112,6 +112,9 @@ def needs(action: Action) -> str:
     """Return what an action needs before it may run."""
     if action.over_limit:
         return "approval (over its limit)"
+    if action.requires.kind == "backup":
+        hours = (action.requires.backup_age_seconds or 0) / 3600
+        return f"a verified backup that holds it, at most {hours:,.0f} hours old"
     return {"nothing": ""}.get(action.requires.kind, action.requires.kind)
 
 

@@ -212,7 +212,7 @@ class Applier:
             self.ledger.keep_backup(self.run_id, cover.backup.target, cover.backup.artefact, event=covering.USED)
         outcome = self.job.apply(replace(work, seen=seen))
         if cover is not None and cover.backup is not None:
-            outcome = outcome.model_copy(update={"evidence": {**outcome.evidence, "backup": cover.backup.artefact.id}})
+            outcome = covering.told(outcome, cover.backup.artefact)
         return recurrence.named(self.ledger, self.run_id, self.target.name, self.plan.job, action, outcome)
 
     def _use_approval(self) -> None:

@@ -12,7 +12,7 @@ from upkeep.jobs.backup.job import stands
 from upkeep.jobs.backup.manifest import Manifest
 from upkeep.jobs.backup.marks import Marks
 from upkeep.jobs.contract import Job, Work
-from upkeep.model import Action, Backup, Finding, Outcome, Severity, fingerprint
+from upkeep.model import Action, Artefact, Backup, Finding, Outcome, OutcomeStatus, Severity, fingerprint
 
 if TYPE_CHECKING:
     from upkeep.ledger import Ledger
@@ -55,6 +55,14 @@ def cover(ledger: Ledger, identity: str) -> Cover:
     if mine:
         return Cover(why=f"the newest backup of this database, {mine[0].artefact.id}, is {mine[0].artefact.state}")
     return Cover(why="no verified backup of this database is recorded")
+
+
+def told(outcome: Outcome, by: Artefact) -> Outcome:
+    """Return the outcome of an action with the backup that authorised it; people read it where something is done."""
+    done = outcome.status is OutcomeStatus.DONE
+    holds = f"backup {by.id} of {by.snapshot_at:%Y-%m-%d %H:%M} UTC, which was verified, holds what it took away"
+    message = "; ".join(filter(None, (outcome.message, holds))) if done else outcome.message
+    return outcome.model_copy(update={"evidence": {**outcome.evidence, "backup": by.id}, "message": message})
 
 
 def starved(ledger: Ledger, target: str, job: str, action: Action, outcome: Outcome, *, now: datetime) -> Finding:
