@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import struct
@@ -27,6 +28,7 @@ _LIBPQ: Final = frozenset(
 )
 """Connection extras that libpq understands; others belong to Airflow and are left out."""
 _WORDS: Final = tls.Words("sslmode", "sslrootcert", "sslcert and sslkey")
+_BUNDLES: Final = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 _PROBE_SECONDS: Final = 5.0
 _SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)
 """What asks a server to go on in TLS (https://www.postgresql.org/docs/current/protocol-message-formats.html)."""
@@ -49,7 +51,15 @@ def options(address: Address) -> dict[str, str]:
     if found.get("sslrootcert") and not address.local:
         # libpq itself would not even look at it
         found.setdefault("sslmode", "verify-full")
+    if found.get("sslrootcert") == _SYSTEM:
+        # not every libpq knows the word, and one that brings its own OpenSSL looks for them elsewhere
+        found["sslrootcert"] = next((path for path in _authorities() if os.access(path, os.R_OK)), _SYSTEM)
     return found
+
+
+def _authorities() -> list[str]:
+    paths = (ssl.get_default_verify_paths().cafile, os.environ.get("SSL_CERT_FILE"), *_BUNDLES)
+    return [path for path in paths if path]
 
 
 def hosts(address: Address) -> tuple[str, str]:

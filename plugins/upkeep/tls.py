@@ -127,6 +127,10 @@ _TROUBLES: Final[tuple[tuple[str, tuple[str, str]], ...]] = (
         ("the key of our client certificate cannot be opened", "see its password, or take a key without one"),
     ),
     (
+        r"root certificate file .* does not exist",
+        ("the server is to be verified, and no authority is named", "name the file with its certificate: {words.ca}"),
+    ),
+    (
         r"has group or world access|must be owned by",
         ("the key of our client certificate may be read by others", "chmod 600 on it, as its owner"),
     ),

@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import local.tools
+from local.obtain import tidb as obtain
 from local.process import free_port, give_to_account
 from local.servers import MongoServer, PostgresServer, RedisServer, Server, TidbServer
 
@@ -287,6 +289,9 @@ def postgres(directory: Path, certificates: Certificates) -> Encrypted:
 
 def tidb(directory: Path, certificates: Certificates) -> Encrypted:
     """Start TiDB."""
+    if obtain.installed(obtain.DUMPLING) is None:  # an older one knows no sockets
+        obtain.obtain(obtain.DUMPLING)
+    local.tools.lay()
     server = EncryptedTidb(directory, port=free_port(), password=PASSWORD, status_port=free_port())
     certificates.install(directory, certificates.server)
     server.start()

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.tidb
 ENGINES = ("postgres", "tidb", "mongo", "redis")
 DATABASE = {"postgres": "shop", "tidb": "shop", "mongo": "shop", "redis": "0"}
 ROWS = 3
+PROTECTED = "TLS, the server's certificate and name are verified"
 STAMPED = {engine: {"login": "stamped", "password": "x"} for engine in ("postgres", "tidb")}
 """Who may come with a certificate alone; the other two ask everybody for one, whom Redis is told to ask."""
 SECRET = "p@ss"
@@ -56,7 +57,7 @@ class Lazily(dict[str, Encrypted]):
 
     def __missing__(self, engine: str) -> Encrypted:
         self[engine] = encrypted.START[engine](self._folder / engine, self._certificates)
-        self._stack.callback(self[engine].server.stop)
+        self._stack.callback(self[engine].server.kill)  # nobody needs what is in it
         return self[engine]
 
 
@@ -97,12 +98,12 @@ def test_what_is_encrypted_is_verified_or_refused(engine: str, servers: dict[str
     place = f"(127.0.0.1:{server.port})"
     with opened(server, server.options()) as session:
         assert seen_by_the_server(engine, session) in {"TLSv1.3", f"port {server.port}"}
-        assert session.protection == "TLS, the server's certificate and name are verified"
+        assert session.protection == PROTECTED
 
     uri = server.connection(DATABASE[engine], server.options())
     target = fleet.parse(f"version: 1\ntargets:\n  t: {{engine: {engine}, connection: shop}}\n").targets["t"]
     found = check_target(target, lambda _: parse("shop", uri)).findings
-    assert [f.summary for f in found if f.check == "protection"] == [f"the connection: {session.protection}"]
+    assert [f.summary for f in found if f.check == "protection"] == [f"the connection: {PROTECTED}"]
 
     stranger = refused(server, server.options(ca=server.certificates.other.certificate))
     assert stranger.startswith(
@@ -221,7 +222,7 @@ def test_ipv6_verified(engine: str, servers: dict[str, Encrypted]) -> None:
     with opened(
         server, {**options, **({"directConnection": "true"} if engine == "mongo" else {})}, host="::1"
     ) as session:
-        assert session.protection == "TLS, the server's certificate and name are verified"
+        assert session.protection == PROTECTED
 
 
 def test_of_several_hosts_the_one_that_takes_writes_is_taken_by_the_tools_too(
@@ -271,13 +272,25 @@ def test_mongodb_by_the_name_service(servers: dict[str, Encrypted], monkeypatch:
     there = {"conn_type": "mongodb+srv", "host": "cluster.upkeep.test", "port": None}
     with opened(server, options, **there) as session:
         assert session.identity == identity_of(server)
-        assert session.protection == "TLS, the server's certificate and name are verified"
+        assert session.protection == PROTECTED
     assert "does not exist" in refused(server, options, **there | {"host": "nowhere.upkeep.test"})
 
 
 def identity_of(server: Encrypted) -> str:
     with opened(server, server.options()) as session:
         return str(session.identity)
+
+
+def test_to_verify_needs_an_authority(
+    servers: dict[str, Encrypted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = servers["postgres"]
+    monkeypatch.setenv("HOME", str(tmp_path))  # where libpq looks for one by itself
+    said = refused(server, {"sslmode": "verify-full"})
+    assert "the server is to be verified, and no authority is named" in said
+    if Path("/etc/ssl/certs/ca-certificates.crt").exists():
+        said = refused(server, {"sslrootcert": "system"})
+        assert "the server's certificate is of an authority that is not trusted here" in said
 
 
 def test_the_ledger_is_verified_too(servers: dict[str, Encrypted]) -> None:
