@@ -11,12 +11,15 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Final, cast
 
+from redis.exceptions import NoPermissionError
+
 from upkeep.engines import Session
 from upkeep.fleet.drafting import MOST, Draft, length, scalar
 from upkeep.model import Json
 from upkeep.redis import streams
 from upkeep.redis.entries import EntryId
 from upkeep.redis.session import RedisSession
+from upkeep.words import counted
 
 _SECONDS: Final = 10.0
 """Streams are looked for no longer: of a larger database a part was seen, and it is said so."""
@@ -41,7 +44,8 @@ def sections(session: Session) -> dict[str, list[str]]:
 def _streams(redis: RedisSession) -> Iterator[str]:
     found, whole = _stream_names(redis)
     named = [name for name in found if streams.is_text(name)]
-    lengths = sorted(((redis.command("XLEN", name), name) for name in named), key=lambda one: (-one[0], one[1]))
+    known = {name: _length(redis, name) for name in named}
+    lengths = sorted(((n, name) for name, n in known.items() if n is not None), key=lambda one: (-one[0], one[1]))
     now = redis.now()
     draft = Draft()
     for place, (_, name) in enumerate(lengths):
@@ -49,9 +53,11 @@ def _streams(redis: RedisSession) -> Iterator[str]:
         rule = (f"# {scalar(streams.escaped(name))}:", "#   retain: {for: 90 days, then: delete}")
         draft.aged.append([f"# {facts}", *rule])
     yield from draft.lines("streams")
+    if denied := len(named) - len(lengths):
+        yield f"      # our user may not look at {counted(denied, 'stream')} besides: it needs their keys (~…)"
     if not whole:
         yield f"      # streams were looked for during {_SECONDS:.0f} s: there may be more"
-    elif not lengths:
+    elif not named:
         yield "      # there are no streams: nothing else here has an age"
 
 
@@ -65,6 +71,14 @@ def _stream_names(redis: RedisSession) -> tuple[list[str], bool]:
         found.update(names)
         if cursor == 0 or time.monotonic() > until:
             return sorted(found), cursor == 0
+
+
+def _length(redis: RedisSession, name: str) -> int | None:
+    """Return how long a stream is; ``None``: our user may not look at it."""
+    try:
+        return int(redis.command("XLEN", name))
+    except NoPermissionError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +99,7 @@ def _keys(redis: RedisSession) -> Iterator[str]:
             unproven.append((pattern, keys))
     if not (proven or unproven):
         return
-    part = "" if len(looked) < _KEYS else f"; looked at: {len(looked):,}"
+    part = "" if len(looked) == known.get("keys") else f"; looked at: {len(looked):,}"
     yield f"      # {known.get('keys', 0):,} keys, {known.get('expires', 0):,} of them expire{part}"
     for pattern, keys in proven[:MOST]:
         longest = max(key.lives for key in keys) // 1000
@@ -108,7 +122,7 @@ def _looked(redis: RedisSession) -> list[_Key]:
     """Return some keys, with their kinds and how long they live yet."""
     client: Any = redis.client
     found: dict[str, _Key] = {}
-    cursor = 0
+    cursor = seen = 0
     while True:
         cursor, names = client.scan(cursor, count=_STEP)
         named = [name for name in names if streams.is_text(name)]
@@ -116,10 +130,12 @@ def _looked(redis: RedisSession) -> list[_Key]:
             for name in named:
                 pipe.type(name)
                 pipe.pttl(name)
-            answers = pipe.execute()
+            answers = pipe.execute(raise_on_error=False)  # keys that are not ours to look at are left out
         pairs = zip(named, answers[::2], answers[1::2], strict=True)
-        found |= {name: _Key(name, kind, int(lives)) for name, kind, lives in pairs if kind != "none"}
-        if cursor == 0 or len(found) >= _KEYS:
+        told = {name: _Key(name, kind, lives) for name, kind, lives in pairs if isinstance(lives, int)}
+        found |= {name: key for name, key in told.items() if isinstance(key.kind, str) and key.kind != "none"}
+        seen += len(names)
+        if cursor == 0 or seen >= _KEYS:
             return list(found.values())
 
 

@@ -22,7 +22,7 @@ from tests.harness import redis as redis_help
 from tests.harness import tidb as tidb_help
 from tests.harness.servers import fresh_database
 from tests.integration.first_night import documents, keys
-from upkeep import fleet
+from upkeep import fleet, settings
 from upkeep.cli import main
 from upkeep.jobs.spec import JOBS
 
@@ -211,6 +211,21 @@ def test_caches_and_streams_on_redis(
         newcomer.uncomment("'events:orders'")
         newcomer.plans("data_retention")
         assert newcomer.actions("data_retention") == []
+
+        # who may look at the keys of two names only is told so
+        rights = (settings.include_dir() / "redis/roles/observer.acl").read_text()
+        rights = rights.replace("~logs:*", "~events:orders").replace("~sessions:*", "~session:*")
+        for line in rights.splitlines():
+            if line.startswith("ACL "):
+                place.client.execute_command(*line.split())
+        place.client.execute_command("ACL", "SETUSER", "upkeep_observer", f">{WORD}")
+        login = place.uri.split("://")[1].partition("@")[0]
+        monkeypatch.setenv("AIRFLOW_CONN_THEIRS", place.uri.replace(login, f"upkeep_observer:{WORD}"))
+        newcomer.name = "second.yaml"
+        newcomer.begins()
+        assert {*newcomer.target.keys} == {"session:*"}
+        assert "may not look at 1 stream besides" in newcomer.text
+        place.client.execute_command("ACL", "DELUSER", "upkeep_observer")
 
 
 @pytest.mark.tidb
