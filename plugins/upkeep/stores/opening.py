@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
@@ -47,6 +48,8 @@ def open_store(location: str) -> Store:
     wrong = problem(location)
     if wrong:
         raise ConfigurationError(wrong)
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ConfigurationError(f"{location}: archives as files need Arrow: pip install 'upkeep[archives]'")
     if location.startswith(("/", "file:///")):
         return LocalStore(location, Path(location.removeprefix("file://")))
     try:

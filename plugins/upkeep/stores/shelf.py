@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import IO, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Final, TypeVar
 from urllib.parse import unquote
 
 from upkeep.fleet.location import folder
@@ -22,8 +22,10 @@ from upkeep.stores.columns import Column
 from upkeep.stores.draft import DRAFT, Draft, StoreError
 from upkeep.stores.manifest import MANIFESTS, RESTORED, UNDECIDED, Manifest, Mark, Note
 from upkeep.stores.opening import open_store
-from upkeep.stores.parquet import Seen
 from upkeep.stores.store import Store
+
+if TYPE_CHECKING:
+    from upkeep.stores.parquet import Seen  # loads Arrow, which is an extra
 
 N = TypeVar("N", bound="Note")
 FILE: Final = ".parquet"

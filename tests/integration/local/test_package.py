@@ -164,6 +164,7 @@ def test_without_airflow(place: Place, env: dict[str, str]) -> None:
     (place.home / "drafts.json").write_text('{"validator": {}}')
     env["UPKEEP_FLEET"] = str(place.home / "fleet.yaml")
     assert "create" in place.upkeep("plan", "partition_creation", "--statements", env=env)
+    place.python("-c", "import upkeep.postgres.data_retention", env=env)  # without Arrow
 
     (place.home / "fleet.yaml").write_text(FLEET + OTHERS)
     missing = {"numbers": "upkeep[tidb]", "papers": "upkeep[mongo]", "cache": "upkeep[redis]"}

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
@@ -34,8 +34,10 @@ from upkeep.stores.beside import InOrder
 from upkeep.stores.columns import Column, UnsayableError
 from upkeep.stores.draft import Draft, StoreError
 from upkeep.stores.manifest import Manifest, Note
-from upkeep.stores.parquet import Seen, Writer
 from upkeep.stores.shelf import Shelf
+
+if TYPE_CHECKING:
+    from upkeep.stores.parquet import Seen, Writer  # loads Arrow, which is an extra
 
 BLOCK_BYTES: Final = 1 << 20
 """Rows are parsed in blocks of about so much: large enough to be worth the call, small enough for fast memory."""
