@@ -56,7 +56,7 @@ def test_only_rows_that_a_verified_backup_holds_go(bed: Bed, db: Db, tmp_path: P
     done = bed.upkeep("run", "data_retention", *AT)
     assert ids(db) == {1, 1000, *range(ROWS // 2 + 1, ROWS + 1)}, done.story
     assert done.outcomes()["app.logs"][0] == "done", done.story
-    assert f"backup {made['id']} of " in done.story
+    assert f"2 rows that are due stay: backup {made['id']} of " in done.story
     assert "UTC, which was verified, holds what it took away" in done.story
     with psycopg.connect(bed.control) as control:
         used = control.execute("select backup, run_id from upkeep.backup where event = 'used'").fetchall()

@@ -247,7 +247,7 @@ def _sweep(work: Work[PostgresSession], done: DoneSoFar, args: Rows) -> None:
     seen = covered.seen(work)
     if seen is not None:
         snapshot = f"{seen}:{seen}:"  # what was not looked at, or is in no backup, arrived late
-    missing: list[str] = []
+    missing, swept = list[str](), list[Doomed]()
     try:
         for leaf in args.leaves:
             # By object id: since the plan was made its name may have gone to another table.
@@ -258,6 +258,7 @@ def _sweep(work: Work[PostgresSession], done: DoneSoFar, args: Rows) -> None:
             doomed = Doomed.from_args(args, Known(leaf.oid, here.schema, here.name))
             doomed = replace(doomed, seen=seen)
             _sweep_leaf(sweep, doomed, leaf.way)
+            swept.append(doomed)
     finally:
         done.rows = sweep.tally.rows
         done.evidence = _evidence(sweep, args, snapshot)
@@ -273,6 +274,7 @@ def _sweep(work: Work[PostgresSession], done: DoneSoFar, args: Rows) -> None:
         files.finish()
     if sweep.tally.held:
         raise LockNotObtainedError(f"{sweep.tally.held} range(s) were left to the next run: {sweep.tally.last_error}")
+    covered.tell(work, swept, done)
 
 
 def _into_files(work: Work[PostgresSession], args: Filing) -> FileArchive:

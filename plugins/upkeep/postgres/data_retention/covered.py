@@ -7,15 +7,20 @@ backup; a whole table is looked through before it goes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import psycopg
 from psycopg import sql
 
 from upkeep.jobs.backup.manifest import Manifest
+from upkeep.jobs.backup.marks import MOST_COUNTED, left_behind
 from upkeep.jobs.contract import Work
+from upkeep.jobs.outcomes import DoneSoFar
 from upkeep.postgres import names
-from upkeep.postgres.data_retention.doomed import not_newer
+from upkeep.postgres.data_retention import counting
+from upkeep.postgres.data_retention.doomed import Doomed, not_newer
 from upkeep.postgres.session import PostgresSession
 
 LOOK_TIMEOUT: Final = "10min"
@@ -49,6 +54,26 @@ def seen(work: Work[PostgresSession]) -> str | None:
     if work.backup is not None:
         limits.append(str(work.backup.position["xmin"]))
     return min(limits, key=int, default=None)
+
+
+def tell(work: Work[PostgresSession], swept: Sequence[Doomed], done: DoneSoFar) -> None:
+    """Say how many rows are due and stay, because the backup does not hold them."""
+    if work.backup is None:
+        return
+    newer, left = not_newer(str(work.backup.position["xmin"])), 0
+    for doomed in swept:
+        parts = (doomed.table, replace(doomed, seen=None).predicate, newer)
+        late = sql.SQL("{} as t where {} and not ({})").format(*parts)
+        found = counting.count(work.session, late, MOST_COUNTED - left)
+        if found is None:
+            done.message = "whether due rows stay that the backup does not hold could not be counted in time"
+            return
+        left += found
+        if left >= MOST_COUNTED:
+            break
+    if left:
+        done.message = left_behind(left, "rows", work.backup, ())
+        done.evidence["rows_uncovered"] = left
 
 
 def _missing(backup: Manifest, name: str) -> str | None:
