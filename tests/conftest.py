@@ -13,13 +13,12 @@ from local.servers import (
     RedisServer,
     TidbServer,
     start_mongo,
-    start_postgres,
     start_redis,
     start_tidb,
     temporary_directory,
 )
-from tests.harness import groups, scratching, servers, timing
-from tests.harness.servers import TEST_SETTINGS, fresh_database, ledger_template
+from tests.harness import groups, least, scratching, servers, timing
+from tests.harness.servers import fresh_database, ledger_template
 from tests.harness.stack import Stack, run_local, start_stack
 from tests.harness.stepping import Stepping
 from upkeep import settings
@@ -34,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     scratching.begin(config)
+    least.lower()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -82,14 +82,14 @@ def stepping(pytestconfig: pytest.Config) -> Stepping:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL server for the session (wal_level=logical, max_connections=200)."""
-    with servers.alone(lambda directory: start_postgres(directory, settings=TEST_SETTINGS)) as server:
+    with servers.alone(servers.start_postgres) as server:
         yield server
 
 
 @pytest.fixture
 def own_postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server for this test alone, for tests that kill or reconfigure it."""
-    with servers.alone(lambda directory: start_postgres(directory, settings=TEST_SETTINGS)) as server:
+    with servers.alone(servers.start_postgres) as server:
         yield server
 
 

@@ -109,11 +109,12 @@ class PostgresServer(Server):
     def __init__(self, directory: Path, *, port: int, password: str, settings: Mapping[str, str] | None = None) -> None:
         super().__init__(directory, port=port, password=password)
         self.settings = dict(settings or {})
+        self.login = "postgres"
 
     @property
     def user(self) -> str:
-        """The superuser."""
-        return "postgres"
+        """The superuser; of a new cluster the first one, `login` may name another since."""
+        return self.login
 
     @property
     def data(self) -> Path:

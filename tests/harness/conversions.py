@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from tests.harness import least
 from tests.harness.postgres import creation
 from upkeep import fleet
 from upkeep.model import Action, Outcome, Plan
@@ -115,6 +116,7 @@ def make_everything(db: Db, table: str, schema: str) -> None:
     """Make a table that carries all that a conversion carries over; roles are made once for the server."""
     for role in ("conv_owner", "conv_reader", "conv_writer"):
         db.execute(f"do $$ begin create role {role}; exception when duplicate_object then null; end $$")
+    db.execute(f"grant conv_owner to {least.ROLE}")
     db.execute(f"create schema if not exists {schema}")
     db.execute(f"grant usage, create on schema {schema} to conv_owner")
     db.execute("create table public.places (id int primary key, name text)")

@@ -35,6 +35,7 @@ def replica_of(primary: PostgresServer) -> Iterator[PostgresServer]:
 
     def start(directory: Path) -> PostgresServer:
         copy = PostgresServer(directory, port=free_port(), password=primary.password, settings=primary.settings)
+        copy.login = primary.login
         copying: list[str | Path] = [
             *(postgres_bin() / "pg_basebackup", "--pgdata", copy.data, "--write-recovery-conf", "--no-sync"),
             *("--checkpoint", "fast", "--dbname", primary.uri()),

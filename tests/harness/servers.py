@@ -13,8 +13,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+import local.servers
 from local.obtain.versions import wanted
 from local.servers import PostgresServer, Server, temporary_directory
+from tests.harness import least
 from upkeep.connections import CONTROL, parse
 from upkeep.ledger import Ledger
 
@@ -34,6 +36,13 @@ _numbers = itertools.count(1)
 S = TypeVar("S", bound=Server)
 
 
+def start_postgres(directory: Path, *, settings: Mapping[str, str] | None = None) -> PostgresServer:
+    """Start a PostgreSQL server on which Upkeep has few rights (`least`)."""
+    server = local.servers.start_postgres(directory, settings={**TEST_SETTINGS, **(settings or {})})
+    least.give(server)
+    return server
+
+
 @contextmanager
 def fresh_database(server: PostgresServer, prefix: str, *, template: str = "template1") -> Iterator[str]:
     """Create a database, give its URI, drop it at the end whoever is still connected.
@@ -47,8 +56,9 @@ def fresh_database(server: PostgresServer, prefix: str, *, template: str = "temp
     with psycopg.connect(server.uri(), autocommit=True) as connection:
         # With fsync off that is three times as fast as the default of 15 and later; before it is the only way.
         strategy = "strategy file_copy" if connection.info.server_version >= FIRST_WITH_STRATEGIES else ""
-        text = f"create database {{}} template {{}} {strategy}"
-        connection.execute(sql.SQL(text).format(sql.Identifier(name), sql.Identifier(template)))
+        text = f"create database {{}} owner {{}} template {{}} {strategy}"
+        names = map(sql.Identifier, (name, least.FIRST, template))
+        connection.execute(sql.SQL(text).format(*names))
     try:
         yield server.uri(name)
     finally:

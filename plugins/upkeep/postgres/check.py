@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from upkeep.engines import connected
 from upkeep.fleet import TablePolicy, Target
+from upkeep.fleet.location import is_table_name
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import catalog, names
-from upkeep.postgres.catalog import KINDS
-from upkeep.postgres.session import TESTED_VERSIONS, PostgresSession
+from upkeep.postgres.catalog import KINDS, Relation
+from upkeep.postgres.session import TESTED_VERSIONS, PostgresSession, Row
+
+_INHERITS: Final = 16
+"""Since this major version each membership says for itself whether it is inherited."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What each table is judged by.
+
+    Attributes
+    ----------
+    role
+        Ours, quoted as in SQL.
+    rights
+        What it may do, by object id (`table_rights`).
+    archives
+        The tables that rows are to move into, by the name in the fleet file; those that are there.
+    """
+
+    target: Target
+    user: str
+    role: str
+    major: int
+    observed: bool
+    rights: dict[int, Row]
+    archives: dict[str, Relation]
 
 
 def check(session: PostgresSession, target: Target) -> list[Finding]:
@@ -19,36 +48,134 @@ def check(session: PostgresSession, target: Target) -> list[Finding]:
     if session.is_replica:
         text = "the server is a replica: nothing can be changed there"
         found.append(Finding.of("role", target.name, Severity.ERROR, text, "give the address of the primary"))
+    look, tables = _look(session, target)
+    found += _server(session.rows("role_rights")[0], look)
     patterns, bad = names.parse_all(target.tables)
     found += [
         Finding.of("table", key, Severity.ERROR, why, "correct the name in the fleet file") for key, why in bad.items()
     ]
-    relations = catalog.relations(session, patterns.values())
-    for key, matched in catalog.by_policy(relations, patterns).items():
+    for key, matched in catalog.by_policy(tables, patterns).items():
         if not matched:
             found.append(
                 Finding.of("table", key, Severity.ERROR, "there is no such table", "check schema, name and quotes")
             )
         for relation in matched:
-            found.extend(_table(relation, target.tables[key], session))
+            found.extend(_table(relation, target.tables[key], look))
     return found
 
 
-def _table(relation: catalog.Relation, policy: TablePolicy, session: PostgresSession) -> Iterator[Finding]:
+def _look(session: PostgresSession, target: Target) -> tuple[_Look, list[Relation]]:
+    """Return what the tables are judged by, and the tables that the policies name."""
+    into = (p.retain.into for p in target.tables.values() if p.retain is not None and is_table_name(p.retain.into))
+    declared, _ = names.parse_all(target.tables)
+    archives, _ = names.parse_all(key for key in into if key is not None)
+    tables = catalog.relations(session, declared.values())
+    others = catalog.by_policy(catalog.relations(session, archives.values()), archives)
+    there = {key: found[0] for key, found in others.items() if found}
+    rows = session.rows("table_rights", {"oids": [table.oid for table in (*tables, *there.values())]})
+    observed = target.mode == "observe" or not (session.tested or target.allow_untested)
+    user = session.role
+    rights = {row["oid"]: row for row in rows}
+    return _Look(target, user, names.quote(user), session.major, observed, rights, there), tables
+
+
+def _server(role: Row, look: _Look) -> Iterator[Finding]:
+    """Yield what our role may not see of the server, and that it may too much."""
+    subject, unseen = look.target.name, FindingStatus.NOT_AVAILABLE
+    if look.observed:
+        text = "observed only: nothing is changed here, and the right to read is enough"
+        yield Finding.of("mode", subject, Severity.INFO, text, status=FindingStatus.OK)
+    if role["is_superuser"]:
+        text = f"'{look.user}' is a superuser, who may more than is needed: docs/rights.md has the least"
+        yield Finding.of("privileges", subject, Severity.INFO, text, "use a role as roles/postgres_target.sql makes it")
+    if not role["sees_sessions"]:
+        text = (
+            f"'{look.user}' may not see the sessions of others: long transactions, the lag of replicas and who blocks "
+            "whom are not available to gates and health checks"
+        )
+        remedy = f"grant pg_read_all_stats to {look.role}"
+        yield Finding.of("privileges", subject, Severity.WARNING, text, remedy, status=unseen)
+    lacking = {"pg_read_all_settings": not role["sees_settings"], "pg_stat_scan_tables": role["measures_air"] is False}
+    if not look.observed and any(lacking.values()):
+        text = f"'{look.user}' may not see how much disk is free, or how much air is in an index: both count as unknown"
+        remedy = f"grant {', '.join(name for name, lacks in lacking.items() if lacks)} to {look.role}"
+        yield Finding.of("privileges", subject, Severity.INFO, text, remedy, status=unseen)
+
+
+def _table(relation: Relation, policy: TablePolicy, look: _Look) -> Iterator[Finding]:
     subject = relation.subject
-    user = session.connection.info.user
     if relation.kind not in ("r", "p"):
         text = f"it is {KINDS.get(relation.kind, 'no table')}, not a table"
         yield Finding.of("table", subject, Severity.ERROR, text, "name the table itself, or take the policy out")
-    elif not relation.may_alter:
-        remedy = f"grant {names.quote(relation.owner)} to {names.quote(user)}"
-        text = f"'{user}' has not the rights of its owner '{relation.owner}': partitions cannot be attached or detached"
-        yield Finding.of("privileges", subject, Severity.ERROR, text, remedy)
-    elif policy.partition and not relation.may_create:
-        remedy = f"grant create on schema {names.quote(relation.schema)} to {names.quote(user)}"
-        yield Finding.of("privileges", subject, Severity.ERROR, f"'{user}' may not create tables in its schema", remedy)
-    else:
+        return
+    missing = list(_missing(relation, policy, look))
+    yield from missing
+    if not missing:
         kind = catalog.STRATEGIES.get(relation.strategy or "", "plain table")
         what = f"partitioned by {kind}" if relation.strategy else kind
-        text = f"found, {what}, privileges suffice"
-        yield Finding.of("table", subject, Severity.INFO, text, status=FindingStatus.OK)
+        enough = "can be read" if look.observed else "privileges suffice"
+        yield Finding.of("table", subject, Severity.INFO, f"found, {what}, {enough}", status=FindingStatus.OK)
+
+
+def _missing(relation: Relation, policy: TablePolicy, look: _Look) -> Iterator[Finding]:
+    """Yield each right that the table's policy needs and our role has not."""
+    rights, user, role = look.rights[relation.oid], look.user, look.role
+    schema, table = names.quote(relation.schema), relation.subject
+    bad = Severity.WARNING if look.observed else Severity.ERROR
+    enter = [] if rights["may_enter"] else [f"grant usage on schema {schema} to {role}"]
+    retain = policy.retain
+    if look.observed:
+        if enter or not rights["may_select"]:
+            read = [] if rights["may_select"] else [f"grant select on {table} to {role}"]
+            yield _lacks(relation, f"'{user}' may not read it: its rows are not counted", [*enter, *read], bad)
+    elif policy.partition is not None or (retain is not None and retain.precision == "partition"):
+        yield from _owners(relation, policy, look, enter)
+    elif retain is not None:
+        wanted = [name for name in ("select", "delete") if not rights[f"may_{name}"]]
+        if enter or wanted:
+            give = [f"grant {', '.join(wanted)} on {table} to {role}"] if wanted else []
+            yield _lacks(relation, f"'{user}' may not read its rows and delete them", [*enter, *give], bad)
+    if rights["hidden"] and retain is not None and not enter:
+        why = "which is forced upon its owner too" if rights["forced"] and relation.may_alter else "by its policies"
+        text = f"row-level security hides rows from '{user}', {why}: what is due is not seen whole"
+        yield _lacks(relation, text, [f"alter role {role} bypassrls"], bad)
+    if retain is not None and retain.into in look.archives and not look.observed:
+        yield from _archive(look.archives[retain.into], look)
+
+
+def _owners(relation: Relation, policy: TablePolicy, look: _Look, enter: Sequence[str]) -> Iterator[Finding]:
+    """Yield what is missing where partitions come and go: the owner's rights, in a schema that both may use."""
+    schema, owner, user = names.quote(relation.schema), names.quote(relation.owner), look.user
+    if not relation.may_alter:
+        text = f"'{user}' has not the rights of its owner '{relation.owner}': partitions cannot be attached or detached"
+        grant = f"grant {owner} to {look.role}"
+        if look.rights[relation.oid]["is_member"]:
+            text += ", for it is a member of that role and does not inherit them"
+            grant = f"{grant} with inherit true" if look.major >= _INHERITS else f"alter role {look.role} inherit"
+        yield _lacks(relation, text, [grant, *enter], Severity.ERROR)
+        return
+    if enter:
+        yield _lacks(relation, f"'{user}' may not use its schema", enter, Severity.ERROR)
+    if policy.partition is None:
+        return
+    if not relation.may_create:
+        grant = f"grant create on schema {schema} to {look.role}"
+        yield _lacks(relation, f"'{user}' may not create tables in its schema", [grant], Severity.ERROR)
+    if not look.rights[relation.oid]["owner_may_create"]:
+        text = f"its owner '{relation.owner}' may not create tables in its schema, so that none can be handed to it"
+        yield _lacks(relation, text, [f"grant create on schema {schema} to {owner}"], Severity.ERROR)
+
+
+def _archive(archive: Relation, look: _Look) -> Iterator[Finding]:
+    rights, role = look.rights[archive.oid], look.role
+    grants = [] if rights["may_enter"] else [f"grant usage on schema {names.quote(archive.schema)} to {role}"]
+    wanted = [name for name in ("insert", "select") if not rights[f"may_{name}"]]
+    grants += [f"grant {', '.join(wanted)} on {archive.subject} to {role}"] if wanted else []
+    if grants:
+        text = f"'{look.user}' may not copy rows into it: nothing can be archived there"
+        yield _lacks(archive, text, grants, Severity.ERROR)
+
+
+def _lacks(relation: Relation, text: str, grants: Sequence[str], severity: Severity) -> Finding:
+    """Return the finding that a right is missing, with the statements that grant it."""
+    return Finding.of("privileges", relation.subject, severity, text, "; ".join(grants))

@@ -38,6 +38,11 @@ STATEMENT_TIMEOUT: Final = "10min"
 """Nothing single that this tool sends should take longer; long work goes in batches."""
 IDLE_TIMEOUT: Final = "60s"
 """A job that froze in a transaction must not hold its locks for longer."""
+_SETTING: Final = (
+    "with 'replica' foreign keys and triggers would not see what changes: alter role (or alter database) … reset "
+    "session_replication_role, or (PostgreSQL 15 and later) grant set on parameter session_replication_role to the role"
+)
+"""What to do about the only setting that is not everybody's to change."""
 
 
 class PostgresSession:
@@ -84,7 +89,8 @@ class PostgresSession:
         UnreachableError
             The server does not answer or refuses the login.
         ConfigurationError
-            A transaction pooler stands between, the server is too old, or a connection option is wrong.
+            A transaction pooler stands between, the server is too old, a connection option is wrong, or the role begins
+            with a setting that it may not put right.
         """
         connection = connect(address, application)
         address = connections.reached(connection, address)
@@ -93,6 +99,9 @@ class PostgresSession:
             session.refuse_old_version()
             if connection.info.backend_pid != session.backend_pid:
                 session.refuse_transaction_pooling(address, application)
+        except psycopg.errors.InsufficientPrivilege as error:
+            connection.close()
+            raise ConfigurationError(f"{where(address)}: {clean(error, address)}; {_SETTING}") from error
         except psycopg.Error as error:
             connection.close()
             raise UnreachableError(f"{where(address)}: {clean(error, address)}") from error

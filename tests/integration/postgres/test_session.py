@@ -25,10 +25,10 @@ def test_settings_are_pinned_whatever_the_role_says(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as admin:
         admin.execute("create schema evil")
         admin.execute("create function evil.clock_timestamp() returns text language sql as 'select ''never''::text'")
-        admin.execute("alter role current_user set search_path = evil, public")
-        admin.execute("alter role current_user set timezone = 'Asia/Kathmandu'")
-        admin.execute("alter role current_user set default_transaction_isolation = 'serializable'")
-        admin.execute("alter role current_user set datestyle = 'German'")
+        admin.execute("alter role upkeep set search_path = evil, public")
+        admin.execute("alter role upkeep set timezone = 'Asia/Kathmandu'")
+        admin.execute("alter role upkeep set default_transaction_isolation = 'serializable'")
+        admin.execute("alter role upkeep set datestyle = 'German'")
         try:
             with help_.session(database) as session:
                 assert session.now().utcoffset() is not None
@@ -38,8 +38,18 @@ def test_settings_are_pinned_whatever_the_role_says(database: str) -> None:
                     for n in names
                 ]
         finally:
-            admin.execute("alter role current_user reset all")
+            admin.execute("alter role upkeep reset all")
     assert shown == ["pg_catalog, pg_temp", "UTC", "read committed", "ISO, YMD", "off", "off"]
+
+
+def test_a_setting_that_the_role_may_not_put_right_is_refused(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(f"alter database {admin.info.dbname} set session_replication_role = 'replica'")
+    with (
+        pytest.raises(ConfigurationError, match=r"set parameter .session_replication_role.*reset"),
+        help_.session(database),
+    ):
+        pytest.fail("connected")
 
 
 def test_identity_is_the_physical_database(database: str) -> None:

@@ -10,10 +10,8 @@ from typing import Any, Final
 
 import psycopg
 
-from local.servers import start_postgres
 from tests.harness import servers, troubles
 from tests.harness.contract import Place
-from tests.harness.servers import TEST_SETTINGS
 from tests.harness.troubles import Scene, Way
 from upkeep.postgres.data_retention import batches, throttle
 
@@ -85,7 +83,7 @@ def says(statement: str) -> Any:
 
 
 def own(**settings: str) -> AbstractContextManager[Any]:
-    return servers.alone(partial(start_postgres, settings={**TEST_SETTINGS, **settings}))
+    return servers.alone(partial(servers.start_postgres, settings=settings))
 
 
 WAYS: Final[Mapping[str, Way | str]] = {

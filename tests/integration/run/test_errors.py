@@ -220,7 +220,7 @@ def test_without_ownership_of_one_table_the_other_is_done(bed: Bed, db: Db, keep
     says(done, "grant")
     checked = bed.upkeep("check")
     assert checked.status == 1
-    says(checked, f"'{keeper}' has not the rights of its owner 'postgres'", f"grant postgres to {keeper}")
+    says(checked, f"'{keeper}' has not the rights of its owner 'app_owner'", f"grant app_owner to {keeper}")
 
 
 def test_without_create_on_the_schema(bed: Bed, db: Db, keeper: str) -> None:
@@ -289,6 +289,7 @@ def replica(own_postgres_server: PostgresServer) -> Iterator[PostgresServer]:
     primary = own_postgres_server
     directory = temporary_directory()
     server = PostgresServer(directory, port=free_port(), password=primary.password, settings=primary.settings)
+    server.login = primary.login
     try:
         backup = [postgres_bin() / "pg_basebackup", "--pgdata", server.data, "--write-recovery-conf"]
         where = ["--checkpoint", "fast", "--dbname", primary.uri()]

@@ -16,6 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from local.process import free_port
+from tests.harness import least
 from tests.harness.command_line import Upkeep
 from tests.harness.commands import Bed
 from upkeep import connections
@@ -174,6 +175,7 @@ def test_a_look_that_could_not_look_ends_nothing(
         assert run(upkeep, status=3)["status"] == "unreachable"
         assert written(control) == known_issues
         monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", database)
+        db.execute(f"grant {role} to {least.ROLE}")
         db.execute("delete from app.logs")
         run(upkeep, status=None)
         assert open_now(upkeep) == []

@@ -142,7 +142,7 @@ def names_its_holder(done: help_.Done, holder: psycopg.Connection[Any]) -> None:
     messages = [(a.get("outcome") or {}) for a in done.target["actions"]]
     texts = [str(o.get("message")) for o in messages if o.get("reason_code") == "lock_not_obtained"]
     texts = texts or [f["summary"] for f in done.target["findings"] if f["status"] == "not_available"]
-    held = [text for text in texts if f"held by process {holder.info.backend_pid} (user postgres" in text]
+    held = [text for text in texts if f"held by process {holder.info.backend_pid} (user app_owner" in text]
     assert held, texts
     assert "application 'night report', idle in transaction, since 20" in held[0]
     assert "app.logs set" not in held[0]
@@ -189,7 +189,7 @@ def test_a_role_that_may_not_see_others_says_so(bed: Bed, db: Db) -> None:
             holder.execute("select count(*) from app.logs")
             done = bed.upkeep("run", case.job, *AT, before=impatient)
             text = " ".join(str((a.get("outcome") or {}).get("message")) for a in done.target["actions"])
-            assert f"held by process {holder.info.backend_pid} (user postgres; grant pg_monitor to our role" in text
+            assert f"held by process {holder.info.backend_pid} (user app_owner; grant pg_monitor to our role" in text
     finally:
         db.execute("drop owned by lock_keeper cascade; drop role lock_keeper")
 

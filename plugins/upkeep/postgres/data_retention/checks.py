@@ -156,7 +156,11 @@ def _archive(view: TableView) -> Iterator[Refusal]:
     if fired and not view.cascades:
         yield Refusal("archive", f"inserting into {archive.subject} would fire {fired}", "write cascades: declared")
     if facts["security_active"]:
-        yield Refusal("archive", f"row-level security of {archive.subject} applies to our role", "use its owner")
+        yield Refusal(
+            "archive",
+            f"row-level security of {archive.subject} applies to our role",
+            "use its owner; a role with bypassrls where it is forced",
+        )
     if not facts["may_insert"]:
         text = f"our role may not INSERT into and SELECT from {archive.subject}"
         yield Refusal("privileges", text, f"grant insert, select on {archive.subject} to our role")

@@ -13,7 +13,7 @@ from upkeep.jobs import checks, health_check
 from upkeep.jobs.checks import Looked, Seen
 from upkeep.jobs.contract import Ask
 from upkeep.model import Observation
-from upkeep.postgres import faults
+from upkeep.postgres import faults, names
 from upkeep.postgres.health_check import headroom
 from upkeep.postgres.session import PostgresSession, Row
 
@@ -59,15 +59,14 @@ class _Look:
 def observe(ask: Ask[PostgresSession]) -> Observation:
     """Measure what the owner wants to be measured."""
     (about,) = ask.session.rows("health_check/limits")
+    role = names.quote(ask.server.role)
     seen: list[Seen] = []
     looked: list[Looked] = []
     for name in health_check.measured(ask.target):
         if name in _ELSEWHERE:
             looked.append(Looked(check=name, why=_ELSEWHERE[name], minds=False))
         elif name in _OF_OTHERS and not about["sees_all"]:
-            looked.append(
-                Looked(check=name, why=f"others' sessions are hidden: grant pg_read_all_stats to {ask.server.role}")
-            )
+            looked.append(Looked(check=name, why=f"others' sessions are hidden: grant pg_read_all_stats to {role}"))
         else:
             rows, look = _measure(_Look(ask, name, about["at"]))
             seen += rows
@@ -79,7 +78,8 @@ def _measure(look: _Look) -> tuple[Sequence[Seen], Looked]:
     try:
         return [*_MEASURES.get(look.check, _plain)(look)], Looked(check=look.check)
     except psycopg.errors.InsufficientPrivilege as error:
-        return (), Looked(check=look.check, why=f"{faults.describe(error)}: grant it to {look.ask.server.role}")
+        role = names.quote(look.ask.server.role)
+        return (), Looked(check=look.check, why=f"{faults.describe(error)}: grant it to {role}")
     except psycopg.Error as error:
         if look.ask.session.connection.closed:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from threading import Thread
 from typing import Any
 
@@ -11,12 +12,10 @@ import psycopg
 import pytest
 
 from local.servers import PostgresServer
-from local.servers.postgres import start_postgres
 from tests.harness import servers
 from tests.harness.jobs import session
 from tests.harness.looking import Looks
 from tests.harness.postgres import replica_of
-from tests.harness.servers import TEST_SETTINGS
 from upkeep import fleet
 from upkeep.errors import UnreachableError
 from upkeep.jobs.health_check import blind
@@ -29,7 +28,7 @@ SOON = "{warning: 0.01, error: 0.02}"
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     """A server of its own: its roles, slots and settings are changed."""
-    with servers.alone(lambda directory: start_postgres(directory, settings={**TEST_SETTINGS, **MORE})) as found:
+    with servers.alone(partial(servers.start_postgres, settings=MORE)) as found:
         yield found
 
 
@@ -103,7 +102,7 @@ def test_long_and_idle_transactions(server: PostgresServer, ours: Any) -> None:
         time.sleep(0.05)
         found = seen.look(ours, 2)
         for check in ("transaction_long", "session_idle_in_transaction", "xmin_horizon"):
-            assert found[check, "postgres@till"].severity.value == "ERROR", check
+            assert found[check, "app_owner@till"].severity.value == "ERROR", check
     found = seen.look(ours, 3)
     for check in ("transaction_long", "session_idle_in_transaction", "xmin_horizon"):
         assert [f.status.value for (name, _), f in found.items() if name == check] == ["ok"], check

@@ -158,13 +158,13 @@ def test_every_kind_of_key(  # noqa: PLR0917 - a row of the table above
 ) -> None:
     logs(db, type_=type_)
     what = help_.target({"public.logs": f"partition: {{by: at, {policy}}}"})
-    db.execute("alter role current_user set timezone = 'Pacific/Apia'")  # sessions of other zones change nothing
+    db.execute("alter role upkeep set timezone = 'Pacific/Apia'")  # sessions of other zones change nothing
     try:
         with help_.session(database) as session:
             assert all_done(creation(what).run(session, on(at)).outcomes)
             assert creation(what).plan(session, on(at)).actions == ()
     finally:
-        db.execute("alter role current_user reset timezone")
+        db.execute("alter role upkeep reset timezone")
     assert help_.bounds(db, "public.logs") == [expected]
 
 

@@ -140,7 +140,9 @@ def _table(session: PostgresSession, into: names.Name) -> tuple[Relation, Row]:
             f"inserting into {relation.subject} would fire {', '.join(fired)}: restore into another table (--into)"
         )
     if facts["security_active"]:
-        raise ConfigurationError(f"row-level security of {relation.subject} applies to our role; use its owner")
+        raise ConfigurationError(
+            f"row-level security of {relation.subject} applies to our role; use its owner, or bypassrls"
+        )
     if not facts["may_insert"]:
         raise ConfigurationError(f"our role may not insert: grant insert, select on {relation.subject} to it")
     return relation, facts

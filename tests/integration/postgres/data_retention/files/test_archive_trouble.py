@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from local.servers import PostgresServer, start_postgres, temporary_directory
+from local.servers import PostgresServer, temporary_directory
 from local.servers.postgres import free_port
 from tests.harness.archives import policy, restored, said
 from tests.harness.postgres import AT, count, retention, session, target
+from tests.harness.servers import start_postgres
 from upkeep.errors import ConfigurationError, OverLimitError
 from upkeep.jobs.data_retention.pace import Pace
 from upkeep.postgres.data_retention import JOB
@@ -399,6 +400,7 @@ def test_a_copy_of_the_server_touches_nothing(database: str, tmp_path: Path, mon
             logs(own)
         first.stop()
         copy = PostgresServer(homes[1], port=free_port(), password=first.password, settings=settings)
+        copy.login = first.login
         subprocess.run(["cp", "-a", str(first.data), str(copy.directory)], check=True)
         servers.append(copy)
         first.start()
@@ -607,7 +609,7 @@ def test_a_commit_is_durable_before_its_file_counts(
     db: psycopg.Connection[Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs(db)
-    db.execute(f"alter role postgres in database {db.info.dbname} set synchronous_commit = off")
+    db.execute(f"alter role upkeep in database {db.info.dbname} set synchronous_commit = off")
     seen: list[str] = []
     keep = FileArchive._keep
 
