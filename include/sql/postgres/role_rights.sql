@@ -3,6 +3,8 @@ select
     r.rolsuper as is_superuser,
     pg_has_role('pg_read_all_stats', 'usage') as sees_sessions,
     pg_has_role('pg_read_all_settings', 'usage') as sees_settings,
+    current_setting('archive_mode') = 'off'
+    or has_function_privilege('pg_catalog.pg_ls_archive_statusdir()', 'execute') as sees_archiver,
     (
         select bool_and(has_function_privilege(p.oid, 'execute'))
         from pg_extension as e

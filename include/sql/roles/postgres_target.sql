@@ -12,13 +12,10 @@ grant app_owner to upkeep;
 grant usage, create on schema public to upkeep;
 grant usage, create on schema public to app_owner;
 
--- Long transactions of other sessions, and the lag of replicas: without it the gates, and what health_check says of
--- sessions, are "not available".
-grant pg_read_all_stats to upkeep;
-
--- reindex: how much disk is free (where the server's files are is a setting that not everybody may read), and how much
--- air is in an index, measured by the extension pgstattuple. Without them both are said not to be known.
-grant pg_read_all_settings, pg_stat_scan_tables to upkeep;
+-- What others' sessions do, how far replicas and the archive of WAL are behind, how much disk is free and how much air
+-- is in an index. The least of it is pg_read_all_stats (sessions and replicas): without that the gates, and what
+-- health_check says of sessions, are "not available".
+grant pg_monitor to upkeep;
 
 -- The rest is for what not everybody has; take the dashes away where you have it.
 -- Where the extension amcheck is there, reindex looks whether a new index is in order:

@@ -95,6 +95,9 @@ def _server(role: Row, look: _Look) -> Iterator[Finding]:
         )
         remedy = f"grant pg_read_all_stats to {look.role}"
         yield Finding.of("privileges", subject, Severity.WARNING, text, remedy, status=unseen)
+    if not look.observed and not role["sees_archiver"]:
+        text = f"'{look.user}' may not see how far the archive of WAL is behind: deletions do not wait for it"
+        yield Finding.of("privileges", subject, Severity.INFO, text, f"grant pg_monitor to {look.role}", status=unseen)
     lacking = {"pg_read_all_settings": not role["sees_settings"], "pg_stat_scan_tables": role["measures_air"] is False}
     if not look.observed and any(lacking.values()):
         text = f"'{look.user}' may not see how much disk is free, or how much air is in an index: both count as unknown"

@@ -4,6 +4,8 @@ select
     clock_timestamp() as now,
     pg_is_in_recovery() as is_replica,
     pg_has_role('pg_read_all_stats', 'usage') as sees_all,
+    current_setting('archive_mode') = 'off'
+    or has_function_privilege('pg_catalog.pg_ls_archive_statusdir()', 'execute') as sees_archiver,
     greatest(
         0,
         (

@@ -24,7 +24,7 @@ _PROOF: Final = ("rows_deleted", "rows_copied", "rows_archived", "hash_source", 
 
 def before(observation: Observation, target: Target) -> dict[str, list[dict[str, Any]]]:
     """Return the frames ``server`` and ``tables`` of the gate before."""
-    server = {k: v for k, v in observation.frames["server"][0].items() if k != "sees_all"}
+    server = {k: v for k, v in observation.frames["server"][0].items() if k not in {"sees_all", "sees_archiver"}}
     return {"server": [server], "tables": [_before(view) for view in views(observation, target)]}
 
 

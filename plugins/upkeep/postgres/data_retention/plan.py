@@ -60,13 +60,22 @@ def plan(observation: Observation, target: Target, _request: Request) -> Plan:
 
 
 def _unseen(observation: Observation) -> Iterator[Finding]:
-    """Yield that what slows a deletion down cannot be seen: other roles' transactions and the lag of replicas."""
+    """Yield that what slows a deletion down cannot be seen: others' transactions, the lag of replicas, the archiver."""
     if not observation.frames["server"][0].get("sees_all", True):
         yield Finding.of(
             "server_activity",
             "server",
             Severity.INFO,
             "our role does not see other roles' transactions and the lag of replicas: neither is waited for",
+            "grant pg_monitor to our role",
+            status=FindingStatus.NOT_AVAILABLE,
+        )
+    if not observation.frames["server"][0].get("sees_archiver", True):
+        yield Finding.of(
+            "server_archiver",
+            "server",
+            Severity.INFO,
+            "our role does not see how far the archive of WAL is behind: it is not waited for",
             "grant pg_monitor to our role",
             status=FindingStatus.NOT_AVAILABLE,
         )
