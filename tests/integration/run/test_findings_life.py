@@ -175,7 +175,7 @@ def test_a_look_that_could_not_look_ends_nothing(
         assert run(upkeep, status=3)["status"] == "unreachable"
         assert written(control) == known_issues
         monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", database)
-        db.execute(f"grant {role} to {least.ROLE}")
+        db.execute(f"grant {role} to {least.ROLE}; grant select on app.logs_default to {role}")
         db.execute("delete from app.logs")
         run(upkeep, status=None)
         assert open_now(upkeep) == []

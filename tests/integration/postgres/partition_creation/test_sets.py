@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.harness import least
 from tests.harness import postgres as help_
 from tests.harness.jobs import all_done, on, undo
 from tests.harness.postgres import creation
@@ -336,7 +337,8 @@ def test_sub_partitions_of_every_kind(database: str, db: psycopg.Connection[Any]
 
 def test_a_new_child_is_made_like_its_siblings_on_both_levels(database: str, db: psycopg.Connection[Any]) -> None:
     db.execute("create role upkeep_sub_reader")
-    db.execute("create role upkeep_sub_owner")
+    db.execute(f"create role upkeep_sub_owner role {least.ROLE}")
+    db.execute("grant create on schema public to upkeep_sub_owner")
     db.execute("create table public.t (id bigint not null, k text not null, primary key (id, k)) partition by list (k)")
     db.execute("create table public.t_a partition of public.t for values in ('a') partition by hash (id)")
     for remainder in (0, 1):
