@@ -18,6 +18,8 @@ _UNNAMED: Final = "TLS, the server's certificate is verified, its name is not"
 _UNVERIFIED: Final = "TLS, not verified: whoever stands between could pass for the server"
 _TRUE: Final = ("1", "true", "yes", "on")
 _FALSE: Final = ("0", "false", "no", "off")
+_UNSAID: Final = ("", "null")
+"""What forms leave in fields that nobody filled in."""
 _PREFIXES: Final = ("ssl", "tls")
 _LONGEST_CHAIN: Final = 5
 
@@ -182,7 +184,7 @@ def flag(connection_id: str, options: Mapping[str, str], key: str) -> bool | Non
     text = options.get(key, "").strip('"').lower()
     if text in _TRUE + _FALSE:
         return text in _TRUE
-    if key not in options:
+    if text in _UNSAID:
         return None
     raise ConfigurationError(f"connection '{connection_id}': {key} is {options[key]!r}; write true or false")
 

@@ -36,13 +36,13 @@ def driver_options(address: Address) -> dict[str, Any]:
     """
     called, given = address.connection_id, address.options
     options: dict[str, Any] = {
-        key: value for key, value in given.items() if key.lower() not in (*_AIRFLOW_OPTIONS, *_ELSEWHERE)
+        key: value for key, value in given.items() if value and key.lower() not in (*_AIRFLOW_OPTIONS, *_ELSEWHERE)
     }
     names = {key.lower(): key for key in options}
     tls.require_files(called, options, [names[file.lower()] for file in _FILES if file.lower() in names])
     for key in _FLAGS:
         if key in names:
-            options[names[key]] = tls.flag(called, given, names[key])
+            options[names[key]] = bool(tls.flag(called, given, names[key]))
     if tls.flag(called, given, "ssl") and "tls" not in names:
         options["tls"] = True
     if tls.flag(called, given, "allow_insecure") and options.get(names.get("tls", "tls")):

@@ -36,7 +36,7 @@ def wanted(address: Address) -> Tls | None:
         on = address.kind == "rediss" or any(options.get(key) for key in _FILES)
     if not on or address.local:
         return None
-    how = options.get("ssl_cert_reqs", "required").lower()
+    how = (options.get("ssl_cert_reqs") or "required").lower()
     if how not in _UNVERIFIED + _VERIFIED:
         raise ConfigurationError(f"connection '{called}': ssl_cert_reqs is {how!r}; write required or none")
     name = tls.flag(called, options, "ssl_check_hostname")
