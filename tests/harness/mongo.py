@@ -13,7 +13,7 @@ from typing import Any
 import pymongo
 
 from local.servers import MongoServer
-from tests.harness import jobs
+from tests.harness import jobs, rights
 from tests.harness.jobs import Run, Runs
 from upkeep.fleet import Target
 from upkeep.mongo.session import MongoSession
@@ -36,6 +36,12 @@ class Place:
 
     @property
     def uri(self) -> str:
+        """Where Upkeep logs in, as the user of its role file."""
+        return rights.mongo_uri(self.server, self.name)
+
+    @property
+    def admin_uri(self) -> str:
+        """Where the test logs in."""
         return self.server.uri(self.name)
 
     def session(self) -> AbstractContextManager[MongoSession]:
@@ -52,6 +58,7 @@ class Place:
 @contextmanager
 def fresh_place(server: MongoServer, prefix: str = "t") -> Iterator[Place]:
     name = f"{prefix}_{os.getpid()}_{next(_numbers)}"
+    rights.mongo_uri(server)  # before anything of a test may keep the server from making a user
     with pymongo.MongoClient(server.uri("admin"), tz_aware=True) as client:
         try:
             yield Place(server, name, client)

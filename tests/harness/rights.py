@@ -8,14 +8,20 @@ from __future__ import annotations
 import shlex
 from typing import Any, Final
 from urllib.parse import quote
+from weakref import WeakSet
 
+import pymongo
 import redis
 
-from local.servers import RedisServer
+from local.servers import MongoServer, RedisServer
 from upkeep import rolefiles
+from upkeep.mongo import rights as mongo_rights
 from upkeep.redis.rights import FILES
 
 USER: Final = "upkeep"
+USER_OF_MONGO: Final = "ours"
+"""There the administrator is called `USER`."""
+_MADE: Final[WeakSet[MongoServer]] = WeakSet()
 
 
 def redis_uri(server: RedisServer, database: str = "0") -> str:
@@ -38,3 +44,26 @@ def make_redis_user(client: Any, user: str, password: str, *, mode: str = "enfor
             acl, verb, _, *words = shlex.split(section.text)
             client.execute_command(acl, verb, user, *(word for word in words if not word.startswith("~")))
     client.execute_command("ACL", "SETUSER", user, f">{password}", *keys.split())
+
+
+def mongo_uri(server: MongoServer, database: str = "admin") -> str:
+    """Return the address of a MongoDB server for Upkeep's user, which is made at first; any database is in its care."""
+    if server not in _MADE:
+        with pymongo.MongoClient(server.uri()) as client:
+            make_mongo_user(client.admin, USER_OF_MONGO, server.password)
+        _MADE.add(server)
+    return server.uri(database).replace(f"{server.user}:", f"{USER_OF_MONGO}:", 1)
+
+
+def make_mongo_user(admin: Any, user: str, password: str, *, mode: str = "enforce") -> None:
+    """Make a role and a user as the role file says, for every database in place of one."""
+    for section in rolefiles.sections("mongo", mongo_rights.FILES[mode]):
+        command = mongo_rights.command(section)
+        for privilege in command["privileges"]:
+            if privilege["resource"].get("db") == mongo_rights.DATABASE:
+                privilege["resource"]["db"] = ""
+                if privilege["resource"].get("collection") in mongo_rights.KINDS:
+                    privilege["resource"]["collection"] = ""
+        verb = next(iter(command))
+        admin.command({**command, verb: user})
+    admin.command("createUser", user, pwd=password, roles=[user])

@@ -23,8 +23,15 @@ def declared(target: Target) -> Iterator[tuple[JobSpec, list[str]]]:
             yield job, names
 
 
-def lacking(job: JobSpec, missing: Sequence[str], remedy: str) -> Finding:
-    """Return the finding about a job's missing rights: what only looks goes on without, and says what it cannot see."""
-    severity = Severity.WARNING if job.looks_only else Severity.ERROR
-    text = f"{job.name} lacks {', '.join(missing)}"
-    return Finding.of(CHECK, job.name, severity, text, remedy, evidence={"missing": [*missing]})
+def severity(job: JobSpec, target: Target, names: Sequence[str]) -> Severity:
+    """Return how bad it is when a job lacks a right: what only looks, or nobody asked for, says what it cannot do."""
+    asked = names != [target.name] or not target.model_fields_set.isdisjoint(
+        key.removeprefix("target.") for key in job.policy_keys
+    )
+    return Severity.ERROR if asked and not job.looks_only else Severity.WARNING
+
+
+def lacking(name: str, severity: Severity, missing: Sequence[str], remedy: str) -> Finding:
+    """Return the finding about the rights that a job lacks, with what grants them."""
+    text = f"{name} lacks {', '.join(missing)}"
+    return Finding.of(CHECK, name, severity, text, remedy, evidence={"missing": [*missing]})

@@ -5,7 +5,7 @@ Two round trips for the whole database, and one more for each collection in care
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -165,20 +165,27 @@ def privileges(session: MongoSession) -> list[Doc] | None:
     ]
 
 
-def allowed(granted: list[Doc] | None, database: str, collection: str, action: str) -> bool:
+def allowed(granted: Sequence[Doc] | None, database: str, collection: str, action: str) -> bool:
     """Return whether the privileges allow an action on a collection."""
-    if granted is None:
-        return True
-    return any(action in p["actions"] and _covers(p["resource"], database, collection) for p in granted)
+    return granted is None or holds(granted, {"db": database, "collection": collection}, action)
 
 
-def _covers(resource: Mapping[str, Any], database: str, collection: str) -> bool:
-    if resource.get("anyResource"):
+def holds(granted: Sequence[Doc], resource: Mapping[str, Any], action: str) -> bool:
+    """Return whether privileges hold an action on a resource, as the server names it."""
+    return any(action in p["actions"] and _covers(p["resource"], resource) for p in granted)
+
+
+def _covers(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    if given.get("anyResource"):
         return True
-    if "db" not in resource or resource["db"] not in ("", database):
+    if "cluster" in wanted or "cluster" in given:
+        return bool(wanted.get("cluster")) and bool(given.get("cluster"))
+    if given.get("db", "") not in ("", wanted["db"]):
         return False
-    wanted = resource.get("collection", "")
-    return wanted == collection or (wanted == "" and not collection.startswith("system."))
+    if "system_buckets" in wanted or "system_buckets" in given:  # those are no collections to a right on all of them
+        return given.get("system_buckets") == "" and "system_buckets" in wanted
+    name = wanted["collection"]
+    return given.get("collection") == name or (given.get("collection") == "" and not name.startswith("system."))
 
 
 def server(session: MongoSession) -> Doc:

@@ -74,7 +74,8 @@ def findings(session: RedisSession, target: Target) -> Iterator[Finding]:
             yield Finding.of("rights", target.name, Severity.INFO, text, remedy, status=unseen)
             return
         if missing:
-            yield rights.lacking(job, missing, f"ACL SETUSER {user} {' '.join(missing)}")
+            severity = rights.severity(job, target, names)
+            yield rights.lacking(job.name, severity, missing, f"ACL SETUSER {user} {' '.join(missing)}")
         if gone:
             text = f"the server has no {', '.join(gone)}: what {job.name} would look at by them is not available"
             remedy = "nothing, where the service has taken them away; else look for rename-command"

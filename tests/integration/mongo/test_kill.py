@@ -17,6 +17,7 @@ from pymongo import monitoring
 
 from local.obtain.versions import wanted
 from local.servers import MongoServer, start_mongo, temporary_directory
+from tests.harness import rights
 from tests.harness.mongo import AT, Place, fresh_place, run, target
 from tests.harness.stepping import Stepping
 from upkeep.jobs import rooms
@@ -324,7 +325,7 @@ def test_the_identity_is_that_of_the_replica_set_whatever_the_address(place: Pla
         direct = place.uri.replace("127.0.0.1", "localhost").replace("replicaSet=upkeep", "directConnection=true")
         with ENGINE.open(connections.parse("c", direct), application="t") as two:
             assert one.identity == two.identity
-        with ENGINE.open(connections.parse("c", own_server.uri(place.name)), application="t") as other:
+        with ENGINE.open(connections.parse("c", rights.mongo_uri(own_server, place.name)), application="t") as other:
             assert other.identity != one.identity
         assert isinstance(one, MongoSession)
         assert one.now().tzinfo is not None
@@ -355,5 +356,6 @@ def test_least_privileges(place: Place) -> None:
             done = run(session, wanted, RETENTION)
             assert done.before.stopped_subjects == {"events"}
             assert "remove on events" in done.finding("privileges").summary
-            assert [f.check for f in ENGINE.check(session, wanted)] == ["connection", "privileges", "privileges"]
+            found = [f for f in ENGINE.check(session, wanted) if f.severity.value != "WARNING"]  # what only looks
+            assert [f.check for f in found] == ["connection", "privileges", "privileges"]
     place.db.command("dropAllUsersFromDatabase")

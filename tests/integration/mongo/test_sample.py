@@ -15,7 +15,7 @@ from upkeep.mongo.session import MongoSession
 @pytest.fixture(scope="module")
 def place(mongo_server: MongoServer) -> Iterator[Place]:
     with fresh_place(mongo_server, "sample") as made:
-        assert mongo.load_into(made.uri) is True
+        assert mongo.load_into(made.admin_uri) is True
         yield made
 
 
@@ -65,9 +65,9 @@ def test_the_documented_look_ups_use_an_index(place: Place) -> None:
 
 def test_loading_again_brings_nothing_back_and_reset_begins_anew(place: Place) -> None:
     place.db.events.delete_many({})
-    assert mongo.load_into(place.uri) is False
+    assert mongo.load_into(place.admin_uri) is False
     assert place.db.events.count_documents({}) == 0
-    assert mongo.load_into(place.uri, reset=True) is True
+    assert mongo.load_into(place.admin_uri, reset=True) is True
     assert place.db.events.count_documents({}) > 2_000
     assert "expireAfterSeconds" not in place.options("metrics")
 
@@ -75,5 +75,5 @@ def test_loading_again_brings_nothing_back_and_reset_begins_anew(place: Place) -
 def test_an_interrupted_load_is_made_again(place: Place) -> None:
     place.db.upkeep_sample.delete_many({})
     place.db.assets.delete_many({"asset_type": "vm"})
-    assert mongo.load_into(place.uri) is True
+    assert mongo.load_into(place.admin_uri) is True
     assert place.db.assets.count_documents({"asset_type": "vm"}) > 5

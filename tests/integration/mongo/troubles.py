@@ -53,7 +53,7 @@ def may_read_only(scene: Scene) -> None:
 def locked(scene: Scene) -> Iterator[None]:
     """Another transaction has written the documents that are to be moved."""
     scene.patch.setattr(elections, "ELECTION_SECONDS", 1.0)
-    with pymongo.MongoClient(scene.place.uri) as other, other.start_session() as own:
+    with pymongo.MongoClient(scene.db.admin_uri) as other, other.start_session() as own:
         own.start_transaction()
         other[scene.db.name].events.update_many({}, {"$set": {"held": True}}, session=own)
         yield

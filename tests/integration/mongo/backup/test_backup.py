@@ -129,10 +129,10 @@ def test_it_goes_into_an_empty_database_only(
 ) -> None:
     data = found.place / manifests.DATA
     with pytest.raises(ConfigurationError, match="not empty"):
-        copying.copier.restore(data, found.manifest, address(place.uri), copying.bench)
+        copying.copier.restore(data, found.manifest, address(place.admin_uri), copying.bench)
     with fresh_place(mongo_server, "restored") as other:
-        copying.copier.restore(data, found.manifest, address(other.uri), copying.bench)
-        assert _wrong(copying, found, address(other.uri)) == []
+        copying.copier.restore(data, found.manifest, address(other.admin_uri), copying.bench)
+        assert _wrong(copying, found, address(other.admin_uri)) == []
         assert other.options("images") == place.options("images")
         assert [row["n"] for row in other.db.capped.find()] == list(range(30, 80))
         assert other.db.above.count_documents({}) == 3000

@@ -67,7 +67,7 @@ def left(copying: Copying) -> list[Path]:
 
 def transfers(place: Place, stop: threading.Event) -> None:
     """Move money between two collections, each time in one transaction, and write that down in a third."""
-    with pymongo.MongoClient(place.uri) as client, client.start_session() as session:
+    with pymongo.MongoClient(place.admin_uri) as client, client.start_session() as session:
         db, number = client[place.name], 0
         while not stop.is_set():
             number += 1
@@ -218,7 +218,7 @@ def test_who_may_not_is_told_before(place: Place, copying: Copying) -> None:
     admin.command("createRole", role, privileges=[], roles=[{"role": "read", "db": place.name}])
     admin.command("createUser", user, pwd="pw", roles=[role])
     try:
-        other = replace(copying, uri=place.uri.replace(f"upkeep:{place.server.password}@", f"{user}:pw@"))
+        other = replace(copying, uri=place.admin_uri.replace(f"upkeep:{place.server.password}@", f"{user}:pw@"))
         ((why, remedy),) = other.survey().refusals
         assert why == "our user may not read all of series"
         buckets = {"db": place.name, "system_buckets": ""}

@@ -153,7 +153,7 @@ def test_who_holds_a_collection_is_named(place: Place, monkeypatch: pytest.Monke
     monkeypatch.setattr(ddl, "LOCK_TRIES", 2)
     place.db.create_collection("m", timeseries={"timeField": "at"})
     wanted = target("m: {retain: {by: at, for: 30 days, then: delete, requires: nothing}}")
-    with pymongo.MongoClient(place.uri, appname="the importer") as other, other.start_session() as own:
+    with pymongo.MongoClient(place.admin_uri, appname="the importer") as other, other.start_session() as own:
         own.start_transaction()
         other[place.name]["system.buckets.m"].find_one(session=own)
         with place.session() as session:

@@ -17,6 +17,7 @@ import pytest
 
 from local.process import free_port, give_to_account
 from local.servers import MongoServer, temporary_directory
+from tests.harness import rights
 from tests.harness.jobs import session
 from tests.harness.looking import Looks
 from tests.harness.servers import alone
@@ -69,7 +70,7 @@ def client(server: Small) -> Iterator[Any]:
 
 @pytest.fixture
 def ours(server: Small) -> Iterator[Any]:
-    with session("mongo", server.uri("shop")) as opened:
+    with session("mongo", rights.mongo_uri(server, "shop")) as opened:
         yield opened
 
 
@@ -251,14 +252,14 @@ def stepped_down(server: Small, client: Any, seen: Looks) -> None:
     ) as direct:
         direct.admin.command("replSetStepDown", 60, force=True)
         for expected in ("WARNING", "CRITICAL"):
-            uri = server.uri("shop") + "&serverSelectionTimeoutMS=500"
+            uri = rights.mongo_uri(server, "shop") + "&serverSelectionTimeoutMS=500"
             with pytest.raises(NoPrimaryError) as caught, session("mongo", uri):
                 pass
             (found,) = job.blind(seen.what, caught.value, seen.earlier)
             assert found.severity.value == expected
             measured = {"replica_state": {found.subject: found.evidence}}
             seen.earlier.insert(0, {"status": "unreachable", "measured": measured})
-        uri = f"mongodb://{server.user}:{server.password}@{server.host}:{server.port}/shop"
+        uri = f"mongodb://{rights.USER_OF_MONGO}:{server.password}@{server.host}:{server.port}/shop"
         with session("mongo", f"{uri}?authSource=admin&directConnection=true") as other:
             assert looks().level(other, "replica_state", "primary") == "WARNING", "as a member tells it"
         direct.admin.command("replSetFreeze", 0)

@@ -1,0 +1,112 @@
+"""Which of the rights in the role files our user lacks, by what the server says of its privileges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from upkeep import rolefiles
+from upkeep.fleet import Target
+from upkeep.jobs import rights
+from upkeep.model import Finding, Severity
+from upkeep.mongo import catalog
+from upkeep.mongo.session import Doc, MongoSession
+from upkeep.rolefiles import ALWAYS, Section
+
+FILES: Final = {"enforce": "mongo/roles/target.js", "observe": "mongo/roles/observer.js"}
+DATABASE: Final = "app"
+"""What stands for the target's database in the role files."""
+_ARCHIVE, _SERIES = "archive", "series"
+KINDS: Final = ("", _ARCHIVE, _SERIES)
+"""What stands for collections there: those in care, archives, time series."""
+ROLES: Final = {"enforce": "upkeep", "observe": "upkeep_observer"}
+_OF_DATABASES: Final = ("listCollections", "dbStats")
+"""Actions of a database; on one of its collections they are worth nothing."""
+_FEW: Final = 2
+_CALL: Final = ('db.getSiblingDB("admin").runCommand(', ")")
+
+
+def command(section: Section) -> Doc:
+    """Return the command of a section."""
+    found: Doc = json.loads(section.text.removeprefix(_CALL[0]).removesuffix(_CALL[1]))
+    return found
+
+
+def findings(session: MongoSession, target: Target, granted: Sequence[Doc] | None) -> Iterator[Finding]:
+    """Yield a finding for each job that the target declares and for which our user lacks a right."""
+    if granted is None:  # the server asks for no login
+        return
+    jobs = [(ALWAYS, [*target.collections] or [target.name], Severity.ERROR)]
+    jobs += [(job.name, names, rights.severity(job, target, names)) for job, names in rights.declared(target)]
+    for name, names, worst in jobs:
+        sections = (s for s in rolefiles.sections("mongo", FILES[target.mode]) if s.job == name)
+        missing = [
+            (resource, lacks)
+            for section in sections
+            for resource, actions in _wanted(section, session, target, names)
+            if (lacks := [action for action in actions if not catalog.holds(granted, resource, action)])
+        ]
+        if missing:
+            ours = any(resource.get("db") == session.database.name for resource, _ in missing)
+            severity = worst if ours else Severity.WARNING
+            # a collection and its archive one by one, with what each lacks; many are said once
+            few = severity is Severity.ERROR and len(missing) <= _FEW
+            remedy = _remedy(session, ROLES[target.mode], name, missing)
+            for part in ([one] for one in missing) if few else [missing]:
+                told = [f"{', '.join(actions)} on {_shown(resource)}" for resource, actions in part]
+                found = rights.lacking(name, severity, told, remedy)
+                yield found.model_copy(update={"subject": part[0][0].get("collection") or name}) if few else found
+
+
+def _wanted(
+    section: Section, session: MongoSession, target: Target, names: Sequence[str]
+) -> Iterator[tuple[Doc, list[str]]]:
+    """Yield resources and actions of a section, with the target's names in the place of the file's."""
+    for privilege in command(section)["privileges"]:
+        resource, actions = privilege["resource"], privilege["actions"]
+        if resource.get("db") != DATABASE:
+            yield resource, actions
+        elif resource.get("collection") not in KINDS:
+            yield {**resource, "db": session.database.name}, actions
+        else:
+            for name in _collections(resource["collection"], target, names):
+                own = [action for action in actions if not name or action not in _OF_DATABASES]
+                yield {"db": session.database.name, "collection": name}, own
+            if whole := [action for action in actions if action in _OF_DATABASES]:
+                yield {"db": session.database.name, "collection": ""}, whole
+
+
+def _collections(kind: str, target: Target, names: Sequence[str]) -> list[str]:
+    """Return the collections that a word of the role file stands for; ``""``: all of the database."""
+    if kind == "":
+        return ["" if name == target.name and name not in target.collections else name for name in names]
+    policies = [(name, policy) for name, policy in target.collections.items() if policy.retain is not None]
+    if kind == _SERIES:
+        return [name for name, policy in policies if policy.timeseries]
+    return sorted({policy.retain.into for _, policy in policies if policy.retain and policy.retain.into})
+
+
+def _shown(resource: Doc) -> str:
+    if resource.get("cluster"):
+        return "the cluster"
+    if "system_buckets" in resource:
+        return f"the buckets of {resource['db']}"
+    return f"{resource['db']}.{resource['collection']}" if resource["collection"] else str(resource["db"])
+
+
+def _remedy(session: MongoSession, role: str, job: str, missing: Sequence[tuple[Doc, list[str]]]) -> str:
+    """Return the command that grants it to our role; where our user does not have that one, those that make one."""
+    privileges = [{"resource": resource, "actions": actions} for resource, actions in missing]
+    told = session.client.admin.command("connectionStatus")["authInfo"]
+    for held in (role, role := f"{role}_{job}"):
+        if {"role": held, "db": "admin"} in told["authenticatedUserRoles"]:
+            return _call("admin", {"grantPrivilegesToRole": held, "privileges": privileges})
+    user = told["authenticatedUsers"][0]
+    made = _call("admin", {"createRole": role, "privileges": privileges, "roles": []})
+    grant = {"grantRolesToUser": user["user"], "roles": [{"role": role, "db": "admin"}]}
+    return f"{made}; {_call(user['db'], grant)}"
+
+
+def _call(database: str, what: Doc) -> str:
+    return f"db.getSiblingDB({json.dumps(database)}).runCommand({json.dumps(what)})"
