@@ -5,6 +5,7 @@ The administrator's connections are the tests', to make what is looked at and to
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any, Final
 from urllib.parse import quote
@@ -13,10 +14,11 @@ from weakref import WeakSet
 import pymongo
 import redis
 
-from local.servers import MongoServer, RedisServer
+from local.servers import MongoServer, RedisServer, TidbServer
 from upkeep import rolefiles
 from upkeep.mongo import rights as mongo_rights
 from upkeep.redis.rights import FILES
+from upkeep.tidb import rights as tidb_rights
 
 USER: Final = "upkeep"
 USER_OF_MONGO: Final = "ours"
@@ -67,3 +69,17 @@ def make_mongo_user(admin: Any, user: str, password: str, *, mode: str = "enforc
         verb = next(iter(command))
         admin.command({**command, verb: user})
     admin.command("createUser", user, pwd=password, roles=[user])
+
+
+def tidb_login(server: TidbServer, user: str, database: str) -> str:
+    """Return the address of a TiDB database for a user of ours."""
+    return f"tidb://{user}:{quote(server.password, safe='')}@{server.host}:{server.port}/{quote(database)}"
+
+
+def make_tidb_user(cursor: Any, user: str, password: str, database: str, *, mode: str = "enforce") -> None:
+    """Make a user as the role file says, for a database in the place of the file's."""
+    for section in rolefiles.sections("tidb", tidb_rights.FILES[mode]):
+        for statement in filter(None, map(str.strip, section.text.split(";"))):
+            text = re.sub(r"'upkeep\w*'", f"'{user}'", statement)
+            cursor.execute(text.replace("app.*", f"`{database}`.*"))
+    cursor.execute(f"alter user '{user}'@'%' identified by '{password}' account unlock")

@@ -14,7 +14,10 @@ from upkeep.settings import include_dir
 FILES = [
     (engine, str(path.relative_to(include_dir())))
     for engine in ENGINES
-    for path in sorted((include_dir() / engine / "roles").glob("*"))
+    for path in sorted(
+        [*(include_dir() / engine / "roles").glob("*"), *(include_dir() / "sql" / "roles").glob(f"{engine}_*")]
+    )
+    if engine != "postgres"
 ]
 
 

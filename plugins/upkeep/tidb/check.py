@@ -10,7 +10,7 @@ import pymysql
 from upkeep.engines import connected
 from upkeep.fleet import Target
 from upkeep.model import Finding, FindingStatus, Severity
-from upkeep.tidb import catalog, ddl, faults, names, server
+from upkeep.tidb import catalog, ddl, faults, names, rights, server
 from upkeep.tidb.catalog import Table
 from upkeep.tidb.session import TESTED_VERSIONS, TiDBSession
 
@@ -31,6 +31,8 @@ def check(session: TiDBSession, target: Target) -> list[Finding]:
         text = "the server is read only: nothing can be changed there"
         found.append(_finding("role", target.name, _BAD, text, "give the address of the primary cluster"))
     found += _placement(session, target)
+    if session.is_tidb:
+        found += rights.findings(session, target)
     return [*found, *_tables(session, target)]
 
 

@@ -59,6 +59,13 @@ class _Sent:
     error: BaseException | None = None
 
 
+_CANCELLED: Final = "its job was cancelled"
+_LEFT: Final = (
+    "our user may not cancel its job (that takes super on *.*), so it is still to come, or end it by hand: admin show "
+    "ddl jobs"
+)
+
+
 def run(tools: Tools, statement: Sql, *, what: str, seconds: float = WAIT_SECONDS) -> None:
     """Carry a schema change out; return when its job is over.
 
@@ -84,12 +91,14 @@ def run(tools: Tools, statement: Sql, *, what: str, seconds: float = WAIT_SECOND
         thread.start()
         try:
             _wait(tools, thread, mark, what, seconds)
-        except BaseException:
+        except BaseException as error:
             # the job first: a connection that only breaks may leave its job in the queue, with nobody waiting for it
-            _cancel(tools.session, mark)
+            may = _cancel(tools.session, mark)
             thread.join(1)
             other.abort()  # a job that was told to cancel ends only when the old transactions do: not waited for
             thread.join(5)
+            if isinstance(error, LockNotObtainedError) and not may:
+                raise LockNotObtainedError(str(error).replace(_CANCELLED, _LEFT)) from error
             raise
     if sent.error is not None:
         raise sent.error
@@ -113,7 +122,7 @@ def _wait(tools: Tools, thread: threading.Thread, mark: str, what: str, seconds:
         if time.monotonic() - started > seconds:
             raise LockNotObtainedError(
                 f"{what}: not over after {seconds:.0f} s ({state}): transactions begun before it still use the table, "
-                "or other changes are in the queue; its job was cancelled, the next run tries again"
+                f"or other changes are in the queue; {_CANCELLED}, the next run tries again"
             )
         thread.join(LOOK_SECONDS)
 
@@ -123,14 +132,23 @@ def _job(session: TiDBSession, mark: str) -> Row | None:
     return rows[0] if rows else None
 
 
-def _cancel(session: TiDBSession, mark: str) -> None:
-    """Cancel our job from a fresh connection: ours may be the one that was cancelled or lost."""
-    with contextlib.suppress(UpkeepError, pymysql.MySQLError, OSError), contextlib.closing(session.another()) as other:
-        job = _job(other, mark)
-        # TiDB takes this only in some states of a job (model.Job.IsRollbackable); a job beyond them ends as if nobody
-        # had asked, and the next run looks at the table anyway
-        if job is not None:
-            other.rows("cancel_ddl", {"job": job["job_id"]})
+def _cancel(session: TiDBSession, mark: str) -> bool:
+    """Cancel our job from a fresh connection: ours may be the one that was cancelled or lost.
+
+    Returns False when our user may not: then it goes on by itself when what it waits for has ended.
+    """
+    try:
+        with contextlib.closing(session.another()) as other:
+            job = _job(other, mark)
+            # TiDB takes this only in some states of a job (model.Job.IsRollbackable); a job beyond them ends as if
+            # nobody had asked, and the next run looks at the table anyway
+            if job is not None:
+                other.rows("cancel_ddl", {"job": job["job_id"]})
+    except pymysql.MySQLError as error:
+        return faults.code(error) not in faults.PRIVILEGE
+    except (UpkeepError, OSError):
+        pass
+    return True
 
 
 @contextmanager

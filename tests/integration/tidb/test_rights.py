@@ -1,0 +1,79 @@
+"""Each right of the role file, taken away and given back: `upkeep check` names it with the statement that grants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.servers import TidbServer
+from tests.harness import rights
+from tests.harness.jobs import session
+from tests.harness.tidb import Db, fresh, target
+from upkeep import connections
+from upkeep.jobs.errors import LockNotObtainedError
+from upkeep.jobs.rights import CHECK
+from upkeep.model import Finding
+from upkeep.run.check import check_target
+from upkeep.tidb import ddl
+from upkeep.tidb.rights import FILES
+from upkeep.tidb.sql import Sql
+
+pytestmark = pytest.mark.tidb
+USER = "probed"
+DECLARED = {"logs": "partition: {by: at, every: 1 month, ahead: 1}\nretain: {by: at, for: 30 days, then: delete}"}
+
+
+@pytest.fixture(scope="module")
+def db(tidb_server: TidbServer) -> Iterator[Db]:
+    with fresh(tidb_server) as made:
+        made.run(
+            "create table logs (at date) partition by range columns (at) (partition a values less than ('2024-01-01'))"
+        )
+        yield made
+        made.run(f"drop user {USER}, {USER}_eyes")
+
+
+def named(db: Db, mode: str, user: str) -> dict[str, Finding]:
+    """Return what is said of rights, by job."""
+    what = target(DECLARED, f"mode: {mode}\nbackup: {{into: /nowhere}}")
+    uri = rights.tidb_login(db.server, user, db.name)
+    found = check_target(what, lambda _: connections.parse("c", uri)).findings
+    return {f.subject: f for f in found if f.check in {CHECK, "rights"}}
+
+
+@pytest.mark.parametrize("mode", [*FILES])
+def test_each_right_that_is_missing_is_named_with_what_grants_it(db: Db, mode: str) -> None:
+    user = USER if mode == "enforce" else f"{USER}_eyes"
+    rights.make_tidb_user(db.connection.cursor(), user, db.server.password, db.name, mode=mode)
+    assert named(db, mode, user) == {}
+    for (text,) in db.run(f"show grants for {user}"):
+        listed, scope = text.removeprefix("GRANT ").partition(" TO ")[0].split(" ON ")
+        for right in listed.split(","):
+            if (right, scope) == (
+                "SELECT",
+                "`mysql`.`tidb`",
+            ):  # without it there is no session: tests/…/test_session.py
+                continue
+            db.run(f"revoke {right} on {scope} from {user}")
+            found = named(db, mode, user)
+            if right != "SELECT" or scope != f"`{db.name}`.*":  # then no table is seen, and no job has its rights
+                plain = f"{right.lower()} on {scope.replace('`', '')}"
+                assert [f.evidence["missing"] for f in found.values()] == [[plain]] * len(found), plain
+            assert found, (right, scope)
+            for finding in found.values():
+                for statement in str(finding.remedy).split("; "):
+                    db.run(statement)
+            db.run(f"grant {right} on {scope} to {user}")
+            assert named(db, mode, user) == {}, (right, scope)
+
+
+def test_a_change_that_our_user_may_not_cancel_is_said_to_be_left(db: Db) -> None:
+    with session("tidb", rights.tidb_login(db.server, USER, db.name)) as ours, db.connect() as other:
+        other.begin()
+        other.cursor().execute("insert into logs values ('2023-05-01')")
+        tools = ddl.Tools(ours, lambda *_, **__: None, lambda _: None)
+        add = Sql("alter table logs add partition (partition b values less than ('2025-01-01'))")
+        with pytest.raises(LockNotObtainedError, match=r"may not cancel its job \(that takes super"):
+            ddl.run(tools, add, what="adding", seconds=1)
+        other.rollback()
