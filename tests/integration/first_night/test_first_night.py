@@ -6,6 +6,7 @@ The databases look like people's, and the login is an observer's: what has the r
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,6 +98,19 @@ def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, control_database: 
     return Newcomer(tmp_path)
 
 
+def plain(text: str) -> str:
+    """Return a text without what differs from run to run: numbers, ids, names of the test's own, breaks of lines."""
+    text = re.sub(r"\b(shop|observer|app)_\d[\d_]*|\bupkeep_observer\b|\bapp_owner\b|\bpostgres\b(?!\))", "NAME", text)
+    text = re.sub(r"\b(NAME|shop) \(", "NAME (", text)
+    return " ".join(re.sub(r"\b[0-9a-f]{20}\b|\d+( \d{3})*", "0", text).split())
+
+
+def page(language: str) -> list[str]:
+    """Return the blocks of the page in one language."""
+    text = (settings.checkout() / "docs" / "first_night.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
 def order(text: str, *parts: str) -> None:
     """Assert that the parts stand in a text in this order."""
     places = [text.index(part) for part in parts]
@@ -137,6 +151,7 @@ def test_a_shop_on_postgres(newcomer: Newcomer, monkeypatch: pytest.MonkeyPatch,
     assert "recent_orders" not in text
     assert "orders_a_day" not in text
 
+    planned = newcomer("plan", "partition_creation").stdout
     newcomer.uncomment("public.shop_event")
     newcomer.plans("data_retention")
     assert "blocked: observe only delete rows public.shop_event" in newcomer("plan", "data_retention").stdout
@@ -145,8 +160,20 @@ def test_a_shop_on_postgres(newcomer: Newcomer, monkeypatch: pytest.MonkeyPatch,
     with psycopg.connect(admin) as db:
         assert db.execute("select count(*) from shop_event").fetchone() == (20_000,)
 
+    # the page shows what is printed
+    monkeypatch.setenv("AIRFLOW_CONN_THEIRS", admin)
+    enforced = newcomer.text.replace("mode: observe\n", "mode: enforce\n")
+    told = [text, screen, planned, newcomer("plan", "data_retention").stdout]
+    (newcomer.folder / newcomer.name).write_text(enforced)
+    waits = newcomer("run", "data_retention").stdout
+    approved = newcomer("run", "data_retention", "--approve", str(re.findall(r"--approve (\w+)", waits)[0])).stdout
+    printed = plain("\n".join([*told, waits, approved]))
+    for line in "\n".join([*page("text"), *page("yaml")]).splitlines():
+        known = line.strip().startswith(("…", "connection:", "shop:", "targets:", "wrote", "the ledger", "next:"))
+        assert known or plain(line).removeprefix("NAME ") in printed, (line, plain(line))
+    monkeypatch.setenv("AIRFLOW_CONN_THEIRS", uri)
+
     # nothing but mode stands between: enforced, the missing rights are errors again
-    (newcomer.folder / newcomer.name).write_text(newcomer.text.replace("mode: observe\n", "mode: enforce\n"))
     assert newcomer("plan", "data_retention").exit_code == 1
     assert newcomer("check").exit_code == 1
 
@@ -247,3 +274,14 @@ def test_an_application_on_tidb(newcomer: Newcomer, monkeypatch: pytest.MonkeyPa
         newcomer.uncomment(f"{db.name}.request_log")
         newcomer.plans("data_retention")
         db.run("drop user observer")
+
+
+def test_the_commands_of_the_page_are_commands() -> None:
+    """Each with its options, as the command line reads them."""
+    found = [line for block in page("sh") for line in block.splitlines() if re.search(r"(^| )upkeep ", line)]
+    asked = [line.partition("upkeep ")[2].partition(" #")[0].split() for line in found if "venv" not in line]
+    assert len(asked) >= 12
+    for words in asked:
+        rest = words[2:] if words[0] == "--fleet" else words
+        command = main.commands[rest[0]]
+        command.make_context(rest[0], rest[1:], resilient_parsing=False, parent=None).close()
