@@ -49,7 +49,7 @@ def test_keys_equal_rows_and_follow_them_and_what_others_wrote_stays(shop: Shop)
     for taken in ("price:eu:13", "price:eu:14"):
         client.set(taken, "taken over")
     client.delete("price:eu:15")
-    client.pexpire("price:eu:16", 1000)
+    client.pexpire("price:eu:16", 60_000)
     client.persist("price:eu:17")
     client.config_resetstat()
     evidence = shop.evidence()
