@@ -61,9 +61,12 @@ def evaluate(
     suite = load(job, stage, engine)
     failed: list[GateFailure] = []
     checked: list[str] = []
-    evaluated = 0
+    evaluated, skipped = 0, False
     for name, written in suite.frames.items():
         checks = [c for c in written if not (observed and c.enforce)]
+        if written and not checks:
+            skipped = True  # nothing is asked of it here
+            continue
         delivered = frames.get(name)
         rows = [row for row in delivered or () if name == OUTCOMES or row.get("subject") not in left_out]
         if delivered is None:
@@ -82,7 +85,7 @@ def evaluate(
     return GateResult(
         suite=suite.name,
         stage=stage,
-        success=not failed and (evaluated > 0 or bool(left_out)),
+        success=not failed and (evaluated > 0 or bool(left_out) or skipped),
         evaluated=evaluated,
         failed=tuple(failed),
         checked=tuple(checked),

@@ -148,6 +148,26 @@ def test_evidence_is_limited() -> None:
     json.dumps(result.model_dump(mode="json"))
 
 
+def test_a_frame_of_rights_to_change_alone_is_left_out_where_nothing_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "include" / "expectations"
+    folder.mkdir(parents=True)
+    entry = {
+        "type": "expect_column_values_to_be_in_set",
+        "kwargs": {"column": "writable", "value_set": [True]},
+        "meta": {"expects": "e", "why": "w", "remedy": "r", "stops": "subject", "mode": "enforce"},
+    }
+    (folder / "job.before.json").write_text(json.dumps({"frames": {"a": [entry]}}))
+    monkeypatch.setenv("UPKEEP_HOME", str(tmp_path))
+    gates.load.cache_clear()
+    frames: list[dict[str, Any]] = [{}, {"a": []}, {"a": [{"subject": "s", "writable": False}]}]
+    for known in frames:
+        assert gates.evaluate("job", "postgres", "before", known, observed=True).success
+        assert not gates.evaluate("job", "postgres", "before", known).success
+    gates.load.cache_clear()
+
+
 def test_an_engine_adds_to_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "include" / "expectations"
     folder.mkdir(parents=True)
