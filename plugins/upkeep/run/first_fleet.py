@@ -54,5 +54,9 @@ def first_fleet(connection_id: str, address: Address) -> str:
 
 
 def _section(key: str, lines: list[str]) -> str:
-    plain = ("\\n".join(line.splitlines()) for line in lines)  # a name in a comment may hold line breaks
-    return f"    {key}:\n" + "\n".join(plain) + "\n"
+    return f"    {key}:\n" + "\n".join(map(_plain, lines)) + "\n"
+
+
+def _plain(line: str) -> str:
+    """Return a line with what YAML does not read escaped: a name in a comment may hold line breaks and the like."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -240,6 +240,7 @@ def test_init_writes_a_first_fleet_file_that_is_valid_and_changes_nothing(
             for m in (9, 10, 11)
         ),
         'create table "Odd; name" (id int primary key, created_at timestamptz)',
+        'create table "esc\x1b del\x7f\n\u2028" (id int primary key, created_at timestamptz)',
         "create table plain (id int primary key)",
         "create table hashed (id int, at timestamptz) partition by hash (id)",
         "create table hashed_0 partition of hashed for values with (modulus 4, remainder 0)",
@@ -256,6 +257,7 @@ def test_init_writes_a_first_fleet_file_that_is_valid_and_changes_nothing(
     assert "mode: observe" in text
     assert "partition: {by: at, every: 1 month, ahead: 3}" in text
     assert "create index concurrently on" in text
+    assert r"esc\x1b del\x7f\n\u2028" in text
     assert "# partition: {by: id, modulus: 4} creates" in text
     assert "# partition: {by: region, list:" in text
     planned = CliRunner().invoke(main, ["--fleet", str(fresh), "run", "partition_creation", "--json"])
