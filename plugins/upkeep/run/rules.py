@@ -207,11 +207,12 @@ def observe_only(plan: Plan) -> Plan:
     """Return the plan with every action blocked: the target is only observed, so nothing waits for approval either.
 
     A right to change that our role lacks stands in the way of nothing here: it is told as what enforcing will need.
+    What may not even be read stays blocked by that, and leaves the target incomplete.
     """
     reason = (ReasonCode.OBSERVE_ONLY, "mode: observe – reported, not done")
     found = tuple(_needed_later(finding) for finding in plan.findings)
-    lowered = {new.subject for new, old in zip(found, plan.findings, strict=True) if new is not old}
-    refused = {finding.subject for finding in found if _serious(finding)}
+    lowered = {finding.subject for finding in plan.findings if _to_change(finding)}
+    refused = {finding.subject for finding in plan.findings if _serious(finding) and not _to_change(finding)}
 
     def blocked(action: Action) -> Action:
         lacks = bool({action.subject, _SERVER} & lowered) and not {action.subject, _SERVER} & refused
@@ -222,12 +223,17 @@ def observe_only(plan: Plan) -> Plan:
     return plan.model_copy(update={"actions": tuple(map(blocked, plan.actions)), "findings": found})
 
 
+def _to_change(finding: Finding) -> bool:
+    """Return whether the finding says of a right to change something, not of one to read, that our role lacks it."""
+    return finding.check == rights.CHECK and finding.status is FindingStatus.FINDING and _serious(finding)
+
+
 def _needed_later(finding: Finding) -> Finding:
-    """Return what is said of a missing right where nothing is changed; what could not be looked at stays as it is."""
-    if finding.check != rights.CHECK or finding.status is not FindingStatus.FINDING or not _serious(finding):
+    """Return what is said of a missing right where nothing is changed; what could not be read is never fine."""
+    if finding.check != rights.CHECK or not _serious(finding):
         return finding
-    summary = f"{finding.summary} (mode: enforce will need it)"
-    return finding.model_copy(update={"severity": Severity.WARNING, "summary": summary})
+    later = " (mode: enforce will need it)" if _to_change(finding) else ""
+    return finding.model_copy(update={"severity": Severity.WARNING, "summary": finding.summary + later})
 
 
 def awaiting_part(plan: Plan) -> Plan:

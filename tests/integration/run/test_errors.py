@@ -249,6 +249,14 @@ def test_rows_that_may_not_be_read_or_deleted(bed: Bed, db: Db, keeper: str, gra
     else:
         assert (done.status, done.target["status"]) == (1, "partial"), done.story
         says(done, "grant select, delete on app.logs")
+    bed.declare({"app.logs": DELETES.policy}, more="mode: observe")
+    looked = bed.upkeep("run", "data_retention", *AT)
+    # what may not be deleted is for later; what may not even be read was not looked at
+    how = {"": (3, "partial"), "grant select on app.logs to {}": (0, "observed")}.get(grant, (0, "nothing_to_do"))
+    assert (looked.status, looked.target["status"]) == how, looked.story
+    assert ("not_available" in [f["status"] for f in looked.target["findings"] if f["check"] == "privileges"]) != bool(
+        grant
+    )
 
 
 def test_a_database_that_does_not_let_the_role_in(bed: Bed, db: Db, keeper: str) -> None:

@@ -173,6 +173,27 @@ def test_observe_only_leaves_nothing_for_a_person() -> None:
     assert not rules.observe_only(plan(action(requires=APPROVAL))).awaiting
 
 
+def test_where_nothing_is_changed_a_right_to_change_is_for_later_and_one_to_read_is_missing() -> None:
+    def lacks(status: FindingStatus) -> Plan:
+        found = Finding(check="privileges", subject="t", status=status, severity=Severity.ERROR, summary="s")
+        blocked = action("t").model_copy(update={"blocked": (ReasonCode.NOT_SUPPORTED, "s")})
+        return rules.observe_only(plan(blocked).model_copy(update={"findings": (found,)}))
+
+    def ends(seen: Plan) -> tuple[str, int]:
+        report = TargetReport(
+            target="a", engine="postgres", status=TargetStatus.OK, actions=seen.actions, findings=seen.findings
+        )
+        report = report.model_copy(update={"status": rules.conclude(report)})
+        at = RunReport(run_id="r", job="data_retention", at=NOW, targets=(report,))
+        return report.status.value, rules.exit_status(at)
+
+    later, unread = lacks(FindingStatus.FINDING), lacks(FindingStatus.NOT_AVAILABLE)
+    assert later.actions[0].blocked[0] is ReasonCode.OBSERVE_ONLY  # type: ignore[index]
+    assert unread.actions[0].blocked == (ReasonCode.NOT_SUPPORTED, "s")
+    assert ends(later) == ("observed", 0)
+    assert ends(unread) == ("partial", 3)
+
+
 def outcome(status: str, code: ReasonCode | None = None) -> Outcome:
     return Outcome(action_id="x", status=OutcomeStatus(status), reason_code=code)
 

@@ -104,6 +104,11 @@ select
     ) as insert_rules,
     (select bool_or(row_security_active(x.member)) from unnest(m.members) as x (member)) as security_active,
     (
+        select bool_and(has_schema_privilege(l.relnamespace, 'usage') and has_table_privilege(x.member, 'select'))
+        from unnest(m.members) as x (member)
+        inner join pg_class as l on x.member = l.oid
+    ) as may_select,
+    (
         select bool_and(has_table_privilege(x.member, 'select') and has_table_privilege(x.member, 'delete'))
         from unnest(m.members) as x (member)
     ) as may_delete,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from upkeep.model import Finding, ReasonCode, Severity
+from upkeep.model import Finding, FindingStatus, ReasonCode, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +15,19 @@ class Refusal:
     ----------
     check
         What was looked at: the finding's name.
+    status
+        ``not_available``: what is due could not be looked at, which matters where nothing is changed too.
     """
 
     check: str
     text: str
     remedy: str
     code: ReasonCode = ReasonCode.NOT_SUPPORTED
+    status: FindingStatus = FindingStatus.FINDING
 
     def finding(self, subject: str) -> Finding:
         """Return it as a finding."""
-        return Finding.of(self.check, subject, Severity.ERROR, self.text, self.remedy)
+        return Finding.of(self.check, subject, Severity.ERROR, self.text, self.remedy, status=self.status)
 
 
 @dataclass(frozen=True, slots=True)

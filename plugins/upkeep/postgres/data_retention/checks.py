@@ -12,6 +12,7 @@ from typing import Final
 
 from upkeep.fleet.location import is_table_name
 from upkeep.jobs.data_retention.refusal import Refusal
+from upkeep.model import FindingStatus
 from upkeep.postgres import names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention.archive_drift import table_drift
@@ -99,9 +100,14 @@ def _deleting(view: TableView) -> Iterator[Refusal]:
     if facts["security_active"]:
         text = "row-level security hides rows of it from our role: what is due could not be seen whole"
         yield Refusal("row_security", text, "use a role with BYPASSRLS, or the owner without FORCE ROW LEVEL SECURITY")
-    if not facts["may_delete"]:
-        text = "our role may not SELECT and DELETE in it (and in every partition of it)"
-        yield Refusal("privileges", text, f"grant select, delete on {subject} (and its partitions) to our role")
+    give = f"grant select, delete on {subject} (and its partitions) to our role"
+    if not facts["may_select"]:
+        text = (
+            "our role may not SELECT in it (and in every partition of it, each in its schema): nobody knows what is due"
+        )
+        yield Refusal("privileges", text, give, status=FindingStatus.NOT_AVAILABLE)
+    elif not facts["may_delete"]:
+        yield Refusal("privileges", "our role may not SELECT and DELETE in it (and in every partition of it)", give)
     if facts["publications"] and facts["without_identity"]:
         published = ", ".join(names.quote(p) for p in facts["publications"])
         text = f"{published} publishes its deletes, but it has no replica identity: PostgreSQL would refuse them"
