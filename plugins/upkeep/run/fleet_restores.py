@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,7 +24,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What this machine would be to the restore of a target's newest backup.
+    """What this machine would be to the restore of a target's `best` backup.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Restore:
     Attributes
     ----------
     at
-        The newest instant that could be restored for sure.
+        The newest instant that was restored to prove it.
     seconds
         How long that took when it was proven.
     notes
@@ -74,6 +74,11 @@ class Restore:
         return found | ({"seconds": round(self.seconds, 1)} if self.seconds is not None else {})
 
 
+def best(made: Sequence[Artefact], gone: Collection[str]) -> Artefact | None:
+    """Return the backup that would be restored: of those that were proven and are not gone, the first (newest)."""
+    return next((one for one in made if one.state == "verified" and one.id not in gone), None)
+
+
 def restore(  # noqa: PLR0917 - what is known of one target, in the order in which it is asked
     target: str,
     wanted: Wanted,
@@ -91,7 +96,7 @@ def restore(  # noqa: PLR0917 - what is known of one target, in the order in whi
     unseen
         Ids of those that were looked for where they should lie, and are not there whole.
     here
-        What this machine lacks for the restore of the newest that is there.
+        What this machine lacks for the restore of the `best`, or where there is none, of the newest that is there.
     """
     if not wanted.declared and not backups:
         word = "no: backup: false" if wanted.refused else "not by Upkeep: no backup: key"
@@ -99,24 +104,24 @@ def restore(  # noqa: PLR0917 - what is known of one target, in the order in whi
     if wanted.external and not backups:
         return Restore(target, "others take the backups", "soft", notes=("Upkeep knows nothing of them",))
     made = [backup.artefact for backup in backups]
-    proven = [one for one in made if one.state == "verified" and one.id not in unseen]
-    notes = (*_notes(made, proven, unseen), *_of_here(here))
-    if not proven:
+    chosen = best(made, unseen)
+    notes = (*_notes(made, chosen, unseen), *_of_here(here))
+    if chosen is None:
         return Restore(
             target, "not proven: no backup was restored yet" if made else "no backup yet", "bad", notes=notes, here=here
         )
-    best = proven[0]
-    old = now - best.snapshot_at > OLD
-    but = [*(["old"] if old else []), *(["something is missing here"] if here.lacks else [])]
+    old = now - chosen.snapshot_at > OLD
+    blind = "not seen from here" if here.unlooked else None
+    but = [*(["old"] if old else []), *filter(None, ["something is missing here" if here.lacks else blind])]
     return Restore(
-        target, f"yes, but {' and '.join(but)}" if but else "yes", "warn" if but else "good", best.snapshot_at, best.id,
-        best.restore_seconds, notes, here,
+        target, f"yes, but {' and '.join(but)}" if but else "yes", "warn" if but else "good", chosen.snapshot_at,
+        chosen.id, chosen.restore_seconds, notes, here,
     )  # fmt: skip
 
 
-def _notes(made: Sequence[Artefact], proven: Sequence[Artefact], unseen: Sequence[str]) -> Iterator[str]:
+def _notes(made: Sequence[Artefact], chosen: Artefact | None, unseen: Sequence[str]) -> Iterator[str]:
     newest = made[0] if made else None
-    if newest is not None and newest not in proven:
+    if newest is not None and newest is not chosen:
         what = {"failed": "differs from what was dumped", "verified": "no longer lies where it was published"}
         text = what.get(newest.state, "was not restored to prove it yet")
         why = f" ({newest.why})" if newest.why and newest.state != "verified" else ""

@@ -174,7 +174,7 @@ def test_what_is_missing_for_a_restore_is_told(bed: Bed, into: Path, tmp_path: P
     place.parent.rename(place.parent.with_name("elsewhere"))
     elsewhere = answer(bed)
     assert (elsewhere["verdict"], elsewhere["not_looked_at"]) == (
-        "yes",
+        "yes, but not seen from here",
         [f"{place.parent} is not seen from this machine"],
     )
     told = bed.upkeep("status")
