@@ -140,8 +140,17 @@ class Target(Strict):
             in that section only.
         """
         keys = tuple(keys)
-        if not self.policies.keys().isdisjoint(_in(TARGET, keys)):
+        if self.declares(keys):
             yield self.name
+        yield from self.objects(keys)
+
+    def declares(self, keys: Iterable[str]) -> bool:
+        """Return whether the target itself declares one of these keys."""
+        return not self.policies.keys().isdisjoint(_in(TARGET, keys))
+
+    def objects(self, keys: Iterable[str]) -> Iterator[str]:
+        """Yield the names (or globs) of the objects that declare one of these keys; one may be called as the target."""
+        keys = tuple(keys)
         for section, policies in self.sections.items():
             yield from (name for name, policy in policies.items() if policy.declares(_in(section, keys)))
 

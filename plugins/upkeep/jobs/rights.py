@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from upkeep.fleet import Target
@@ -13,19 +14,28 @@ from upkeep.model import Finding, Severity
 CHECK: Final = "privileges"
 
 
-def declared(target: Target) -> Iterator[tuple[JobSpec, list[str]]]:
-    """Yield the jobs that a target declares something for, with the names of what declares it."""
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What declares something for a job: whether a policy of the target does, and which objects, by name or glob."""
+
+    own: bool
+    objects: tuple[str, ...]
+
+
+def declared(target: Target) -> Iterator[tuple[JobSpec, Declared]]:
+    """Yield the jobs that a target declares something for, with what declares it."""
     policy = BackupPolicy.of(target)
     for job in JOBS.values():
         elsewhere = job.verifies and policy is not None and policy.external
-        names = [*target.declared(job.policy_keys)] if target.engine in job.engines and not elsewhere else []
-        if names:
-            yield job, names
+        if target.engine in job.engines and not elsewhere:
+            what = Declared(target.declares(job.policy_keys), tuple(target.objects(job.policy_keys)))
+            if what.own or what.objects:
+                yield job, what
 
 
-def severity(job: JobSpec, target: Target, names: Sequence[str]) -> Severity:
+def severity(job: JobSpec, target: Target, what: Declared) -> Severity:
     """Return how bad it is when a job lacks a right: what only looks, or nobody asked for, says what it cannot do."""
-    asked = names != [target.name] or not target.model_fields_set.isdisjoint(
+    asked = bool(what.objects) or not target.model_fields_set.isdisjoint(
         key.removeprefix("target.") for key in job.policy_keys
     )
     return Severity.ERROR if asked and not job.looks_only else Severity.WARNING

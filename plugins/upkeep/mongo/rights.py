@@ -37,8 +37,9 @@ def findings(session: MongoSession, target: Target, granted: Sequence[Doc] | Non
     """Yield a finding for each job that the target declares and for which our user lacks a right."""
     if granted is None:  # the server asks for no login
         return
-    jobs = [(ALWAYS, [*target.collections] or [target.name], Severity.ERROR)]
-    jobs += [(job.name, names, rights.severity(job, target, names)) for job, names in rights.declared(target)]
+    jobs = [(ALWAYS, [*target.collections] or [""], Severity.ERROR)]
+    for job, what in rights.declared(target):
+        jobs.append((job.name, [*([""] if what.own else ()), *what.objects], rights.severity(job, target, what)))
     for name, names, worst in jobs:
         sections = (s for s in rolefiles.sections("mongo", FILES[target.mode]) if s.job == name)
         missing = [
@@ -80,7 +81,7 @@ def _wanted(
 def _collections(kind: str, target: Target, names: Sequence[str]) -> list[str]:
     """Return the collections that a word of the role file stands for; ``""``: all of the database."""
     if kind == "":
-        return ["" if name == target.name and name not in target.collections else name for name in names]
+        return [*names]
     policies = [(name, policy) for name, policy in target.collections.items() if policy.retain is not None]
     if kind == _SERIES:
         return [name for name, policy in policies if policy.timeseries]

@@ -64,17 +64,17 @@ def of(job: str, major: int, mode: str) -> list[str]:
 def findings(session: RedisSession, target: Target) -> Iterator[Finding]:
     """Yield a finding for each job that the target declares and for which our user lacks a right."""
     user, major = session.address.user or "default", session.numbers[0]
-    for job, names in rights.declared(target):
+    for job, what in rights.declared(target):
         commands = of(job.name, major, target.mode)
         try:
-            missing, gone = _missing(session, commands, _patterns(target, job.name, names))
+            missing, gone = _missing(session, commands, _patterns(target, job.name, what.objects))
         except redis.exceptions.NoPermissionError:
             text = "which rights our user has could not be asked: it may not use MULTI and DISCARD"
             remedy, unseen = f"ACL SETUSER {user} +multi +discard", FindingStatus.NOT_AVAILABLE
             yield Finding.of("rights", target.name, Severity.INFO, text, remedy, status=unseen)
             return
         if missing:
-            severity = rights.severity(job, target, names)
+            severity = rights.severity(job, target, what)
             yield rights.lacking(job.name, severity, missing, f"ACL SETUSER {user} {' '.join(missing)}")
         if gone:
             text = f"the server has no {', '.join(gone)}: what {job.name} would look at by them is not available"
@@ -85,8 +85,8 @@ def findings(session: RedisSession, target: Target) -> Iterator[Finding]:
 def _patterns(target: Target, job: str, objects: Sequence[str]) -> list[str]:
     """Return the patterns of the keys that a job touches; none: it touches none."""
     warm = WarmPolicy.of(target)
-    if objects != [target.name]:
-        return [name for name in objects if name != target.name]
+    if objects:
+        return [*objects]
     if warm is None or not any(s.job == job and OWN in s.text for s in rolefiles.sections("redis", FILES["enforce"])):
         return []
     rows = (re.sub(r"\{[^}]*\}", "*", entry.key) for entry in warm.entries.values())

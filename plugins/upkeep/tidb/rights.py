@@ -40,7 +40,7 @@ def findings(session: TiDBSession, target: Target) -> Iterator[Finding]:
     matches = [match for match in map(_GRANT.match, shown) if match is not None]
     held = [_grant(match) for match in matches]
     jobs = [(ALWAYS, Severity.WARNING)]
-    jobs += [(job.name, rights.severity(job, target, objects)) for job, objects in rights.declared(target)]
+    jobs += [(job.name, rights.severity(job, target, what)) for job, what in rights.declared(target)]
     for name, severity in jobs:
         missing = _missing(name, target.mode, session.database, held)
         # a role's rights, and those on single tables, are not looked into: what is missing may be among them

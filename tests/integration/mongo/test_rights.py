@@ -83,6 +83,20 @@ def test_each_right_that_is_missing_is_named_with_what_grants_it(place: Place, m
             assert named(place, mode) == {}, one
 
 
+def test_a_target_that_is_called_as_its_collection_lacks_what_that_collection_needs(place: Place) -> None:
+    """The role of a reader: nothing may be removed, which is no trifle because of a name."""
+    place.client.admin.command(
+        "createUser", NAME, pwd=place.server.password, roles=[{"role": "read", "db": place.name}, "clusterMonitor"]
+    )
+    one = target("events: {retain: {by: at, for: 30 days, then: delete}}").model_copy(update={"name": "events"})
+    (lacks,) = (
+        f
+        for f in check_target(one, lambda _: connections.parse("c", uri(place))).findings
+        if f.check == CHECK and "data_retention" in f.summary
+    )
+    assert (lacks.severity.value, lacks.evidence["missing"]) == ("ERROR", [f"remove on {place.name}.events"])
+
+
 def test_who_may_only_log_in_is_told_what_to_grant_and_nothing_reads_as_fine(place: Place) -> None:
     place.client.admin.command("createUser", NAME, pwd=place.server.password, roles=[])
     place.db.events.insert_one({"at": None})

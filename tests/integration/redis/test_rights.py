@@ -86,6 +86,13 @@ def test_each_right_that_is_missing_is_named_with_what_grants_it(place: Place, t
             assert named(place, what) == {}, command
 
 
+def test_a_target_that_is_called_as_its_stream_lacks_that_key(place: Place, tmp_path: Path) -> None:
+    rights.make_redis_user(place.client, USER, place.server.password, keys="~upkeep:warm:* ~prices:* ~sessions:*")
+    what = target(tmp_path).model_copy(update={"name": "logs:*"})
+    lacks = named(place, what)["data_retention"]
+    assert (lacks.severity.value, lacks.remedy) == ("ERROR", f"ACL SETUSER {USER} ~logs:*")
+
+
 def test_who_may_only_log_in_is_told_what_to_grant_and_nothing_reads_as_fine(place: Place, tmp_path: Path) -> None:
     place.client.execute_command("ACL", "SETUSER", USER, "reset", "on", f">{place.server.password}")
     with pytest.raises(UnreachableError, match=r"ACL SETUSER .*\+info"), place.session(place.uri_of(USER)):

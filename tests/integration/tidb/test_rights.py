@@ -11,6 +11,7 @@ from tests.harness import rights
 from tests.harness.jobs import session
 from tests.harness.tidb import Db, fresh, target
 from upkeep import connections
+from upkeep.fleet import Target
 from upkeep.jobs.errors import LockNotObtainedError
 from upkeep.jobs.rights import CHECK
 from upkeep.model import Finding
@@ -31,12 +32,16 @@ def db(tidb_server: TidbServer) -> Iterator[Db]:
             "create table logs (at date) partition by range columns (at) (partition a values less than ('2024-01-01'))"
         )
         yield made
-        made.run(f"drop user {USER}, {USER}_eyes")
+        made.run(f"drop user if exists {USER}, {USER}_eyes, {USER}_reader")
 
 
 def named(db: Db, mode: str, user: str) -> dict[str, Finding]:
     """Return what is said of rights, by job."""
-    what = target(DECLARED, f"mode: {mode}\nbackup: {{into: /nowhere}}")
+    return said(db, target(DECLARED, f"mode: {mode}\nbackup: {{into: /nowhere}}"), user)
+
+
+def said(db: Db, what: Target, user: str) -> dict[str, Finding]:
+    """Return what is said of a user's rights on a target, by job."""
     uri = rights.tidb_login(db.server, user, db.name)
     found = check_target(what, lambda _: connections.parse("c", uri)).findings
     return {f.subject: f for f in found if f.check in {CHECK, "rights"}}
@@ -63,6 +68,16 @@ def test_each_right_that_is_missing_is_named_with_what_grants_it(db: Db, mode: s
                     db.run(statement)
             db.run(f"grant {right} on {scope} to {user}")
             assert named(db, mode, user) == {}, (right, scope)
+
+
+def test_a_target_that_is_called_as_its_table_lacks_what_that_table_needs(db: Db) -> None:
+    """The rights of a reader, which are no trifle because of a name."""
+    rights.make_tidb_user(db.connection.cursor(), f"{USER}_reader", db.server.password, db.name, mode="observe")
+    found = said(db, target(DECLARED).model_copy(update={"name": "logs"}), f"{USER}_reader")
+    assert {job: f.severity.value for job, f in found.items() if job in {"data_retention", "partition_creation"}} == {
+        "data_retention": "ERROR",
+        "partition_creation": "ERROR",
+    }
 
 
 def test_a_change_that_our_user_may_not_cancel_is_said_to_be_left(db: Db) -> None:
