@@ -13,9 +13,12 @@ from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import catalog, names
 from upkeep.postgres.catalog import KINDS, Relation
 from upkeep.postgres.session import TESTED_VERSIONS, PostgresSession, Row
+from upkeep.words import counted
 
 _INHERITS: Final = 16
 """Since this major version each membership says for itself whether it is inherited."""
+NAMED: Final = 10
+"""So many tables are named in one statement that grants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,28 +125,55 @@ def _table(relation: Relation, policy: TablePolicy, look: _Look) -> Iterator[Fin
 
 def _missing(relation: Relation, policy: TablePolicy, look: _Look) -> Iterator[Finding]:
     """Yield each right that the table's policy needs and our role has not."""
-    rights, user, role = look.rights[relation.oid], look.user, look.role
-    schema, table = names.quote(relation.schema), relation.subject
+    rights, retain = look.rights[relation.oid], policy.retain
     bad = Severity.WARNING if look.observed else Severity.ERROR
-    enter = [] if rights["may_enter"] else [f"grant usage on schema {schema} to {role}"]
-    retain = policy.retain
-    if look.observed:
-        if enter or not rights["may_select"]:
-            read = [] if rights["may_select"] else [f"grant select on {table} to {role}"]
-            yield _lacks(relation, f"'{user}' may not read it: its rows are not counted", [*enter, *read], bad)
-    elif policy.partition is not None or (retain is not None and retain.precision == "partition"):
+    whole = retain is not None and relation.kind == "p" and retain.precision == "partition"
+    rows_go = retain is not None and (not whole or retain.then == "archive")
+    enter = [] if rights["may_enter"] else [f"grant usage on schema {names.quote(relation.schema)} to {look.role}"]
+    owned = not look.observed and (policy.partition is not None or whole)
+    if owned:
         yield from _owners(relation, policy, look, enter)
-    elif retain is not None:
-        wanted = [name for name in ("select", "delete") if not rights[f"may_{name}"]]
-        if enter or wanted:
-            give = [f"grant {', '.join(wanted)} on {table} to {role}"] if wanted else []
-            yield _lacks(relation, f"'{user}' may not read its rows and delete them", [*enter, *give], bad)
-    if rights["hidden"] and retain is not None and not enter:
-        why = "which is forced upon its owner too" if rights["forced"] and relation.may_alter else "by its policies"
-        text = f"row-level security hides rows from '{user}', {why}: what is due is not seen whole"
-        yield _lacks(relation, text, [f"alter role {role} bypassrls"], bad)
+    if look.observed or (rows_go and (relation.may_alter or not owned)):
+        yield from _rows(relation, look, bad, partitions=rows_go, owned=owned)
+    if retain is not None and not enter:
+        yield from _hidden(relation, look, bad, partitions=rows_go)
     if retain is not None and retain.into in look.archives and not look.observed:
         yield from _archive(look.archives[retain.into], look)
+
+
+def _rows(relation: Relation, look: _Look, bad: Severity, *, partitions: bool, owned: bool) -> Iterator[Finding]:
+    """Yield what is missing to read, and to delete, the rows of a table and of its partitions, which are asked each."""
+    rights, wanted = look.rights[relation.oid], ["select"] if look.observed else ["select", "delete"]
+    known = [*([] if owned else [rights]), *(rights["lacking"] if partitions else ())]
+    short = [row for row in known if not (row["may_enter"] and all(row[f"may_{name}"] for name in wanted))]
+    if not short:
+        return
+    told = short[:NAMED]
+    schemas = dict.fromkeys(names.quote(row["schema"]) for row in told if not row["may_enter"])
+    grants = [f"grant usage on schema {schema} to {look.role}" for schema in schemas]
+    lacked = [name for name in wanted if not all(row[f"may_{name}"] for row in told)]
+    tables = [names.display(row["schema"], row["name"]) for row in told if not all(row[f"may_{n}"] for n in wanted)]
+    grants += [f"grant {', '.join(lacked)} on {', '.join(tables)} to {look.role}"] if tables else []
+    text = f"'{look.user}' may not read it: its rows are not counted"
+    if not look.observed:
+        text = f"'{look.user}' may not read its rows and delete them"
+    if short[0] is not rights:
+        text += f", in {counted(len(short), 'partition')}"
+    if len(short) > len(told):
+        text += f" (and {counted(len(short) - len(told), 'table')} more after these)"
+    yield _lacks(relation, text, grants, bad)
+
+
+def _hidden(relation: Relation, look: _Look, bad: Severity, *, partitions: bool) -> Iterator[Finding]:
+    """Yield that policies hide rows, of the table or of partitions whose rows are read by their own names."""
+    rights = look.rights[relation.oid]
+    if not (rights["hidden"] or (partitions and rights["partitions_hidden"])):
+        return
+    why = "which is forced upon its owner too" if rights["forced"] and relation.may_alter else "by its policies"
+    if not rights["hidden"]:
+        why = "by the policies of partitions"
+    text = f"row-level security hides rows from '{look.user}', {why}: what is due is not seen whole"
+    yield _lacks(relation, text, [f"alter role {look.role} bypassrls"], bad)
 
 
 def _owners(relation: Relation, policy: TablePolicy, look: _Look, enter: Sequence[str]) -> Iterator[Finding]:

@@ -187,3 +187,34 @@ def test_what_is_missing_is_told_job_by_job(db: psycopg.Connection[Any], uri: st
     (told,) = [f for f in missing(uri, declare("parts")) if f.check == "privileges" and f.severity == "ERROR"]
     assert "does not inherit" in told.summary
     granted(db, uri, declare("parts"))
+
+
+ROWS = f"retain: {{by: at, for: 60 days, then: delete, precision: row, {GO}}}"
+
+
+def test_partitions_are_asked_each_where_rows_go(db: psycopg.Connection[Any], uri: str) -> None:
+    """A right on the parent is none on a partition, whose rows the job counts and deletes by its own name."""
+    run(db, "create table old.parts_other partition of \"The S\".parts for values from (minvalue) to ('2001-01-01')")
+    run(db, f'create index on "The S".parts (at); grant pg_monitor to {OURS}; drop table "The S".refers')
+    run(db, f'grant usage on schema "The S" to {OURS}; grant select, delete on "The S".parts to {OURS}')
+    what = jobs.declare("postgres", "tables", {'"The S".parts': ROWS}, "limits: {share: 100 %}")
+    parts = '"The S".parts_now, "The S".parts_old, old.parts_other'
+    (told,) = missing(uri, what)
+    assert told.remedy == f"grant usage on schema old to {OURS}; grant select, delete on {parts} to {OURS}"
+    assert "in 3 partitions" in told.summary
+    observed = what.model_copy(update={"mode": "observe"})
+    (told,) = missing(uri, observed)
+    assert told.remedy == f"grant usage on schema old to {OURS}; grant select on {parts} to {OURS}"
+    with session(uri) as ours:
+        refused = Runs("data_retention", what).run(ours, gate=True)
+    assert refused.before is not None
+    assert not refused.before.success
+    granted(db, uri, what)
+    run(db, 'alter table "The S".parts_old enable row level security')
+    (told,) = missing(uri, what)
+    assert "the policies of partitions" in told.summary
+    run(db, 'alter table "The S".parts_old disable row level security')
+    assert missing(uri, what) == []
+    with session(uri) as ours:
+        assert Runs("data_retention", what).run(ours, gate=True).well
+    assert count(db, '"The S".parts_old') == 0
