@@ -36,6 +36,7 @@ select
     c.relreplident::text as replica_identity,
     c.relrowsecurity as row_security,
     pg_get_userbyid(c.relowner)::text as owner,
+    coalesce((select r.rolsuper from pg_roles as r where r.oid = c.relowner), false) as owner_is_superuser,
     pg_has_role(c.relowner, 'usage') as may_alter,
     has_schema_privilege(n.oid, 'create') as may_create,
     p.partstrat::text as strategy,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from upkeep.postgres.names import Name, Pattern, display
+from upkeep.postgres.names import Name, Pattern, display, quote
 from upkeep.postgres.session import PostgresSession, Row
 
 KINDS: Final = {
@@ -75,6 +75,7 @@ class Relation:
     triggers: Sequence[str]
     rules: Sequence[str]
     publications: Sequence[str]
+    owner_is_superuser: bool = False
 
     @property
     def full_name(self) -> Name:
@@ -85,6 +86,10 @@ class Relation:
     def subject(self) -> str:
         """The name as people read it."""
         return display(self.schema, self.name)
+
+    def handed(self, role: str) -> str:
+        """Return what gives a role the owner's rights."""
+        return handed(self.owner, [self.subject], role, superuser=self.owner_is_superuser)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,15 @@ class Partition:
     def is_default(self) -> bool:
         """Whether it takes the rows that no other partition takes."""
         return self.bounds == "DEFAULT"
+
+
+def handed(owner: str, tables: Sequence[str], role: str, *, superuser: bool) -> str:
+    """Return what gives a role the owner's rights on tables: never a superuser's, who may everything everywhere."""
+    if not superuser:
+        return f"grant {quote(owner)} to {role}"
+    given = [f"alter table {table} owner to app_owner" for table in tables]
+    why = f"{quote(owner)} is a superuser: write an ordinary role for app_owner, and hand it the partitions too"
+    return "; ".join([*given, f"grant app_owner to {role} ({why})"])
 
 
 def relation_rows(session: PostgresSession, patterns: Iterable[Pattern]) -> list[Row]:

@@ -181,8 +181,8 @@ def _owners(relation: Relation, policy: TablePolicy, look: _Look, enter: Sequenc
     schema, owner, user = names.quote(relation.schema), names.quote(relation.owner), look.user
     if not relation.may_alter:
         text = f"'{user}' has not the rights of its owner '{relation.owner}': partitions cannot be attached or detached"
-        grant = f"grant {owner} to {look.role}"
-        if look.rights[relation.oid]["is_member"]:
+        grant = relation.handed(look.role)
+        if look.rights[relation.oid]["is_member"] and not relation.owner_is_superuser:
             text += ", for it is a member of that role and does not inherit them"
             grant = f"{grant} with inherit true" if look.major >= _INHERITS else f"alter role {look.role} inherit"
         yield _lacks(relation, text, [grant, *enter], Severity.ERROR)

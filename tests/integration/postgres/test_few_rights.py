@@ -189,6 +189,7 @@ def test_what_is_missing_is_told_job_by_job(db: psycopg.Connection[Any], uri: st
     granted(db, uri, declare("parts"))
 
 
+GIVEN = f'grant usage on schema "The S" to {OURS}; grant select on all tables in schema "The S" to {OURS}'
 ROWS = f"retain: {{by: at, for: 60 days, then: delete, precision: row, {GO}}}"
 
 
@@ -218,3 +219,25 @@ def test_partitions_are_asked_each_where_rows_go(db: psycopg.Connection[Any], ur
     with session(uri) as ours:
         assert Runs("data_retention", what).run(ours, gate=True).well
     assert count(db, '"The S".parts_old') == 0
+
+
+def test_nobody_is_made_a_superuser(db: psycopg.Connection[Any], uri: str) -> None:
+    """Where a superuser owns the tables they are handed to an ordinary role first; never is that one granted."""
+    run(db, "create role few_boss superuser")
+    try:
+        run(db, f'alter table "The S".parts owner to few_boss; alter table "The S".plain owner to few_boss; {GIVEN}')
+        what = declare("parts plain")
+        told = [f.remedy or "" for f in missing(uri, what) if f.severity == "ERROR"]
+        with session(uri) as ours:
+            for job in ("partition_creation", "data_retention"):
+                found = Runs(job, what).plan(ours).findings
+                told += [
+                    f.remedy or "" for f in found if f.severity == "ERROR" and "privileges partitioned".count(f.check)
+                ]
+        assert len(told) == 5
+        for remedy in told:
+            assert "few_boss to" not in remedy
+            assert "owner to app_owner; grant app_owner to " in remedy
+            assert "few_boss is a superuser: write an ordinary role" in remedy
+    finally:
+        run(db, f"reassign owned by few_boss to {OWNER}; drop role few_boss")

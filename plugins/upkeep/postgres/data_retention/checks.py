@@ -75,7 +75,7 @@ def _shape(view: TableView) -> Iterator[Refusal]:
         yield Refusal(
             "privileges",
             "our role may not detach or drop its partitions",
-            f"grant the role {names.quote(relation.owner)}, which owns {relation.subject}, to it",
+            relation.handed("our role"),
         )
     if view.facts is not None and view.facts["has_children"]:
         yield Refusal(

@@ -32,7 +32,7 @@ def of_table(care: Care) -> Iterator[Finding]:
         return
     if not (relation.may_alter and relation.may_create):
         lacking = f"the rights of its owner {names.quote(relation.owner)}"
-        remedy = f"grant {names.quote(relation.owner)} to the connection's role"
+        remedy = relation.handed("the connection's role")
         if relation.may_alter:
             lacking = f"the right to create tables in schema {names.quote(relation.schema)}"
             remedy = f"grant create on schema {names.quote(relation.schema)} to the connection's role"

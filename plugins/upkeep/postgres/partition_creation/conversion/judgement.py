@@ -153,7 +153,7 @@ def _measured(
 def _rights(table: Relation) -> Iterator[Refusal]:
     if not table.may_alter:
         owner = names.quote(table.owner)
-        yield Refusal(f"our role lacks the rights of its owner {owner}", f"grant {owner} to the connection's role")
+        yield Refusal(f"our role lacks the rights of its owner {owner}", table.handed("the connection's role"))
     elif not table.may_create:
         schema = names.quote(table.schema)
         remedy = f"grant create on schema {schema} to the connection's role"
