@@ -33,6 +33,8 @@ CHECK_SECONDS: Final = 1.0
 GRACE_SECONDS: Final = 10.0
 """From asking a program to end to killing it."""
 VERSION_SECONDS: Final = 20.0
+FAILED_SECONDS: Final = 60.0
+"""So long a program that did not tell its version is not asked again: it may have hung, and many may want to know."""
 KEPT_LINES: Final = 60
 LONGEST_LINE: Final = 500
 LONGEST_PART: Final = 1 << 16
@@ -43,6 +45,8 @@ _PASSED_ON: Final = (
     *("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TZ"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
+_failed: Final[dict[tuple[Path, str, int], tuple[float, str]]] = {}
+"""What was asked of which program in vain: until when that is remembered, and why it failed."""
 _SECRET: Final = re.compile(r"(://[^/\s:@]*:)[^@\s]*@")
 
 
@@ -109,26 +113,51 @@ def find(name: str, *, major: int | None = None, twin: str | None = None) -> Pat
     NotAvailableError
         It is not on this machine.
     """
-    found = [path for path in candidates(name) if major is None or major_of(_told(path, twin)) == major]
-    if found:
-        return found[0] if major is None else newest(found, twin)
+    broken = list[str]()
+    if major is None:
+        first = next(candidates(name), None)
+    else:
+        fitting = [path for path, number in majors(name, broken, twin=twin).items() if number == major]
+        first = newest(fitting, twin) if fitting else None
+    if first is not None:
+        return first
     wanted = name if major is None else f"{name} of version {major}"
-    raise NotAvailableError(f"{wanted} is not on this machine: install it, or name its folder in UPKEEP_TOOLS")
+    more = f" ({'; '.join(broken)})" if broken else ""
+    raise NotAvailableError(f"{wanted} is not on this machine: install it, or name its folder in UPKEEP_TOOLS{more}")
+
+
+def majors(name: str, broken: list[str], *, twin: str | None = None) -> dict[Path, int]:
+    """Return the programs called so with their major versions; those that cannot tell it are said in ``broken``."""
+    found = dict[Path, int]()
+    for path in candidates(name):
+        try:
+            found[path] = major_of(_told(path, twin))
+        except NotAvailableError as error:
+            broken.append(str(error))
+    return found
 
 
 def _told(path: Path, twin: str | None) -> str:
     try:
         return version(path)
     except NotAvailableError:
-        other = path.with_name(twin or "")
-        if twin is None or not other.exists():
+        other = None if twin is None else path.with_name(twin)
+        if other is None or not other.exists():
             raise
         return version(other)
 
 
 def version(path: Path, option: str = "--version") -> str:
     """Return what the program says of its version, its first line. Raises `NotAvailableError` when it cannot run."""
-    return _version(path, option, path.stat().st_mtime_ns)
+    asked = (path, option, path.stat().st_mtime_ns)
+    until, why = _failed.get(asked, (0.0, ""))
+    if time.monotonic() < until:
+        raise NotAvailableError(why)
+    try:
+        return _version(*asked)
+    except NotAvailableError as error:
+        _failed[asked] = (time.monotonic() + FAILED_SECONDS, str(error))
+        raise
 
 
 @cache

@@ -92,6 +92,37 @@ def test_the_tools_folder_comes_first_and_a_major_version_is_asked_for(
         programs.find("dumper", major=18)
 
 
+def test_a_broken_one_is_passed_over_and_not_asked_again_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tool(folder: str, script: str) -> Path:
+        path = tmp_path / folder / "dumper"
+        path.parent.mkdir()
+        path.write_text(f"#!/bin/sh\necho >> {tmp_path / folder}.asked\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    def asked(*folders: str) -> list[int]:
+        return [(tmp_path / f"{folder}.asked").read_text().count("\n") for folder in folders]
+
+    monkeypatch.setattr(programs, "VERSION_SECONDS", 0.2)
+    tool("hangs", "exec sleep 10")
+    tool("fails", "echo a library is missing >&2; exit 1")
+    good = tool("good", "echo dumper 17.2")
+    folders = ("hangs", "fails", "good")
+    monkeypatch.setenv("UPKEEP_TOOLS", os.pathsep.join(str(tmp_path / folder) for folder in folders))
+    assert programs.find("dumper", major=17) == good
+    with pytest.raises(
+        NotAvailableError, match=r"dumper of version 18 is not .* a library is missing; install it anew"
+    ):
+        programs.find("dumper", major=18)
+    assert asked(*folders) == [1, 1, 1]
+    monkeypatch.setattr(programs, "FAILED_SECONDS", -1.0)
+    programs._failed.clear()
+    assert [programs.find("dumper", major=17) for _ in folders] == [good] * 3
+    assert asked(*folders) == [4, 4, 1]
+
+
 @pytest.mark.parametrize(
     ("said", "major"),
     [("pg_dump (PostgreSQL) 15.18", 15), ("Redis server v=7.0.15 sha=0", 7), ("db version v6.0.5", 6), ("none", 0)],

@@ -113,14 +113,13 @@ def restorer(dumped_by: int) -> Path:
 
 def _at_least(name: str, wanted: int) -> Path:
     """Return the program of this major version, or of the next newer. Raises `NotAvailableError`."""
-    here = {major(path) for path in programs.candidates(name)}
+    broken = list[str]()
+    here = {*programs.majors(name, broken).values()}
     fitting = [number for number in sorted(here) if number >= wanted]
     if not fitting:
-        older = f"; only {', '.join(map(str, sorted(here)))} is here" if here else ""
-        raise NotAvailableError(
-            f"no {name} of version {wanted} or newer is on this machine{older}: install postgresql-client-{wanted}, or "
-            "name its folder in UPKEEP_TOOLS"
-        )
+        older = [f"only {', '.join(map(str, sorted(here)))} is here"] if here else []
+        said = "; ".join([f"no {name} of version {wanted} or newer is on this machine", *older, *broken])
+        raise NotAvailableError(f"{said}: install postgresql-client-{wanted}, or name its folder in UPKEEP_TOOLS")
     return programs.find(name, major=fitting[0])
 
 
