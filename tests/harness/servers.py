@@ -44,19 +44,23 @@ def start_postgres(directory: Path, *, settings: Mapping[str, str] | None = None
 
 
 @contextmanager
-def fresh_database(server: PostgresServer, prefix: str, *, template: str = "template1") -> Iterator[str]:
+def fresh_database(
+    server: PostgresServer, prefix: str, *, template: str = "template1", more: str = ""
+) -> Iterator[str]:
     """Create a database, give its URI, drop it at the end whoever is still connected.
 
     Parameters
     ----------
     template
         What it is a copy of.
+    more
+        Other options of CREATE DATABASE.
     """
     name = f"{prefix}_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server.uri(), autocommit=True) as connection:
         # With fsync off that is three times as fast as the default of 15 and later; before it is the only way.
         strategy = "strategy file_copy" if connection.info.server_version >= FIRST_WITH_STRATEGIES else ""
-        text = f"create database {{}} owner {{}} template {{}} {strategy}"
+        text = f"create database {{}} owner {{}} template {{}} {strategy} {more}"
         names = map(sql.Identifier, (name, least.FIRST, template))
         connection.execute(sql.SQL(text).format(*names))
     try:

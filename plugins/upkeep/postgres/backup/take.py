@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from upkeep import programs
+from upkeep.errors import ProgramError
 from upkeep.fleet.values import elapsed
 from upkeep.jobs.backup.copier import Order, Taken
 from upkeep.jobs.backup.manifest import Contents
+from upkeep.jobs.backup.verify import DamagedError
 from upkeep.jobs.errors import ActionError, ConservationError, LockNotObtainedError, OverloadedError
 from upkeep.postgres import faults
 from upkeep.postgres.backup import archive, contents, tools
@@ -35,6 +37,13 @@ def classify(error: Exception) -> ActionError | None:
 
 def take(order: Order[PostgresSession]) -> Taken:
     """Dump the database into the place, and say what is in it."""
+    try:
+        return _take(order)
+    except DamagedError as error:
+        raise ProgramError(f"what pg_dump wrote is not whole: {error}") from None
+
+
+def _take(order: Order[PostgresSession]) -> Taken:
     session, bench, started = order.work.session, order.bench, time.monotonic()
     dumper = tools.dumper(session.major)
     about = session.rows("backup/survey")[0]
@@ -48,7 +57,8 @@ def take(order: Order[PostgresSession]) -> Taken:
         with tempfile.TemporaryDirectory() as folder:
             made_by, room = tools.major(dumper), Path(folder)
             lines = archive.listing(order.place, made_by, bench, room / "list")
-            others += archive.sequences(order.place, lines, made_by, bench, room)
+            found, unread = archive.sequences(order.place, lines, made_by, bench, room)
+            others += found
         data = archive.files(lines, {r.oid: str(r.name) for r in relations if r.has_rows})
         bench.tell("counting the rows of the dump")
         rows = archive.counts(order.place, data, bench.checkpoint)
@@ -75,7 +85,7 @@ def take(order: Order[PostgresSession]) -> Taken:
             "bytes": about["bytes"],
             "data": data,
         },
-        lacks=lacks(about, replica=session.is_replica),
+        lacks=(*lacks(about, replica=session.is_replica), *unread),
     )
 
 

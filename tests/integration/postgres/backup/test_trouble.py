@@ -27,6 +27,7 @@ from upkeep.jobs.backup.copier import Bench
 from upkeep.jobs.backup.verify import Verdict
 from upkeep.jobs.contract import go_on
 from upkeep.jobs.errors import LockNotObtainedError, OverloadedError
+from upkeep.postgres.backup import archive
 
 ROOT = Path(programs.__file__).parents[2]
 KILLED = textwrap.dedent("""
@@ -210,3 +211,28 @@ def test_an_empty_database(postgres_server: PostgresServer, tmp_path: Path) -> N
         copying = Copying("postgres", uri, tmp_path / "backups")
         verdict = copying.verify(copying.take())
         assert (verdict.level, words(verdict)) == ("restored", [])
+
+
+def test_a_database_that_is_not_utf_8(
+    postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latin = "encoding 'LATIN1' lc_collate 'C' lc_ctype 'C'"
+    with fresh_database(postgres_server, "latin", template="template0", more=latin) as uri:
+        with psycopg.connect(uri, autocommit=True) as db:
+            db.execute('create sequence "größe"; create sequence plain')
+            db.execute("create table maße as select 'groß'::text as wie; select setval('\"größe\"', 42)")
+        copying = Copying("postgres", uri, tmp_path / "backups")
+        found = copying.take()
+        stands = {thing.name: thing.structures for thing in found.manifest.objects if thing.kind == archive.SEQUENCE}
+        assert stands['public."größe"'] == ("stands at 42, which was given out",)
+        verdict = copying.verify(found)
+        assert (verdict.level, words(verdict)) == ("compared", [])
+
+        # what cannot be read back is told, and costs no backup; what is damaged is no mistake of ours
+        monkeypatch.setitem(archive._CODECS, "latin1", "no such codec")
+        found = copying.take()
+        assert found.manifest.lacks[-1] == "proof of 2 sequences: they are in it, and cannot be read back"
+        assert [thing for thing in found.manifest.objects if thing.kind == archive.SEQUENCE] == []
+        monkeypatch.setattr(archive, "_count", lambda _: int("cut off"))
+        with pytest.raises(ProgramError, match="what pg_dump wrote is not whole: the rows of public"):
+            copying.take()
