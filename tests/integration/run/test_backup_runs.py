@@ -209,7 +209,11 @@ def no_extensions(bed: Bed, folder: Path, major: int) -> None:
     with pytest.MonkeyPatch.context() as machine:
         machine.setenv("UPKEEP_TOOLS", os.pathsep.join([str(folder), os.environ.get("UPKEEP_TOOLS", "")]))
         (found,) = answer(bed)["missing"]
-    assert found == f"not installed for the PostgreSQL {major} of this machine: extension pgcrypto"
+        assert found == f"not installed for the PostgreSQL {major} of this machine: extension pgcrypto"
+        (folder / "pg_config").unlink()
+        blind = answer(bed)
+    assert (blind["verdict"], blind.get("missing")) == ("yes, but not seen from here", None)
+    assert "extensions were not looked at" in blind["not_looked_at"][0]
 
 
 def count(db: Db) -> int:

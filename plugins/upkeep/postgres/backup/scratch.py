@@ -17,7 +17,7 @@ from psycopg import sql
 
 from upkeep import programs, scratch
 from upkeep.engines import Address
-from upkeep.errors import NotAvailableError
+from upkeep.errors import NotAvailableError, ProgramError
 from upkeep.jobs.backup.copier import Bench, unavailable
 from upkeep.jobs.backup.manifest import Manifest
 from upkeep.jobs.backup.verify import DamagedError
@@ -110,12 +110,23 @@ def _reserve(needs: dict[str, Any]) -> int:
 
 
 def _look_for_extensions(needs: dict[str, Any]) -> None:
-    """Raise `NotAvailableError` when the files of an extension are not beside the server's program."""
+    """Look for the files of the extensions beside the server's program.
+
+    Raises
+    ------
+    NotAvailableError
+        One is not there, or the program is not.
+    ProgramError
+        They could not be looked at.
+    """
     major = needs["major"]
     asked = programs.find("postgres", major=major).with_name("pg_config")
-    if not asked.exists():
-        raise NotAvailableError(f"extensions were not looked at: no {asked} says where they lie")
-    folder = Path(programs.version(asked, "--sharedir")) / "extension"
+    if not needs["extensions"]:
+        return
+    try:
+        folder = Path(programs.version(asked, "--sharedir")) / "extension"
+    except (OSError, NotAvailableError) as error:
+        raise ProgramError(f"extensions were not looked at: {error}") from None
     absent = [name for name in needs["extensions"] if not (folder / f"{name}.control").exists()]
     if absent:
         raise NotAvailableError(

@@ -79,7 +79,10 @@ def missing(place: Path, manifest: Manifest) -> Iterator[str]:
     """Yield what this machine lacks of what a server of its own needs."""
     size = (place / rdb.FILE).stat().st_size
     yield from unavailable(
-        lambda: _program(manifest), lambda: _look_for_memory(manifest), lambda: scratch.look_for_room(size)
+        lambda: _program(manifest),
+        lambda: rdb.checker(int(manifest.needs["major"])),  # a proof reads the file before it is restored
+        lambda: _look_for_memory(manifest),
+        lambda: scratch.look_for_room(size),
     )
 
 
