@@ -9,6 +9,7 @@ from typing import Final
 from upkeep.engines import connected
 from upkeep.fleet import TablePolicy, Target
 from upkeep.fleet.location import is_table_name
+from upkeep.jobs import rights as job_rights
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.postgres import catalog, names
 from upkeep.postgres.catalog import KINDS, Relation
@@ -17,6 +18,8 @@ from upkeep.words import counted
 
 _INHERITS: Final = 16
 """Since this major version each membership says for itself whether it is inherited."""
+_INDEXES: Final = "target.indexes"
+"""The key of the fleet file that asks for what only a table's owner may do to its indexes."""
 NAMED: Final = 10
 """So many tables are named in one statement that grants."""
 
@@ -57,6 +60,7 @@ def check(session: PostgresSession, target: Target) -> list[Finding]:
     found += [
         Finding.of("table", key, Severity.ERROR, why, "correct the name in the fleet file") for key, why in bad.items()
     ]
+    found += _indexes(session, look)
     for key, matched in catalog.by_policy(tables, patterns).items():
         if not matched:
             found.append(
@@ -106,6 +110,25 @@ def _server(role: Row, look: _Look) -> Iterator[Finding]:
         text = f"'{look.user}' may not see how much disk is free, or how much air is in an index: both count as unknown"
         remedy = f"grant {', '.join(name for name, lacks in lacking.items() if lacks)} to {look.role}"
         yield Finding.of("privileges", subject, Severity.INFO, text, remedy, status=unseen)
+
+
+def _indexes(session: PostgresSession, look: _Look) -> Iterator[Finding]:
+    """Yield the jobs that somebody asked for on indexes, whose tables' owners' rights our role has not.
+
+    Everywhere else, which nobody wrote down, indexes are judged and the plan says which may not be touched.
+    """
+    jobs = [(job, job_rights.severity(job, look.target, names_)) for job, names_ in job_rights.declared(look.target)]
+    asked = [job.name for job, bad in jobs if _INDEXES in job.policy_keys and bad is Severity.ERROR]
+    if look.observed or not asked:
+        return
+    lacked, grants = [], []
+    for row in session.rows("unowned"):
+        tables = [names.display(*name) for name in row["names"]]
+        more = f" and {len(tables) - NAMED} more" if len(tables) > NAMED else ""
+        lacked.append(f"the rights of '{row['owner']}', who owns {', '.join(tables[:NAMED])}{more}")
+        grants.append(catalog.handed(row["owner"], tables[:NAMED], look.role, superuser=row["is_superuser"]))
+    if lacked:
+        yield from (job_rights.lacking(name, Severity.ERROR, lacked, "; ".join(grants)) for name in asked)
 
 
 def _table(relation: Relation, policy: TablePolicy, look: _Look) -> Iterator[Finding]:

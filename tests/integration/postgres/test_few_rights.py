@@ -241,3 +241,23 @@ def test_nobody_is_made_a_superuser(db: psycopg.Connection[Any], uri: str) -> No
             assert "few_boss is a superuser: write an ordinary role" in remedy
     finally:
         run(db, f"reassign owned by few_boss to {OWNER}; drop role few_boss")
+
+
+def test_indexes_are_asked_for_where_they_are_declared(db: psycopg.Connection[Any], uri: str) -> None:
+    """With the rights for rows alone nothing is done to an index, which only an owner may rebuild or drop."""
+    run(
+        db, f"grant pg_monitor to {OURS}; create table old.no_index (id int); alter table old.few owner to current_user"
+    )
+    granted(db, uri, declare("few"))
+    assert missing(uri, declare("few")) == []
+    for more, wrong in (("indexes: {}", True), ("indexes: {}\nmode: observe", False)):
+        what = declare("few", f"{more}\nlimits: {{share: 100 %}}")
+        told = {f.subject: f for f in missing(uri, what)}
+        assert (set(told) == {"index_analysis", "reindex"}) is wrong, told
+        assert bool(told) is wrong
+    told = {f.subject: f for f in missing(uri, declare("few", "indexes: {}"))}
+    assert told["reindex"].severity == "ERROR"
+    assert '"The S".few, "The S".parts, ' in told["reindex"].summary
+    handed = "alter table old.few owner to app_owner; grant app_owner to"
+    assert f"grant {OWNER} to {OURS}" in (told["reindex"].remedy or "")
+    assert f"{handed} {OURS}" in (told["reindex"].remedy or "")
