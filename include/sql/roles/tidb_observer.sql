@@ -1,6 +1,7 @@
 -- noqa:disable=all
 -- For `mode: observe`: may change nothing. Leave out the jobs that Upkeep does not run there. Run it as root
 -- (mysql … < tidb_observer.sql) with `app` replaced by your database; then give it a password:
+-- (`_` and `%` in a database's name are wildcards in GRANT: write `shop\_1`.* for shop_1)
 --   alter user 'upkeep_observer'@'%' identified by '…' account unlock;
 
 -- always: which cluster it is; what there is; sessions, transactions and schema changes of others, of which TiDB shows

@@ -1,6 +1,7 @@
 -- noqa:disable=all
 -- The least that Upkeep needs on a TiDB that it takes care of, job by job: leave out the jobs that it does not run there. Run
 -- it as root (mysql … < tidb_target.sql) with `app` replaced by your database; then give it a password:
+-- (`_` and `%` in a database's name are wildcards in GRANT: write `shop\_1`.* for shop_1)
 --   alter user 'upkeep'@'%' identified by '…' account unlock;
 
 -- always: which cluster it is; what there is; sessions, transactions and schema changes of others, of which TiDB shows

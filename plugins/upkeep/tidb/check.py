@@ -52,9 +52,8 @@ def _tables(session: TiDBSession, target: Target) -> Iterator[Finding]:
                 ddl.show_create(session, table.schema, table.name)
             except pymysql.MySQLError as error:
                 text = f"it cannot be read: {faults.describe(error)}"
-                yield _finding(
-                    "privileges", table.subject, _BAD, text, f"grant all on {names.quote(table.schema)}.* to ours"
-                )
+                remedy = rights.Held.by(session).remedy("select", (table.schema, "*"))
+                yield _finding("privileges", table.subject, _BAD, text, remedy)
             else:
                 yield _finding("table", table.subject, _OK, "found", None)
 

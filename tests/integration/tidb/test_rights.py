@@ -74,10 +74,39 @@ def test_a_target_that_is_called_as_its_table_lacks_what_that_table_needs(db: Db
     """The rights of a reader, which are no trifle because of a name."""
     rights.make_tidb_user(db.connection.cursor(), f"{USER}_reader", db.server.password, db.name, mode="observe")
     found = said(db, target(DECLARED).model_copy(update={"name": "logs"}), f"{USER}_reader")
-    assert {job: f.severity.value for job, f in found.items() if job in {"data_retention", "partition_creation"}} == {
-        "data_retention": "ERROR",
-        "partition_creation": "ERROR",
-    }
+    assert {found[job].severity.value for job in ("data_retention", "partition_creation")} == {"ERROR"}
+
+
+def test_names_with_wildcards_and_tables_in_other_databases(db: Db) -> None:
+    r"""A grant on `a_1` is one on `ax1` too; on `a\_1` it is not; nothing that is given hides what is there."""
+    user, plain = f"{USER}_reader", f"{db.name}_el.se"
+    escaped = plain.replace("_", r"\_")
+    retain = "retain: {by: at, for: 30 days, then: archive, into: '`%s`.kept'}"
+    what = target({"logs": retain % plain, f"`{plain}`.logs": "partition: {by: at, every: 1 month, ahead: 1}"})
+    db.run(f"drop user if exists {user}")
+    db.run(f"create database `{plain}`")
+    rights.make_tidb_user(db.connection.cursor(), user, db.server.password, db.name)
+    try:
+        found = said(db, what, user)
+        assert {
+            job: f.severity.value for job, f in found.items() if job in {"data_retention", "partition_creation"}
+        } == {
+            "data_retention": "ERROR",
+            "partition_creation": "ERROR",
+        }
+        assert all(f" on {plain}.*" in one for f in found.values() for one in f.evidence["missing"])
+        for statement in {one for f in found.values() for one in str(f.remedy).split("; ")}:
+            assert f" on `{escaped}`.* to " in statement
+            db.run(statement)
+        assert said(db, what, user) == {}
+        db.run(f"revoke insert on `{db.name}`.* from {user}")  # there the grant is on the name as it is
+        for finding in said(db, what, user).values():
+            db.run(str(finding.remedy))
+        assert said(db, what, user) == {}
+        db.run(f"grant insert on `{db.name.replace('_', chr(92) + '_')}`.* to {user}")  # hides the other grant
+        assert said(db, what, user)
+    finally:
+        db.run(f"drop database `{plain}`")
 
 
 def test_a_change_that_our_user_may_not_cancel_is_said_to_be_left(db: Db) -> None:
