@@ -25,6 +25,7 @@ SHAPES: Final = ("timeseries", "validator", "indexes")
 RETAINS: Final = ("find", "remove")
 ARCHIVES: Final = ("find", "insert", "update")
 """``$merge`` asks for update, although ours never changes a document that is there."""
+_SERVERS_OWN: Final = ("local", "config")
 _BUCKETS: Final = "system.buckets."
 _RELAXED: Final = JSONOptions(json_mode=JSONMode.RELAXED, tz_aware=True)
 
@@ -185,6 +186,9 @@ def _covers(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     if "system_buckets" in wanted or "system_buckets" in given:  # those are no collections to a right on all of them
         return given.get("system_buckets") == "" and "system_buckets" in wanted
     name = wanted["collection"]
+    # a right on all collections of any database is none on these two, which have to be named
+    if given.get("db") == given.get("collection") == "" and wanted["db"] in _SERVERS_OWN:
+        return False
     return given.get("collection") == name or (given.get("collection") == "" and not name.startswith("system."))
 
 

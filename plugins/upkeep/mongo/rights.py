@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from pymongo.errors import OperationFailure
+
 from upkeep import rolefiles
 from upkeep.fleet import Target
 from upkeep.jobs import rights
 from upkeep.model import Finding, Severity
-from upkeep.mongo import catalog
+from upkeep.mongo import catalog, faults
 from upkeep.mongo.session import Doc, MongoSession
 from upkeep.rolefiles import ALWAYS, Section
 
@@ -37,6 +39,7 @@ def findings(session: MongoSession, target: Target, granted: Sequence[Doc] | Non
     """Yield a finding for each job that the target declares and for which our user lacks a right."""
     if granted is None:  # the server asks for no login
         return
+    there = _stored(session)
     jobs = [(ALWAYS, [*target.collections] or [""], Severity.ERROR)]
     for job, what in rights.declared(target):
         jobs.append((job.name, [*([""] if what.own else ()), *what.objects], rights.severity(job, target, what)))
@@ -45,7 +48,7 @@ def findings(session: MongoSession, target: Target, granted: Sequence[Doc] | Non
         missing = [
             (resource, lacks)
             for section in sections
-            for resource, actions in _wanted(section, session, target, names)
+            for resource, actions in _wanted(section, session.database.name, target, names, there)
             if (lacks := [action for action in actions if not catalog.holds(granted, resource, action)])
         ]
         if missing:
@@ -60,8 +63,18 @@ def findings(session: MongoSession, target: Target, granted: Sequence[Doc] | Non
                 yield found.model_copy(update={"subject": part[0][0].get("collection") or name}) if few else found
 
 
+def _stored(session: MongoSession) -> list[str]:
+    """Return what a glob may mean; nothing where our user may not look."""
+    try:
+        return [row["name"] for row in session.database.list_collections() if row["type"] != "view"]
+    except OperationFailure as error:
+        if faults.code(error) in faults.UNAUTHORIZED:
+            return []
+        raise
+
+
 def _wanted(
-    section: Section, session: MongoSession, target: Target, names: Sequence[str]
+    section: Section, database: str, target: Target, names: Sequence[str], there: Sequence[str]
 ) -> Iterator[tuple[Doc, list[str]]]:
     """Yield resources and actions of a section, with the target's names in the place of the file's."""
     for privilege in command(section)["privileges"]:
@@ -69,13 +82,13 @@ def _wanted(
         if resource.get("db") != DATABASE:
             yield resource, actions
         elif resource.get("collection") not in KINDS:
-            yield {**resource, "db": session.database.name}, actions
+            yield {**resource, "db": database}, actions
         else:
-            for name in _collections(resource["collection"], target, names):
+            for name in _meant(target, _collections(resource["collection"], target, names), there):
                 own = [action for action in actions if not name or action not in _OF_DATABASES]
-                yield {"db": session.database.name, "collection": name}, own
+                yield {"db": database, "collection": name}, own
             if whole := [action for action in actions if action in _OF_DATABASES]:
-                yield {"db": session.database.name, "collection": ""}, whole
+                yield {"db": database, "collection": ""}, whole
 
 
 def _collections(kind: str, target: Target, names: Sequence[str]) -> list[str]:
@@ -86,6 +99,13 @@ def _collections(kind: str, target: Target, names: Sequence[str]) -> list[str]:
     if kind == _SERIES:
         return [name for name, policy in policies if policy.timeseries]
     return sorted({policy.retain.into for _, policy in policies if policy.retain and policy.retain.into})
+
+
+def _meant(target: Target, names: Sequence[str], there: Sequence[str]) -> list[str]:
+    """Return the collections that names and globs mean; a glob that means none yet: all of the database."""
+    meant = catalog.by_policy(there, names, _collections(_ARCHIVE, target, ()))
+    whole = {name: [""] if catalog.is_glob(name) else [name] for name in names}
+    return [*dict.fromkeys(one for name, found in meant.items() for one in found or whole[name])]
 
 
 def _shown(resource: Doc) -> str:

@@ -10,14 +10,15 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from local.servers import MongoServer
-from tests.harness.jobs import session
+from tests.harness.jobs import Runs, session
 from tests.harness.looking import Looks
-from tests.harness.mongo import Place, fresh_place, run, target
+from tests.harness.mongo import AT, Place, fresh_place, run, target
 from upkeep import connections, rolefiles, settings
 from upkeep.fleet import Target
 from upkeep.jobs.rights import CHECK
 from upkeep.model import Finding
 from upkeep.mongo.rights import FILES, ROLES, command
+from upkeep.run import rules
 from upkeep.run.check import check_target
 
 NAME = "probed"
@@ -95,6 +96,41 @@ def test_a_target_that_is_called_as_its_collection_lacks_what_that_collection_ne
         if f.check == CHECK and "data_retention" in f.summary
     )
     assert (lacks.severity.value, lacks.evidence["missing"]) == ("ERROR", [f"remove on {place.name}.events"])
+
+
+def test_what_may_not_be_read_leaves_an_observed_target_incomplete(place: Place) -> None:
+    """`dbAdmin` may list collections and read none of them."""
+    place.client.admin.command(
+        "createUser", NAME, pwd=place.server.password, roles=[{"role": "dbAdmin", "db": place.name}, "clusterMonitor"]
+    )
+    place.db.events.insert_one({"at": None})
+    for more in ("", "\nother: {retain: {by: at, for: 30 days, then: delete}}"):
+        with session("mongo", uri(place)) as ours:
+            seen = Runs("data_retention", target(f"events: {{retain: {{by: at, for: 30 days, then: delete}}}}{more}"))
+            plan = rules.observe_only(seen.run(ours, AT, gate=False).plan)
+        (unread,) = (f for f in plan.findings if f.check == CHECK)
+        assert unread.status.value == "not_available", "a run with such a finding is never fine"
+        place.db.other.insert_one({"at": None})
+
+
+def test_globs_are_asked_for_as_the_collections_that_they_mean(place: Place) -> None:
+    """And a right on any database is none on `local`, whose oplog health looks at."""
+    for name in ("logs_a", "logs_b", "logs*"):
+        place.db.create_collection(name)
+    place.client.admin.command(
+        "createUser", NAME, pwd=place.server.password, roles=["readAnyDatabase", {"role": "dbAdmin", "db": place.name}]
+    )
+    kept = "{retain: {by: at, for: 30 days, then: delete}}"
+    many = target(f"logs_?: {kept}\nlogs[*]: {kept}\nnone*: {kept}")
+    found = [f for f in check_target(many, lambda _: connections.parse("c", uri(place))).findings if f.check == CHECK]
+    lacks = {one for f in found for one in f.evidence["missing"]}
+    wanted = {f"remove on {place.name}.{name}" for name in ("logs_a", "logs_b", "logs*")} | {f"remove on {place.name}"}
+    assert {one for one in lacks if one.startswith("remove")} == wanted
+    assert "find, collStats on local.oplog.rs" in lacks
+    for remedy in {f.remedy for f in found}:
+        granted(place, remedy)
+    after = check_target(many, lambda _: connections.parse("c", uri(place))).findings
+    assert [f for f in after if f.check == CHECK] == []
 
 
 def test_who_may_only_log_in_is_told_what_to_grant_and_nothing_reads_as_fine(place: Place) -> None:

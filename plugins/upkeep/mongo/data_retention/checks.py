@@ -7,6 +7,7 @@ from typing import Final
 
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.refusal import Refusal
+from upkeep.model import FindingStatus
 from upkeep.mongo import expiry
 from upkeep.mongo.data_retention import age_facts
 from upkeep.mongo.data_retention.view import SMALL_ROWS, View, expiring
@@ -29,8 +30,14 @@ def refusals(view: View) -> list[Refusal]:
     missing = view.facts.get("missing_privileges") or []
     if missing:
         text = f"our user may not {', '.join(missing)}"
-        found.append(Refusal(PRIVILEGES, text, GRANT))
+        found.append(Refusal(PRIVILEGES, text, GRANT, status=status_of(view)))
     return found
+
+
+def status_of(view: View) -> FindingStatus:
+    """Return what missing rights leave: what may not be read was not looked at, wherever nothing is changed too."""
+    missing = view.facts.get("missing_privileges") or []
+    return FindingStatus.NOT_AVAILABLE if any(m.startswith("find ") for m in missing) else FindingStatus.FINDING
 
 
 def _shape(view: View) -> Iterator[Refusal]:

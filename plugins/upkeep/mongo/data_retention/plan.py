@@ -14,12 +14,23 @@ from typing import Final
 from upkeep.fleet import Target
 from upkeep.jobs.data_retention.cutoff import requirement
 from upkeep.jobs.data_retention.limits import over_limit
-from upkeep.model import Action, Finding, Json, Observation, Plan, ReasonCode, Request, Requirement, Severity
+from upkeep.model import (
+    Action,
+    Finding,
+    FindingStatus,
+    Json,
+    Observation,
+    Plan,
+    ReasonCode,
+    Request,
+    Requirement,
+    Severity,
+)
 from upkeep.mongo import catalog, specs
 from upkeep.mongo.data_retention import pipelines
 from upkeep.mongo.data_retention.age_facts import EPOCH
 from upkeep.mongo.data_retention.args import Creation, Documents, Expiry, Measurements
-from upkeep.mongo.data_retention.checks import GRANT, PRIVILEGES, refusals
+from upkeep.mongo.data_retention.checks import GRANT, PRIVILEGES, refusals, status_of
 from upkeep.mongo.data_retention.findings import findings, left
 from upkeep.mongo.data_retention.view import View, views
 
@@ -56,10 +67,13 @@ def _of_the_server(server: Json, seen: list[View]) -> Iterator[Finding]:
     if server.get("refuses"):
         yield Finding.of("server_refuses", "server", Severity.ERROR, server["refuses"], server["remedy"])
     if _all_denied(seen):
-        names = sorted(view.subject for view in seen if view.row is not None)
+        there = [view for view in seen if view.row is not None]
+        names, states = sorted(view.subject for view in there), {*map(status_of, there)}
+        status = FindingStatus.NOT_AVAILABLE if FindingStatus.NOT_AVAILABLE in states else FindingStatus.FINDING
+        unread = ", and not even read all of them" if status is FindingStatus.NOT_AVAILABLE else ""
         text = f"our user may change none of the {len(names)} collections in care ({', '.join(names[:NAMED])}"
         more = f" and {len(names) - NAMED} more)" if len(names) > NAMED else ")"
-        yield Finding.of("privileges", "server", Severity.ERROR, text + more, GRANT)
+        yield Finding.of(PRIVILEGES, "server", Severity.ERROR, text + more + unread, GRANT, status=status)
 
 
 def _all_denied(seen: list[View]) -> bool:
