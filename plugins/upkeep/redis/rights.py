@@ -15,6 +15,7 @@ from upkeep import rolefiles
 from upkeep.fleet import Target
 from upkeep.fleet.policies.warm import OWN, WarmPolicy
 from upkeep.jobs import rights
+from upkeep.jobs.spec import JobSpec
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.redis import streams
 from upkeep.redis.session import RedisSession
@@ -71,15 +72,25 @@ def findings(session: RedisSession, target: Target) -> Iterator[Finding]:
         except redis.exceptions.NoPermissionError:
             text = "which rights our user has could not be asked: it may not use MULTI and DISCARD"
             remedy, unseen = f"ACL SETUSER {user} +multi +discard", FindingStatus.NOT_AVAILABLE
-            yield Finding.of("rights", target.name, Severity.INFO, text, remedy, status=unseen)
+            worst = max((_needs(one, target, by) for one, by in rights.declared(target)), key=lambda s: s.rank)
+            yield Finding.of("rights", target.name, worst, text, remedy, status=unseen)
             return
         if missing:
             severity = rights.severity(job, target, what)
             yield rights.lacking(job.name, severity, missing, f"ACL SETUSER {user} {' '.join(missing)}")
         if gone:
-            text = f"the server has no {', '.join(gone)}: what {job.name} would look at by them is not available"
+            severity, unseen = _needs(job, target, what), FindingStatus.NOT_AVAILABLE
+            would = "look at" if job.looks_only else "look at and do"
+            text = f"the server has no {', '.join(gone)}: what {job.name} would {would} by them is not available"
             remedy = "nothing, where the service has taken them away; else look for rename-command"
-            yield Finding.of("commands", job.name, Severity.INFO, text, remedy, status=FindingStatus.NOT_AVAILABLE)
+            if not job.looks_only:
+                remedy = "look for rename-command; where the service has taken them away, leave out what needs them"
+            yield Finding.of("commands", job.name, severity, text, remedy, status=unseen)
+
+
+def _needs(job: JobSpec, target: Target, what: rights.Declared) -> Severity:
+    """Return how bad it is that a job's commands are not there, or not known to be allowed."""
+    return Severity.INFO if job.looks_only else rights.severity(job, target, what)
 
 
 def _patterns(target: Target, job: str, objects: Sequence[str]) -> list[str]:
@@ -131,9 +142,11 @@ def _queued(session: RedisSession, commands: Sequence[Sequence[str]]) -> list[An
                     answers.append(connection.read_response())
                 except redis.exceptions.ResponseError as error:
                     answers.append(error)
-        finally:
             connection.send_command("DISCARD")
             connection.read_response()
+        except BaseException:
+            connection.disconnect()  # or the next who gets it from the pool is within MULTI yet
+            raise
     return answers
 
 

@@ -23,6 +23,7 @@ from upkeep.fleet import Target
 from upkeep.jobs import spec
 from upkeep.jobs.rights import CHECK, declared
 from upkeep.model import Finding
+from upkeep.redis import rights as rights_of
 from upkeep.redis.rights import FILES, of
 from upkeep.run.check import check_target
 
@@ -101,6 +102,12 @@ def test_who_may_only_log_in_is_told_what_to_grant_and_nothing_reads_as_fine(pla
     what = target(tmp_path)
     found = check_target(what, lambda _: connections.parse("c", place.uri_of(USER))).findings
     assert [f.remedy for f in found if f.check == "rights"] == [f"ACL SETUSER {USER} +multi +discard"]
+    assert [f.severity.value for f in found if f.check == "rights"] == ["ERROR"], "not to know is not to be able"
+    place.client.execute_command("ACL", "SETUSER", USER, "+multi")
+    with place.session(place.uri_of(USER)) as ours:
+        (unknown,) = rights_of.findings(ours, what)
+        assert unknown.check == "rights"
+        assert ours.command("TIME") != "QUEUED", "without DISCARD the connection is still within MULTI"
     assert [f.severity.value for f in found if f.check == CHECK] == ["ERROR"], "the streams themselves are not seen"
     place.client.config_set("appendonly", "no")  # then only CONFIG tells whether snapshots are made
     try:
@@ -117,7 +124,7 @@ def test_a_service_without_config_and_sync_is_looked_at_as_far_as_it_goes(tmp_pa
     """As services do it: `rename-command`; nobody can grant what the server does not have."""
 
     def start(directory: Path) -> RedisServer:
-        taken = {'rename-command CONFIG ""': "", 'rename-command SYNC ""': "", 'rename-command PSYNC ""': ""}
+        taken = {f'rename-command {name} ""': "" for name in ("CONFIG", "SYNC", "PSYNC")}
         server = RedisServer(directory, port=free_port(), password="secret", settings=taken)
         server.start()
         return server
@@ -130,6 +137,8 @@ def test_a_service_without_config_and_sync_is_looked_at_as_far_as_it_goes(tmp_pa
         gone = {f.subject: f.summary for f in found if f.check == "commands"}
         assert {*gone} == {"backup", "health_check"}
         assert "config|get" in gone["health_check"]
+        weight = {f.subject: f.severity.value for f in found if f.check == "commands"}
+        assert weight == {"backup": "ERROR", "health_check": "INFO"}, "a backup is declared that nobody can take"
         with session("redis", uri) as ours:
             health = Looks("health_check", what).look(ours)
             assert (health["latency", "server"].status.value, health["latency", "server"].severity.value) == (
