@@ -54,12 +54,12 @@ def parse(connection_id: str, text: str) -> Address:
         if text.lstrip().startswith("{"):
             return _from_json(connection_id, json.loads(text))
         return _from_uri(connection_id, text)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError):
         message = (
             f"connection '{connection_id}' cannot be read; write scheme://user:password@host:port/database with "
             "special characters percent-encoded, or Airflow's JSON form"
         )
-        raise ConfigurationError(message) from error
+        raise ConfigurationError(message) from None  # what was no port may be part of a password
 
 
 def require_engine(address: Address, engine: str) -> None:
@@ -96,7 +96,9 @@ def _from_uri(connection_id: str, text: str) -> Address:
     parts = urlsplit(text)
     if "://" not in text or not parts.scheme or not (parts.netloc or parts.path or parts.query):
         raise ValueError(connection_id)
-    if parts.fragment or "@" in parts.path:  # a password that is not encoded: what follows it would be taken for more
+    names = [part.partition("=")[0] for part in parts.query.split("&")]
+    # a password that is not encoded: what follows it would be taken for more
+    if parts.fragment or any("@" in text for text in (parts.path, *names)):
         raise ValueError(connection_id)
     userinfo, _, hosts = parts.netloc.rpartition("@")
     user, _, password = userinfo.partition(":")
@@ -145,7 +147,7 @@ def address(connection_id: str, *, kind: str, extra: Mapping[str, Any], **fields
     kind
         Its type: the scheme of a URI.
     extra
-        Its options.
+        Its options; one that is null is not said at all, as forms leave it.
     fields
         ``host``, ``port``, ``user``, ``database`` and ``password``, as they stand in it.
 
@@ -156,16 +158,17 @@ def address(connection_id: str, *, kind: str, extra: Mapping[str, Any], **fields
     ValueError
         A port is no number.
     """
-    options = {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in extra.items()}
+    said = {str(key): value for key, value in extra.items() if value is not None}
+    options = {key: value if isinstance(value, str) else json.dumps(value) for key, value in said.items()}
     spec = next((row for row in ENGINES.values() if kind in row.schemes), None)
     if kind == _SOCKET:  # the path of the URI is the socket's
         fields |= {"host": f"/{fields['database']}", "database": ""}
     for option, name in (spec.fields if spec else {}).items():
         value = options.pop(option, "")
         if value and fields[name] and str(fields[name]) != value:
-            said = "" if name == "password" else f": '{fields[name]}' and '{value}'"
+            both = "" if name == "password" else f": '{fields[name]}' and '{value}'"
             raise ConfigurationError(
-                f"connection '{connection_id}' names its {name} twice{said}; leave one of them out"
+                f"connection '{connection_id}' names its {name} twice{both}; leave one of them out"
             )
         fields[name] = fields[name] or value
     given = Address(

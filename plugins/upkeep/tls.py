@@ -198,6 +198,14 @@ def require_files(connection_id: str, options: Mapping[str, str], keys: Iterable
             raise UnreachableError(f"connection '{connection_id}': {key} names {path}, which {why}; correct it")
 
 
+def refuse_both(connection_id: str, off: Collection[str], on: Collection[str]) -> None:
+    """Raise `ConfigurationError` for a connection that asks for TLS and switches it off: it would go in plain."""
+    if off and on:
+        no, yes = " and ".join(off), " and ".join(on)
+        message = f"connection '{connection_id}' says two things at once: {no}, and {yes}, which asks for TLS; "
+        raise ConfigurationError(f"{message}leave {no} out, or {yes} for a connection in plain")
+
+
 def refuse_unknown(connection_id: str, options: Mapping[str, str], known: Collection[str]) -> None:
     """Raise `ConfigurationError` for an option about TLS that is not known: left out, it would protect nothing."""
     for key in options:

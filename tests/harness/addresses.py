@@ -45,6 +45,11 @@ FORMS: Final[list[tuple[str, Meaning]]] = [
         ("a:1,b:2", None, "u", "p", "", {"connect_timeout": "3"}),
     ),
     ('{"conn_type": "redis", "host": "h", "port": 6379, "extra": "{\\"db\\": 4}"}', ("h", 6379, "", "", "4", {})),
+    (
+        '{"conn_type": "redis", "host": "h", "extra": {"db": null, "ssl": true, "ssl_ca_certs": null}}',
+        ("h", None, "", "", "", {"ssl": "true"}),
+    ),
+    ('{"conn_type": "tidb", "host": "h", "extra": {"unix_socket": null}}', ("h", None, "", "", "", {})),
     ('{"conn_type": "postgres", "host": "[::1]", "port": 5433}', ("::1", 5433, "", "", "", {})),
     ('{"conn_type": "mongo", "host": "a,b", "port": 27018}', ("a:27018,b:27018", None, "", "", "", {})),
 ]
@@ -56,6 +61,8 @@ REFUSED: Final = [
     ("postgres://u:p@a:5432,[::1]:5433/d", "special characters percent-encoded"),
     ("postgres://u:hush#1@h/d", "special characters percent-encoded"),
     ("postgres://u:12/hush@h/d", "special characters percent-encoded"),
+    ("postgres://u:12?hush@h/d", "special characters percent-encoded"),
+    ("postgres://u:12?x=1&hush@h/d?sslmode=require", "special characters percent-encoded"),
     ("postgres://u:hush[@h/d", "special characters percent-encoded"),
 ]
 

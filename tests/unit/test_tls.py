@@ -37,7 +37,9 @@ def of_tidb(address: Address) -> str:
         (of_tidb, "tidb://h/d?ssl_mode=verify_ca", UNNAMED),
         (of_tidb, "tidb://h/d?ssl_mode=REQUIRED", NOT),
         (of_tidb, f'{{"conn_type": "mysql", "host": "h", "extra": {{"ssl": {{"ca": "{CA}"}}}}}}', FULL),
+        (of_tidb, '{"conn_type": "mysql", "host": "h", "extra": {"ssl": {"ca": null}}}', FULL),
         (of_tidb, "tidb://h/d?ssl_disabled=true", tls.PLAIN),
+        (of_tidb, "tidb://h/d?ssl=false&ssl_mode=PREFERRED&ssl_verify_cert=false", tls.PLAIN),
         (of_tidb, "tidb:///d?unix_socket=/run/x&ssl=true", tls.PLAIN),
         (redis.protection, "redis://h/0", tls.PLAIN),
         (redis.protection, "rediss://h/0", FULL),
@@ -45,6 +47,7 @@ def of_tidb(address: Address) -> str:
         (redis.protection, f"redis://h/0?ssl_ca_certs={CA}", FULL),
         (redis.protection, "rediss://h/0?ssl_check_hostname=false", UNNAMED),
         (redis.protection, "rediss://h/0?ssl_cert_reqs=none", NOT),
+        (redis.protection, "redis://h/0?ssl=false&ssl_cert_reqs=required&ssl_ca_certs=", tls.PLAIN),
         (redis.protection, "unix:///run/x", tls.SOCKET),
         (redis.protection, '{"conn_type": "redis", "host": "h", "extra": {"ssl": true, "ssl_cert_reqs": ""}}', FULL),
         (redis.protection, '{"conn_type": "redis", "host": "h", "extra": {"ssl": "", "ssl_ca_certs": ""}}', tls.PLAIN),
@@ -56,6 +59,14 @@ def of_tidb(address: Address) -> str:
         (mongo.of, '{"conn_type": "mongo", "host": "h", "extra": {"ssl": true, "allow_insecure": false}}', FULL),
         (mongo.of, "mongodb://h/d?tls=true&tlsAllowInvalidHostnames=true", UNNAMED),
         (mongo.of, "mongodb://h/d?tls=true&tlsInsecure=true", NOT),
+        (mongo.of, "mongodb://h/d?tlsInsecure=true", NOT),
+        (mongo.of, "mongodb://h/d?TLSAllowInvalidCertificates=true", NOT),
+        (mongo.of, "mongodb://h/d?tlsAllowInvalidHostnames=true", UNNAMED),
+        (mongo.of, '{"conn_type": "mongo", "host": "h", "extra": {"ssl": true, "tls": null}}', FULL),
+        (mongo.of, f"mongodb://h/d?tlsCAFile={CA}&allow_insecure=true", FULL),
+        (mongo.of, "mongodb://h/d?ssl=true&tls=null", FULL),
+        (mongo.of, "mongodb+srv://h.example.net/d?tlsInsecure=null", FULL),
+        (mongo.of, "mongodb://h/d?tls=false", tls.PLAIN),
         (mongo.of, "mongodb+srv://h.example.net/d", FULL),
         (lambda a: libpq.options(a).get("sslmode", ""), f"postgres://h/d?sslrootcert={CA}", "verify-full"),
         (lambda a: libpq.options(a).get("sslmode", ""), "postgres://h/d?sslrootcert=system", "verify-full"),
@@ -76,8 +87,25 @@ def test_what_is_encrypted_is_verified_unless_written_otherwise(
         (tidb.wanted, "tidb://h/d?tls=true", "there is no option tls"),
         (tidb.wanted, "tidb://h/d?ssl_mode=VERIFY", "write one of DISABLED"),
         (tidb.wanted, "tidb://h/d?ssl={", "ssl is no JSON"),
+        (
+            tidb.wanted,
+            f"tidb://h/d?ssl=false&ssl_ca={CA}",
+            "says two things at once: ssl=false, and ssl_ca, which asks for TLS; leave ssl=false out, or ssl_ca for a",
+        ),
+        (tidb.wanted, f"tidb://h/d?ssl_disabled=true&ssl_cert={CA}", "ssl_disabled, and ssl_cert, which"),
+        (tidb.wanted, "tidb://h/d?ssl_mode=disabled&ssl=true&ssl_verify_cert=1", "DISABLED, and ssl and ssl_verify_"),
+        (tidb.wanted, "tidb://h/d?ssl=false&ssl_mode=REQUIRED", "ssl=false, and ssl_mode, which"),
+        (
+            tidb.wanted,
+            '{"conn_type": "mysql", "host": "h", "extra": {"ssl": {"ca": null, "check_hostname": false}}}',
+            "ssl has no 'check_hostname'; it takes ca, cert, key; for more write ssl, ssl_ca",
+        ),
+        (redis.wanted, "rediss://h/0?ssl=false", "says two things at once: ssl=false, and rediss://, which"),
+        (redis.wanted, f"redis://h/0?ssl=off&ssl_ca_certs={CA}", "ssl=false, and ssl_ca_certs, which"),
         (redis.wanted, "rediss://h/0?ssl_ca=/x", "there is no option ssl_ca"),
         (redis.wanted, "rediss://h/0?ssl_cert_reqs=optional", "write required or none"),
+        (mongo.driver_options, "mongodb://h/d?tls=false&ssl=true", "tls=false, and ssl, which"),
+        (mongo.driver_options, f"mongodb://h/d?TLS=false&tlsCAFile={CA}", "tls=false, and tlsCAFile, which"),
         (mongo.driver_options, "mongodb://h/d?tls=maybe", "write true or false"),
     ],
 )
@@ -85,6 +113,12 @@ def test_what_would_protect_nothing_is_refused(how: Callable[[Address], object],
     with pytest.raises(ConfigurationError) as caught:
         how(parse("c", uri))
     assert says in str(caught.value)
+
+
+def test_mongodbs_driver_is_told_of_tls_that_it_would_not_take_for_a_wish() -> None:
+    told = mongo.driver_options(parse("c", "mongodb://h/d?tlsInsecure=true"))
+    assert told == {"tls": True, "tlsInsecure": True}
+    assert mongo.driver_options(parse("c", "mongodb://h/d?tls=null")) == {}
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,20 @@ def driver_options(address: Address) -> dict[str, Any]:
     }
     names = {key.lower(): key for key in options}
     tls.require_files(called, options, [names[file.lower()] for file in _FILES if file.lower() in names])
-    for key in _FLAGS:
-        if key in names:
-            options[names[key]] = bool(tls.flag(called, given, names[key]))
-    if tls.flag(called, given, "ssl") and "tls" not in names:
-        options["tls"] = True
-    if tls.flag(called, given, "allow_insecure") and options.get(names.get("tls", "tls")):
+    for key in [key for key in _FLAGS if key in names]:
+        on = tls.flag(called, given, names[key])
+        if on is None:
+            del options[names.pop(key)]
+        else:
+            options[names[key]] = on
+    asking = [*(["ssl"] if tls.flag(called, given, "ssl") else []), *(key for key in _FILES if key.lower() in names)]
+    tls.refuse_both(called, ["tls=false"] if options.get(names.get("tls", "")) is False else [], asking)
+    if "ssl" in asking:
+        options[names.setdefault("tls", "tls")] = True
+    if tls.flag(called, given, "allow_insecure") and options.get(names.get("tls", "")):
         options.setdefault("tlsAllowInvalidCertificates", True)
+    if any(key.startswith("tls") for key in names):  # the driver takes some of them for a wish, and not all
+        options.setdefault(names.get("tls", "tls"), True)
     return options
 
 
@@ -55,8 +62,7 @@ def of(address: Address) -> str:
     options = {key.lower(): value for key, value in driver_options(address).items()}
     if address.local:
         return tls.SOCKET
-    implied = any(key.startswith("tls") for key in options)  # the driver takes any of them for a wish
-    if not options.get("tls", implied or is_srv(address)):
+    if not options.get("tls", is_srv(address)):
         return tls.PLAIN
     insecure = any(options.get(key) for key in _CERTIFICATE)
     return tls.protection(certificate=not insecure, name=not options.get(_NAME))

@@ -32,9 +32,9 @@ def wanted(address: Address) -> Tls | None:
     tls.refuse_unknown(called, options, _KNOWN)
     tls.require_files(called, options, _FILES)
     on = tls.flag(called, options, "ssl")
-    if on is None:
-        on = address.kind == "rediss" or any(options.get(key) for key in _FILES)
-    if not on or address.local:
+    asking = [*(["rediss://"] if address.kind == "rediss" else []), *(key for key in _FILES if options.get(key))]
+    tls.refuse_both(called, ["ssl=false"] if on is False else [], asking)
+    if not (on or asking) or address.local:
         return None
     how = (options.get("ssl_cert_reqs") or "required").lower()
     if how not in _UNVERIFIED + _VERIFIED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Final
 
 from upkeep import tls
@@ -12,6 +13,7 @@ from upkeep.tls import Tls
 
 WORDS: Final = tls.Words("ssl or ssl_mode", "ssl_ca", "ssl_cert and ssl_key")
 _FILES: Final = ("ssl_ca", "ssl_cert", "ssl_key")
+_OF_AIRFLOW: Final = {"ca": "ssl_ca", "cert": "ssl_cert", "key": "ssl_key"}
 _FLAGS: Final = ("ssl_verify_cert", "ssl_verify_identity")
 _KNOWN: Final = frozenset({*_FILES, *_FLAGS, "ssl", "ssl_mode", "ssl_disabled", "ssl_key_password"})
 _MODES: Final = {
@@ -39,19 +41,18 @@ def wanted(address: Address) -> Tls | bool:
     options, called = dict(address.options), address.connection_id
     tls.refuse_unknown(called, options, _KNOWN)
     if options.get("ssl", "").startswith("{"):  # as Airflow's own hook for MySQL takes it
-        options |= _of_airflow(called, options.pop("ssl"))
+        options |= {**_of_airflow(called, options["ssl"]), "ssl": "true"}
     tls.require_files(called, options, _FILES)
     mode = options.get("ssl_mode", "").upper()
     if mode and mode not in _MODES:
         raise ConfigurationError(f"connection '{called}': ssl_mode is {mode!r}; write one of {', '.join(_MODES)}")
-    on = tls.flag(called, options, "ssl")
-    off = on is False or mode == "DISABLED" or tls.flag(called, options, "ssl_disabled")
+    off, asking = _wishes(called, options, mode)
+    tls.refuse_both(called, off, asking)
     if off or address.local:  # what goes through a socket stays on this machine
         return False
-    certificate, name = (tls.flag(called, options, key) for key in _FLAGS)
-    said = certificate or name or any(options.get(key) for key in _FILES)
-    if not (on or said or _MODES.get(mode)):
+    if not asking:
         return True
+    certificate, name = (tls.flag(called, options, key) for key in _FLAGS)
     by_mode = _MODES.get(mode) or (True, True)
     verified = bool(name) or (by_mode[0] if certificate is None else certificate)
     return Tls(
@@ -64,8 +65,24 @@ def wanted(address: Address) -> Tls | bool:
     )
 
 
+def _wishes(called: str, options: Mapping[str, str], mode: str) -> tuple[list[str], list[str]]:
+    """Return what switches TLS off, and what asks for it."""
+    flags = {key: tls.flag(called, options, key) for key in ("ssl", "ssl_disabled", *_FLAGS)}
+    off = {"ssl=false": flags["ssl"] is False, "ssl_mode=DISABLED": mode == "DISABLED"}
+    asking = {**options, **flags, "ssl_mode": _MODES.get(mode)}
+    return (
+        [key for key, said in {**off, "ssl_disabled": flags["ssl_disabled"]}.items() if said],
+        [key for key in ("ssl", "ssl_mode", *_FLAGS, *_FILES) if asking.get(key)],
+    )
+
+
 def _of_airflow(called: str, text: str) -> dict[str, str]:
     try:
-        return {f"ssl_{key}": str(value) for key, value in json.loads(text).items() if f"ssl_{key}" in _FILES}
+        given = {key: str(value) for key, value in json.loads(text).items() if value is not None}
     except ValueError:
         raise ConfigurationError(f"connection '{called}': ssl is no JSON; write true, or the ssl_… options") from None
+    for key in given:
+        if key not in _OF_AIRFLOW:
+            message = f"connection '{called}': ssl has no {key!r}; it takes {', '.join(_OF_AIRFLOW)}"
+            raise ConfigurationError(f"{message}; for more write {', '.join(sorted(_KNOWN))}")
+    return {_OF_AIRFLOW[key]: value for key, value in given.items()}
