@@ -161,7 +161,7 @@ def address(connection_id: str, *, kind: str, extra: Mapping[str, Any], **fields
     said = {str(key): value for key, value in extra.items() if value is not None}
     options = {key: value if isinstance(value, str) else json.dumps(value) for key, value in said.items()}
     spec = next((row for row in ENGINES.values() if kind in row.schemes), None)
-    if kind == _SOCKET:  # the path of the URI is the socket's
+    if kind == _SOCKET and not fields["host"].startswith("/"):  # the path of the URI is the socket's
         fields |= {"host": f"/{fields['database']}", "database": ""}
     for option, name in (spec.fields if spec else {}).items():
         value = options.pop(option, "")

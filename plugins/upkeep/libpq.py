@@ -47,6 +47,8 @@ def options(address: Address) -> dict[str, str]:
     tls.refuse_unknown(address.connection_id, address.options, _LIBPQ)
     found = {key: value for key, value in address.options.items() if key in _LIBPQ}
     named = {key: value for key, value in found.items() if value != _SYSTEM}
+    if ":" in named.get("sslkey", ""):  # libpq asks an engine of OpenSSL for it, by its id
+        del named["sslkey"]
     tls.require_files(address.connection_id, named, _FILES)
     if found.get("sslrootcert") and not address.local:
         # libpq itself would not even look at it

@@ -50,6 +50,10 @@ FORMS: Final[list[tuple[str, Meaning]]] = [
         ("h", None, "", "", "", {"ssl": "true"}),
     ),
     ('{"conn_type": "tidb", "host": "h", "extra": {"unix_socket": null}}', ("h", None, "", "", "", {})),
+    (
+        '{"conn_type": "unix", "host": "/run/Redis.sock", "extra": {"db": 2}}',
+        ("/run/Redis.sock", None, "", "", "2", {}),
+    ),
     ('{"conn_type": "postgres", "host": "[::1]", "port": 5433}', ("::1", 5433, "", "", "", {})),
     ('{"conn_type": "mongo", "host": "a,b", "port": 27018}', ("a:27018,b:27018", None, "", "", "", {})),
 ]

@@ -121,6 +121,14 @@ def test_mongodbs_driver_is_told_of_tls_that_it_would_not_take_for_a_wish() -> N
     assert mongo.driver_options(parse("c", "mongodb://h/d?tls=null")) == {}
 
 
+def test_nothing_asks_for_the_password_of_a_key_at_a_terminal() -> None:
+    assert redis.driver_options(parse("c", f"rediss://h/0?ssl_certfile={CA}"))["ssl_password"] == ""
+
+
+def test_a_key_may_be_in_an_engine() -> None:
+    assert libpq.options(parse("c", "postgres://h/d?sslkey=pkcs11:7"))["sslkey"] == "pkcs11:7"
+
+
 @pytest.mark.parametrize(
     ("how", "uri"),
     [

@@ -68,7 +68,7 @@ def driver_options(address: Address) -> dict[str, Any]:
         "ssl_ca_certs": how.ca,
         "ssl_certfile": how.cert,
         "ssl_keyfile": how.key,
-        "ssl_password": how.password,
+        "ssl_password": how.password or "",  # without one it must not be asked for at a terminal
     }
 
 

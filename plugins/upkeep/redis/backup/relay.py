@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from upkeep.engines import Address
+from upkeep.errors import NotAvailableError
 from upkeep.jobs.errors import ConnectionLostError
 from upkeep.redis.connection import DEFAULT_PORT
 from upkeep.redis.session import CONNECT_SECONDS
@@ -35,6 +36,8 @@ def relay(address: Address, how: Tls) -> Iterator[Path]:
     ------
     ConnectionLostError
         The server does not answer, or is not the one that it should be.
+    NotAvailableError
+        No socket can be made in the folder for temporary files.
     """
     host = address.host or "localhost"
     try:
@@ -44,10 +47,15 @@ def relay(address: Address, how: Tls) -> Iterator[Path]:
             server = how.context().wrap_socket(plain, server_hostname=host)
             failed.pop_all()
     except OSError as error:
-        raise ConnectionLostError(f"the server did not answer a second connection ({error.strerror})") from None
+        why = error.strerror or error  # a time-out has no number
+        raise ConnectionLostError(f"the server did not answer a second connection ({why})") from None
     with server, tempfile.TemporaryDirectory(prefix="upkeep-") as folder, socket.socket(socket.AF_UNIX) as door:
         path = Path(folder) / "socket"
-        door.bind(str(path))
+        try:
+            door.bind(str(path))
+        except OSError as error:  # of a path that is too long, for one
+            message = f"no socket can be made at {path} ({error.strerror or error}); set TMPDIR to a shorter path"
+            raise NotAvailableError(message) from None
         door.listen(1)
         thread = threading.Thread(target=_serve, args=(door, server), daemon=True)
         thread.start()
@@ -56,7 +64,8 @@ def relay(address: Address, how: Tls) -> Iterator[Path]:
         finally:
             for one in (door, server):  # closing alone would not wake a thread that waits
                 with contextlib.suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
+                    # one's own would end TLS first: what the thread still sends would go in plain
+                    socket.socket.shutdown(one, socket.SHUT_RDWR)
             thread.join(_JOIN_SECONDS)
 
 
