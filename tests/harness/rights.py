@@ -12,6 +12,7 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 import pymongo
+import pymysql
 import redis
 
 from local.servers import MongoServer, RedisServer, TidbServer
@@ -23,7 +24,9 @@ from upkeep.tidb import rights as tidb_rights
 USER: Final = "upkeep"
 USER_OF_MONGO: Final = "ours"
 """There the administrator is called `USER`."""
-_MADE: Final[WeakSet[MongoServer]] = WeakSet()
+TIDB_DATABASES: Final = r"t\_%"
+"""Those of `tests.harness.tidb.fresh`, as GRANT names many at once."""
+_MADE: Final[WeakSet[MongoServer | TidbServer]] = WeakSet()
 
 
 def redis_uri(server: RedisServer, database: str = "0") -> str:
@@ -69,6 +72,17 @@ def make_mongo_user(admin: Any, user: str, password: str, *, mode: str = "enforc
         verb = next(iter(command))
         admin.command({**command, verb: user})
     admin.command("createUser", user, pwd=password, roles=[user])
+
+
+def tidb_uri(server: TidbServer, database: str) -> str:
+    """Return the address of a test's database for Upkeep's user, which is made at first; all such are in its care."""
+    if server not in _MADE:
+        with pymysql.connect(
+            host=server.host, port=server.port, user=server.user, password=server.password, autocommit=True
+        ) as connection:
+            make_tidb_user(connection.cursor(), USER, server.password, TIDB_DATABASES)
+        _MADE.add(server)
+    return tidb_login(server, USER, database)
 
 
 def tidb_login(server: TidbServer, user: str, database: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pymysql
 
 from local.servers import TidbServer
-from tests.harness import jobs
+from tests.harness import jobs, rights
 from upkeep.engines import Address
 from upkeep.fleet import Target
 from upkeep.tidb.session import TiDBSession
@@ -24,7 +24,7 @@ class Db:
 
     def __init__(self, server: TidbServer, name: str) -> None:
         self.server, self.name = server, name
-        self.uri = server.uri(name)
+        self.uri, self.admin_uri = rights.tidb_uri(server, name), server.uri(name)
         self.connection = self.connect()
 
     def connect(self) -> Any:

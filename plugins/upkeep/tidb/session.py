@@ -309,7 +309,9 @@ def _clean(error: BaseException, address: Address) -> str:
 
 def _remedy(error: BaseException) -> str:
     number = faults.code(error)
-    if number in {1044, 1045}:
+    if number == 1044:  # noqa: PLR2004 - told also of a database that is not there, to who may not see it
+        return "check the name of the database, and that the user has a right on it"
+    if number == 1045:  # noqa: PLR2004 - not let in
         return f"check user and password, and whether the user is to show a client certificate ({WORDS.client})"
     if number == 1049:  # noqa: PLR2004 - unknown database
         return "check the name of the database"

@@ -24,14 +24,15 @@ def app(tidb_server: TidbServer) -> Iterator[Db]:
     ) as connection:
         connection.cursor().execute("create database app")
         db = Db(tidb_server, "app")
-        assert load_tidb(db.uri) is True
+        assert load_tidb(db.admin_uri) is True
+        db.run("grant select, insert, update, delete, create, alter, drop, index on app.* to upkeep")
         yield db
         db.connection.close()
         connection.cursor().execute("drop database app")
 
 
 def test_loading_again_changes_nothing(app: Db) -> None:
-    assert load_tidb(app.uri) is False
+    assert load_tidb(app.admin_uri) is False
     assert app.value("select count(*) from order_events") == 50_000
     assert app.value("select count(*) from order_notes where created_at is null") > 0
 

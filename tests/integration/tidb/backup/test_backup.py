@@ -167,7 +167,7 @@ def test_damage_is_found_and_nothing_half_is_left(db: Db, copying: Copying) -> N
     copying.bench = Bench(go_on, lambda _: None, 60)
     db.run("create user if not exists looker identified by 'pw'")
     db.run(f"grant select on `{db.name}`.empty to looker")
-    weak = Copying("tidb", db.uri.replace(f"root:{db.server.password}@", "looker:pw@"), copying.into)
+    weak = Copying("tidb", db.admin_uri.replace(f"root:{db.server.password}@", "looker:pw@"), copying.into)
     with pytest.raises((ConfigurationError, ProgramError)):
         weak.take()
 
@@ -186,8 +186,8 @@ def test_it_goes_into_an_empty_database_only(db: Db, copying: Copying, tidb_serv
     found = copying.take()
     data = found.place / manifests.DATA
     with pytest.raises(ConfigurationError, match="not empty"):
-        copying.copier.restore(data, found.manifest, address(db.uri), copying.bench)
+        copying.copier.restore(data, found.manifest, address(db.admin_uri), copying.bench)
     with fresh(tidb_server) as other:
-        copying.copier.restore(data, found.manifest, address(other.uri), copying.bench)
+        copying.copier.restore(data, found.manifest, address(other.admin_uri), copying.bench)
         assert other.run("select * from plain order by id") == db.run("select * from plain order by id")
         other.run("insert into plain (note) values ('new')")

@@ -277,6 +277,7 @@ def test_a_cancelled_statement_is_gone_from_the_server(db: Db) -> None:
 
 
 def test_a_schema_change_that_waits_is_cancelled_with_the_task(db: Db) -> None:
+    db.uri = db.admin_uri  # to take back a schema change takes SUPER
     events(db)
     other = db.connect()
     other.begin()
@@ -308,6 +309,7 @@ def test_a_schema_change_that_waits_is_cancelled_with_the_task(db: Db) -> None:
 
 
 def test_a_schema_change_that_takes_too_long_is_given_up_and_reported(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    db.uri = db.admin_uri  # to take back a schema change takes SUPER
     events(db)
     monkeypatch.setattr("upkeep.tidb.partition_creation.apply.ddl.WAIT_SECONDS", 2.0)
     other = db.connect()
