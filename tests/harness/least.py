@@ -42,6 +42,11 @@ def give(server: PostgresServer) -> None:
     server.login = OWNER
 
 
+def whole(uri: str) -> str:
+    """Return an address for the cluster's first superuser: a restore needs more than Upkeep's role has."""
+    return uri.replace(f"//{OWNER}:", f"//{FIRST}:", 1)
+
+
 def lower() -> None:
     """Let every session that Upkeep opens at a test's own address be one of `ROLE`, in this process for good."""
     connect = PostgresSession.connect

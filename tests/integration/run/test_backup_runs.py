@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.harness import commands as help_
+from tests.harness import least
 from tests.harness.cases import CASES, ROWS, prepare
 from tests.harness.commands import Bed, Db, Done
 from tests.harness.servers import fresh_database
@@ -121,7 +122,7 @@ def test_what_is_old_goes_and_the_disaster_needs_no_ledger(bed: Bed, into: Path,
 def test_restored_into_an_empty_database_only(bed: Bed, into: Path, postgres_server: Any) -> None:
     assert bed.upkeep("run", "backup", "--json").status == 0
     with fresh_database(postgres_server, "restored") as uri:
-        bed.addresses["empty"] = uri
+        bed.addresses["empty"] = least.whole(uri)
         command = ("restore", "--target", "shop", "--backup", "newest", "--into", "empty_db")
         done = bed.upkeep(*command)
         assert done.status == 0, done.said

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from local.servers import PostgresServer
-from tests.harness import postgres_backup, scratching
+from tests.harness import least, postgres_backup, scratching
 from tests.harness.copying import Copying, flip, words
 from tests.harness.jobs import address
 from tests.harness.servers import fresh_database
@@ -158,7 +158,8 @@ def test_it_goes_into_an_empty_database_only(
 ) -> None:
     with pytest.raises(ConfigurationError, match="is not empty"):
         COPIER.restore(backup.place / DATA, backup.manifest, address(source), copying.bench)
-    with fresh_database(postgres_server, "restored") as uri:
+    with fresh_database(postgres_server, "restored") as made:
+        uri = least.whole(made)
         COPIER.restore(backup.place / DATA, backup.manifest, address(uri), copying.bench)
         there = COPIER.look(address(uri), backup.manifest)
         assert [f for f in differences(backup.manifest, there) if f.subject != "large objects"] == []
