@@ -158,14 +158,15 @@ def _blind(look: Looked, check: Check) -> Finding:
 
 def _judged(row: Seen, check: Check, samples: Sequence[Json | None]) -> Finding:
     """Return what a subject's value or state comes to."""
+    why = row.evidence.get("why")
     if row.value is None and not row.state:
-        why = str(row.evidence.get("why", "there is no earlier sample to compare with"))
+        why = why or "there is no earlier sample to compare with"
         text, unseen = f"{check.about}: not judged yet: {why}", FindingStatus.INSUFFICIENT_EVIDENCE
         return Finding.of(row.check, row.subject, Severity.INFO, text, evidence=row.evidence, status=unseen)
     lasting = _level(row.value, check, samples) if row.value is not None else None
     by_state = check.states.get(row.state)
     worst = max((s for s in (by_state, lasting) if s is not None), key=lambda s: s.rank, default=None)
-    text = _words(check.summary, row, check)
+    text = f"{check.about}: {why}" if row.value is None and why else _words(check.summary, row, check)
     if worst is None and row.value is not None and check.level(row.value):
         worst, text = Severity.INFO, f"{text}; seen for the first time, raised when the next look sees it too"
     return _finding(row, check, worst, text, lasting)

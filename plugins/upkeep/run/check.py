@@ -52,6 +52,8 @@ class TargetCheck:
             return "not ready: what is ERROR stands in the way", "red"
         if self.observed:
             return f"works, observed only ({self.observed}): plans and reports, changes nothing", "yellow"
+        if self.lacking:
+            return "works, but for what is told below: that is not done, or was not looked at", "yellow"
         return "works: what is declared is done, and what deletes as its rules require", "green"
 
     @property
@@ -63,6 +65,12 @@ class TargetCheck:
     def bad(self) -> bool:
         """Whether anything is at least an ERROR."""
         return any(f.status is not FindingStatus.OK and f.severity.rank >= Severity.ERROR.rank for f in self.findings)
+
+    @property
+    def lacking(self) -> bool:
+        """Whether anything is a WARNING, or could not be looked at."""
+        open_ = [f for f in self.findings if f.status is not FindingStatus.OK]
+        return any(f.severity.rank >= Severity.WARNING.rank or f.status is not FindingStatus.FINDING for f in open_)
 
     @property
     def status(self) -> str:

@@ -51,7 +51,8 @@ select
     round(
         100.0 * (last_value::numeric - seqstart) / nullif(last_possible::numeric - seqstart, 0), 2
     )::float8 as value,
-    null as state
+    null as state,
+    null as why
 from ends
 where last_value is not null
 union all
@@ -60,7 +61,8 @@ select
     null,
     null,
     null,
-    'unreadable'
+    'unreadable',
+    count(*) || ' of them may not be read: how much of their range is used is not known'
 from ends
 where not readable
 having count(*) > 0

@@ -108,8 +108,8 @@ def _archive(view: View) -> Iterator[Refusal]:
         text = "a standalone server has no transactions: what is copied and what is deleted could differ"
         yield Refusal("transactions", text, "run it as a replica set, if of one member")
     if view.is_series and not view.comparable:
-        text = f"MongoDB {view.server['version']} cannot compare measurements with their copies (5.2 and later can)"
-        yield Refusal("version", text, "write then: delete, or upgrade the server")
+        what = f"MongoDB {view.server['version']} cannot compare measurements with their copies"
+        yield Refusal("version", f"{what}: nothing is archived or expires", "write then: delete, or upgrade to 6.0")
     if into == view.subject:
         yield Refusal("archive_drift", "it is its own archive", "name another collection in retain.into")
     if archive is None:

@@ -134,7 +134,14 @@ def _series(view: View) -> Iterator[Finding]:
         yield _say(
             view, "expiry_unsafe_times", Severity.WARNING, text, "correct those measurements, or copy without them"
         )
-    if view.facts.get("exposed"):
+    if view.facts.get("exposed") and not view.comparable:
+        text = (
+            f"its expireAfterSeconds ({view.expires:,}) deletes measurements, and whether they are in "
+            f"{view.policy.into} cannot be compared: it is suspended, for as long as this server and policy stay"
+        )
+        remedy = "write then: delete, or upgrade to 6.0"
+        yield _say(view, "expiry_before_archive", Severity.ERROR, text, remedy, seconds=view.expires)
+    elif view.facts.get("exposed"):
         text = (
             f"its expireAfterSeconds ({view.expires:,}) would delete measurements that are not in {view.policy.into} "
             "before the next run: it is suspended until they are"

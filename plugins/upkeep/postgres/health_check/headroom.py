@@ -39,7 +39,11 @@ def defaults(ask: Ask[PostgresSession]) -> Iterator[Seen]:
                 state = "rows" if row["holds"] else "empty"
             except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable):
                 state = "unreadable"
-            yield Seen(check="default_rows", subject=relation.subject, state=state)
+            what = {"rows": "it has rows", "empty": "it is empty"}.get(
+                state, "whether it has rows is not known: no right to"
+            )
+            evidence = {"what": f"its default partition: {what}"}
+            yield Seen(check="default_rows", subject=relation.subject, state=state, evidence=evidence)
 
 
 def _tables(
