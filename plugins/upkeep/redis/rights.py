@@ -72,8 +72,9 @@ def findings(session: RedisSession, target: Target) -> Iterator[Finding]:
         except redis.exceptions.NoPermissionError:
             text = "which rights our user has could not be asked: it may not use MULTI and DISCARD"
             remedy, unseen = f"ACL SETUSER {user} +multi +discard", FindingStatus.NOT_AVAILABLE
-            worst = max((_needs(one, target, by) for one, by in rights.declared(target)), key=lambda s: s.rank)
-            yield Finding.of("rights", target.name, worst, text, remedy, status=unseen)
+            looks = all(one.looks_only for one, _ in rights.declared(target))
+            severity = Severity.INFO if looks else Severity.WARNING  # what it may do it can do all the same
+            yield Finding.of("rights", target.name, severity, text, remedy, status=unseen)
             return
         if missing:
             severity = rights.severity(job, target, what)
@@ -89,7 +90,7 @@ def findings(session: RedisSession, target: Target) -> Iterator[Finding]:
 
 
 def _needs(job: JobSpec, target: Target, what: rights.Declared) -> Severity:
-    """Return how bad it is that a job's commands are not there, or not known to be allowed."""
+    """Return how bad it is that a job's commands are not there."""
     return Severity.INFO if job.looks_only else rights.severity(job, target, what)
 
 
