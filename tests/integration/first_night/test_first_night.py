@@ -20,6 +20,7 @@ from local.servers import MongoServer, PostgresServer, RedisServer, TidbServer
 from tests.harness import mongo as mongo_help
 from tests.harness import redis as redis_help
 from tests.harness import tidb as tidb_help
+from tests.harness.commands import until
 from tests.harness.servers import fresh_database
 from tests.integration.first_night import documents, keys
 from upkeep import fleet, settings
@@ -119,7 +120,10 @@ def observer(postgres_server: PostgresServer, request: pytest.FixtureRequest) ->
     """A shop's database as its administrator and as an observer reaches it."""
     with fresh_database(postgres_server, "shop") as uri, psycopg.connect(uri, autocommit=True) as db:
         role = f"observer_{db.info.backend_pid}"
-        db.execute((HERE / "shop.sql").read_text())
+        with psycopg.connect(uri, autocommit=True) as filling:
+            filling.execute((HERE / "shop.sql").read_text())
+        written = "select sum(n_tup_ins) > 0 from pg_stat_user_tables"  # counters come when the session has ended
+        until(lambda: db.execute(written).fetchone() == (True,), 20)
         db.execute(f"create role {role} login password '{WORD}' nosuperuser")
         db.execute(f"grant usage on schema public to {role}; grant pg_read_all_stats to {role}")
         db.execute(f'grant select on all tables in schema public, "Reporting 2" to {role}')
