@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import local.tools
+from local.obtain.versions import wanted
 from local.servers import (
     MongoServer,
     PostgresServer,
@@ -22,6 +23,7 @@ from tests.harness.servers import fresh_database, ledger_template
 from tests.harness.stack import Stack, run_local, start_stack
 from tests.harness.stepping import Stepping
 from upkeep import settings
+from upkeep.model import ENGINES
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,7 +69,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def tools(request: pytest.FixtureRequest) -> None:
     """The programs that backups run, where Upkeep finds them (``upkeep.settings.tools_dir``)."""
-    if any(name.endswith("server") for item in request.session.items for name in getattr(item, "fixturenames", ())):
+    names = (name for item in request.session.items for name in getattr(item, "fixturenames", ()))
+    if any(map(wanted, ENGINES)) or any(name.endswith("server") for name in names):
         folder = local.tools.lay()
         if folder != settings.tools_dir():  # those of another version (``UPKEEP_POSTGRES_VERSION`` and the like)
             os.environ["UPKEEP_TOOLS"] = str(folder)
