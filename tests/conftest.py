@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+# What is read from a screen does not depend on whose screen it is: consoles ask for these where they are made.
+os.environ.pop("COLUMNS", None)
+os.environ.pop("FORCE_COLOR", None)
+os.environ.pop("TTY_COMPATIBLE", None)
+
 import local.tools
 from local.obtain.versions import wanted
 from local.servers import (
