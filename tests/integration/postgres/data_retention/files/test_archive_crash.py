@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from local.servers import PostgresServer
-from tests.harness.archives import KINDS, in_files, in_table, of_another_history, said, settled
+from tests.harness.archives import KINDS, in_files, in_table, of_another_history, settled
 from tests.harness.postgres import AT, retention, session, spring, target
 from tests.harness.stepping import Stepping
 from upkeep.errors import UnreachableError
@@ -166,8 +166,5 @@ def finished(uri: str, policy: str, into: Path, whole: list[int], stage: Any) ->
         assert set(table) | set(sure) | set(undecided) == set(whole), stage
         assert sorted(set(table) & set(sure)) == [], stage
         with session(uri) as opened:
-            for _ in range(3):
-                run = book.run(opened, AT)
-                assert set(run.statuses) <= {"done"}, (stage, said(run))
-            assert run.kinds == [], stage
+            assert book.until_done(opened, AT).kinds == [], stage
         assert settled(db, into) == whole, stage
