@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 from upkeep.errors import UpkeepError
 from upkeep.jobs.backup.job import stands
-from upkeep.jobs.backup.manifest import DATA, Manifest
+from upkeep.jobs.backup.manifest import DATA, NAME, Manifest
 from upkeep.model import Artefact, Backup
 from upkeep.run import verifying
 from upkeep.run.fleet_restores import Here, best
@@ -55,6 +56,9 @@ def _seen(artefact: Artefact) -> Manifest | str | None:
     home = Path(artefact.location).parent
     try:
         manifest = stands(artefact)
+        if manifest is None:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.close(os.open(Path(artefact.location) / NAME, os.O_RDONLY))  # one that is closed to us is not gone
     except OSError as error:
         return f"{artefact.location} cannot be looked at ({error.strerror})"
     if manifest is not None or os.access(home, os.R_OK | os.X_OK):

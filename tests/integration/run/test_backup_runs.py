@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.harness import commands as help_
-from tests.harness import least
+from tests.harness import least, restorable
 from tests.harness.cases import CASES, ROWS, prepare
 from tests.harness.commands import Bed, Db, Done
 from tests.harness.servers import fresh_database
@@ -165,7 +165,7 @@ def test_what_is_missing_for_a_restore_is_told(bed: Bed, into: Path, tmp_path: P
     assert (fine["verdict"], fine["notes"]) == ("yes", [])
 
     place = Path(made["location"])
-    no_programs(bed, tmp_path)
+    no_programs(bed, tmp_path / "tools")
     no_room(bed, tmp_path / "room")
     no_extensions(bed, tmp_path / "plain", manifests.read(place)[0].needs["major"])
     next((place / "data").glob("*.dat.gz")).unlink()
@@ -183,20 +183,14 @@ def test_what_is_missing_for_a_restore_is_told(bed: Bed, into: Path, tmp_path: P
 
 
 def no_programs(bed: Bed, empty: Path) -> None:
-    with pytest.MonkeyPatch.context() as machine:
-        machine.setattr(programs, "_KNOWN", ())
-        machine.setenv("PATH", str(empty))
-        machine.setenv("UPKEEP_TOOLS", str(empty))
+    with restorable.only(empty, {}):
         found = answer(bed)
     assert found["verdict"] == "yes, but something is missing here"
     assert [what.partition(" ")[0] for what in found["missing"]] == ["initdb", "no", "postgres"]
 
 
 def no_room(bed: Bed, place: Path) -> None:
-    (place / "upkeep-scratch-x").mkdir(parents=True)
-    (place / "upkeep-scratch-x" / ".servers.json").write_text('{"reserved": 1000000000000000}')
-    with pytest.MonkeyPatch.context() as machine:
-        machine.setenv("UPKEEP_SCRATCH", str(place))
+    with restorable.full(place):
         (found,) = answer(bed)["missing"]
     assert "a scratch server may need" in found
 

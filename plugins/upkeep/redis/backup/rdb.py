@@ -6,6 +6,7 @@ database begins: the server writes it at the instant of the snapshot.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ CHECKER: Final = "redis-check-rdb"
 _SERVER: Final = "redis-server"
 """The same program by its other name: before 7.0 the checker does not tell its version."""
 FILE: Final = "dump.rdb"
+_BEGIN: Final = re.compile(rb"[A-Z]+(\d+)$")
 _FIELD: Final = re.compile(r"AUX FIELD (\S+) = '(.*)'$")
 _DATABASE: Final = re.compile(r"\[offset (\d+)\] Selecting DB ID (\d+)$")
 _KEYS: Final = re.compile(r"\[info\] (\d+) keys read$")
@@ -47,6 +49,14 @@ class Content:
 def checker(major: int) -> Path:
     """Return the checker of the server's version. Raises `NotAvailableError` when there is none here."""
     return programs.find(CHECKER, major=major, twin=_SERVER)
+
+
+def form(path: Path) -> int:
+    """Return the version of the format that a file is in; 0: it cannot be read, or does not begin so."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        found = _BEGIN.match(file.read(9))
+        return int(found[1]) if found else 0
+    return 0
 
 
 def read(path: Path, bench: Bench, major: int) -> Content:

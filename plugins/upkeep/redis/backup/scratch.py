@@ -24,6 +24,8 @@ from upkeep.redis.connection import driver_options
 SERVER: Final = "redis-server"
 _ROOM: Final = 0.8
 """Of the memory that is free a scratch server may take so much."""
+_READS: Final = {"v=7.0.": 10, "v=7.2.": 11, "Valkey server v=8.": 11}
+"""The newest format of a file that these read, where a later server of the same major version writes a newer one."""
 _BATCH: Final = 100
 _LOAD_SECONDS: Final = 4 * 3600.0
 _SETTINGS: Final = """port 0
@@ -52,9 +54,9 @@ def count(place: Path, manifest: Manifest, bench: Bench) -> dict[str, int]:
 @contextmanager
 def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]:
     """Have a server of its own load the file."""
-    program = _program(manifest)
-    _look_for_memory(manifest)
     source = place / rdb.FILE
+    program = _program(source, manifest)
+    _look_for_memory(manifest)
     with scratch.place("redis", reserve=source.stat().st_size) as room:
         with source.open("rb") as given, (room.path / rdb.FILE).open("wb") as copy:
             while piece := given.read(1 << 22):
@@ -77,17 +79,24 @@ def restored(place: Path, manifest: Manifest, bench: Bench) -> Iterator[Address]
 
 def missing(place: Path, manifest: Manifest) -> Iterator[str]:
     """Yield what this machine lacks of what a server of its own needs."""
-    size = (place / rdb.FILE).stat().st_size
+    file = place / rdb.FILE
+    size = file.stat().st_size
     yield from unavailable(
-        lambda: _program(manifest),
+        lambda: _program(file, manifest),
         lambda: rdb.checker(int(manifest.needs["major"])),  # a proof reads the file before it is restored
         lambda: _look_for_memory(manifest),
         lambda: scratch.look_for_room(size),
     )
 
 
-def _program(manifest: Manifest) -> Path:
-    return programs.find(SERVER, major=int(manifest.needs["major"]))
+def _program(file: Path, manifest: Manifest) -> Path:
+    program = programs.find(SERVER, major=int(manifest.needs["major"]))
+    said, form = programs.version(program), rdb.form(file)
+    if any(version in said and form > newest for version, newest in _READS.items()):
+        raise NotAvailableError(
+            f"{program} reads no file of format {form}, as {manifest.server_version} writes it: install that version"
+        )
+    return program
 
 
 def _look_for_memory(manifest: Manifest) -> None:

@@ -101,8 +101,8 @@ def _reserve(place: Path) -> int:
 
 def _program(manifest: Manifest) -> Path:
     program = programs.find(SERVER)
-    version = programs.version(program, "-V")
-    if programs.major_of(version.rpartition(":")[2]) != manifest.needs["major"]:
+    version = programs.version(program, "-V").rpartition(":")[2].strip()
+    if programs.major_of(version) != manifest.needs["major"]:
         raise NotAvailableError(f"{program} is of version {version}, the backup of {manifest.server_version}")
     return program
 

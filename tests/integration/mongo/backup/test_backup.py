@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import bson
@@ -11,7 +12,7 @@ import pymongo
 import pytest
 
 from local.servers import MongoServer
-from tests.harness import mongo_backup, scratching
+from tests.harness import mongo_backup, restorable, scratching
 from tests.harness.copying import Copying, flip, words
 from tests.harness.jobs import address
 from tests.harness.mongo import Place, fresh_place
@@ -122,6 +123,13 @@ def test_damage_of_the_files_is_named(place: Place, copying: Copying, found: pub
     finally:
         documents.write_bytes(whole)
         about.write_bytes(said)
+
+
+def test_what_this_machine_lacks_for_a_restore_is_told(found: publish.Found, tmp_path: Path) -> None:
+    series = str(found.manifest.needs["series"])
+    major = series.partition(".")[0]
+    others = [("db version v3.4.24", f"of version {major} is not"), (f"db version v{major}.9.1", "the backup of ")]
+    restorable.check(found, tmp_path, ["mongod"], others)
 
 
 def test_it_goes_into_an_empty_database_only(

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from local.servers import PostgresServer
-from tests.harness import least, postgres_backup, scratching
+from tests.harness import least, postgres_backup, restorable, scratching
 from tests.harness.copying import Copying, flip, words
 from tests.harness.jobs import address
 from tests.harness.servers import fresh_database
@@ -151,6 +151,12 @@ def test_nothing_leads_out_and_what_is_not_as_it_was_is_named(copying: Copying, 
     assert found[5].summary.endswith("there only after the restore: stands at 1, which was given out")
     assert "the sequence is not there after the restore" in found[0].summary
     assert no_places()
+
+
+def test_what_this_machine_lacks_for_a_restore_is_told(backup: publish.Found, tmp_path: Path) -> None:
+    tools = ["initdb", "pg_restore", "postgres"]
+    others = [("a tool (PostgreSQL) 9.1.24", "of version")]
+    restorable.check(backup, tmp_path, tools, others)
 
 
 def test_it_goes_into_an_empty_database_only(

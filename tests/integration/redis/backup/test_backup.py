@@ -12,7 +12,7 @@ import redis
 
 from local.obtain.versions import wanted
 from local.servers import RedisServer, start_redis
-from tests.harness import rights, scratching, servers
+from tests.harness import restorable, rights, scratching, servers
 from tests.harness.copying import Copying, Watch, flip, words
 from tests.harness.jobs import address
 from upkeep.errors import CancelledError, ConfigurationError
@@ -151,6 +151,31 @@ def test_what_a_killed_run_left_the_next_one_removes(server: RedisServer, copyin
     verdict = copying.verify(found)
     assert (verdict.level, words(verdict)) == ("restored", [])
     assert sorted(copying.left()) == sorted([first, found.place])
+
+
+def test_what_this_machine_lacks_for_a_restore_is_told(server: RedisServer, copying: Copying, tmp_path: Path) -> None:
+    fill(server)
+    found, tools = copying.take(), ["redis-server", "redis-check-rdb"]
+    major = found.manifest.needs["major"]
+    others = [("Redis server v=2.8.1 sha=0", f"redis-server of version {major} is not")]
+    restorable.check(found, tmp_path, tools, others)
+    with restorable.only(tmp_path / "tools", {"redis-server": f"Redis server v={major}.4.1 sha=0"}):
+        (what,) = restorable.lacks(found)  # the proof reads the file before it is restored
+        assert what.startswith("redis-check-rdb of version")
+    file = found.place / "data" / "dump.rdb"
+    whole = file.read_bytes()
+    with restorable.only(tmp_path / "tools", dict.fromkeys(tools, f"Redis server v={major}.0.15 sha=0")):
+        file.write_bytes(b"REDIS0012" + whole[9:])  # as 7.4 writes it, and 7.0 does not read it
+        missed = restorable.told(found).here.lacks
+        assert ["reads no file of format 12" in what for what in missed] == [True] * (major == 7)
+        file.write_bytes(b"REDIS0009" + whole[9:])
+        restorable.fine(found)
+    file.write_bytes(whole)
+    memory = {**found.manifest.needs, "memory": 1 << 50}
+    less = found.manifest.model_copy(update={"needs": memory})
+    (what,) = copying.copier.missing(file.parent, less)
+    assert "1,073,741,824 MiB of memory" in what
+    restorable.fine(found)
 
 
 def test_it_goes_into_an_empty_server_only(server: RedisServer, copying: Copying) -> None:

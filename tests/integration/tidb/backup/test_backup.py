@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from local.servers import TidbServer
-from tests.harness import scratching
+from tests.harness import restorable, scratching
 from tests.harness.copying import Copying, Watch, flip, words
 from tests.harness.jobs import address
 from tests.harness.tidb import Db, fresh
@@ -179,6 +179,11 @@ def test_what_a_killed_run_left_the_next_one_removes(copying: Copying) -> None:
     verdict = copying.verify(found)
     assert (verdict.level, words(verdict)) == ("compared", [])
     assert sorted(copying.left()) == sorted([first, found.place])
+
+
+def test_what_this_machine_lacks_for_a_restore_is_told(copying: Copying, tmp_path: Path) -> None:
+    others = [("Release Version: v1.2.3-abc", "is of version v1.2.3-abc, the backup of ")]
+    restorable.check(copying.take(), tmp_path, ["tidb-server"], others)
 
 
 def test_it_goes_into_an_empty_database_only(db: Db, copying: Copying, tidb_server: TidbServer) -> None:
