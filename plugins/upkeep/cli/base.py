@@ -77,7 +77,8 @@ class Instant(click.ParamType[datetime]):
         try:
             moment = datetime.fromisoformat(value)
             if moment.tzinfo is None:
-                self.fail(f"{value!r} has no offset; write e.g. {value}+00:00 or {value}Z", param, ctx)
+                at = value if len(value) > len("2026-11-01") else f"{moment:%Y-%m-%d}T00:00"
+                self.fail(f"{value!r} has no offset; write e.g. {at}+00:00 or {at}Z", param, ctx)
             moment = moment.astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is not ISO-8601; write e.g. 2026-11-01T02:00:00+00:00", param, ctx)

@@ -36,6 +36,11 @@ class TargetPolicy(Strict):
         """Return what a target declares, or ``None``."""
         return next((policy for policy in target.policies.values() if isinstance(policy, cls)), None)
 
+    @property
+    def external(self) -> bool:
+        """Whether others do what it names, so that it declares nothing for a job of ours."""
+        return False
+
     def suits(self, engine: str) -> None:
         """Raise `ValueError` when what is written cannot be on such an engine."""
 

@@ -145,8 +145,9 @@ class Target(Strict):
         yield from self.objects(keys)
 
     def declares(self, keys: Iterable[str]) -> bool:
-        """Return whether the target itself declares one of these keys."""
-        return not self.policies.keys().isdisjoint(_in(TARGET, keys))
+        """Return whether the target itself declares one of these keys, for us to do."""
+        ours = {key for key, policy in self.policies.items() if not policy.external}
+        return not ours.isdisjoint(_in(TARGET, keys))
 
     def objects(self, keys: Iterable[str]) -> Iterator[str]:
         """Yield the names (or globs) of the objects that declare one of these keys; one may be called as the target."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from upkeep.fleet import Target
-from upkeep.fleet.policies.backup import BackupPolicy
 from upkeep.jobs.spec import JOBS, JobSpec
 from upkeep.model import Finding, Severity
 
@@ -24,10 +23,8 @@ class Declared:
 
 def declared(target: Target) -> Iterator[tuple[JobSpec, Declared]]:
     """Yield the jobs that a target declares something for, with what declares it."""
-    policy = BackupPolicy.of(target)
     for job in JOBS.values():
-        elsewhere = job.verifies and policy is not None and policy.external
-        if target.engine in job.engines and not elsewhere:
+        if target.engine in job.engines:
             what = Declared(target.declares(job.policy_keys), tuple(target.objects(job.policy_keys)))
             if what.own or what.objects:
                 yield job, what

@@ -128,7 +128,7 @@ def _key(job: spec.JobSpec, target: Target) -> str | None:
         return None
     of_objects = object_keys(target.engine)
     for place, _, key in (key.rpartition(".") for key in job.policy_keys):
-        if key in of_objects or (place == "target" and not target.refuses(key)):
+        if key in of_objects or (place == "target" and not target.refuses(key) and key not in target.policies):
             return key
     return None
 

@@ -74,6 +74,14 @@ def test_check_says_what_was_found(upkeep: Upkeep, database: str) -> None:
     assert "public.events found, partitioned by range" in result.output
 
 
+def test_backups_that_others_take_are_no_work_of_ours(upkeep: Upkeep) -> None:
+    fleet = FLEET.replace("    tables:", "    backup: external\n    tables:")
+    (told,) = document(upkeep("check", "--json", fleet_text=fleet))["targets"]
+    assert "backup" not in {*told["declared"], *told["not_declared"]}
+    result = upkeep("run", "backup")
+    assert (result.exit_code, "0 targets" in result.output) == (0, True)
+
+
 def test_check_says_whether_a_backup_can_be_taken(
     upkeep: Upkeep, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +128,10 @@ def test_check_of_an_unreachable_server_exits_with_3_and_hides_the_password(
         (("plan", "data_retention", "--target", "shop"), "declares nothing for data_retention"),
         (("plan", "dance"), "partition_creation"),
         (("plan", "partition_creation", "--at", "2026-11-01T00:00:00"), "no offset"),
+        (
+            ("plan", "partition_creation", "--at", "2026-11-01"),
+            "2026-11-01T00:00+00:00 or 2026-11-01T00:00Z",
+        ),
         (("plan", "partition_creation", "--at", "yesterday"), "ISO-8601"),
         (("show", "no-such-run"), "no-such-run"),
         (("undo", "no-such-run"), "no-such-run"),

@@ -55,6 +55,10 @@ def healthy(number: int, *planned: Action) -> TargetReport:
     return TargetReport(target=f"t{number:03}", status=status, actions=planned, outcomes=done(planned), **about)
 
 
+def test_a_run_of_nothing_says_why() -> None:
+    assert shown().splitlines()[1:] == ["0 targets", "no target of the fleet file declared anything for data retention"]
+
+
 def test_two_hundred_targets_are_a_few_lines() -> None:
     idle = [healthy(n) for n in range(190)]
     busy = [healthy(n, *actions(12)) for n in range(190, 199)]

@@ -18,6 +18,7 @@ from upkeep.errors import ConfigurationError
 from upkeep.fleet import Target
 from upkeep.fleet.policies import backup
 from upkeep.fleet.policies.backup import BackupPolicy
+from upkeep.jobs import rooms
 from upkeep.jobs.backup import decide, publish
 from upkeep.jobs.backup import manifest as manifests
 from upkeep.jobs.backup.copier import Taken
@@ -223,6 +224,8 @@ def test_others_may_take_them() -> None:
     assert external is not None
     assert external.external
     assert BackupPolicy.of(target("false")) is None
+    asked = {word: list(rooms.policies(target(word), "backup")) for word in ("external", "false", "{into: /b}")}
+    assert asked == {"external": [], "false": [], "{into: /b}": ["shop"]}, "a run has nothing to fail at"
 
 
 def manifest(*objects: Contents, **more: Any) -> Manifest:
