@@ -1,6 +1,6 @@
 -- The ledger's database and its role. Run it as a superuser, or as the role that a managed service calls its
--- administrator, on the server that is to hold the ledger, not on one in care if you can: \password upkeep_control, then
--- point the connection `upkeep_control` at it and run `upkeep init`.
+-- administrator, on the server that is to hold the ledger, not on one in care if you can; then: \password
+-- upkeep_control, point the connection `upkeep_control` at it, and run `upkeep init`.
 create role upkeep_control with login nosuperuser nocreatedb nocreaterole noreplication;
 
 -- Who is no superuser may only give a database to a role that he is a member of.

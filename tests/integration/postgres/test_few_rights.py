@@ -3,12 +3,14 @@ no file, no view of others, settings of its own; and the tables belong to an ord
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from local.servers import PostgresServer
 from tests.harness import jobs
@@ -17,6 +19,7 @@ from tests.harness.jobs import Run, Runs
 from tests.harness.looking import Looks
 from tests.harness.postgres import attached, count, session
 from tests.harness.servers import fresh_database
+from upkeep import settings
 from upkeep.fleet import Target
 from upkeep.jobs.reindex.request import ReindexRequest
 from upkeep.model import Finding, FindingStatus
@@ -105,6 +108,28 @@ def granted(db: psycopg.Connection[Any], uri: str, what: Target) -> list[str]:
             done.append(statement if statement.startswith(("grant", "alter")) else f"grant {statement}")
             run(db, done[-1])
     raise AssertionError(done)
+
+
+@pytest.mark.versions
+def test_an_administrator_who_is_no_superuser_makes_the_ledger(postgres_server: PostgresServer) -> None:
+    """From 16 on one who makes a role is not a member of it, and gives it no database without."""
+    script = (settings.include_dir() / "sql" / "roles" / "control.sql").read_text()
+    name = f"ledger_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgres_server.uri(), autocommit=True) as first:
+        run(first, f"create role {name}_admin login createrole createdb password 'p'")
+        admin = conninfo.make_conninfo(postgres_server.uri(), user=f"{name}_admin", password="p")
+        try:
+            with psycopg.connect(admin, autocommit=True) as theirs:
+                for statement in script.replace("upkeep_control", name).split(";\n"):
+                    run(theirs, statement)
+                run(theirs, f"alter role {name} password 'p'")
+            mine = conninfo.make_conninfo(postgres_server.uri(), user=name, password="p", dbname=name)
+            with psycopg.connect(mine) as ours:
+                run(ours, "create schema upkeep")
+        finally:
+            run(first, f"drop database if exists {name}")
+            run(first, f"drop role if exists {name}")
+            run(first, f"drop role {name}_admin")
 
 
 def declare(names: str = "parts plain few", more: str = "limits: {share: 100 %}") -> Target:

@@ -2,6 +2,7 @@
 -- column may have a bigint sequence). Descending ones run the other way. One that cycles never ends.
 with ends as (
     select
+        n.nspname,
         n.nspname || '.' || c.relname as subject,
         s.seqstart,
         s.seqincrement,
@@ -62,7 +63,9 @@ select
     null,
     null,
     'unreadable',
-    count(*) || ' of them may not be read: how much of their range is used is not known'
+    count(*) || ' of them may not be read: how much of their range is used is not known: '
+    || 'grant select on all sequences in schema ' || string_agg(distinct quote_ident(nspname), ', ')
+    || ' to ' || quote_ident(current_user)
 from ends
 where not readable
 having count(*) > 0

@@ -219,6 +219,21 @@ def test_sequences_that_end(ours: Any, db: psycopg.Connection[Any]) -> None:
     db.execute("drop table s")
 
 
+def test_sequences_that_may_not_be_read_tell_the_grant(db: psycopg.Connection[Any]) -> None:
+    db.execute("""create role "S; seer" login password 'x'; create schema "S 1"; create sequence "S 1".one""")
+    seen = looks()
+    try:
+        with session("postgres", f"postgres://S%3B%20seer:x@127.0.0.1:{db.info.port}/postgres") as theirs:
+            told = seen.look(theirs, 2)["sequence_exhaustion", "server"]
+            assert told.severity.value == "WARNING"
+            grant = """grant select on all sequences in schema "S 1" to "S; seer\""""
+            assert told.summary.endswith(grant), told.summary
+            db.execute(grant)
+            assert seen.level(theirs, "sequence_exhaustion", "server") == "ok"
+    finally:
+        db.execute("""drop schema "S 1" cascade; drop role "S; seer\"""")
+
+
 def test_partitions_that_run_out_and_rows_in_the_default(ours: Any, db: psycopg.Connection[Any]) -> None:
     db.execute("""create table "Weird; --" (at timestamptz not null) partition by range (at)""")
     seen = looks(tables="""{'"Weird; --"': {partition: {by: at, every: 1 month, ahead: 3}}}""")
