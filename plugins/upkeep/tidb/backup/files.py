@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -15,6 +15,10 @@ VIEWS: Final = "views.sql"
 _DATA: Final = re.compile(r"(?P<table>[^.]+)\.\d+\.sql")
 _TABLE: Final = re.compile(r"(?P<table>[^.]+)-schema(?P<kind>-sequence|-view)?\.sql")
 _BASE: Final = re.compile(r" ?(/\*T!\[auto_(rand_base|id_cache|inc)\][^*]*AUTO_[A-Z_]*BASE[^*]*\*/|AUTO_INCREMENT=\d+)")
+_COUNTER: Final = re.compile(r"^\) ENGINE=(?:(?!COMMENT=).)*?\bAUTO_(?:INCREMENT|RANDOM_BASE)=(\d+)", re.MULTILINE)
+COUNTER: Final = "new rows get no number below "
+_SET: Final = re.compile(rb"(?<=,)-?\d+(?=\);\s*\Z)")
+"""In the statement that sets a sequence, the last one of its file."""
 _EVERY: Final = 10_000
 Kind = Literal["table", "sequence"]
 
@@ -80,7 +84,25 @@ def stream(path: Path) -> Iterator[bytes]:
         yield b"".join(parts)  # cut off: the server says so
 
 
-def lines(create: str) -> tuple[str, ...]:
-    """Return a definition in its lines, sorted, without where its counters stand."""
+def set_sequence(path: Path, number: int) -> None:
+    """Have a file set its sequence to a number, so that it goes on behind it."""
+    path.write_bytes(_SET.sub(str(number).encode(), path.read_bytes()))
+
+
+def lines(create: str, dumped: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return a definition in its lines, sorted; where its counter stands is one of them.
+
+    Parameters
+    ----------
+    create
+        What ``SHOW CREATE TABLE`` says: servers have taken all numbers below its counter, and may have given them out.
+    dumped
+        Of a restored table, the lines of the one that was dumped: a counter that stands higher is as good.
+    """
     cleaned = (_BASE.sub("", line).strip().rstrip(",") for line in create.splitlines())
-    return tuple(sorted(line for line in cleaned if line not in ("", ")")))
+    found = _COUNTER.search(create)
+    counters = [int(found[1])] if found else []
+    if dumped is not None:
+        promised = [int(line.removeprefix(COUNTER)) for line in dumped if line.startswith(COUNTER)]
+        counters = [min(number, *(counters or [1])) for number in promised]
+    return tuple(sorted(line for line in (*cleaned, *(f"{COUNTER}{n}" for n in counters)) if line not in ("", ")")))

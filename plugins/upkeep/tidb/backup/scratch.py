@@ -176,15 +176,17 @@ def _seen(session: TiDBSession, row: dict[str, str], manifest: Manifest) -> Cont
         (made,) = session.rows("backup/view", view=name.identifier)
         session.execute(sql.fill("explain select * from {view}", view=name.identifier))  # what it stands on is there
         return Contents(name=str(name), kind="view", structures=(" ".join(str(made["Create View"]).splitlines()),))
-    if row["kind"] == "SEQUENCE":
-        return Contents(name=str(name), kind="sequence")
     known = manifest.object(str(name))
+    if row["kind"] == "SEQUENCE":
+        told = known is not None and known.structures
+        stands = (f"stands at {source.stands(session, name)}",) if told else ()
+        return Contents(name=str(name), kind="sequence", structures=stands)
     found = source.checksum(session, name)
     (made,) = session.rows("show_create", table=name.identifier)
     return Contents(
         name=str(name),
         rows=int(found.partition("-")[0]),
-        structures=files.lines(str(made["Create Table"])),
+        structures=files.lines(str(made["Create Table"]), known.structures if known is not None else ()),
         checksum=found if known is not None and known.checksum is not None else None,
     )
 

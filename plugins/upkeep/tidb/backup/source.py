@@ -31,6 +31,7 @@ LACKS: Final = (
     "global variables, placement, bindings, statistics",
     "what was written after the snapshot",
 )
+_UNSIGNED: Final = 1 << 64
 NO_SNAPSHOT: Final = "one instant: an embedded store gives no snapshots, each table is as it was when it was read"
 
 
@@ -86,14 +87,14 @@ def take(order: Order[TiDBSession]) -> Taken:
         secret = {"UPKEEP_DUMPLING_PASSWORD": address.password}
         bench.run(command, environment=secret, clean=_clean).fine()
         counted = files.rows(order.place, bench.checkpoint)
-        views = _views(session, order)
+        views, sequences = _views(session, order), _sequences(session, order)
         checksums = _checksums(order, position, counted) if lacks == LACKS else {}
     objects = [
         Contents(
             name=str(Name(session.database, one.name)),
             kind=one.kind,
             rows=counted[one.name] if one.kind == "table" else None,
-            structures=files.lines(one.create) if one.kind == "table" else (),
+            structures=files.lines(one.create) if one.kind == "table" else sequences.get(one.name, ()),
             checksum=checksums.get(one.name),
         )
         for one in files.schemas(order.place)
@@ -171,6 +172,26 @@ def _views(session: TiDBSession, order: Order[TiDBSession]) -> list[Contents]:
     if text:
         (order.place / files.VIEWS).write_text("".join(text), encoding="utf-8")
     return found
+
+
+def _sequences(session: TiDBSession, order: Order[TiDBSession]) -> dict[str, tuple[str, ...]]:
+    """Write into the files where sequences stand, as they are now: of those that go down the tool cannot tell it."""
+    found = dict[str, tuple[str, ...]]()
+    there = {row["name"] for row in session.rows("backup/objects", {"schema": session.database})}
+    for one in files.schemas(order.place):
+        if one.kind == "sequence" and one.name in there:
+            number = stands(session, Name(session.database, one.name))
+            files.set_sequence(one.path, number)
+            found[one.name] = (f"stands at {number}",)
+    return found
+
+
+def stands(session: TiDBSession, sequence: Name) -> int:
+    """Return the last number that servers have taken of a sequence, whether they have given it out or not."""
+    rows = session.rows("backup/next", sequence=sequence.identifier)
+    number = next(int(row["NEXT_GLOBAL_ROW_ID"]) for row in rows if row["ID_TYPE"] == "SEQUENCE")
+    # what is below zero is told without its sign
+    return (number - _UNSIGNED if number >= _UNSIGNED >> 1 else number) - 1
 
 
 def _checksums(order: Order[TiDBSession], position: Json, counted: Mapping[str, int]) -> dict[str, str]:

@@ -32,7 +32,11 @@ create table parted (id int, at datetime not null, unique key u (id, at)) ttl = 
 partition by range columns(at)
 (partition p0 values less than ('2024-01-01'), partition p1 values less than (maxvalue));;
 create table empty (id int primary key comment 'it''s; `odd`');;
+create table numbered (id bigint primary key auto_increment, note text);;
+create table cached (id bigint key nonclustered auto_increment, note text) auto_id_cache 1 comment 'AUTO_INCREMENT=3';;
 create sequence counter start with 5;;
+create sequence down start with -1 increment by -1 minvalue -99 maxvalue -1 cache 10;;
+create sequence unused start with 7;;
 create view seen as select id, note from plain where note like '%;%'
 """
 
@@ -60,6 +64,11 @@ def db(tidb_server: TidbServer) -> Iterator[Db]:
             row,
         )
         made.many("insert into plain (note, ratio) values (%s, %s)", [(f"n{n}", n / 7) for n in range(500)])
+        for table in ("numbered", "cached"):
+            made.many(f"insert into {table} (note) values (%s)", [("a",), ("b",), ("c",)])
+            made.run(f"delete from {table} where note = 'c'")  # its number was given out all the same
+        for sequence in ("counter", "down"):
+            made.run(f"select nextval({sequence}), nextval({sequence})")
         made.run("insert into parted values (1, '2023-01-01'), (2, '2025-01-01')")  # due, all of them
         yield made
 
@@ -85,6 +94,8 @@ def test_it_is_restored_and_equals_the_source_at_the_snapshot(db: Db, copying: C
         "plain": 501,
         "parted": 2,
         "empty": 0,
+        "numbered": 2,
+        "cached": 2,
         "`" + ODD.strip().replace("`", "``") + "`": 3,
     }
     verdict = copying.verify(found)
@@ -101,16 +112,26 @@ def test_it_is_restored_and_equals_the_source_at_the_snapshot(db: Db, copying: C
         "update parted set id = 9 where id = 1": "their checksums differ",
         "drop view seen": "the view is not there after the restore",
         "drop table empty": "the table is not there after the restore",
+        "alter table numbered force auto_increment = 3": "numbered* there only after the restore: " + given(3),
+        "alter table cached force auto_increment = 3": "cached* not there after the restore: " + given(4),
+        "alter table plain force auto_random_base = 2": "plain* there only after the restore: " + given(2),
+        "alter sequence counter restart with 5": "counter* there only after the restore: stands at 4",
     }
     with copying.restored(found) as there:
         session = TiDBSession.connect(there, application="test")
-        for statement, expected in changes.items():
-            with session._connection.cursor() as cursor:
+        with session._connection.cursor() as cursor:
+            for statement in changes:
                 cursor.execute(statement)
-            named = words_of(copying, found, there)
-            assert any(expected in one for one in named), (statement, named)
+        named = words_of(copying, found, there)
+        for statement, expected in changes.items():
+            subject, _, text = expected.rpartition("*")
+            assert any(subject in one and text in one for one in named), (statement, named)
         assert scratching.places("tidb")[0].stat().st_mode & 0o777 == 0o700
         session.close()
+
+
+def given(number: int) -> str:
+    return f"new rows get no number below {number}"
 
 
 def words_of(copying: Copying, found: object, there: object) -> list[str]:
@@ -138,10 +159,17 @@ def test_damage_is_found_and_nothing_half_is_left(db: Db, copying: Copying) -> N
     (schema,) = (found.place / "data").glob("*.plain-schema.sql")
     kept = schema.read_text()
     schema.write_text("\n".join(line for line in kept.split("\n") if "by_note" not in line))
-    (one,) = words(copying.verify(found, copying.signed(found)))
-    assert "not there after the restore: KEY `by_note`" in one
+    (cached,) = (found.place / "data").glob("*.cached-schema.sql")
+    (down,) = (found.place / "data").glob("*.down-schema-sequence.sql")
+    stood = {path: path.read_text() for path in (cached, down)}
+    cached.write_text(stood[cached].replace(" AUTO_INCREMENT=4", " AUTO_INCREMENT=3"))
+    down.write_text(stood[down].replace(",-10)", f",{(1 << 63) - 1})"))  # as dumpling has it, who reads it unsigned
+    said = words(copying.verify(found, copying.signed(found)))
+    for expected in ("KEY `by_note`", given(4), "stands at -10"):
+        assert any(f"not there after the restore: {expected}" in one for one in said), said
 
-    schema.write_text(kept)
+    for path, text in {schema: kept, **stood}.items():
+        path.write_text(text)
 
     def stop() -> None:
         raise CancelledError("stop")
@@ -196,3 +224,9 @@ def test_it_goes_into_an_empty_database_only(db: Db, copying: Copying, tidb_serv
         copying.copier.restore(data, found.manifest, address(other.admin_uri), copying.bench)
         assert other.run("select * from plain order by id") == db.run("select * from plain order by id")
         other.run("insert into plain (note) values ('new')")
+        # no number that was given out is given out again
+        for table in ("numbered", "cached"):
+            other.run(f"insert into {table} (note) values ('new')")
+            assert other.value(f"select min(id) from {table} where note = 'new'") > 3
+        drawn = [other.value(f"select nextval({sequence})") for sequence in ("counter", "down", "unused")]
+        assert drawn == [1005, -11, 7]
