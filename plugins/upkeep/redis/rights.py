@@ -78,7 +78,8 @@ def findings(session: RedisSession, target: Target) -> Iterator[Finding]:
             return
         if missing:
             severity = rights.severity(job, target, what)
-            yield rights.lacking(job.name, severity, missing, f"ACL SETUSER {user} {' '.join(missing)}")
+            words = " ".join(_typed(word) for word in missing)
+            yield rights.lacking(job.name, severity, missing, f"ACL SETUSER {user} {words}")
         if gone:
             severity, unseen = _needs(job, target, what), FindingStatus.NOT_AVAILABLE
             would = "look at" if job.looks_only else "look at and do"
@@ -158,6 +159,12 @@ def _dry(session: RedisSession, words: Sequence[str]) -> Any:
     except redis.exceptions.ResponseError:
         return None
     return None if said == "OK" else redis.exceptions.NoPermissionError(str(said))
+
+
+def _typed(word: str) -> str:
+    """Return a word of ``ACL SETUSER`` as redis-cli takes it; a pattern there has no blanks, and `?` is one too."""
+    word = re.sub(r"\s", "?", word)
+    return streams.quoted(word) if re.search(r"[\"']", word) else word
 
 
 def _key(pattern: str) -> str:

@@ -35,6 +35,7 @@ RIGHTS: Final = (
 """What our user needs for streams from Redis 7 on, in the words of ``ACL SETUSER``, besides the keys (``~logs:*``)."""
 NEEDS: Final = f"{RIGHTS} (before Redis 7 +xdel in place of +eval_ro +xtrim)"
 """The same, for people; `upkeep check` knows the version and the jobs, and tells exactly what is missing."""
+LACKS: Final = "upkeep check: it names the command or the key that our user lacks, and what grants it"
 
 
 class RedisSession:

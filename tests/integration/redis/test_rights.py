@@ -94,6 +94,20 @@ def test_a_target_that_is_called_as_its_stream_lacks_that_key(place: Place, tmp_
     assert (lacks.severity.value, lacks.remedy) == ("ERROR", f"ACL SETUSER {USER} ~logs:*")
 
 
+def test_a_key_of_any_name_is_granted_by_what_is_told(place: Place, tmp_path: Path) -> None:
+    name = """it's "hot" {x}\\*"""
+    place.client.xadd(name.replace("\\", ""), {"a": "b"})
+    rights.make_redis_user(place.client, USER, place.server.password, keys="~sessions:*")
+    text = FLEET[: FLEET.index("    warm:")].format(mode="enforce").replace("logs:*", name.replace("'", "''"))
+    what = fleet.parse(text).target("t")
+    lacks = named(place, what)["data_retention"]
+    with place.session(place.uri_of(USER)) as ours:
+        gate = run(ours, what).before
+    assert [failed.remedy for failed in gate.failed] == ["grant the missing privilege (see the finding)"]
+    place.client.execute_command(*shlex.split(str(lacks.remedy)))
+    assert "data_retention" not in named(place, what)
+
+
 def test_who_may_only_log_in_is_told_what_to_grant_and_nothing_reads_as_fine(place: Place, tmp_path: Path) -> None:
     place.client.execute_command("ACL", "SETUSER", USER, "reset", "on", f">{place.server.password}")
     with pytest.raises(UnreachableError, match=r"ACL SETUSER .*\+info"), place.session(place.uri_of(USER)):

@@ -6,7 +6,7 @@ from typing import Any
 
 from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.redis.data_retention.view import View
-from upkeep.redis.session import NEEDS
+from upkeep.redis.session import LACKS
 
 
 def refusal(view: View) -> Finding | None:
@@ -19,8 +19,7 @@ def refusal(view: View) -> Finding | None:
         return _refused(view, "kind", text, "rename the key, or narrow the pattern")
     if view.kind == "denied" or view.row.get("denied"):
         text = f"it could not be looked at: {view.row['denied']}"
-        remedy = f"grant our user what it needs: ACL SETUSER … {NEEDS}, and the key"
-        return _refused(view, "privileges", text, remedy, status=FindingStatus.NOT_AVAILABLE)
+        return _refused(view, "privileges", text, LACKS, status=FindingStatus.NOT_AVAILABLE)
     if view.kind != "stream":
         return _refused(view, "kind", f"it is a {view.kind}, not a stream", "correct the name")
     if first is not None and (first.is_early or first.is_late(view.now)):
@@ -29,7 +28,7 @@ def refusal(view: View) -> Finding | None:
         return _refused(view, "ids_are_times", text, remedy, first=str(first))
     if view.row.get("may_trim") is False:
         text = "our user may not delete entries"
-        return _refused(view, "privileges", text, f"ACL SETUSER … {NEEDS}, and the key")
+        return _refused(view, "privileges", text, LACKS)
     return None
 
 

@@ -36,7 +36,7 @@ def after(
 
 
 def _before(view: View) -> dict[str, Any]:
-    exists = view.kind not in ("none", "denied", "unreadable")
+    exists = view.kind != "none"
     refused = refusal(view)
     check = refused.check if refused is not None else None
     aged = exists and check not in ("kind", "ids_are_times")

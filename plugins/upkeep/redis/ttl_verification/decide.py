@@ -8,7 +8,7 @@ from typing import Any, Final
 from upkeep.fleet import Target
 from upkeep.jobs.ttl_verification.overdue import seen_before
 from upkeep.model import Finding, FindingStatus, Json, Observation, Plan, Request, Severity
-from upkeep.redis.session import NEEDS
+from upkeep.redis.session import LACKS
 from upkeep.redis.streams import is_pattern, quoted
 
 WITHOUT: Final = "key_without_ttl"
@@ -26,8 +26,8 @@ def decide(observation: Observation, target: Target, _request: Request) -> Plan:
 
 def _pattern(row: Json, server: Json, observation: Observation, target: Target) -> Iterator[Finding]:
     if row["denied"] is not None:
-        text, remedy = f"our user may not look at its keys: {row['denied']}", f"ACL SETUSER … {NEEDS}, and the keys"
-        yield from _unseen(row, text, remedy, FindingStatus.NOT_AVAILABLE, Severity.WARNING)
+        text = f"our user may not look at its keys: {row['denied']}"
+        yield from _unseen(row, text, LACKS, FindingStatus.NOT_AVAILABLE, Severity.WARNING)
         return
     if server["mode"] == "cluster":
         text = "the server is one of a cluster: the keys of the other servers are not looked at"
