@@ -9,6 +9,7 @@ nothing.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pwd
 import re
@@ -20,13 +21,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import IO, Final
 
 from upkeep import settings
-from upkeep.errors import NotAvailableError, ProgramError
+from upkeep.errors import NotAvailableError, ProgramError, UpkeepError
 
 CHECK_SECONDS: Final = 1.0
 """How often a running program's checkpoint is called."""
@@ -45,7 +48,9 @@ _PASSED_ON: Final = (
     *("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TZ"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-_failed: Final[dict[tuple[Path, str, int], tuple[float, str]]] = {}
+_until: Final[ContextVar[float]] = ContextVar("until", default=math.inf)
+"""When the `patience` ends."""
+_failed: Final[dict[tuple[Path, str, int], tuple[float, type[UpkeepError], str]]] = {}
 """What was asked of which program in vain: until when that is remembered, and why it failed."""
 _SECRET: Final = re.compile(r"(://[^/\s:@]*:)[^@\s]*@")
 
@@ -147,32 +152,56 @@ def _told(path: Path, twin: str | None) -> str:
         return version(other)
 
 
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Within the block, wait so long altogether for what programs say of their versions."""
+    token = _until.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
 def version(path: Path, option: str = "--version") -> str:
-    """Return what the program says of its version, its first line. Raises `NotAvailableError` when it cannot run."""
-    asked = (path, option, path.stat().st_mtime_ns)
-    until, why = _failed.get(asked, (0.0, ""))
-    if time.monotonic() < until:
-        raise NotAvailableError(why)
+    """Return what the program says of its version, its first line.
+
+    Raises
+    ------
+    NotAvailableError
+        It cannot run.
+    ProgramError
+        It did not answer within our `patience`.
+    """
+    asked, left = (path, option, path.stat().st_mtime_ns), _until.get() - time.monotonic()
+    until, kind, why = _failed.get(asked, (0.0, NotAvailableError, ""))
+    if time.monotonic() < until and (kind is NotAvailableError or left < VERSION_SECONDS):
+        raise kind(why)
     try:
         return _version(*asked)
-    except NotAvailableError as error:
-        _failed[asked] = (time.monotonic() + FAILED_SECONDS, str(error))
+    except (NotAvailableError, ProgramError) as error:
+        if left > 0:
+            _failed[asked] = (time.monotonic() + FAILED_SECONDS, type(error), str(error))
         raise
 
 
 @cache
 def _version(path: Path, option: str, _: int) -> str:
+    left = _until.get() - time.monotonic()
+    if left <= 0:
+        raise ProgramError(f"{path} {option} was not asked, for another did not answer")
     try:
         said = subprocess.run(
             [path, option],
             capture_output=True,
             text=True,
-            timeout=VERSION_SECONDS,
+            timeout=min(left, VERSION_SECONDS),
             env=environment_of({}),
             stdin=subprocess.DEVNULL,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
+        if isinstance(error, subprocess.TimeoutExpired) and left < VERSION_SECONDS:
+            raise ProgramError(f"{path} {option} did not answer") from error
         raise NotAvailableError(f"{path} cannot be run ({type(error).__name__}): install it anew") from error
     lines = [line.strip() for line in (said.stdout or said.stderr).splitlines() if line.strip()]
     if said.returncode or not lines:

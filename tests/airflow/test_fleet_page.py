@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from upkeep.errors import ProgramError
 from upkeep.ledger import Ledger
 from upkeep.model import Finding, Issue, IssueEvent, Severity, TargetStatus, Transition, fingerprint
 
@@ -117,6 +118,30 @@ def test_airflow_knows_more(client: Any, tokens: dict[str, str], recorded: str, 
     assert "its DAG is paused in Airflow: nothing starts it" in text
     pause(paused=False)
     assert "its DAG is paused" not in shown(client, tokens["viewer"])
+
+
+def test_a_tool_that_hangs_holds_no_page_up(
+    client: Any, tokens: dict[str, str], recorded: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from upkeep import programs
+    from upkeep.run import fleet_facts, fleet_here
+    from upkeep.web import fleet_page
+
+    tool, said = tmp_path / "mongod", list[str]()
+    tool.write_text("#!/bin/sh\nexec sleep 100\n")
+    tool.chmod(0o755)
+
+    def look(backups: Any, names: Any) -> Any:
+        with pytest.raises(ProgramError) as error:
+            programs.version(tool)
+        said.append(str(error.value))
+        return look_(backups, names)
+
+    look_ = fleet_here.look
+    monkeypatch.setattr(fleet_facts.fleet_here, "look", look)
+    monkeypatch.setattr(fleet_page, "PATIENCE", 0.2)
+    assert "pipeline" in shown(client, tokens["viewer"])
+    assert said == [f"{tool} --version did not answer"]
 
 
 def test_trouble_is_a_page_too(

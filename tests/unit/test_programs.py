@@ -123,6 +123,29 @@ def test_a_broken_one_is_passed_over_and_not_asked_again_for_a_while(
     assert asked(*folders) == [4, 4, 1]
 
 
+def test_who_has_no_patience_is_told_and_asks_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = tmp_path / "held"
+    held.touch()
+    slow, other = tmp_path / "slow", tmp_path / "other"
+    slow.write_text(f"#!/bin/sh\n[ ! -e {held} ] || exec sleep 100\necho slow 3.1\n")
+    other.write_text("#!/bin/sh\necho other 2.1\n")
+    for tool in (slow, other):
+        tool.chmod(0o755)
+    with programs.patience(0.3):
+        for tool, why in ((slow, "did not answer"), (other, "was not asked")):
+            with pytest.raises(ProgramError, match=f"{tool} --version {why}"):
+                programs.version(tool)
+    held.unlink()
+    with programs.patience(10):
+        assert programs.version(other) == "other 2.1"
+        with pytest.raises(ProgramError, match="did not answer"):  # remembered, so that no page waits again
+            programs.version(slow)
+        monkeypatch.setattr(programs, "_failed", {})  # a minute later
+        assert programs.version(slow) == "slow 3.1"
+    with programs.patience(0):
+        assert programs.version(slow) == "slow 3.1"
+
+
 @pytest.mark.parametrize(
     ("said", "major"),
     [("pg_dump (PostgreSQL) 15.18", 15), ("Redis server v=7.0.15 sha=0", 7), ("db version v6.0.5", 6), ("none", 0)],

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fastapi import HTTPException
 
-from upkeep import fleet, settings, words
+from upkeep import fleet, programs, settings, words
 from upkeep.errors import ConfigurationError
 from upkeep.jobs import spec
 from upkeep.ledger import Ledger
@@ -21,6 +21,8 @@ from upkeep.web import airflow_data, view
 
 MOST: Final = fleet_view.MANY
 """Needs and findings shown at once; of more the rest is folded."""
+PATIENCE: Final = 2.0
+"""Seconds that a page waits for programs of this machine to tell their versions."""
 
 GLOBALS: Final[dict[str, Any]] = {
     "symbols": words.SYMBOL,
@@ -55,7 +57,8 @@ def read(ledger: Ledger, jobs: Sequence[str]) -> FleetView:
         declared = _load(path, changed)
     except ConfigurationError as error:
         raise HTTPException(500, f"the fleet file cannot be read: {error}") from error
-    facts = fleet_facts.gather(ledger, declared, jobs)
+    with programs.patience(PATIENCE):
+        facts = fleet_facts.gather(ledger, declared, jobs)
     links = airflow_data.approval_links(entry.plan.plan_id for entry in facts.pending)
     return fleet_view.view(replace(facts, dags=airflow_data.dags(jobs), links=links))
 

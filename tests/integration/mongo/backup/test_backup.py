@@ -16,6 +16,7 @@ from tests.harness import mongo_backup, restorable, scratching
 from tests.harness.copying import Copying, flip, words
 from tests.harness.jobs import address
 from tests.harness.mongo import Place, fresh_place
+from upkeep import programs
 from upkeep.errors import ConfigurationError
 from upkeep.jobs.backup import manifest as manifests
 from upkeep.jobs.backup import publish
@@ -130,6 +131,16 @@ def test_what_this_machine_lacks_for_a_restore_is_told(found: publish.Found, tmp
     major = series.partition(".")[0]
     others = [("db version v3.4.24", f"of version {major} is not"), (f"db version v{major}.9.1", "the backup of ")]
     restorable.check(found, tmp_path, ["mongod"], others)
+    with restorable.only(tmp_path / "tools", {"mongod": ""}):
+        tool = tmp_path / "tools" / "mongod"
+        tool.write_text("#!/bin/sh\nexec /bin/sleep 100\n")
+        with programs.patience(0.2):
+            answer = restorable.told(found)
+        assert (answer.word, answer.here.lacks) == (restorable.UNSEEN, ())
+        assert answer.notes == (
+            f"not looked at: what {found.manifest.tool} needs here: {tool} --version did not answer",
+        )
+    restorable.fine(found)
 
 
 def test_it_goes_into_an_empty_database_only(
