@@ -198,6 +198,12 @@ def require_files(connection_id: str, options: Mapping[str, str], keys: Iterable
             raise UnreachableError(f"connection '{connection_id}': {key} names {path}, which {why}; correct it")
 
 
+def check(connection_id: str, options: Mapping[str, str], known: Collection[str], files: Iterable[str]) -> None:
+    """Do what `refuse_unknown` and `require_files` do."""
+    refuse_unknown(connection_id, options, known)
+    require_files(connection_id, options, files)
+
+
 def refuse_both(connection_id: str, off: Collection[str], on: Collection[str]) -> None:
     """Raise `ConfigurationError` for a connection that asks for TLS and switches it off: it would go in plain."""
     if off and on:

@@ -29,8 +29,7 @@ def wanted(address: Address) -> Tls | None:
         A file of a certificate cannot be read.
     """
     called, options = address.connection_id, address.options
-    tls.refuse_unknown(called, options, _KNOWN)
-    tls.require_files(called, options, _FILES)
+    tls.check(called, options, _KNOWN, _FILES)
     on = tls.flag(called, options, "ssl")
     asking = [*(["rediss://"] if address.kind == "rediss" else []), *(key for key in _FILES if options.get(key))]
     tls.refuse_both(called, ["ssl=false"] if on is False else [], asking)

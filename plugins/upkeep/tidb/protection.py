@@ -39,10 +39,9 @@ def wanted(address: Address) -> Tls | bool:
         A file of a certificate cannot be read.
     """
     options, called = dict(address.options), address.connection_id
-    tls.refuse_unknown(called, options, _KNOWN)
     if options.get("ssl", "").startswith("{"):  # as Airflow's own hook for MySQL takes it
         options |= {**_of_airflow(called, options["ssl"]), "ssl": "true"}
-    tls.require_files(called, options, _FILES)
+    tls.check(called, options, _KNOWN, _FILES)
     mode = options.get("ssl_mode", "").upper()
     if mode and mode not in _MODES:
         raise ConfigurationError(f"connection '{called}': ssl_mode is {mode!r}; write one of {', '.join(_MODES)}")

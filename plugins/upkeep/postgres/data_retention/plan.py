@@ -42,6 +42,11 @@ from upkeep.postgres.data_retention.view_from_frames import marks, views
 from upkeep.postgres.session import statement
 
 NOTHING: Final = Requirement()
+_SIGHTS: Final = {
+    "sees_all": ("server_activity", "other roles' transactions and the lag of replicas: neither is waited for"),
+    "sees_archiver": ("server_archiver", "how far the archive of WAL is behind: it is not waited for"),
+}
+"""What our role may see of the server → the check that says that it does not."""
 
 
 def plan(observation: Observation, target: Target, _request: Request) -> Plan:
@@ -61,24 +66,16 @@ def plan(observation: Observation, target: Target, _request: Request) -> Plan:
 
 def _unseen(observation: Observation) -> Iterator[Finding]:
     """Yield that what slows a deletion down cannot be seen: others' transactions, the lag of replicas, the archiver."""
-    if not observation.frames["server"][0].get("sees_all", True):
-        yield Finding.of(
-            "server_activity",
-            "server",
-            Severity.INFO,
-            "our role does not see other roles' transactions and the lag of replicas: neither is waited for",
-            "grant pg_monitor to our role",
-            status=FindingStatus.NOT_AVAILABLE,
-        )
-    if not observation.frames["server"][0].get("sees_archiver", True):
-        yield Finding.of(
-            "server_archiver",
-            "server",
-            Severity.INFO,
-            "our role does not see how far the archive of WAL is behind: it is not waited for",
-            "grant pg_monitor to our role",
-            status=FindingStatus.NOT_AVAILABLE,
-        )
+    for sight, (check, what) in _SIGHTS.items():
+        if not observation.frames["server"][0].get(sight, True):
+            yield Finding.of(
+                check,
+                "server",
+                Severity.INFO,
+                f"our role does not see {what}",
+                "grant pg_monitor to our role",
+                status=FindingStatus.NOT_AVAILABLE,
+            )
 
 
 def _busy(view: View, observation: Observation) -> Finding | None:
