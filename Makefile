@@ -30,7 +30,7 @@ define on_versions
 	exit $$status
 endef
 
-.PHONY: help setup run down status test test-all test-versions test-fast package lint format bench lock clean
+.PHONY: help setup run down status test test-all test-versions test-packages test-fast package lint format bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,10 @@ test-all: lint ## the same, killing each case at every statement, and failing wh
 test-fast: setup ## unit tests only: seconds, no server
 	@$(PY) -m pytest tests/unit -m "not slow"
 
-package: setup ## build sdist and wheel into dist/, and try them where no checkout is (local/test_packages.sh: with the oldest packages, and the newest)
+test-packages: setup ## what touches other people's code most, with the oldest packages that are allowed and the newest there are (20 minutes)
+	@local/test_packages.sh
+
+package: setup ## build sdist and wheel into dist/, and try them where no checkout is
 	@rm -rf dist
 	@.venv/bin/uv build --quiet --out-dir dist .
 	@UPKEEP_DIST=dist $(PY) -m pytest -q tests/integration/local/test_package.py
