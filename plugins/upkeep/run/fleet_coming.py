@@ -24,6 +24,8 @@ class Coming:
     waiting: int
     note: str
     in_airflow: bool
+    stopped: bool = False
+    """Something should start it, and nothing will."""
 
 
 def often(every: timedelta) -> str:
@@ -52,7 +54,8 @@ def _jobs(facts: Facts) -> Iterator[Coming]:
         note = "" if row.cron else "runs when somebody starts it"
         if facts.dags is not None and row.cron:
             at, note = _in_airflow(facts, row)
-        yield Coming(row.name, at, every, names, waiting, note, facts.dags is not None)
+        stopped = at is None and bool(row.cron)
+        yield Coming(row.name, at, every, names, waiting, note, facts.dags is not None, stopped)
 
 
 def _in_airflow(facts: Facts, row: JobSpec) -> tuple[datetime | None, str]:

@@ -51,7 +51,8 @@ class Overdue:
     def amount(self) -> str:
         """How many, in words."""
         rows = self.rows or 0
-        return f"more than {MOST:,} {self.what}" if rows > MOST else f"{rows:,} {self.what}"
+        what = self.what.removesuffix("s") if rows == 1 else self.what
+        return f"more than {MOST:,} {what}" if rows > MOST else f"{rows:,} {what}"
 
     @property
     def evidence(self) -> Json:
@@ -109,7 +110,8 @@ def findings(found: Overdue, frame: Iterable[Mapping[str, Any]], now: datetime, 
         text = f"none of its {found.what} is there {_long(found.tolerance)} after its time"
         yield Finding.of(OVERDUE, found.subject, Severity.INFO, text, evidence=found.evidence, status=FindingStatus.OK)
         return
-    text = f"{found.amount} are still there, more than {_long(found.tolerance)} after their time"
+    verb = "is" if found.rows == 1 else "are"
+    text = f"{found.amount} {verb} still there, more than {_long(found.tolerance)} after the time"
     yield Finding.of(OVERDUE, found.subject, Severity.ERROR, text, remedy, evidence=found.evidence)
     since = seen_before(frame, OVERDUE, found.subject, found.ids, now - timedelta(seconds=found.tolerance))
     if since is not None:

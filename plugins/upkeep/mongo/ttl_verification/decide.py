@@ -13,6 +13,7 @@ from upkeep.jobs.ttl_verification.overdue import Overdue
 from upkeep.model import Finding, FindingStatus, Json, Observation, Plan, Request, Severity
 from upkeep.mongo import catalog, expiry
 from upkeep.mongo.ttl_verification import monitor
+from upkeep.words import counted
 
 MISSING: Final = "ttl_missing"
 DIFFERS: Final = "ttl_differs"
@@ -129,8 +130,8 @@ def _undated(seen: Json, field: str) -> Iterator[Finding]:
     if not count:
         yield _fine(UNDATED, seen["name"], f"whatever has a '{field}' has a date there")
         return
-    amount = f"more than {overdue.MOST:,}" if count > overdue.MOST else f"{count:,}"
-    text = f"{amount} documents have something else than a date in '{field}': the server never expires them"
+    amount = f"more than {overdue.MOST:,} documents" if count > overdue.MOST else counted(count, "document")
+    text = f"{amount} with something else than a date in '{field}', which the server never expires"
     remedy = f"give them a date, e.g. by updateMany with {{$toDate: '${field}'}}"
     yield _say(UNDATED, seen["name"], Severity.WARNING, text, remedy, documents=count)
 

@@ -36,13 +36,12 @@ def defaults(ask: Ask[PostgresSession]) -> Iterator[Seen]:
             table = sql.Identifier(default.schema, default.name)
             try:
                 (row,) = ask.session.execute(ask.session.statement("health_check/any_row", table=table)).fetchall()
-                state = "rows" if row["holds"] else "empty"
-            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable):
-                state = "unreadable"
-            what = {"rows": "it has rows", "empty": "it is empty"}.get(
-                state, "whether it has rows is not known: no right to"
-            )
-            evidence = {"what": f"its default partition: {what}"}
+                state, what = ("rows", "has rows") if row["holds"] else ("empty", "is empty")
+            except psycopg.errors.InsufficientPrivilege:
+                state, what = "unreadable", "may not be read: whether it has rows is not known"
+            except psycopg.errors.LockNotAvailable:
+                state, what = "unreadable", "is locked by somebody: whether it has rows is not known"
+            evidence = {"what": f"its default partition {what}"}
             yield Seen(check="default_rows", subject=relation.subject, state=state, evidence=evidence)
 
 

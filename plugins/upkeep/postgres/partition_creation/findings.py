@@ -12,6 +12,7 @@ from upkeep.postgres.partition_creation.ends import endless
 from upkeep.postgres.partition_creation.forms import Span, Values, form_args, said
 from upkeep.postgres.partition_creation.view import Care
 from upkeep.postgres.partition_creation.view_of_level import default_row, with_default
+from upkeep.words import counted
 
 LONG_SECONDS: Final = 60
 """Locks held for longer are named: our tries end after less."""
@@ -102,7 +103,7 @@ def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Map
     rows, lower = bucket["rows"], bucket["lower"]
     evidence = {"rows": rows, "lowest": bucket["lowest"], "highest": bucket["highest"], "default_partition": default}
     if bucket["bucket"] is None:
-        text = f"{rows} rows in {default} have no {care.level.by} (NULL): no range partition takes them"
+        text = f"{counted(rows, 'row')} in {default} without {care.level.by} (NULL): for no range partition"
         return Finding.of(
             "default_null_rows",
             care.subject,
@@ -119,13 +120,13 @@ def _of_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocked: Map
     if span is not None:
         args = form_args(span, axis)
         return _of_moved(
-            care, f"{rows} rows in {default} ({between})", {**evidence, **args}, blocked.get(_at(care, args))
+            care, f"{counted(rows, 'row')} in {default} ({between})", {**evidence, **args}, blocked.get(_at(care, args))
         )
     if lower is not None and lower >= layout.horizon:
-        text = f"{rows} rows in {default} ({between}) lie beyond the declared partitions; no partition is made for them"
+        text = f"{counted(rows, 'row')} in {default} ({between}), beyond the declared partitions: none is made there"
         remedy = "correct their time, or raise 'ahead' when they are right"
         return Finding.of("default_future_rows", care.subject, Severity.WARNING, text, remedy, evidence=evidence)
-    text = f"{rows} rows in {default} ({between}) lie outside every declared partition"
+    text = f"{counted(rows, 'row')} in {default} ({between}), outside every declared partition"
     remedy = "declare 'from' early enough to have partitions made for them, or delete them"
     if layout.expired:
         remedy += " (for what retain would remove today none is made: precision: row deletes it)"
@@ -139,9 +140,9 @@ def _at(care: Care, args: Json) -> tuple[int, str]:
 def _of_moved(care: Care, rows: str, evidence: Json, why: tuple[ReasonCode, str] | None) -> Finding:
     """Say of rows that belong to a missing partition whether they are moved."""
     if why is None:
-        text = f"{rows} belong to a partition that is missing; they are moved into it"
+        text = f"{rows}, of a partition that is missing: moved into it"
         return Finding.of("default_rows", care.subject, Severity.WARNING, text, evidence=evidence)
-    text = f"{rows} keep a partition from being created: {why[1]}"
+    text = f"{rows}, in the way of a partition that is missing: {why[1]}"
     over = why[0] is ReasonCode.OVER_LIMIT
     remedy = ("raise move_default_rows in the policy, or " if over else "") + "move the rows by hand, then run again"
     return Finding.of("default_rows", care.subject, Severity.ERROR, text, remedy, evidence=evidence)
@@ -155,8 +156,8 @@ def _of_value_bucket(care: Care, default: str, bucket: Mapping[str, Any], blocke
     if form is not None:
         args = form_args(form, None)
         known = {**evidence, "values": args["values"]}
-        return _of_moved(care, f"{rows} rows in {default} ({values})", known, blocked.get(_at(care, args)))
-    text = f"{rows} rows in {default} ({values}) have values of {care.level.by} that are not declared"
+        return _of_moved(care, f"{counted(rows, 'row')} in {default} ({values})", known, blocked.get(_at(care, args)))
+    text = f"{counted(rows, 'row')} in {default} ({values}), with values of {care.level.by} that are not declared"
     remedy = "declare them in list: to have a partition made for them, or correct the rows"
     return Finding.of("default_rows", care.subject, Severity.WARNING, text, remedy, evidence=evidence)
 

@@ -12,6 +12,7 @@ from upkeep.model import Finding, FindingStatus, Severity
 from upkeep.tidb import names
 from upkeep.tidb.catalog import Partition
 from upkeep.tidb.partition_creation.care import Care
+from upkeep.words import counted
 
 _WIDER: Final = (
     "make a new table partitioned by a wider column (bigint, or datetime) and move the rows there in time: the type of "
@@ -65,13 +66,13 @@ def _of_maxvalue(care: Care) -> Iterator[Finding]:
         return
     evidence = {"rows": rows, "inside": inside, "partition": name}
     over = rows > care.policy.move_default_rows
-    count = f"more than {care.policy.move_default_rows}" if over else str(rows)
+    count = f"more than {counted(care.policy.move_default_rows, 'row')}" if over else counted(rows, "row")
     if care.new_bounds:
-        text = f"{count} rows lie in the MAXVALUE partition {name}, {inside} of them where partitions are missing"
+        text = f"{count} in the MAXVALUE partition {name}, {inside} of them where partitions are missing"
         severity = Severity.ERROR if over else Severity.WARNING
         way_out = "raise move_default_rows in the policy, or reorganise it by hand" if over else None
         yield Finding.of("default_rows", care.subject, severity, text, way_out, evidence=evidence)
     else:
-        text = f"{count} rows lie in the MAXVALUE partition {name}, beyond the declared partitions"
+        text = f"{count} in the MAXVALUE partition {name}, beyond the declared partitions"
         remedy = "correct their time, or raise 'ahead' when they are right"
         yield Finding.of("default_future_rows", care.subject, Severity.WARNING, text, evidence=evidence, remedy=remedy)

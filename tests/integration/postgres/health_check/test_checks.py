@@ -257,6 +257,11 @@ def test_partitions_that_run_out_and_rows_in_the_default(ours: Any, db: psycopg.
     assert seen.level(ours, "default_rows", subject) == "WARNING"
     db.execute("delete from rest")
     assert seen.level(ours, "default_rows", subject) == "ok"
+    with db.transaction():
+        db.execute("lock table rest")
+        locked = seen.look(ours)["default_rows", subject]
+        assert (locked.severity, "is locked by somebody" in locked.summary) == ("WARNING", True)
+    assert seen.level(ours, "default_rows", subject) == "ok"
     db.execute("""drop table "Weird; --" """)
 
 
