@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any, Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
 from urllib.parse import quote
 from weakref import WeakSet
 
+import psycopg
 import pymongo
 import pymysql
 import redis
@@ -19,11 +21,17 @@ from local.servers import MongoServer, RedisServer, TidbServer
 from upkeep import rolefiles
 from upkeep.mongo import rights as mongo_rights
 from upkeep.redis.rights import FILES
+from upkeep.rolefiles import Section
 from upkeep.tidb import rights as tidb_rights
 
 USER: Final = "upkeep"
 USER_OF_MONGO: Final = "ours"
 """There the administrator is called `USER`."""
+POSTGRES: Final = {
+    "enforce": (USER, "sql/roles/postgres_target.sql"),
+    "observe": ("upkeep_observer", "sql/roles/postgres_observer.sql"),
+}
+"""What the role is called in the role file."""
 TIDB_DATABASES: Final = r"t\_%"
 """Those of `tests.harness.tidb.fresh`, as GRANT names many at once."""
 _MADE: Final[WeakSet[MongoServer | TidbServer]] = WeakSet()
@@ -40,15 +48,43 @@ def redis_uri(server: RedisServer, database: str = "0") -> str:
     return f"redis://{USER}:{quote(server.password, safe='')}@{server.host}:{server.port}/{database}"
 
 
-def make_redis_user(client: Any, user: str, password: str, *, mode: str = "enforce", keys: str = "~*") -> None:
-    """Make a user as the role file says, with other keys than those of its example."""
+def of(engine: str, path: str, jobs: Collection[str] = ()) -> Iterator[Section]:
+    """Yield the sections of a role file: what every job needs, and what these need; none: all."""
+    for section in rolefiles.sections(engine, path):
+        if not jobs or section.job in {rolefiles.ALWAYS, *jobs}:
+            yield section
+
+
+def make_redis_user(
+    client: Any,
+    user: str,
+    password: str,
+    *,
+    mode: str = "enforce",
+    keys: str = "~*",
+    jobs: Collection[str] = (),
+    named: Mapping[str, str] | None = None,
+) -> None:
+    """Make a user as the role file says, with other keys than those of its example.
+
+    Parameters
+    ----------
+    jobs
+        Those whose sections it gets; none: all.
+    named
+        Patterns of keys in the place of the example's; else ``keys`` are given instead of all of them.
+    """
     info = client.info("server")
     major = int(str(info.get("valkey_version") or info["redis_version"]).partition(".")[0])
-    for section in rolefiles.sections("redis", FILES[mode]):
+    for section in of("redis", FILES[mode], jobs):
         if section.holds(major):
             acl, verb, _, *words = shlex.split(section.text)
-            client.execute_command(acl, verb, user, *(word for word in words if not word.startswith("~")))
-    client.execute_command("ACL", "SETUSER", user, f">{password}", *keys.split())
+            if named is not None:
+                words = [f"~{named.get(word[1:], word[1:])}" if word[0] == "~" else word for word in words]
+            else:
+                words = [word for word in words if word[0] != "~"]
+            client.execute_command(acl, verb, user, *words)
+    client.execute_command("ACL", "SETUSER", user, f">{password}", *(keys.split() if named is None else ()))
 
 
 def mongo_uri(server: MongoServer, database: str = "admin") -> str:
@@ -60,17 +96,41 @@ def mongo_uri(server: MongoServer, database: str = "admin") -> str:
     return server.uri(database).replace(f"{server.user}:", f"{USER_OF_MONGO}:", 1)
 
 
-def make_mongo_user(admin: Any, user: str, password: str, *, mode: str = "enforce") -> None:
-    """Make a role and a user as the role file says, for every database in place of one."""
-    for section in rolefiles.sections("mongo", mongo_rights.FILES[mode]):
+def make_mongo_user(
+    admin: Any,
+    user: str,
+    password: str,
+    *,
+    mode: str = "enforce",
+    jobs: Collection[str] = (),
+    named: Mapping[str, Sequence[str]] | None = None,
+    database: str = "",
+) -> None:
+    """Make a role and a user as the role file says.
+
+    Parameters
+    ----------
+    jobs
+        Those whose sections it gets; none: all.
+    named
+        Collections in the place of the file's ``archive`` and ``series``; else all of the database.
+    database
+        What it is for; empty: every one.
+    """
+    for section in of("mongo", mongo_rights.FILES[mode], jobs):
         command = mongo_rights.command(section)
+        privileges: list[Any] = []
         for privilege in command["privileges"]:
-            if privilege["resource"].get("db") == mongo_rights.DATABASE:
-                privilege["resource"]["db"] = ""
-                if privilege["resource"].get("collection") in mongo_rights.KINDS:
-                    privilege["resource"]["collection"] = ""
+            resource = privilege["resource"]
+            if resource.get("db") == mongo_rights.DATABASE:
+                kind = resource.get("collection")
+                names = (named or {}).get(kind, [""]) if kind in mongo_rights.KINDS else [kind]
+                more = [{} if name is None else {"collection": name} for name in names]
+                privileges += [{**privilege, "resource": {**resource, "db": database, **one}} for one in more]
+            else:
+                privileges.append(privilege)
         verb = next(iter(command))
-        admin.command({**command, verb: user})
+        admin.command({**command, verb: user, "privileges": privileges})
     admin.command("createUser", user, pwd=password, roles=[user])
 
 
@@ -90,10 +150,34 @@ def tidb_login(server: TidbServer, user: str, database: str) -> str:
     return f"tidb://{user}:{quote(server.password, safe='')}@{server.host}:{server.port}/{quote(database)}"
 
 
-def make_tidb_user(cursor: Any, user: str, password: str, database: str, *, mode: str = "enforce") -> None:
-    """Make a user as the role file says, for a database in the place of the file's."""
-    for section in rolefiles.sections("tidb", tidb_rights.FILES[mode]):
-        for statement in filter(None, map(str.strip, section.text.split(";"))):
-            text = re.sub(r"'upkeep\w*'", f"'{user}'", statement)
-            cursor.execute(text.replace("app.*", f"`{database}`.*"))
+def make_tidb_user(
+    cursor: Any, user: str, password: str, database: str, *, mode: str = "enforce", jobs: Collection[str] = ()
+) -> None:
+    """Make a user as the role file says, for a database in the place of the file's; ``jobs``: none are all."""
+    for statement in statements("tidb", tidb_rights.FILES[mode], jobs):
+        text = re.sub(r"'upkeep\w*'", f"'{user}'", statement)
+        cursor.execute(text.replace("app.*", f"`{database}`.*"))
     cursor.execute(f"alter user '{user}'@'%' identified by '{password}' account unlock")
+
+
+def make_postgres_role(
+    db: psycopg.Connection[Any],
+    user: str,
+    password: str,
+    others: Mapping[str, str],
+    *,
+    mode: str = "enforce",
+    jobs: Collection[str] = (),
+) -> None:
+    """Make a role as a role file says, with other names than the file's; ``jobs``: none are all."""
+    ours, path = POSTGRES[mode]
+    names = {**others, ours: user}
+    for statement in statements("postgres", path, jobs):
+        db.execute(cast("Any", re.sub(r"\w+", lambda match: names.get(match[0], match[0]), statement)))
+    db.execute(cast("Any", f"alter role {user} password '{password}'"))
+
+
+def statements(engine: str, path: str, jobs: Collection[str]) -> Iterator[str]:
+    """Yield the statements of the sections of a role file in SQL."""
+    for section in of(engine, path, jobs):
+        yield from filter(None, map(str.strip, section.text.split(";")))

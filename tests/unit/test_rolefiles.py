@@ -17,7 +17,6 @@ FILES = [
     for path in sorted(
         [*(include_dir() / engine / "roles").glob("*"), *(include_dir() / "sql" / "roles").glob(f"{engine}_*")]
     )
-    if engine != "postgres"
 ]
 
 

@@ -22,6 +22,12 @@ db.getSiblingDB("admin").runCommand({
   ]
 })
 
+// data_retention: whether the server carries out the expiry of time series.
+db.getSiblingDB("admin").runCommand({
+  "grantPrivilegesToRole": "upkeep_observer",
+  "privileges": [{"resource": {"cluster": true}, "actions": ["getParameter"]}]
+})
+
 // ttl_verification: whether the TTL monitor is on, and passes.
 db.getSiblingDB("admin").runCommand({
   "grantPrivilegesToRole": "upkeep_observer",

@@ -25,13 +25,14 @@ db.getSiblingDB("admin").runCommand({
 })
 
 // data_retention: deleting; `$merge` into an archive asks for update too, although no document there is ever changed;
-// the expiry of a time series is one of its options.
+// the expiry of a time series is one of its options, and getParameter tells whether the server carries it out.
 db.getSiblingDB("admin").runCommand({
   "grantPrivilegesToRole": "upkeep",
   "privileges": [
     {"resource": {"db": "app", "collection": ""}, "actions": ["remove"]},
     {"resource": {"db": "app", "collection": "archive"}, "actions": ["insert", "update"]},
-    {"resource": {"db": "app", "collection": "series"}, "actions": ["collMod"]}
+    {"resource": {"db": "app", "collection": "series"}, "actions": ["collMod"]},
+    {"resource": {"cluster": true}, "actions": ["getParameter"]}
   ]
 })
 

@@ -110,6 +110,9 @@ def test_what_may_not_be_read_leaves_an_observed_target_incomplete(place: Place)
             plan = rules.observe_only(seen.run(ours, AT, gate=False).plan)
         (unread,) = (f for f in plan.findings if f.check == CHECK)
         assert unread.status.value == "not_available", "a run with such a finding is never fine"
+        with session("mongo", uri(place)) as ours:
+            overdue = Looks("ttl_verification", seen.what).look(ours)["ttl_overdue", "events"]
+        assert overdue.status.value == "not_available"
         place.db.other.insert_one({"at": None})
 
 

@@ -37,6 +37,8 @@ class Overdue:
         What is counted.
     more
         Further evidence.
+    denied
+        Whether ``why`` is that our user may not look.
     """
 
     subject: str
@@ -46,6 +48,7 @@ class Overdue:
     ids: Sequence[str] = ()
     what: str = "rows"
     more: Mapping[str, Any] | None = None
+    denied: bool = False
 
     @property
     def amount(self) -> str:
@@ -102,6 +105,8 @@ def findings(found: Overdue, frame: Iterable[Mapping[str, Any]], now: datetime, 
     if found.rows is None:
         text = f"how many {found.what} are overdue is not known: {found.why}"
         status = FindingStatus.INSUFFICIENT_EVIDENCE
+        if found.denied:
+            status, remedy = FindingStatus.NOT_AVAILABLE, "let our user read it: `upkeep check` says by which right"
         for check in (OVERDUE, STALLED):
             severity = Severity.WARNING if check == OVERDUE else Severity.INFO
             yield Finding.of(check, found.subject, severity, text, remedy, evidence=found.evidence, status=status)

@@ -28,8 +28,8 @@ class Care:
         The declared one, read; ``None`` when none is declared.
     problem
         Why nothing can be done: the validator's file cannot be read.
-    may
-        Whether our user may create and change it.
+    lacks
+        What our user may not do of all that creates and changes it.
     unfit
         Documents that the declared validator would refuse, where it is another one; ``None``: not known.
     """
@@ -39,7 +39,7 @@ class Care:
     row: Json | None
     validator: Json | None
     problem: str | None
-    may: bool
+    lacks: tuple[str, ...]
     unfit: int | None = None
 
     @property
@@ -83,7 +83,9 @@ def cares(frames: Mapping[str, Sequence[Json]], target: Target) -> list[Care]:
         for name in names or [pattern]:
             facts = next((f for f in frames["facts"] if f["name"] == name), {})
             found.append(
-                Care(name, policy, rows.get(name), validator, problem, bool(facts.get("may")), facts.get("unfit"))
+                Care(
+                    name, policy, rows.get(name), validator, problem, tuple(facts.get("lacks", ())), facts.get("unfit")
+                )
             )
     return found
 

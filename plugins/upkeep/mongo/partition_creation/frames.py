@@ -38,7 +38,7 @@ def _before(care: Care, waits: float) -> dict[str, Any]:
         "subject": care.subject,
         "exists": care.row is not None or care.to_create,
         "supported": care.supported,
-        "owned": care.may,
+        "owned": not care.lacks,
         "detach_pending": False,
         "blocking_seconds": waits,
     }

@@ -46,8 +46,9 @@ def _files(target: Target) -> Iterator[Doc]:
 
 
 def _facts(session: MongoSession, care: Care, granted: list[Doc] | None) -> Doc:
-    may = all(catalog.allowed(granted, session.database.name, care.subject, action) for action in CREATES)
-    return {"name": care.subject, "may": may, "unfit": _unfit(session, care)}
+    database = session.database.name
+    lacks = [action for action in CREATES if not catalog.allowed(granted, database, care.subject, action)]
+    return {"name": care.subject, "lacks": lacks, "unfit": _unfit(session, care)}
 
 
 def _unfit(session: MongoSession, care: Care) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from upkeep.fleet import IndexPolicy, Target
+from upkeep.jobs import rights
 from upkeep.model import Action, Finding, Observation, Plan, ReasonCode, Request, Severity
 from upkeep.mongo import catalog, expiry, specs
 from upkeep.mongo.partition_creation.args import Correction, Creation, IndexCreation
@@ -116,6 +117,9 @@ def _findings(care: Care) -> Iterator[Finding]:
     if care.row is None and not care.to_create:
         text = "no collection has such a name"
         yield _say(care, "missing", Severity.WARNING, text, "a glob creates nothing: write the name out, or correct it")
+    elif care.lacks:
+        text = f"our user may not {', '.join(care.lacks)}"
+        yield _say(care, rights.CHECK, Severity.ERROR, text, "`upkeep check` has the command that grants it")
     for difference in care.differences:
         evidence = dict(difference.evidence)
         if difference.check == "validator":

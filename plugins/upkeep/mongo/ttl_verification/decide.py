@@ -140,7 +140,9 @@ def _undated(seen: Json, field: str) -> Iterator[Finding]:
 
 
 def _overdue(observation: Observation, seen: Json, remedy: str = _LOOK, what: str = "documents") -> list[Finding]:
-    found = Overdue(seen["name"], seen["overdue"], seen["tolerance"], seen["why"], seen["ids"], what)
+    found = Overdue(
+        seen["name"], seen["overdue"], seen["tolerance"], seen["why"], seen["ids"], what, denied=seen["denied"]
+    )
     return list(overdue.findings(found, observation.frames["earlier"], observation.server.clock, remedy))
 
 

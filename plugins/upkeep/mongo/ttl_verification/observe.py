@@ -77,26 +77,40 @@ def _counted(
     session: MongoSession, row: Doc, policy: CollectionPolicy, now: datetime, tolerances: tuple[float, float]
 ) -> Doc:
     """Return how many documents of a collection are overdue, and which; ``why`` says why that is not known."""
+    counted: Doc = {"name": row["name"], "overdue": None, "why": "", "ids": [], "undated": None, "denied": False}
+    counted["tolerance"] = tolerances[policy.ttl is None]
+    try:
+        return counted | _overdue(session, row, policy, now, tolerances)
+    except PyMongoError as error:
+        if faults.code(error) in faults.TIMED_OUT:
+            return counted | {"why": f"they could not be counted in {SECONDS} s"}
+        if faults.code(error) in faults.UNAUTHORIZED:
+            return counted | {"why": "our user may not read them", "denied": True}
+        raise
+
+
+def _overdue(
+    session: MongoSession, row: Doc, policy: CollectionPolicy, now: datetime, tolerances: tuple[float, float]
+) -> Doc:
     monitors, own = tolerances
     name, kind = row["name"], row["kind"]
-    counted: Doc = {"name": name, "overdue": None, "why": "", "ids": [], "tolerance": monitors, "undated": None}
     if kind == "view" or (policy.ttl is not None and kind != "collection"):
-        return counted | {"why": f"it is a {kind}"}
+        return {"why": f"it is a {kind}"}
     if policy.ttl is not None:
         bound = _before(now, seconds_of(policy.ttl.after) + monitors)
-        return counted | _by_index(session, row, policy.ttl.by, {policy.ttl.by: {"$lt": bound}}, undated=True)
+        return _by_index(session, row, policy.ttl.by, {policy.ttl.by: {"$lt": bound}}, undated=True)
     assert policy.retain is not None  # noqa: S101 - as `observe` chose it
     if kind == "timeseries":
         allowed = expiry.tolerance(row) - expiry.PASS_SECONDS + monitors
         bound = _before(now, expiry.wanted(policy.retain) + allowed)
-        return counted | {"tolerance": allowed} | _count(session, name, {row["time"]: {"$lt": bound}}, row["time"], {})
-    counted["tolerance"], field = own, policy.age_field or ""
+        return {"tolerance": allowed} | _count(session, name, {row["time"]: {"$lt": bound}}, row["time"], {})
+    field = policy.age_field or ""
     due = retention.due_before(policy.retain, now, own)
     if due is None:
-        return counted | {"overdue": 0}
+        return {"tolerance": own, "overdue": 0}
     # a list of dates is never due to retention
     filter_ = {field: {"$lt": due}, "$expr": {"$eq": [{"$type": f"${field}"}, "date"]}}
-    return counted | _by_index(session, row, field, filter_, undated=False)
+    return {"tolerance": own} | _by_index(session, row, field, filter_, undated=False)
 
 
 def _before(now: datetime, seconds: float) -> datetime:
@@ -113,8 +127,7 @@ def _by_index(session: MongoSession, row: Doc, field: str, filter_: Doc, *, unda
     usable = [i for i in leading if not i["hidden"]]
     index = next((i for i in usable if i["partial"] is None), usable[0] if usable else None)
     if index is None:
-        few = _known(lambda: session.database[row["name"]].estimated_document_count(maxTimeMS=SECONDS * 1000))
-        if few is None or few > SMALL:
+        if session.database[row["name"]].estimated_document_count(maxTimeMS=SECONDS * 1000) > SMALL:
             hidden = " that is not hidden" if leading else ""
             return {"why": f"it has no index on '{field}'{hidden}"}
     elif index["partial"] is not None:
@@ -134,9 +147,7 @@ def _by_index(session: MongoSession, row: Doc, field: str, filter_: Doc, *, unda
 def _count(session: MongoSession, name: str, filter_: Doc, field: str, hint: Doc) -> Doc:
     collection = session.database[name]
     limit = {"maxTimeMS": SECONDS * 1000, **hint}
-    count = _known(lambda: collection.count_documents(filter_, limit=MOST + 1, **limit))
-    if count is None:
-        return {"why": f"they could not be counted in {SECONDS} s, or our user may not read them"}
+    count = collection.count_documents(filter_, limit=MOST + 1, **limit)
     ids: list[str] = []
     if count:
         first = _known(

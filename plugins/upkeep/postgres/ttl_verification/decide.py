@@ -20,7 +20,8 @@ def _table(observation: Observation, target: Target, row: Json) -> Iterator[Find
     more = {"partitions": row["lately"], "rows_about": row["rows"]} if row["lately"] else {}
     if row["overdue"] and row["why"]:
         more["not_counted"] = row["why"]
-    found = Overdue(row["subject"], row["overdue"], row["tolerance"], row["why"], row["ids"], row["what"], more)
+    counted = (row["subject"], row["overdue"], row["tolerance"], row["why"], row["ids"], row["what"])
+    found = Overdue(*counted, more=more, denied=row["denied"])
     frame, now = observation.frames["earlier"], observation.server.clock
     why = retention.reason(observation, target, row["subject"])
     for finding in overdue.findings(found, frame, now, retention.REMEDY):

@@ -94,7 +94,7 @@ def _counted(ask: Ask[PostgresSession], one: _Meant, tolerance: float) -> Row:
     """Return how much of a table is overdue; ``why`` says why that is not known."""
     session, relation, retain = ask.session, one.relation, one.policy.retain
     row: Row = {"subject": one.subject, "overdue": None, "why": one.wrong, "ids": [], "tolerance": tolerance}
-    row |= {"what": "rows", "rows": None, "lately": []}
+    row |= {"what": "rows", "rows": None, "lately": [], "denied": False}
     if relation is None or retain is None:
         return row
     if relation.kind not in ("r", "p"):
@@ -112,7 +112,7 @@ def _counted(ask: Ask[PostgresSession], one: _Meant, tolerance: float) -> Row:
     if care.by_partition:
         return row | _partitions(session, care)
     if columns[0]["hidden"]:
-        return row | {"why": "row security hides rows from our role"}
+        return row | {"why": "row security hides rows from our role", "denied": True}
     return row | _rows(session, care)
 
 
@@ -189,16 +189,16 @@ def _rows(session: PostgresSession, care: _Care) -> Row:
     younger = _younger(session, care)
     members = sorted({oid for leaf in leaves for oid in leaf["path"]})
     keys = session.rows("ttl_verification/references", {"oids": members})
-    total, ids, why, end = 0, list[str](), "", time.monotonic() + SECONDS
+    total, ids, why, denied, end = 0, list[str](), "", False, time.monotonic() + SECONDS
     for leaf in leaves:
         if leaf["detach_pending"] or younger & {*leaf["path"]} or total > MOST:
             continue
         found, wrong = _leaf(session, care, leaf, keys, end - time.monotonic())
-        why = why or wrong
+        why, denied = why or wrong, denied or found.get("denied", False)
         total += found["overdue"]
         ids += found["ids"] or []
     known = total > 0 or not why
-    return {"overdue": min(total, MOST + 1) if known else None, "why": why, "ids": ids[:SHOWN]}
+    return {"overdue": min(total, MOST + 1) if known else None, "why": why, "denied": denied, "ids": ids[:SHOWN]}
 
 
 def _younger(session: PostgresSession, care: _Care) -> set[int]:
@@ -248,7 +248,8 @@ def _leaf(session: PostgresSession, care: _Care, leaf: Row, keys: Sequence[Row],
     except psycopg.errors.UndefinedTable:
         return nothing, ""  # it went away meanwhile
     except psycopg.Error as error:
-        return nothing, f"{name}: {faults.describe(error)}"
+        denied = isinstance(error, psycopg.errors.InsufficientPrivilege)
+        return nothing | {"denied": denied}, f"{name}: {faults.describe(error)}"
 
 
 def _unreferenced(key: Row) -> sql.Composed:

@@ -156,5 +156,6 @@ def _overdue(observation: Observation, row: Json, remedy: str) -> Iterator[Findi
     more = {"partitions": row["lately"]} if row["lately"] else {}
     if row["sampled"] is not None:
         more["sampled"] = row["sampled"]
-    found = Overdue(row["subject"], row["overdue"], row["tolerance"], row["why"], row["ids"], row["what"], more)
+    counted = (row["subject"], row["overdue"], row["tolerance"], row["why"], row["ids"], row["what"])
+    found = Overdue(*counted, more=more, denied=row["denied"])
     yield from overdue.findings(found, observation.frames["earlier"], observation.server.clock, remedy)

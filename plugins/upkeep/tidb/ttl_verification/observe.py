@@ -54,7 +54,7 @@ def observe(ask: Ask[TiDBSession]) -> Observation:
     tolerance = retention.tolerance(ask.job, ask.memory.endings)
     for one in meant:
         row: Row = {"subject": one.table.subject, "overdue": None, "why": "", "ids": [], "tolerance": tolerance}
-        row |= {"what": "rows", "lately": [], "sampled": None}
+        row |= {"what": "rows", "lately": [], "sampled": None, "denied": False}
         counted = (
             _expiring(ask, one, frames["switch"][0], finished, running)
             if one.policy.ttl is not None
@@ -124,7 +124,7 @@ def _expiring(
     every = ttl.job_interval(options)
     row["ttl"] = {"column": known.column, "text": known.text, "enabled": known.enabled, "every": every}
     if finished is None:
-        return row | {"why": "our user may not see TiDB's TTL jobs"}
+        return row | {"why": "our user may not see TiDB's TTL jobs", "denied": True}
     wait = jobs.patience(every, switch)
     promise = jobs.promise(_ids(one), finished, running, now, wait)
     row["jobs"] = {

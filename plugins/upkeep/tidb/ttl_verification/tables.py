@@ -44,7 +44,7 @@ def overdue(session: TiDBSession, table: Table, indexes: Sequence[Mapping[str, A
     except pymysql.MySQLError as error:
         if faults.code(error) in faults.INTERRUPTED:
             return {"why": f"they could not be counted in {SECONDS} s"}
-        return {"why": faults.describe(error)}
+        return {"why": faults.describe(error), "denied": faults.code(error) in faults.PRIVILEGE}
 
 
 def _is_small(session: TiDBSession, table: Table) -> bool:

@@ -261,4 +261,4 @@ def test_partitions_hostile_names_and_missing_rights(db: Db, session: TiDBSessio
         db.run(f"drop user {USER}@'%'")
     assert how(found, "ttl_differs", subject) == "ok"
     assert how(found, "ttl_stalled", subject) == "not_available"
-    assert how(found, "ttl_overdue", subject) == "insufficient_evidence"
+    assert how(found, "ttl_overdue", subject) == "not_available"
