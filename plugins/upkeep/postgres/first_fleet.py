@@ -134,6 +134,8 @@ def _advice(row: Row) -> Iterator[str]:
     if column in _ends(row):
         yield f"{column} lies ahead in some rows: it says when a row ends, and from then on it is due"
     known = next((c for c in row["time_columns"] if c["name"] == column), None)
+    if known and known["type"] == "timestamp":
+        yield f"{column} has no time zone and is read as UTC; where it is another's time, add timezone: to its rules"
     if known and not known["indexed"]:
         subject = names.display(row["schema"], row["name"])
         yield f"no index leads with {column}; first: create index concurrently on {subject} ({names.quote(column)})"

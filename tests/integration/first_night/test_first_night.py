@@ -147,6 +147,7 @@ def test_a_shop_on_postgres(newcomer: Newcomer, monkeypatch: pytest.MonkeyPatch,
     assert "foreign keys of public.shop_orderline point at it" in text
     assert "expire_date lies ahead in some rows" in text
     assert "retain: {by: expire_date, for: 1 day" in text
+    assert "mtime has no time zone and is read as UTC" in text
     assert "# create index concurrently" not in text
     assert "no index leads with logged_at; first: create index concurrently on public.shop_audit" in text
     assert 'grant usage on schema "Reporting 2" to ' in text
