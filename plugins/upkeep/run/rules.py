@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from upkeep import words
 from upkeep.errors import NotSupportedError, StopError, UnreachableError
 from upkeep.fleet import Target
 from upkeep.jobs import rights
@@ -117,11 +118,12 @@ def _requirement(
     action: Action, *, approved: bool, now: datetime, backup_at: datetime | None, uncovered: str | None
 ) -> Outcome | None:
     if action.requires.kind == "backup":
-        age = timedelta(seconds=action.requires.backup_age_seconds or 0)
+        length = timedelta(seconds=action.requires.backup_age_seconds or 0)
+        age = words.duration(length)
         if backup_at is None:
             why = uncovered or "no verified backup is recorded"
             return skipped(action, ReasonCode.NEEDS_BACKUP, f"{why}; one younger than {age} is required")
-        if now - backup_at > age:
+        if now - backup_at > length:
             text = f"the newest verified backup is of {backup_at:%Y-%m-%d %H:%M} UTC; it must be younger than {age}"
             return skipped(action, ReasonCode.NEEDS_BACKUP, text)
         after = action.args.get("snapshot_after")

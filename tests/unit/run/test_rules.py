@@ -75,6 +75,14 @@ def test_requirements(
     assert decide(action(requires=requires), approved=approved, backup_at=backup_at) is expected
 
 
+def test_how_young_a_backup_must_be_is_told_in_hours() -> None:
+    one = action(requires=BACKUP)
+    known: dict[str, Any] = {"approved": False, "done": set(), "planned": {one.id}, "now": NOW, "tested": True}
+    told = rules.decide(one, target(), **known, paused=None, backup_at=None)
+    assert told is not None
+    assert "one younger than 26 h 0 min is required" in str(told.message)
+
+
 def test_more_than_the_limit_waits_for_approval_even_when_nothing_is_required() -> None:
     big = action(over_limit="90 % of the table")
     assert decide(big) is ReasonCode.OVER_LIMIT

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
+from upkeep import words
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import kept_until, read_otherwise, terms
 from upkeep.jobs.data_retention.refusal import KeepReason
@@ -162,7 +163,7 @@ def can_move(view: View) -> bool:
 def _grace(view: View, marked: Marked) -> Iterator[KeepReason]:
     until = kept_until(marked.marker, view.policy)
     if view.server_now < until:
-        text = f"is kept until {until.isoformat()}"
+        text = f"is kept until {words.moment(until)}"
         yield KeepReason("detached", text, f"{_ways_back(marked)}, until then", Severity.INFO)
     elif marked.uncounted and not must_be_empty(view, marked.marker):
         text = "is kept: the rows that it holds could not be looked at in time"

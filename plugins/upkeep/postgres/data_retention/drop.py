@@ -12,6 +12,7 @@ from typing import Final
 
 from psycopg import errors, sql
 
+from upkeep import words
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import drop_after, read_marker
 from upkeep.jobs.errors import AlreadyDoneError, StateChangedError
@@ -88,7 +89,7 @@ def _expected(tools: Tools, args: Dropping) -> Place:
     # The longer promise holds: that of the detaching, or that of today's policy.
     until = max(drop_after(marker), moment(args.kept_until or marker["drop_after"]))
     if now < until:
-        raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")
+        raise StateChangedError(f"{here.subject} is kept until {words.moment(until)}")
     return here
 
 

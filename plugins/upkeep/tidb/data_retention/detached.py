@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from upkeep import words
 from upkeep.jobs.contract import tolerated
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import kept_until, read_marker, read_otherwise, terms
@@ -128,7 +129,7 @@ def _rows_to_move(view: View, marked: Marked) -> Iterator[KeepReason]:
 def _grace(view: View, marked: Marked) -> Iterator[KeepReason]:
     until = kept_until(marked.marker, view.policy)
     if view.server_now < until:
-        text = f"is detached and kept until {until.isoformat()}"
+        text = f"is detached and kept until {words.moment(until)}"
         yield KeepReason("detached", text, f"{_undo(marked)}, until then", Severity.INFO)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from upkeep import words
 from upkeep.jobs.data_retention.cutoff import moment
 from upkeep.jobs.data_retention.marker import drop_after, read_marker
 from upkeep.jobs.errors import StateChangedError
@@ -31,7 +32,7 @@ def drop(tools: Tools, args: Dropping, within: Within | None = None) -> Json:
     # the later of what the marker and the plan say: whichever was changed since can only keep it longer
     until = max(drop_after(marker), moment(args.kept_until or drop_after(marker)))
     if tools.session.now() < until:
-        raise StateChangedError(f"{here.subject} is kept until {until.isoformat()}")
+        raise StateChangedError(f"{here.subject} is kept until {words.moment(until)}")
     ddl.settle(tools, here.schema, here.name)
     # as late as can be: TiDB locks no whole table (enable-table-lock is off by default), so what is written after
     # this look goes with it
