@@ -33,6 +33,8 @@ def load(path: Path) -> Fleet:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         message = f"{path}: cannot read the fleet file: {error.strerror}; give one with --fleet or UPKEEP_FLEET"
+        if isinstance(error, FileNotFoundError):
+            message += "; a first one is written by: upkeep --fleet FILE init --from CONNECTION"
         raise ConfigurationError(message) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1

@@ -18,6 +18,7 @@ from upkeep.postgres import bounds, names
 from upkeep.postgres.session import PostgresSession, Row
 from upkeep.words import counted
 
+_TIMES: Final = ("timestamptz", "timestamp", "date")
 _SELDOM: Final = 0.05
 """So small a share of updates is what a log has."""
 _FEW_ROWS: Final = 1_000
@@ -102,7 +103,7 @@ def _facts(row: Row) -> str:
 
 
 def _partition(row: Row) -> str | None:
-    if row["strategy"] != "r" or row["key_type"] not in ("timestamptz", "timestamp", "date"):
+    if row["strategy"] != "r" or row["key_type"] not in _TIMES:
         return None
     every = usual_length(_widths(row["key_type"], row["bounds"]))
     return f"partition: {{by: {_column(row['key_column'])}, every: {every}, ahead: 3}}" if every else None
@@ -159,6 +160,9 @@ def _undeclared(row: Row) -> str:
         return "partitioned by an expression or by several columns: partition_creation needs one column"
     if row["strategy"] == "r" and row["key_type"] in bounds.LAST:
         return f"partitioned by the whole number {row['key_column']}: partition_creation needs to know its unit"
+    if row["strategy"] == "r" and row["key_type"] in _TIMES:
+        known = f"partition: {{by: {_column(row['key_column'])}, every: 1 month, ahead: 3}}"
+        return f"its partitions tell no usual length: {known} makes more, of the length that you say"
     return "partitioned in a way that partition_creation does not continue"
 
 

@@ -113,6 +113,7 @@ def test_odd_tables_of_postgres(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
         for name, key in kinds.items():
             db.execute(f"create table {name} (id int, at timestamp, v text) partition by {key}")
         db.execute("create table only_numbers (id int) partition by range (id)")
+        db.execute("create table none_yet (at timestamptz not null) partition by range (at)")
         db.execute("create table by_expression (id int) partition by range ((id / 7))")
         db.execute('create table "line\nbreak" (id int, "at\nnight" timestamptz)')
         db.execute('create table "yes" (id int, "null" date)')
@@ -127,6 +128,7 @@ def test_odd_tables_of_postgres(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     assert target.tables == {}
     assert text.count("by an expression or by several columns: partition_creation needs one column") >= 5
     assert "partitioned by the whole number id" in text
+    assert "tell no usual length: partition: {by: at, every: 1 month, ahead: 3} makes more" in text
     ruled = {name.removeprefix("public.") for name in with_rules(text).tables}
     assert ruled >= {*kinds, "yes", "parent", "child", '"line\nbreak"'}
     assert not ruled & {"seen", "kept", "far", "only_numbers", "by_expression"}

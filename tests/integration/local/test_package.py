@@ -156,7 +156,8 @@ def test_what_is_in_the_packages(dist: Path, place: Place) -> None:
 
 def test_without_airflow(place: Place, env: dict[str, str]) -> None:
     assert upkeep.__version__ in place.upkeep("--version", env=env)
-    assert "give one with --fleet or UPKEEP_FLEET" in place.upkeep("check", env=env, status=2)
+    told = place.upkeep("check", env=env, status=2)
+    assert "give one with --fleet or UPKEEP_FLEET; a first one is written by: upkeep --fleet FILE init --from" in told
     assert "ready" in place.upkeep("init", env=env)
     place.upkeep("--fleet", "first.yaml", "init", "--from", "shop", env=env)
 
