@@ -54,7 +54,7 @@ class TargetCheck:
             return f"works, observed only ({self.observed}): plans and reports, changes nothing", "yellow"
         if self.lacking:
             return "works, but for what is told below: that is not done, or was not looked at", "yellow"
-        return "works: what is declared is done, and what deletes as its rules require", "green"
+        return "works: nothing is missing for what is declared; what a table itself forbids, its plans say", "green"
 
     @property
     def plans(self) -> tuple[str, ...]:
