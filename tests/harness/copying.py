@@ -38,13 +38,15 @@ _KILLED = textwrap.dedent("""
     from upkeep import programs
     from upkeep.jobs.backup.copier import Bench
 
-    engine, uri, into, stage = sys.argv[1:]
-    def tell(text):
-        if stage and stage in text:
-            os.kill(os.getpid(), signal.SIGKILL)
+    engine, uri, into, stage, later = sys.argv[1:]
+    said = [] if stage else [""]
     def checkpoint(*_, **__):
-        if not stage:
+        if any(stage in text for text in said):
             os.kill(os.getpid(), signal.SIGKILL)
+    def tell(text):
+        said.append(text)
+        if not later:
+            checkpoint()
     programs.CHECK_SECONDS = 0.02
     copying = Copying(engine, uri, Path(into), bench=Bench(checkpoint, tell, 60))
     copying.verify(copying.take())
@@ -115,17 +117,33 @@ class Copying:
         files = manifests.files(found.place, go_on)
         return found.manifest.model_copy(update={"files": files})
 
-    def killed(self, stage: str) -> list[Path]:
+    def killed(self, stage: str, *, later: bool = False) -> list[Path]:
         """Take and prove in a process that kills itself once it says so (empty: at its first checkpoint).
 
         Returns what is published then; whatever it had started has ended.
+
+        Parameters
+        ----------
+        later
+            At the next checkpoint from there: while a program runs that it has started.
         """
         environment = {**os.environ, "PYTHONPATH": f"{_ROOT}:{_ROOT / 'plugins'}"}
-        command = [sys.executable, "-c", _KILLED, self.engine, self.uri, str(self.into), stage]
+        command = [sys.executable, "-c", _KILLED, self.engine, self.uri, str(self.into), stage, "later" * later]
         assert subprocess.run(command, env=environment, check=False).returncode == -9
         assert scratching.gone(str(self.into))
         assert scratching.gone(scratching.mark(self.engine))
         return [path for path in self.into.glob("t/*") if not path.name.startswith(".")]
+
+    def killed_at(self, stages: Mapping[str, int], level: str, *, later: bool = False) -> None:
+        """Kill a run at each stage, by when so many backups are published: the next one is proven, all else is gone."""
+        published = list[Path]()
+        for stage, count in stages.items():
+            published = self.killed(stage, later=later)
+            assert len(published) == count, stage
+        found = self.take()
+        verdict = self.verify(found)
+        assert (verdict.level, words(verdict)) == (level, [])
+        assert sorted(self.left()) == sorted([*published, found.place])
 
     def left(self) -> list[Path]:
         """Return what lies there, hidden or not, and what a scratch server left."""

@@ -30,7 +30,6 @@ from upkeep.jobs.errors import ActionError, StateChangedError
 from upkeep.mongo.backup import files, source
 
 pytestmark = pytest.mark.since(mongo="6.0")
-ROOT = Path(programs.__file__).parents[2]
 READING = "reading 4 collections"
 ACCOUNTS, MONEY = 400, 100
 
@@ -59,10 +58,6 @@ def at(stage: str, do: Callable[[], object]) -> Bench:
             do()
 
     return Bench(go_on, tell, 60)
-
-
-def left(copying: Copying) -> list[Path]:
-    return [*copying.into.glob("t/*"), *copying.into.glob("t/.*"), *scratching.places("mongo")]
 
 
 def transfers(place: Place, stop: threading.Event) -> None:
@@ -116,7 +111,7 @@ def test_definitions_that_change_meanwhile(place: Place, copying: Copying) -> No
     def refused(change: Callable[[], object]) -> str:
         with pytest.raises(StateChangedError) as error:
             replace(copying, policy="compare: 0 B", bench=at(READING, change)).take()  # nothing is counted anew
-        assert left(copying) == []
+        assert copying.left() == []
         return str(error.value)
 
     try:
@@ -164,7 +159,7 @@ def test_an_instant_that_is_no_longer_kept_is_told(place: Place, copying: Copyin
         assert "300" in remedy
     finally:
         admin.command({"setParameter": 1, source.WINDOW: 300})
-    assert left(copying) == []
+    assert copying.left() == []
 
 
 def test_cancelled_or_without_room_nothing_is_published(copying: Copying) -> None:
@@ -174,7 +169,7 @@ def test_cancelled_or_without_room_nothing_is_published(copying: Copying) -> Non
     for stage in (READING, "of 4 collections are read"):
         with pytest.raises(CancelledError):
             replace(copying, bench=at(stage, cancel)).take()
-        assert left(copying) == []
+        assert copying.left() == []
     with pytest.raises(programs.ProgramError, match="took longer than it may"):
         replace(copying, bench=Bench(go_on, lambda _: None, 0)).take()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -184,7 +179,7 @@ def test_cancelled_or_without_room_nothing_is_published(copying: Copying) -> Non
             copying.take()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert left(copying) == []
+    assert copying.left() == []
     assert not [one for one in threading.enumerate() if one.name.startswith("ThreadPool")]
 
 
@@ -208,7 +203,7 @@ def test_what_a_killed_run_left_the_next_one_removes(place: Place, copying: Copy
     assert {finding.check for finding in verdict.findings} == {"backup_unverified"}, words(verdict)
     verdict = copying.verify(found)
     assert (verdict.level, words(verdict)) == ("compared", [])
-    assert len(left(copying)) == 2, "what was published, and nothing else"
+    assert len(copying.left()) == 2, "what was published, and nothing else"
 
 
 def test_who_may_not_is_told_before(place: Place, copying: Copying) -> None:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
 import resource
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,25 +24,6 @@ from upkeep.jobs.backup.verify import Verdict
 from upkeep.jobs.contract import go_on
 from upkeep.jobs.errors import LockNotObtainedError, OverloadedError
 from upkeep.postgres.backup import archive
-
-ROOT = Path(programs.__file__).parents[2]
-KILLED = textwrap.dedent("""
-    import os, signal, sys
-    from pathlib import Path
-    from tests.harness.copying import Copying
-    from upkeep import programs
-    from upkeep.jobs.backup.copier import Bench
-
-    uri, into, stage = sys.argv[1:]
-    said = []
-    def checkpoint(*_, **__):
-        if stage in said:
-            os.kill(os.getpid(), signal.SIGKILL)
-    programs.CHECK_SECONDS = 0.02
-    copying = Copying("postgres", uri, Path(into), bench=Bench(checkpoint, said.append, 60))
-    copying.verify(copying.take())
-""")
-
 
 SLOW = """
     create function slow(int) returns int immutable language plpgsql as
@@ -100,11 +77,6 @@ class Stage:
         return Bench(self.checkpoint, self.tell, 60)
 
 
-def left(copying: Copying) -> list[Path]:
-    """Return what lies there, hidden or not, and what a scratch server left."""
-    return [*copying.into.glob("t/*"), *copying.into.glob("t/.*"), *scratching.places("postgres")]
-
-
 def cancel() -> None:
     raise CancelledError("the run was asked to stop")
 
@@ -137,7 +109,7 @@ def test_cancelled_killed_or_without_its_locks_nothing_is_published(
     monkeypatch.setattr(importlib.import_module("upkeep.postgres.backup.take"), "LOCK_WAIT_MS", 300)
     with psycopg.connect(source) as held, pytest.raises(LockNotObtainedError, match="did not get its locks"):
         replace(copying, bench=Stage("", cancel, there, held).bench).take()
-    assert left(copying) == []
+    assert copying.left() == []
 
 
 def test_a_full_destination_is_told(copying: Copying) -> None:
@@ -150,22 +122,11 @@ def test_a_full_destination_is_told(copying: Copying) -> None:
             copying.take()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert left(copying) == []
+    assert copying.left() == []
 
 
-@pytest.mark.parametrize("stage", ["dumping", "restoring it into a server of its own"])
-def test_what_a_killed_run_left_the_next_one_removes(copying: Copying, source: str, stage: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"}
-    command = [sys.executable, "-c", KILLED, source, str(copying.into), stage]
-    assert subprocess.run(command, env=environment, check=False).returncode == -9
-    assert gone(str(copying.into))
-    assert gone(scratching.mark("postgres"))
-    published = [path for path in copying.into.glob("t/*") if not path.name.startswith(".")]
-    assert len(published) == (0 if stage == "dumping" else 1)
-    found = copying.take()
-    verdict = copying.verify(found)
-    assert (verdict.level, words(verdict)) == ("compared", [])
-    assert left(copying) == [*published, found.place] or left(copying) == [found.place, *published]
+def test_what_a_killed_run_left_the_next_one_removes(copying: Copying) -> None:
+    copying.killed_at({"dumping": 0, "restoring it into a server of its own": 1}, "compared", later=True)
 
 
 def test_a_scratch_server_that_is_killed_says_nothing_of_the_backup(copying: Copying) -> None:
@@ -186,7 +147,7 @@ def test_a_scratch_server_that_is_killed_says_nothing_of_the_backup(copying: Cop
     assert {f.check for f in verdict.findings} == {"backup_unverified"}, words(verdict)
     with pytest.raises(CancelledError):
         prove("pg_restore", cancel)
-    assert left(copying) == [found.place]
+    assert copying.left() == [found.place]
 
 
 def test_what_may_not_be_read_is_named_before(copying: Copying, source: str) -> None:

@@ -201,12 +201,7 @@ def test_damage_is_found_and_nothing_half_is_left(db: Db, copying: Copying) -> N
 
 
 def test_what_a_killed_run_left_the_next_one_removes(copying: Copying) -> None:
-    assert copying.killed("") == []
-    (first,) = copying.killed("files are loaded")
-    found = copying.take()
-    verdict = copying.verify(found)
-    assert (verdict.level, words(verdict)) == ("compared", [])
-    assert sorted(copying.left()) == sorted([first, found.place])
+    copying.killed_at({"": 0, "files are loaded": 1}, "compared")
 
 
 def test_what_this_machine_lacks_for_a_restore_is_told(copying: Copying, tmp_path: Path) -> None:
