@@ -1,5 +1,6 @@
 -- For `mode: observe`: reads the catalog and the statistics, may change nothing. Leave out the jobs that Upkeep does
--- not run there. Run it as a superuser in the database in care, with `public` replaced by the schema of the tables,
+-- not run there. Run it in the database in care, as a superuser or a managed service's administrator (who may
+-- have only pg_monitor to give: write that for pg_read_all_stats), with `public` replaced by the schema of the tables,
 -- and give it a password: \password upkeep_observer
 
 -- always: the tables can be named.
@@ -14,8 +15,9 @@ grant pg_read_all_stats to upkeep_observer;
 grant select on all tables in schema public to upkeep_observer;
 grant pg_read_all_stats to upkeep_observer;
 
--- health_check: what others' sessions do, how far replicas are behind.
+-- health_check: what others' sessions do, how far replicas are behind; how much of a sequence's range is used.
 grant pg_read_all_stats to upkeep_observer;
+grant select on all sequences in schema public to upkeep_observer;
 
 -- ttl_verification: what is due is counted.
 grant select on all tables in schema public to upkeep_observer;

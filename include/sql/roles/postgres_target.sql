@@ -27,8 +27,9 @@ grant pg_monitor to upkeep;
 grant app_owner to upkeep;
 grant pg_read_all_stats to upkeep;
 
--- health_check: what others' sessions do, how far replicas are behind.
+-- health_check: what others' sessions do, how far replicas are behind; how much of a sequence's range is used.
 grant pg_read_all_stats to upkeep;
+grant select on all sequences in schema public to upkeep;
 
 -- ttl_verification: what is due is counted.
 grant select on all tables in schema public to upkeep;

@@ -9,7 +9,7 @@ from tests.harness.contract import Case
 
 
 def make(db: Any) -> None:
-    db.execute("create table carts (id int primary key)")
+    db.execute("create table carts (id int generated always as identity primary key)")
 
 
 CASE = Case(
