@@ -26,6 +26,8 @@ select
         else c.relpages
     end as pages,
     d.description as marker,
+    pg_get_userbyid(c.relowner)::text as owner,
+    coalesce((select o.rolsuper from pg_roles as o where o.oid = c.relowner), false) as owner_is_superuser,
     pg_has_role(c.relowner, 'usage') as may_alter,
     array(
         select f.conname::text from pg_constraint as f where f.conrelid = c.oid and f.contype = 'f' order by f.conname

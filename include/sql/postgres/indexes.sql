@@ -83,6 +83,8 @@ select
         where h.inhrelid = i.indrelid and not p.indisvalid
     ) as parent_awaits,
     i.indrelid in (select h.relation from held as h) or i.indexrelid in (select h.relation from held as h) as is_held,
+    pg_get_userbyid(t.relowner)::text as owner,
+    coalesce((select o.rolsuper from pg_roles as o where o.oid = t.relowner), false) as owner_is_superuser,
     pg_has_role(t.relowner, 'usage') as may_drop,
     s.spcname::text as tablespace,
     obj_description(i.indexrelid, 'pg_class') as comment,

@@ -135,13 +135,21 @@ class Partition:
         return self.bounds == "DEFAULT"
 
 
-def handed(owner: str, tables: Sequence[str], role: str, *, superuser: bool) -> str:
+def handed(owner: str, tables: Sequence[str], role: str, *, superuser: bool, kind: str = "table") -> str:
     """Return what gives a role the owner's rights on tables: never a superuser's, who may everything everywhere."""
     if not superuser:
         return f"grant {quote(owner)} to {role}"
-    given = [f"alter table {table} owner to app_owner" for table in tables]
-    why = f"{quote(owner)} is a superuser: write an ordinary role for app_owner, and hand it the partitions too"
+    given = [f"alter {kind} {table} owner to app_owner" for table in tables]
+    too = ", and hand it the partitions too" if kind == "table" else ""
+    why = f"{quote(owner)} is a superuser: write an ordinary role for app_owner{too}"
     return "; ".join([*given, f"grant app_owner to {role} ({why})"])
+
+
+def unowned(index: Mapping[str, Any]) -> str:
+    """Return that our role has not the rights of an index's table's owner, from a row of `indexes`."""
+    table, owner = display(index["schema"], index["table"]), index["owner"]
+    grant = handed(owner, [table], "our role", superuser=index["owner_is_superuser"])
+    return f"our role lacks the rights of {quote(owner)}, who owns {table}: {grant}"
 
 
 def relation_rows(session: PostgresSession, patterns: Iterable[Pattern]) -> list[Row]:

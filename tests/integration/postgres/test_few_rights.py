@@ -268,6 +268,37 @@ def test_nobody_is_made_a_superuser(db: psycopg.Connection[Any], uri: str) -> No
         run(db, f"reassign owned by few_boss to {OWNER}; drop role few_boss")
 
 
+def test_nobody_is_made_a_superuser_for_a_partition_or_an_index(db: psycopg.Connection[Any], uri: str) -> None:
+    """One that is due and one that was detached; indexes that are there twice, or that somebody names."""
+    run(db, f"create role few_boss superuser; {GIVEN}; grant {OWNER}, pg_monitor to {OURS}")
+    old, kept = '"The S".parts_old', f"retain: {{by: at, for: 60 days, then: delete, {GO}}}"
+    detaches = Runs(
+        "data_retention", jobs.declare("postgres", "tables", {'"The S".parts': kept}, "limits: {share: 100 %}")
+    )
+    indexes, chosen = (
+        jobs.declare("postgres", "tables", "{}", "indexes: {}"),
+        ReindexRequest(index=['"The S".few_pkey']),
+    )
+    with session(uri) as ours:
+        try:
+            run(db, f'alter table {old} owner to few_boss; alter table "The S".few owner to few_boss')
+            run(db, f'grant select on {old}, "The S".few to {OURS}')
+            told = [f"{f.remedy}" for f in detaches.plan(ours).findings if f.check == "privileges"]
+            run(db, f"alter table {old} owner to {OWNER}")
+            assert detaches.run(ours).statuses == ["done"]
+            run(db, f"alter table {old} owner to few_boss; grant select on {old} to {OURS}")
+            told += [f"{f.remedy}" for f in detaches.plan(ours).findings if f.check == "privileges"]
+            twice = Runs("index_analysis", indexes).plan(ours)
+            told += [f"{f.remedy}" for f in twice.findings if f.check == "index_duplicate"]
+            told += [f"{a.blocked}" for a in Runs("reindex", indexes, request=chosen).plan(ours).actions]
+        finally:
+            run(db, f"reassign owned by few_boss to {OWNER}; drop role few_boss")
+    assert len(told) == 4
+    for text, table in zip(told, (old, old, '"The S".few', '"The S".few'), strict=True):
+        assert f"alter table {table} owner to app_owner; grant app_owner to our role" in text
+        assert "grant few_boss" not in text
+
+
 def test_indexes_are_asked_for_where_they_are_declared(db: psycopg.Connection[Any], uri: str) -> None:
     """With the rights for rows alone nothing is done to an index, which only an owner may rebuild or drop."""
     run(

@@ -29,6 +29,7 @@ trees as (
 select
     r.oid::bigint as oid,
     pg_get_userbyid(r.relowner)::text as owner,
+    coalesce((select o.rolsuper from pg_roles as o where o.oid = r.relowner), false) as owner_is_superuser,
     pg_has_role(r.relowner, 'usage') as may_drop,
     array(
         select format('%%I.%%I', n.nspname, l.relname)

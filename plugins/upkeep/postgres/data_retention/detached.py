@@ -16,7 +16,7 @@ from upkeep.jobs.data_retention.marker import kept_until, read_otherwise, terms
 from upkeep.jobs.data_retention.refusal import KeepReason
 from upkeep.jobs.partition_creation.axis import UnknownBoundsError, Value, brief
 from upkeep.model import Finding, Json, Observation, Severity
-from upkeep.postgres import bounds, names
+from upkeep.postgres import bounds, catalog, names
 from upkeep.postgres.catalog import PAGE_BYTES
 from upkeep.postgres.data_retention.view import Marked
 from upkeep.postgres.data_retention.view import TableView as View
@@ -70,7 +70,8 @@ def _changed(view: View, marked: Marked) -> Iterator[KeepReason]:
         text = f"cannot be dropped: {', '.join(marked.dependants)} depends on it"
         yield KeepReason("dependants", text, f"drop or change what depends on it; {_ways_back(marked)}")
     if not marked.may_alter:
-        yield KeepReason("privileges", "cannot be dropped: our role does not own it", "grant the owner's role to ours")
+        grant = catalog.handed(marked.owner, [marked.subject], "our role", superuser=marked.owner_is_superuser)
+        yield KeepReason("privileges", "cannot be dropped: our role does not own it", grant)
     empty = must_be_empty(view, marked.marker)  # then it is looked at for rows, whatever size it has
     changed = difference(
         {**marked.evidence, **marked.marker},

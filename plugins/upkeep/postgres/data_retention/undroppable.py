@@ -12,7 +12,7 @@ import psycopg
 
 from upkeep.jobs.errors import StateChangedError
 from upkeep.model import Finding, FindingStatus, Severity
-from upkeep.postgres import faults, names
+from upkeep.postgres import catalog, faults, names
 from upkeep.postgres.data_retention.counting import CHECK_TIMEOUT
 from upkeep.postgres.data_retention.detach import place
 from upkeep.postgres.data_retention.view import TableView
@@ -42,7 +42,7 @@ def _look(session: PostgresSession, oids: Sequence[int]) -> list[Row]:
             session.rows("set_local_timeouts", {"lock": "1s", "statement": CHECK_TIMEOUT})
             return session.rows("data_retention/held", {"oids": list(oids)})
     except psycopg.Error as error:  # a lost connection is none of these: nobody knows what holds them, so they stay
-        seen = {"owner": "", "may_drop": False, "foreign_tables": [], "dependants": []}
+        seen = {"owner": "", "owner_is_superuser": False, "may_drop": False, "foreign_tables": [], "dependants": []}
         return [{"oid": oid, **seen, "unseen": faults.describe(error)} for oid in oids]
 
 
@@ -70,10 +70,8 @@ def obstacle(row: Mapping[str, Any], partition: str, parent: str) -> Obstacle | 
             f"let them read {parent}, or drop them; then it goes",
         )
     if not row["may_drop"]:
-        owner = names.quote(row["owner"])
-        return Obstacle(
-            "privileges", f"{owner} owns it: our role could never drop it", f"grant the role {owner} to our role"
-        )
+        grant = catalog.handed(row["owner"], [partition], "our role", superuser=row["owner_is_superuser"])
+        return Obstacle("privileges", f"{names.quote(row['owner'])} owns it: our role could never drop it", grant)
     return None
 
 

@@ -114,6 +114,8 @@ class Marked:
     rows: float
     pages: int
     marker: Json
+    owner: str
+    owner_is_superuser: bool
     may_alter: bool
     foreign_keys: Sequence[str]
     dependants: Sequence[str]

@@ -341,6 +341,7 @@ def _marked(row: Row, evidence: Row | None, begun: Collection[int]) -> Marked | 
         return None
     fields = (
         *("oid", "schema", "name", "kind", "is_partition", "detach_pending", "rows", "pages"),
+        *("owner", "owner_is_superuser"),
         *("may_alter", "foreign_keys", "dependants", "objects", "not_empty", "counted", "uncounted", "younger"),
     )
     known = evidence is not None or row["oid"] in begun

@@ -10,7 +10,7 @@ from upkeep.fleet.policies.indexes import IndexesPolicy
 from upkeep.jobs.index_analysis import advice
 from upkeep.jobs.index_analysis.indexes import Index
 from upkeep.model import Observation
-from upkeep.postgres import names
+from upkeep.postgres import catalog, names
 from upkeep.postgres.session import Row
 
 _BOUND: Final = (
@@ -71,7 +71,7 @@ def _hinders(row: Row, *, replica: bool) -> Iterator[str]:
     if row["parent_awaits"]:
         yield "an index of the partitioned table is not attached yet on all partitions: this may be its part"
     if not row["may_drop"]:
-        yield "our role is not that of the table's owner: grant it"
+        yield catalog.unowned(row)
     if not row["is_valid"] and row["is_held"]:
         yield "somebody builds or drops it right now"
     if replica:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from upkeep.model import Observation, ReasonCode
-from upkeep.postgres import names
+from upkeep.postgres import catalog, names
 from upkeep.postgres.reindex import bloat
 from upkeep.postgres.reindex.args import Leftover, Rebuild
 
@@ -180,7 +180,7 @@ def _refusals(row: Mapping[str, Any], server: Mapping[str, Any], free: int | Non
     if is_left(row["name"]) and not row["is_valid"]:
         yield no, "an interrupted rebuilding left it: it is dropped, not rebuilt"
     if not row["may_drop"]:
-        yield no, "our role is not that of the table's owner: grant it"
+        yield no, catalog.unowned(row)
     if not row["is_valid"] and row["is_held"]:
         yield ReasonCode.LOCK_NOT_OBTAINED, "somebody builds or drops it right now"
     if free is not None and free < ROOM * row["bytes"]:

@@ -148,7 +148,7 @@ def test_a_role_that_does_not_own_the_table_is_told_so(db: Db, database: str) ->
         db.execute(f"drop role {role}")
     (found,) = [f for f in plan.findings if f.check == "index_duplicate"]
     assert plan.actions == ()
-    assert "our role is not that of the table's owner" in str(found.remedy)
+    assert "our role lacks the rights of app_owner, who owns app.t: " in str(found.remedy)
 
 
 def test_a_foreign_key_wants_an_index_that_begins_with_it(db: Db, database: str) -> None:

@@ -33,7 +33,7 @@ def marked(*, marker: dict[str, Any] | None = None, **changes: Any) -> Marked:
     known: dict[str, Any] = {"oid": 3, "schema": "public", "name": "logs_3", "kind": "r", "rows": 10.0, "pages": 1}
     known |= {"is_partition": False, "detach_pending": False, "may_alter": True, "foreign_keys": [], "dependants": []}
     known |= {"not_empty": None, "known": True, "objects": [{"oid": 7, "what": "trigger own"}], "evidence": {}}
-    known |= {"counted": 10, "uncounted": False, "younger": False}
+    known |= {"owner": "app_owner", "owner_is_superuser": False, "counted": 10, "uncounted": False, "younger": False}
     return Marked(**{**known, "marker": MARKER | (marker or {}), **changes})
 
 

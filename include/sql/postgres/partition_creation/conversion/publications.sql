@@ -5,6 +5,8 @@ select
     b.pubname::text as name,
     b.pubviaroot as via_root,
     r.oid is not null as named,
+    pg_get_userbyid(b.pubowner)::text as owner,
+    coalesce((select o.rolsuper from pg_roles as o where o.oid = b.pubowner), false) as owner_is_superuser,
     pg_has_role(b.pubowner, 'usage') as may_alter,
     case
         when jsonb_typeof(to_jsonb(r) -> 'prattrs') = 'array' then array(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from upkeep.postgres import names
+from upkeep.postgres import catalog, names
 from upkeep.postgres.partition_creation.conversion.view import Facts
 
 KEY_TYPES: Final = ("timestamptz", "timestamp", "date", "int2", "int4", "int8")
@@ -204,9 +204,9 @@ def _of_replication(facts: Facts) -> Iterator[Refusal]:
         if not publication["named"]:
             continue
         if not publication["may_alter"]:
-            yield Refusal(
-                f"publication {quoted} is not ours to alter", "grant its owner's role to the connection's role"
-            )
+            role, superuser = "the connection's role", publication["owner_is_superuser"]
+            grant = catalog.handed(publication["owner"], [quoted], role, superuser=superuser, kind="publication")
+            yield Refusal(f"publication {quoted} is not ours to alter", grant)
         if not publication["via_root"] and (publication["columns"] or publication["filter"]):
             reason = (
                 f"publication {quoted} has a column list or a row filter for it, which needs publish_via_partition_root"
