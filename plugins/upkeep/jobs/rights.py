@@ -9,6 +9,7 @@ from typing import Final
 from upkeep.fleet import Target
 from upkeep.jobs.spec import JOBS, JobSpec
 from upkeep.model import Finding, Severity
+from upkeep.rolefiles import ALWAYS
 
 CHECK: Final = "privileges"
 
@@ -38,7 +39,15 @@ def severity(job: JobSpec, target: Target, what: Declared) -> Severity:
     return Severity.ERROR if asked and not job.looks_only else Severity.WARNING
 
 
-def lacking(name: str, severity: Severity, missing: Sequence[str], remedy: str) -> Finding:
-    """Return the finding about the rights that a job lacks, with what grants them."""
-    text = f"{name} lacks {', '.join(missing)}"
-    return Finding.of(CHECK, name, severity, text, remedy, evidence={"missing": [*missing]})
+def lacking(name: str, severity: Severity, missing: Sequence[str], remedy: str, *, subject: str = "") -> Finding:
+    """Return the finding about the rights that a job lacks, or every job (`ALWAYS`), with what grants them.
+
+    Parameters
+    ----------
+    subject
+        The object that they are about, where it is one; else the finding is about the job.
+    """
+    job = "every job" if name == ALWAYS else name
+    lacks = f"lacks {', '.join(missing)}"
+    text = f"{job} {lacks}" if subject else lacks
+    return Finding.of(CHECK, subject or job, severity, text, remedy, evidence={"missing": [*missing]})

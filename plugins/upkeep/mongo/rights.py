@@ -59,8 +59,8 @@ def findings(session: MongoSession, target: Target, granted: Sequence[Doc] | Non
             remedy = _remedy(session, ROLES[target.mode], name, missing)
             for part in ([one] for one in missing) if few else [missing]:
                 told = [f"{', '.join(actions)} on {_shown(resource)}" for resource, actions in part]
-                found = rights.lacking(name, severity, told, remedy)
-                yield found.model_copy(update={"subject": part[0][0].get("collection") or name}) if few else found
+                subject = part[0][0].get("collection", "") if few else ""
+                yield rights.lacking(name, severity, told, remedy, subject=subject)
 
 
 def _stored(session: MongoSession) -> list[str]:

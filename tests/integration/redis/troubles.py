@@ -10,10 +10,9 @@ from functools import partial
 from typing import Any, Final
 
 from local.servers import start_redis
-from tests.harness import servers, troubles
+from tests.harness import rights, servers, troubles
 from tests.harness.redis import Place as Db
 from tests.harness.troubles import Scene, Way
-from upkeep.redis.session import RIGHTS
 
 DELETE: Final = "streams: {s: {retain: {for: 30 days, then: delete, requires: nothing}}}"
 USER: Final = f"limited_{os.getpid()}"
@@ -27,8 +26,7 @@ def make(place: Db) -> None:
 def limited(place: Any) -> Iterator[str]:
     """Log in as a user with the rights that deleting takes."""
     db: Db = place.db
-    password = f">{db.server.password}"
-    db.client.execute_command("ACL", "SETUSER", USER, "reset", "on", password, "~s", *RIGHTS.split())
+    rights.make_redis_user(db.client, USER, db.server.password, keys="~s")
     try:
         yield place.db.uri_of(USER)
     finally:
@@ -36,7 +34,7 @@ def limited(place: Any) -> Iterator[str]:
 
 
 def may_not_trim(scene: Scene) -> None:
-    scene.db.client.execute_command("ACL", "SETUSER", USER, "-xtrim")
+    scene.db.client.execute_command("ACL", "SETUSER", USER, "-xtrim", "-xdel")
 
 
 def made_anew(scene: Scene) -> None:
