@@ -9,6 +9,7 @@ import pytest
 from local.servers import TidbServer
 from tests.harness import rights
 from tests.harness.jobs import session
+from tests.harness.looking import Looks
 from tests.harness.tidb import Db, fresh, target
 from upkeep import connections
 from upkeep.fleet import Target
@@ -107,6 +108,35 @@ def test_names_with_wildcards_and_tables_in_other_databases(db: Db) -> None:
         assert said(db, what, user)
     finally:
         db.run(f"drop database `{plain}`")
+
+
+def test_who_may_only_log_in_is_told_what_to_grant_and_nothing_reads_as_fine(db: Db) -> None:
+    """Without a right on the database nobody gets in; with one that is of no use every check says what it lacks."""
+    user, what = f"{USER}_login", target(DECLARED, "backup: {into: /nowhere}")
+    uri = rights.tidb_login(db.server, user, db.name)
+    db.run(f"create user {user} identified by '{db.server.password}'")
+    try:
+        shut = check_target(what, lambda _: connections.parse("c", uri))
+        assert shut.unreachable
+        assert [f.status.value for f in shut.findings] == ["failed"]
+        assert "Access denied" in shut.findings[0].summary
+        db.run(f"grant index on {db.name}.* to {user}")
+        (closed,) = check_target(what, lambda _: connections.parse("c", uri)).findings
+        assert "grant select on mysql.tidb" in closed.summary
+        db.run(f"grant select on mysql.tidb to {user}")
+        with session("tidb", uri) as ours:
+            seen = Looks("health_check", what).look(ours)
+        fine = {name for (name, _), f in seen.items() if f.status.value == "ok"}
+        # the last is told to everybody by the member that one has logged in to
+        assert fine <= {"reachable", "backup_age", "job_age", "memory_used"}
+        assert all("grant " in f.summary for f in seen.values() if f.status.value == "not_available")
+        assert {"always", "partition_creation", "data_retention", "health_check"} <= {*said(db, what, user)}
+        for finding in said(db, what, user).values():
+            for statement in str(finding.remedy).split("; "):
+                db.run(statement)
+        assert said(db, what, user) == {}
+    finally:
+        db.run(f"drop user {user}")
 
 
 def test_a_change_that_our_user_may_not_cancel_is_said_to_be_left(db: Db) -> None:
