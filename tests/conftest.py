@@ -118,14 +118,14 @@ def migrated_ledger(postgres_server: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 def control_database(postgres_server: PostgresServer, migrated_ledger: str) -> Iterator[str]:
     """URI of a fresh database with an empty ledger."""
-    with fresh_database(postgres_server, "control", template=migrated_ledger) as uri:
+    with fresh_database(postgres_server, "control", template=migrated_ledger, owner=least.LEDGER) as uri:
         yield uri
 
 
 @pytest.fixture
 def empty_control_database(postgres_server: PostgresServer) -> Iterator[str]:
     """URI of a fresh database in which no ledger was made yet."""
-    with fresh_database(postgres_server, "control") as uri:
+    with fresh_database(postgres_server, "control", owner=least.LEDGER) as uri:
         yield uri
 
 

@@ -4,6 +4,8 @@ Tests go on as a superuser, who makes tables and faults and is called as the tab
 Upkeep opens at that superuser's address it opens as `ROLE`, which is a member of the owner and inherits what the owner
 was granted or owns, never what is a superuser's. The cluster's first superuser, who owns the catalog, and the
 databases, is somebody else: being a member of that one would hand on rights to functions that only superusers have.
+
+The ledgers' databases belong to `LEDGER`, as its role file says; their addresses are that role's.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from upkeep.postgres.session import PostgresSession
 FIRST = "postgres"
 OWNER = "app_owner"
 ROLE = "upkeep"
+LEDGER = "upkeep_control"
 
 
 def role_file(name: str = "postgres_target") -> str:
@@ -31,7 +34,7 @@ def role_file(name: str = "postgres_target") -> str:
 
 
 def give(server: PostgresServer) -> None:
-    """Make the owner and Upkeep's role on a new server, with its rights in all databases made from now on."""
+    """Make the owner and Upkeep's roles on a new server, with its rights in all databases made from now on."""
     assert server.user == FIRST
     with psycopg.connect(server.uri("template1"), autocommit=True) as db:
         db.execute(cast("Any", f"create role {OWNER} login superuser password '{server.password}'"))
@@ -39,12 +42,15 @@ def give(server: PostgresServer) -> None:
         db.execute(cast("Any", f"alter role {ROLE} password '{server.password}'"))
     with psycopg.connect(server.uri(), autocommit=True) as db:
         db.execute(cast("Any", f"grant usage, create on schema public to {ROLE}"))
+        for statement in role_file("control").split(";\n"):  # one by one: none may make a database in a transaction
+            db.execute(cast("Any", statement))
+        db.execute(cast("Any", f"alter role {LEDGER} password '{server.password}'"))
     server.login = OWNER
 
 
 def whole(uri: str) -> str:
     """Return an address for the cluster's first superuser: a restore needs more than Upkeep's role has."""
-    return uri.replace(f"//{OWNER}:", f"//{FIRST}:", 1)
+    return uri.replace(f"//{OWNER}:", f"//{FIRST}:", 1).replace(f"//{LEDGER}:", f"//{FIRST}:", 1)
 
 
 def lower() -> None:

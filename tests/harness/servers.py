@@ -45,7 +45,7 @@ def start_postgres(directory: Path, *, settings: Mapping[str, str] | None = None
 
 @contextmanager
 def fresh_database(
-    server: PostgresServer, prefix: str, *, template: str = "template1", more: str = ""
+    server: PostgresServer, prefix: str, *, template: str = "template1", more: str = "", owner: str = least.FIRST
 ) -> Iterator[str]:
     """Create a database, give its URI, drop it at the end whoever is still connected.
 
@@ -55,16 +55,18 @@ def fresh_database(
         What it is a copy of.
     more
         Other options of CREATE DATABASE.
+    owner
+        Who owns it; the ledger's role is also whose address it is.
     """
     name = f"{prefix}_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server.uri(), autocommit=True) as connection:
         # With fsync off that is three times as fast as the default of 15 and later; before it is the only way.
         strategy = "strategy file_copy" if connection.info.server_version >= FIRST_WITH_STRATEGIES else ""
         text = f"create database {{}} owner {{}} template {{}} {strategy} {more}"
-        names = map(sql.Identifier, (name, least.FIRST, template))
+        names = map(sql.Identifier, (name, owner, template))
         connection.execute(sql.SQL(text).format(*names))
     try:
-        yield server.uri(name)
+        yield server.uri(name).replace(f"//{server.user}:", f"//{owner}:", 1 if owner == least.LEDGER else 0)
     finally:
         server.start()  # a test that killed the server may have left it down; a no-op otherwise
         _execute(server, sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
@@ -90,7 +92,7 @@ def _numbers_of(version: str) -> list[int]:
 @contextmanager
 def ledger_template(server: PostgresServer) -> Iterator[str]:
     """Migrate a ledger once, and give the name of its database, of which each test gets a copy."""
-    with fresh_database(server, "ledger") as uri:
+    with fresh_database(server, "ledger", owner=least.LEDGER) as uri:
         Ledger.open(parse(CONTROL, uri), migrate=True).close()
         yield urlsplit(uri).path.removeprefix("/")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from tests.harness import values
+from tests.harness import least, values
 from tests.harness.values import Clock
 from upkeep import connections
 from upkeep.errors import ApprovalRefusedError, ConfigurationError, LedgerError
@@ -208,24 +208,25 @@ def test_partitions_made_by_somebody_else_are_left_alone(
 
 
 def test_a_role_that_may_only_use_the_ledger(ledger: Ledger, address: Address, control_database: str) -> None:
-    execute(control_database, "drop role if exists upkeep_task")
-    execute(control_database, "create role upkeep_task login password 'x'")
+    admin = least.whole(control_database)
+    execute(admin, "drop role if exists upkeep_task")
+    execute(admin, "create role upkeep_task login password 'x'")
     role = connections.parse("upkeep_control", control_database)
     role = type(role)(**{**vars_of(role), "user": "upkeep_task", "password": "x"})
     try:
         with pytest.raises(LedgerError, match="grant it usage on schema upkeep"):
             Ledger.open(role, migrate=False)
-        execute(control_database, "grant usage on schema upkeep to upkeep_task")
-        execute(control_database, "grant select, insert, update on all tables in schema upkeep to upkeep_task")
-        execute(control_database, "grant usage on all sequences in schema upkeep to upkeep_task")
+        execute(admin, "grant usage on schema upkeep to upkeep_task")
+        execute(admin, "grant select, insert, update on all tables in schema upkeep to upkeep_task")
+        execute(admin, "grant usage on all sequences in schema upkeep to upkeep_task")
         with Ledger.open(role, migrate=False) as opened:
             _, made = planned(opened)
             opened.approve(made.plan_id, actor="ada", how="ui")
-        execute(control_database, f"alter table upkeep.gate_p{datetime.now(UTC):%Y%m} rename to gate_other_name")
+        execute(admin, f"alter table upkeep.gate_p{datetime.now(UTC):%Y%m} rename to gate_other_name")
         Ledger.open(role, migrate=True).close()  # nothing to create, so nothing that needs the owner
     finally:
-        execute(control_database, "drop owned by upkeep_task")
-        execute(control_database, "drop role upkeep_task")
+        execute(admin, "drop owned by upkeep_task")
+        execute(admin, "drop role upkeep_task")
 
 
 def vars_of(address: Address) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from local.process import as_account, free_port, run
 from local.servers import PostgresServer, temporary_directory
 from local.servers.postgres import postgres_bin, postgres_environment
 from tests.harness import commands as help_
+from tests.harness import least
 from tests.harness.cases import AT, CASES, ROWS, prepare
 from tests.harness.commands import Bed, Db, Done
 from upkeep.postgres import session
@@ -47,7 +48,7 @@ def keeper(bed: Bed, db: Db) -> Iterator[str]:
     bed.addresses["shop"] = f"postgresql://{role}:{URL_SECRET}@127.0.0.1:{known['port']}/{known['dbname']}"
     control = bed.control
     yield role
-    with psycopg.connect(control, autocommit=True) as other:
+    with psycopg.connect(least.whole(control), autocommit=True) as other:
         other.execute(f"drop owned by {role} cascade")
     db.execute(f"drop owned by {role} cascade; drop role {role}")
 
