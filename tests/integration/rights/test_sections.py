@@ -176,9 +176,8 @@ def lacking(fleet: Fleet) -> set[str]:
     """Return what `upkeep check` says of rights, sentence by sentence."""
     found = check_target(fleet.target(NAME), connections.resolve).findings
     said = [f for f in found if f.check in {CHECK, "rights", "backup_possible"} and f.status is not FindingStatus.OK]
-    return {
-        word for f in said for word in (*re.findall(r"\w+ lacks", f.summary), *re.findall(r"[\w|]+", f"{f.remedy}"))
-    }
+    told = " ".join(f"{f.subject} {f.summary}" for f in said)
+    return {*re.findall(r"\w+ lacks", told), *re.findall(r"[\w|]+", " ".join(f"{f.remedy}" for f in said))}
 
 
 def denied(report: TargetReport) -> list[str]:

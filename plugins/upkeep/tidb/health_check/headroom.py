@@ -35,7 +35,7 @@ def _of(table: Table, rows: Iterable[Row]) -> list[Row]:
 
 def _of_table(ask: Ask[TiDBSession], policy: PartitionPolicy, children: list[Partition], types: dict[str, Row]) -> Seen:
     if not children:
-        return _unknown("it has no partitions: partition_creation says more")
+        return _unknown("no partition of it is to be seen: there is none, or our user may not select from it")
     key = keys.read_key(children[0].method, children[0].expression)
     if isinstance(key, str):
         return _unknown(key)
