@@ -52,15 +52,20 @@ def findings(session: MongoSession, target: Target, granted: Sequence[Doc] | Non
             if (lacks := [action for action in actions if not catalog.holds(granted, resource, action)])
         ]
         if missing:
-            ours = any(resource.get("db") == session.database.name for resource, _ in missing)
+            ours = [one for one in missing if one[0].get("db") == session.database.name]
             severity = worst if ours else Severity.WARNING
-            # a collection and its archive one by one, with what each lacks; many are said once
-            few = severity is Severity.ERROR and len(missing) <= _FEW
             remedy = _remedy(session, ROLES[target.mode], name, missing)
-            for part in ([one] for one in missing) if few else [missing]:
-                told = [f"{', '.join(actions)} on {_shown(resource)}" for resource, actions in part]
-                subject = part[0][0].get("collection", "") if few else ""
-                yield rights.lacking(name, severity, told, remedy, subject=subject)
+            # a collection and its archive one by one, with what each lacks; many are said once
+            if severity is Severity.ERROR and len(ours) <= _FEW:
+                for one in ours:
+                    yield rights.lacking(name, severity, _told([one]), remedy, subject=one[0].get("collection", ""))
+                missing, severity = [one for one in missing if one not in ours], Severity.WARNING
+            if missing:
+                yield rights.lacking(name, severity, _told(missing), remedy)
+
+
+def _told(missing: Sequence[tuple[Doc, Sequence[str]]]) -> list[str]:
+    return [f"{', '.join(actions)} on {_shown(resource)}" for resource, actions in missing]
 
 
 def _stored(session: MongoSession) -> list[str]:

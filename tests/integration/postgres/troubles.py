@@ -28,7 +28,7 @@ def make(db: psycopg.Connection[Any]) -> None:
     for table in ("logs", "kept"):
         db.execute(f"create table app.{table} (id bigint primary key, at timestamptz not null, msg text)")
         db.execute(f"create index on app.{table} (at)")
-    db.execute("insert into app.logs select n, now() - interval '1 day' * n, 'row' from generate_series(1, 60) n")
+    db.execute("insert into app.logs select n, now() - interval '24:01:00' * n, 'row' from generate_series(1, 60) n")
     db.execute("analyze")
 
 

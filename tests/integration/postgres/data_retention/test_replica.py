@@ -32,7 +32,7 @@ def test_a_deletion_waits_for_a_replica_that_is_behind(
     with psycopg.connect(uri, autocommit=True) as db:
         db.execute("create table logs (id bigint primary key, at timestamptz not null)")
         db.execute("create index on logs (at)")
-        db.execute("insert into logs select n, now() - interval '1 day' * n from generate_series(1, 60) n")
+        db.execute("insert into logs select n, now() - interval '24:01:00' * n from generate_series(1, 60) n")
         db.execute("analyze logs")
         replica.execute("select pg_wal_replay_pause()")
         said: list[str] = []
