@@ -90,9 +90,9 @@ def report(
     for finding in run.findings:
         show_finding(console, finding)
     say(console, brief.line(run.targets))
-    if not run.targets and run.job in JOBS and not JOBS[run.job].looks_only:
-        say(console, f"no target of the fleet file declared anything for {words.plain(run.job)}", "warn")
     looked = run.job in JOBS and JOBS[run.job].looks_only
+    if not run.targets and run.job in JOBS and not looked:
+        say(console, f"no target of the fleet file declared anything for {words.plain(run.job)}", "warn")
     ordered = sorted(run.targets, key=lambda t: (words.ATTENTION.index(t.status), t.target))
     short = {t.target: t for t in ordered if brief.healthy(t)} if len(ordered) > 1 and not whole else {}
     for target in ordered:

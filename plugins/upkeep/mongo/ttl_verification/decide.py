@@ -130,7 +130,7 @@ def _undated(seen: Json, field: str) -> Iterator[Finding]:
     if not count:
         yield _fine(UNDATED, seen["name"], f"whatever has a '{field}' has a date there")
         return
-    amount = f"more than {overdue.MOST:,} documents" if count > overdue.MOST else counted(count, "document")
+    amount = f"more than {counted(overdue.MOST, 'document')}" if count > overdue.MOST else counted(count, "document")
     text = f"{amount} with something else than a date in '{field}', which the server never expires"
     remedy = f"give them a date, e.g. by updateMany with {{$toDate: '${field}'}}"
     yield _say(UNDATED, seen["name"], Severity.WARNING, text, remedy, documents=count)
